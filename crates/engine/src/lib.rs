@@ -1,0 +1,1 @@
+//! One node: sessions, command table, dispatch, commands, propagation.

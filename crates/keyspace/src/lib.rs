@@ -1,0 +1,1 @@
+//! The data: databases, values, collections, expiry and snapshots.

@@ -1,0 +1,1 @@
+//! The one log: offsets, histories, blocks, readers, retention.

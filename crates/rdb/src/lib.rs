@@ -1,0 +1,1 @@
+//! The snapshot file format of Redis and Valkey.

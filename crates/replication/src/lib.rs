@@ -1,0 +1,1 @@
+//! Both sides of replication as pure machines over bytes and offsets.

@@ -1,0 +1,1 @@
+//! The shell: event loop, sockets, disk, signals, logging.

@@ -1,0 +1,1 @@
+//! A world in a box: nodes on a virtual network and clock, attacked from a seed.
