@@ -1,0 +1,133 @@
+//! Pieces of the log that readers share.
+//!
+//! A block is written only while nobody but the log holds it, so that a reader on any thread may keep a
+//! [`Slice`] as long as it likes and never sees it change. This needs no lock: sharing is what the reference
+//! count says.
+
+use std::{
+    ops::{Deref, Range},
+    sync::Arc,
+};
+
+use crate::Offset;
+
+/// Room that a new block starts with, and the length below which a block that a reader holds is copied rather
+/// than left behind half empty. Bounds both the copying per append and the number of blocks.
+const OPENING: usize = 4 << 10;
+
+/// A run of the log's bytes, starting at an offset.
+#[derive(Debug)]
+pub(crate) struct Block {
+    start: Offset,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Block {
+    pub(crate) fn new(start: Offset) -> Block {
+        Block { start, bytes: Arc::new(Vec::with_capacity(OPENING)) }
+    }
+
+    pub(crate) fn start(&self) -> Offset {
+        self.start
+    }
+
+    pub(crate) fn end(&self) -> Offset {
+        self.start.advanced(self.bytes.len())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// The bytes to append to, unless a reader holds this block and it is too long to be worth a copy.
+    pub(crate) fn writable(&mut self) -> Option<&mut Vec<u8>> {
+        if Arc::get_mut(&mut self.bytes).is_none() {
+            if self.bytes.len() >= OPENING {
+                return None;
+            }
+            let mut copy = Vec::with_capacity(OPENING);
+            copy.extend_from_slice(&self.bytes);
+            self.bytes = Arc::new(copy);
+        }
+        Arc::get_mut(&mut self.bytes)
+    }
+
+    /// The part of this block from `from` on; all of it when `from` is before it.
+    pub(crate) fn slice_from(&self, from: Offset) -> Slice {
+        let skipped = usize::try_from(from.since(self.start)).unwrap_or(usize::MAX).min(self.bytes.len());
+        Slice {
+            start: self.start.advanced(skipped),
+            range: skipped..self.bytes.len(),
+            bytes: self.bytes.clone(),
+        }
+    }
+}
+
+/// Bytes of the log at an offset, shared with it and immutable. May be sent to other threads.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    start: Offset,
+    range: Range<usize>,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Slice {
+    /// Where in the log the first byte lies.
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// The offset after the last byte.
+    pub fn end(&self) -> Offset {
+        self.start.advanced(self.range.len())
+    }
+}
+
+impl Deref for Slice {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+}
+
+impl AsRef<[u8]> for Slice {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_slice_never_changes() {
+        let mut block = Block::new(Offset(10));
+        block.writable().expect("nobody reads").extend_from_slice(b"abc");
+        let held = block.slice_from(Offset(11));
+        block.writable().expect("short: copied").extend_from_slice(b"def");
+        assert_eq!((&*held, held.start(), held.end()), (&b"bc"[..], Offset(11), Offset(13)));
+        assert_eq!(&*block.slice_from(Offset(0)), b"abcdef");
+    }
+
+    #[test]
+    fn a_long_block_that_is_read_is_left_alone() {
+        let mut block = Block::new(Offset(0));
+        block.writable().expect("nobody reads").resize(OPENING, b'x');
+        let held = block.slice_from(Offset(0));
+        assert!(block.writable().is_none());
+        drop(held);
+        assert!(block.writable().is_some());
+    }
+
+    #[test]
+    fn slices_cross_threads() {
+        fn sendable<T: Send + Sync + 'static>(_: &T) {}
+        sendable(&Block::new(Offset(0)).slice_from(Offset(0)));
+    }
+}

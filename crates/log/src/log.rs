@@ -1,0 +1,271 @@
+//! The log: the only place where the offset advances.
+//!
+//! It owns the history, the blocks and the rule of retention. Like the backlog of Redis it is inactive until
+//! the first reader asks: appending then does nothing and the offset stands still, so whoever was told the id
+//! before could not tell what it missed; therefore activating makes a fresh id.
+//!
+//! Invariant: the blocks are contiguous, none is empty but perhaps the last, and the last one ends at
+//! `end()`. At least `backlog_size` bytes are kept once written; more, while a reader still needs them.
+
+use std::collections::VecDeque;
+
+use crate::{History, Offset, ReplicationId, Slice, block::Block};
+
+/// The least that `repl-backlog-size` may be, in bytes.
+pub const MIN_BACKLOG_SIZE: u64 = 16 << 10;
+
+/// Blocks are a sixteenth of the backlog, within these bounds: small enough that trimming is fine-grained,
+/// large enough that a reader gets by with few of them.
+const BLOCK_LEN: std::ops::RangeInclusive<u64> = (16 << 10)..=(256 << 10);
+
+/// Why a reader cannot continue from where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No log is being kept.
+    Inactive,
+    /// The id is neither the current one nor the one before it.
+    UnknownHistory,
+    /// The id is the one before, but the reader went on with it after the fork.
+    PastFork,
+    /// The bytes at that offset are no longer held.
+    Gone,
+    /// The offset lies beyond the end: the reader has bytes that this node never wrote.
+    Ahead,
+}
+
+/// The stream of changes of one node.
+#[derive(Debug)]
+pub struct Log {
+    history: History,
+    backlog_size: u64,
+    kept: Kept,
+}
+
+/// What is kept of the stream.
+#[derive(Debug)]
+enum Kept {
+    /// Nothing, since nobody reads. The offset stands.
+    Nothing { end: Offset },
+    /// The newest blocks; at least one.
+    Blocks(VecDeque<Block>),
+}
+
+impl Kept {
+    fn empty_from(offset: Offset) -> Kept {
+        Kept::Blocks(VecDeque::from([Block::new(offset)]))
+    }
+}
+
+impl Log {
+    /// An inactive log at offset 0 with a random history.
+    pub fn new(backlog_size: u64, rng: &mut fastrand::Rng) -> Log {
+        Log {
+            history: History::new(ReplicationId::random(rng)),
+            backlog_size: backlog_size.max(MIN_BACKLOG_SIZE),
+            kept: Kept::Nothing { end: Offset(0) },
+        }
+    }
+
+    /// Whose stream this is.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether what is appended is kept and counted.
+    pub fn is_active(&self) -> bool {
+        matches!(self.kept, Kept::Blocks(_))
+    }
+
+    /// The offset of the first byte that is still held.
+    pub fn start(&self) -> Offset {
+        match &self.kept {
+            Kept::Nothing { end } => *end,
+            Kept::Blocks(blocks) => blocks.front().expect("an active log has a block").start(),
+        }
+    }
+
+    /// The offset after the last byte (`master_repl_offset`).
+    pub fn end(&self) -> Offset {
+        match &self.kept {
+            Kept::Nothing { end } => *end,
+            Kept::Blocks(blocks) => blocks.back().expect("an active log has a block").end(),
+        }
+    }
+
+    /// How many bytes are held (`repl_backlog_histlen`).
+    pub fn held(&self) -> u64 {
+        self.end().since(self.start())
+    }
+
+    /// Memory allocated for blocks, in bytes.
+    pub fn memory(&self) -> usize {
+        match &self.kept {
+            Kept::Nothing { .. } => 0,
+            Kept::Blocks(blocks) => blocks.iter().map(|b| b.capacity() + size_of::<Block>()).sum(),
+        }
+    }
+
+    /// Starts to keep the stream, under a fresh id and with nothing before it. Does nothing to an active log.
+    pub fn activate(&mut self, rng: &mut fastrand::Rng) {
+        if let Kept::Nothing { end } = self.kept {
+            self.kept = Kept::empty_from(end);
+            self.change_id(rng);
+        }
+    }
+
+    /// Drops what is kept and stops counting: nobody can continue, whatever comes. For `repl-backlog-ttl`,
+    /// and for a replica whose data is about to be replaced.
+    pub fn deactivate(&mut self, rng: &mut fastrand::Rng) {
+        self.kept = Kept::Nothing { end: self.end() };
+        self.change_id(rng);
+    }
+
+    /// Goes on under a fresh id that has nothing in common with the one before.
+    pub fn change_id(&mut self, rng: &mut fastrand::Rng) {
+        self.history = History::new(ReplicationId::random(rng));
+    }
+
+    /// Goes on under a fresh id of this node's own: readers of the id before may continue up to here. For a
+    /// replica that becomes a primary.
+    pub fn promote(&mut self, rng: &mut fastrand::Rng) {
+        self.adopt_id(ReplicationId::random(rng));
+    }
+
+    /// Goes on under the id that the primary has taken on (`+CONTINUE id`), active from now on.
+    pub fn adopt_id(&mut self, id: ReplicationId) {
+        if let Kept::Nothing { end } = self.kept {
+            self.kept = Kept::empty_from(end);
+        }
+        if id != self.history.id {
+            self.history = self.history.forked(id, self.end());
+        }
+    }
+
+    /// Takes on a primary's history at the offset of the snapshot that was loaded, with nothing held before
+    /// it.
+    pub fn adopt_snapshot(&mut self, id: ReplicationId, offset: Offset) {
+        self.history = History::new(id);
+        self.kept = Kept::empty_from(offset);
+    }
+
+    /// Sets how much is kept at least. Data is kept as far as the new size allows; the next trim drops the
+    /// rest.
+    pub fn set_backlog_size(&mut self, bytes: u64) {
+        self.backlog_size = bytes.max(MIN_BACKLOG_SIZE);
+    }
+
+    /// How much is kept at least.
+    pub fn backlog_size(&self) -> u64 {
+        self.backlog_size
+    }
+
+    /// Whether a reader that has everything of history `id` up to `from` can go on from there.
+    /// The rule is that of PSYNC.
+    pub fn can_continue(&self, id: &ReplicationId, from: Offset) -> Result<(), Refusal> {
+        if !self.is_active() {
+            return Err(Refusal::Inactive);
+        }
+        if *id != self.history.id {
+            match &self.history.previous {
+                Some((previous, fork)) if previous == id && from <= *fork => {}
+                Some((previous, _)) if previous == id => return Err(Refusal::PastFork),
+                _ => return Err(Refusal::UnknownHistory),
+            }
+        }
+        match from {
+            _ if from < self.start() => Err(Refusal::Gone),
+            _ if from > self.end() => Err(Refusal::Ahead),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends bytes, in several blocks if they are many.
+    pub fn append(&mut self, mut bytes: &[u8]) {
+        let limit = self.block_len();
+        let Kept::Blocks(blocks) = &mut self.kept else { return };
+        while !bytes.is_empty() {
+            let tail = writable_tail(blocks, limit);
+            let (now, later) = bytes.split_at(bytes.len().min(limit - tail.len()));
+            tail.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+
+    /// Appends what `encode` pushes, without a copy in between. `encode` must only push, and is not called at
+    /// all while the log is inactive. For long values, [`append`](Log::append) is the better way.
+    pub fn append_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let limit = self.block_len();
+        let Kept::Blocks(blocks) = &mut self.kept else { return };
+        let tail = writable_tail(blocks, limit);
+        let before = tail.len();
+        encode(tail);
+        assert!(tail.len() >= before, "an encoder of log bytes only pushes");
+        if tail.len() > limit {
+            let excess = tail.split_off(limit);
+            self.append(&excess);
+        }
+    }
+
+    /// The bytes from `from` to the end, in shared pieces; `None` if they are not all held.
+    pub fn slices_from(&self, from: Offset) -> Option<Slices<'_>> {
+        if from < self.start() || from > self.end() {
+            return None;
+        }
+        let blocks = match &self.kept {
+            Kept::Nothing { .. } => None,
+            Kept::Blocks(blocks) => Some(blocks.range(blocks.partition_point(|b| b.end() <= from)..)),
+        };
+        Some(Slices { from, blocks })
+    }
+
+    /// Drops the oldest blocks that neither the backlog nor a reader needs any more. `oldest_needed` is the
+    /// lowest offset that a reader has yet to read.
+    pub fn trim(&mut self, oldest_needed: Option<Offset>) {
+        let needed = oldest_needed.unwrap_or(Offset(u64::MAX));
+        let mut held = self.held();
+        let Kept::Blocks(blocks) = &mut self.kept else { return };
+        while let [Some(oldest), Some(_)] = [blocks.front(), blocks.get(1)] {
+            let rest = held - oldest.len() as u64;
+            if rest < self.backlog_size || oldest.end() > needed {
+                break;
+            }
+            held = rest;
+            blocks.pop_front();
+        }
+    }
+
+    fn block_len(&self) -> usize {
+        let len = (self.backlog_size / 16).clamp(*BLOCK_LEN.start(), *BLOCK_LEN.end());
+        usize::try_from(len).expect("at most 256 KiB")
+    }
+}
+
+/// The block to append to: the last one, or a new one if that is full or being read.
+fn writable_tail(blocks: &mut VecDeque<Block>, limit: usize) -> &mut Vec<u8> {
+    let last = blocks.back_mut().expect("an active log has a block");
+    if last.len() >= limit || last.writable().is_none() {
+        let start = last.end();
+        blocks.push_back(Block::new(start));
+    }
+    let tail = blocks.back_mut().and_then(Block::writable);
+    tail.expect("just opened, or just found to be writable")
+}
+
+/// The pieces of the log from an offset to the end; see [`Log::slices_from`].
+#[derive(Debug)]
+pub struct Slices<'a> {
+    from: Offset,
+    blocks: Option<std::collections::vec_deque::Iter<'a, Block>>,
+}
+
+impl Iterator for Slices<'_> {
+    type Item = Slice;
+
+    fn next(&mut self) -> Option<Slice> {
+        let block = self.blocks.as_mut()?.find(|block| block.len() > 0)?;
+        Some(block.slice_from(self.from))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Retention, continuation and readers of the log.
+
+use super::*;
+
+const BACKLOG: u64 = 64 << 10;
+
+fn rng() -> fastrand::Rng {
+    fastrand::Rng::with_seed(42)
+}
+
+fn id(digit: u8) -> ReplicationId {
+    ReplicationId::parse(&[digit; 40]).expect("digits")
+}
+
+/// An active log of history `a`, empty at `offset`.
+fn log_at(offset: u64) -> Log {
+    let mut log = Log::new(BACKLOG, &mut rng());
+    log.adopt_snapshot(id(b'a'), Offset(offset));
+    log
+}
+
+fn read(log: &Log, from: u64) -> Option<Vec<u8>> {
+    Some(log.slices_from(Offset(from))?.flat_map(|slice| slice.to_vec()).collect())
+}
+
+/// `len` bytes, each telling its own offset modulo 251.
+fn pattern(from: u64, len: u64) -> Vec<u8> {
+    (from..from + len).map(|at| u8::try_from(at % 251).expect("below 251")).collect()
+}
+
+#[test]
+fn an_inactive_log_stands_still() {
+    let mut log = Log::new(BACKLOG, &mut rng());
+    log.append(b"unseen");
+    log.append_with(|_| panic!("nothing is encoded for nobody"));
+    assert_eq!((log.end(), log.held(), log.is_active()), (Offset(0), 0, false));
+    assert_eq!(log.can_continue(&log.history().id, Offset(0)), Err(Refusal::Inactive));
+}
+
+#[test]
+fn activation_makes_a_fresh_history() {
+    let mut rng = rng();
+    let mut log = Log::new(BACKLOG, &mut rng);
+    log.promote(&mut rng);
+    log.deactivate(&mut rng);
+    let before = log.history().id;
+    log.activate(&mut rng);
+    assert_ne!(log.history().id, before);
+    assert_eq!(log.history().previous, None);
+    let kept = *log.history();
+    log.activate(&mut rng);
+    assert_eq!(*log.history(), kept);
+}
+
+#[test]
+fn deactivation_forgets_the_bytes_and_the_id() {
+    let mut log = log_at(100);
+    log.append(b"abc");
+    log.deactivate(&mut rng());
+    log.append(b"def");
+    assert_eq!((log.end(), log.held()), (Offset(103), 0));
+    assert_ne!(log.history().id, id(b'a'));
+}
+
+#[test]
+fn readers_see_every_byte_from_any_offset() {
+    let mut log = log_at(1000);
+    log.append(&pattern(1000, 40_000));
+    log.append_with(|out| out.extend(pattern(41_000, 50_000)));
+    assert_eq!(log.end(), Offset(91_000));
+    for from in [1000, 1001, 17_383, 17_384, 17_385, 41_000, 90_999, 91_000] {
+        assert_eq!(read(&log, from), Some(pattern(from, 91_000 - from)), "from {from}");
+    }
+    assert_eq!(read(&log, 999), None);
+    assert_eq!(read(&log, 91_001), None);
+}
+
+#[test]
+fn large_appends_are_split_into_blocks() {
+    let mut log = log_at(0);
+    log.append_with(|out| out.resize(100_000, b'x'));
+    log.append(&[b'x'; 100_000]);
+    let slices: Vec<Slice> = log.slices_from(Offset(0)).expect("held").collect();
+    assert!(slices.iter().all(|slice| slice.len() <= 16 << 10), "blocks of a sixteenth of the backlog");
+    assert!(slices.windows(2).all(|pair| pair[0].end() == pair[1].start()));
+}
+
+#[test]
+fn a_reader_keeps_what_it_holds_while_the_log_goes_on() {
+    let mut log = log_at(0);
+    log.append(&pattern(0, 6000));
+    let held: Vec<Slice> = log.slices_from(Offset(0)).expect("held").collect();
+    for at in 6000..200_000 {
+        log.append(&pattern(at, 1));
+        log.trim(None);
+    }
+    assert_eq!(held.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>(), pattern(0, 6000));
+    assert_eq!(read(&log, 199_000), Some(pattern(199_000, 1000)));
+}
+
+#[test]
+fn trimming_keeps_the_backlog_and_little_more() {
+    let mut log = log_at(0);
+    for _ in 0..1000 {
+        log.append(&[b'x'; 1000]);
+        log.trim(None);
+    }
+    assert!((BACKLOG..BACKLOG + (16 << 10)).contains(&log.held()), "{}", log.held());
+}
+
+#[test]
+fn trimming_spares_what_a_reader_needs() {
+    let mut log = log_at(0);
+    log.append(&pattern(0, 1_000_000));
+    log.trim(Some(Offset(300_000)));
+    assert!((284_000..=300_000).contains(&log.start().0), "{}", log.start());
+    assert_eq!(read(&log, 300_000), Some(pattern(300_000, 700_000)));
+}
+
+#[test]
+fn a_smaller_backlog_keeps_the_newest_bytes() {
+    let mut log = log_at(0);
+    log.append(&pattern(0, 60_000));
+    log.set_backlog_size(1);
+    log.trim(None);
+    assert_eq!(log.backlog_size(), MIN_BACKLOG_SIZE);
+    assert!((MIN_BACKLOG_SIZE..=MIN_BACKLOG_SIZE * 2).contains(&log.held()), "{}", log.held());
+    log.set_backlog_size(1 << 30);
+    let from = log.start().0;
+    assert_eq!(read(&log, from), Some(pattern(from, 60_000 - from)), "growing loses nothing");
+}
+
+#[test]
+fn psync_is_decided_by_history_and_offset() {
+    // Followed `a` to 100, promoted there, wrote 50 bytes as `b`.
+    let mut log = log_at(60);
+    log.append(&pattern(60, 40));
+    log.adopt_id(id(b'b'));
+    log.append(&pattern(100, 50));
+    let check = |digit, from, expected: Result<(), Refusal>| {
+        assert_eq!(log.can_continue(&id(digit), Offset(from)), expected, "{} at {from}", char::from(digit));
+    };
+    check(b'b', 150, Ok(()));
+    check(b'b', 60, Ok(()));
+    check(b'b', 59, Err(Refusal::Gone));
+    check(b'b', 151, Err(Refusal::Ahead));
+    check(b'a', 60, Ok(()));
+    check(b'a', 100, Ok(()));
+    check(b'a', 101, Err(Refusal::PastFork));
+    check(b'a', 59, Err(Refusal::Gone));
+    check(b'c', 100, Err(Refusal::UnknownHistory));
+}
+
+#[test]
+fn the_same_id_again_is_no_fork() {
+    let mut log = log_at(60);
+    log.adopt_id(id(b'a'));
+    assert_eq!(*log.history(), History::new(id(b'a')));
+}
+
+#[test]
+fn a_snapshot_replaces_everything() {
+    let mut log = log_at(0);
+    log.append(b"old");
+    log.adopt_id(id(b'b'));
+    log.adopt_snapshot(id(b'c'), Offset(700));
+    assert_eq!((log.start(), log.end(), *log.history()), (Offset(700), Offset(700), History::new(id(b'c'))));
+}
