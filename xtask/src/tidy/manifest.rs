@@ -1,0 +1,176 @@
+//! Rules on the manifests: which crate may depend on which, and a reason for each foreign dependency.
+//!
+//! A crate is a wall, and [`EDGES`] is the plan of the walls: a new edge is a change of the architecture and
+//! shows here. Foreign crates are named once, in the root manifest, with a reason; the crates of the workspace
+//! take them from there.
+
+use super::Finding;
+
+/// Each crate and the crates of the workspace that it may use.
+const EDGES: &[(&str, &[&str])] = &[
+    ("slipstream-resp", &[]),
+    ("slipstream-keyspace", &[]),
+    ("slipstream-rdb", &["slipstream-keyspace"]),
+    ("slipstream-log", &[]),
+    ("slipstream-replication", &["slipstream-log", "slipstream-resp"]),
+    ("slipstream-engine", PURE),
+    ("slipstream-sim", PURE_AND_ENGINE),
+    ("slipstream-server", PURE_AND_ENGINE),
+    ("slipstream", &["slipstream-server"]),
+    ("xtask", &[]),
+];
+
+const PURE: &[&str] =
+    &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-log", "slipstream-replication"];
+
+const PURE_AND_ENGINE: &[&str] = &[
+    "slipstream-resp",
+    "slipstream-keyspace",
+    "slipstream-rdb",
+    "slipstream-log",
+    "slipstream-replication",
+    "slipstream-engine",
+];
+
+/// Foreign crates that reach the operating system, and the crates that may use them.
+const SHELL_ONLY: &[&str] = &["mio", "mimalloc", "redis", "rustix", "signal-hook", "socket2"];
+const SHELL: &[&str] = &["slipstream-server", "slipstream"];
+
+/// Checks one manifest: the root's by its dependency table, a crate's by its edges.
+pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
+    let found = if path == "Cargo.toml" { reasons(text) } else { edges(text) };
+    let finding = |(line, rule, message)| Finding { path: path.to_owned(), line, rule, message };
+    found.into_iter().map(finding).collect()
+}
+
+type Found = Vec<(usize, &'static str, String)>;
+
+/// Each foreign dependency of the workspace has a comment on its line that says what it is for.
+fn reasons(text: &str) -> Found {
+    let mut found = Vec::new();
+    for Dependency { name, line, rest } in dependencies(text) {
+        if !rest.contains("path = ") && !rest.contains(" # ") {
+            found.push((line, "dependency-reason", format!("{name}: say on its line what it is for")));
+        }
+    }
+    found
+}
+
+fn edges(text: &str) -> Found {
+    let name = package_name(text);
+    let Some((_, allowed)) = EDGES.iter().find(|(package, _)| *package == name) else {
+        return vec![(1, "crate-edge", format!("{name}: tidy does not know which crates it may use"))];
+    };
+    let mut found = Vec::new();
+    for Dependency { name: dependency, line, rest } in dependencies(text) {
+        let ours = dependency.starts_with("slipstream");
+        if (ours && !allowed.contains(&dependency))
+            || (SHELL_ONLY.contains(&dependency) && !SHELL.contains(&name))
+            || (name == "xtask" && !ours)
+        {
+            found.push((line, "crate-edge", format!("{name} must not depend on {dependency}")));
+        }
+        if !rest.contains("workspace = true") {
+            let message = format!("{dependency}: take it from the workspace (workspace = true)");
+            found.push((line, "dependency-reason", message));
+        }
+    }
+    found
+}
+
+fn package_name(text: &str) -> &str {
+    let name = text.lines().find_map(|line| line.strip_prefix("name = "));
+    name.unwrap_or_default().trim_matches('"')
+}
+
+struct Dependency<'a> {
+    name: &'a str,
+    line: usize,
+    rest: &'a str,
+}
+
+/// The lines of all dependency tables. A table of one dependency (`[dependencies.x]`) is one such line.
+fn dependencies(text: &str) -> Vec<Dependency<'_>> {
+    let mut all = Vec::new();
+    let mut inside = false;
+    for (index, line) in text.lines().enumerate() {
+        let line_number = index + 1;
+        if let Some(table) = line.strip_prefix('[') {
+            let table = table.split(']').next().unwrap_or_default();
+            inside = table.ends_with("dependencies");
+            if let Some((_, name)) = table.split_once("dependencies.") {
+                all.push(Dependency { name, line: line_number, rest: "" });
+            }
+        } else if inside && let Some(end) = line.find(['.', ' ', '=']) {
+            let (name, rest) = line.split_at(end);
+            if !name.is_empty() && name != "#" {
+                all.push(Dependency { name, line: line_number, rest });
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shown;
+    use super::*;
+
+    fn check_root(dependency: &str, expected: &[&str]) {
+        let text = format!("[workspace.dependencies]\n{dependency}\n\n[profile.dev]\nopt-level = 1\n");
+        assert_eq!(shown(&check("Cargo.toml", &text)), expected, "{dependency}");
+    }
+
+    fn check_crate(name: &str, dependencies: &str, expected: &[&str]) {
+        let text = format!("[package]\nname = \"{name}\"\n{dependencies}\n");
+        assert_eq!(shown(&check("crates/x/Cargo.toml", &text)), expected, "{name}: {dependencies}");
+    }
+
+    #[test]
+    fn a_foreign_dependency_has_a_reason() {
+        check_root("itoa = \"1\"", &["2: dependency-reason: itoa: say on its line what it is for"]);
+        check_root("itoa = \"1\"  # digits without allocation", &[]);
+        check_root("slipstream-log = { path = \"crates/log\" }", &[]);
+    }
+
+    #[test]
+    fn a_crate_takes_dependencies_from_the_workspace() {
+        let message = "take it from the workspace (workspace = true)";
+        check_crate(
+            "slipstream-log",
+            "[dependencies]\nitoa = \"1\"",
+            &[&format!("4: dependency-reason: itoa: {message}")],
+        );
+        check_crate(
+            "slipstream-log",
+            "[dependencies.itoa]\nversion = \"1\"",
+            &[&format!("3: dependency-reason: itoa: {message}")],
+        );
+        check_crate("slipstream-log", "[dependencies]\nitoa = { workspace = true }", &[]);
+    }
+
+    #[test]
+    fn an_edge_that_the_plan_does_not_have_is_found() {
+        check_crate(
+            "slipstream-keyspace",
+            "[dependencies]\nslipstream-engine.workspace = true",
+            &["4: crate-edge: slipstream-keyspace must not depend on slipstream-engine"],
+        );
+        check_crate("slipstream-rdb", "[dependencies]\nslipstream-keyspace.workspace = true", &[]);
+        check_crate(
+            "slipstream-new",
+            "[dependencies]",
+            &["1: crate-edge: slipstream-new: tidy does not know which crates it may use"],
+        );
+    }
+
+    #[test]
+    fn pure_crates_reach_no_operating_system() {
+        check_crate(
+            "slipstream-engine",
+            "[dev-dependencies]\nmio.workspace = true",
+            &["4: crate-edge: slipstream-engine must not depend on mio"],
+        );
+        check_crate("slipstream-server", "[dependencies]\nmio.workspace = true", &[]);
+    }
+}
