@@ -1,1 +1,4 @@
 //! One node: sessions, command table, dispatch, commands, propagation.
+
+pub mod config;
+pub mod glob;

@@ -1,0 +1,363 @@
+//! The values of the configuration as the engine reads them: plain fields, no names, no texts.
+//!
+//! Fields carry the names of their directives; units are those of the directive and stand in the comment.
+//! A directive without a field here is either without effect by design, or its feature is still to come.
+
+use std::collections::BTreeMap;
+
+/// Every setting that the node or the shell acts upon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Addresses to listen on: `*`, `::*`, or an address; a leading `-` lets an unavailable one pass.
+    pub bind: Vec<String>,
+    /// TCP port; 0 listens on none.
+    pub port: u16,
+    /// Path of the Unix socket to listen on.
+    pub unixsocket: Option<String>,
+    /// Permissions of the Unix socket; 0 leaves what the umask gives.
+    pub unixsocketperm: u32,
+    /// Pending connections that the listening sockets ask the system to hold.
+    pub tcp_backlog: u32,
+    /// Seconds between probes of an idle connection; 0 sends none.
+    pub tcp_keepalive: u32,
+    /// Seconds after which an idle client is cut off; 0 never does.
+    pub timeout: u32,
+    /// Clients served at once.
+    pub maxclients: u32,
+    /// Whether clients from other machines are refused while there is no password.
+    pub protected_mode: bool,
+    /// Local address of the connections to a primary.
+    pub bind_source_addr: Option<String>,
+
+    /// Whether to detach from the terminal.
+    pub daemonize: bool,
+    /// File that holds the process id.
+    pub pidfile: Option<String>,
+    /// Least important level that is still logged.
+    pub loglevel: LogLevel,
+    /// File of the log; empty is standard output.
+    pub logfile: String,
+    /// Whether the banner is shown also when the log is not a terminal.
+    pub always_show_logo: bool,
+    /// Number of databases.
+    pub databases: usize,
+    /// Turns of the periodic tasks per second, within 1 to 500.
+    pub hz: u32,
+    /// Effort of active expiry, 1 to 10.
+    pub active_expire_effort: u32,
+    /// Seconds that a shutdown waits for lagging replicas.
+    pub shutdown_timeout: u32,
+    /// What SIGINT does.
+    pub shutdown_on_sigint: ShutdownOn,
+    /// What SIGTERM does.
+    pub shutdown_on_sigterm: ShutdownOn,
+
+    /// When a snapshot is saved by itself; empty never.
+    pub save: Vec<SavePoint>,
+    /// Name of the snapshot file within `dir`.
+    pub dbfilename: String,
+    /// Working directory; the shell replaces it by the absolute path once it is there.
+    pub dir: String,
+    /// Whether strings in snapshots are compressed.
+    pub rdbcompression: bool,
+    /// Whether snapshots end with a checksum, and are held against it.
+    pub rdbchecksum: bool,
+    /// Whether writes are refused after a failed save.
+    pub stop_writes_on_bgsave_error: bool,
+    /// Whether a snapshot file is synchronised to disk every few megabytes.
+    pub rdb_save_incremental_fsync: bool,
+    /// Microseconds of delay per saved key (negative: keys per microsecond); for tests.
+    pub rdb_key_save_delay: i32,
+    /// Microseconds of delay per loaded key (negative: keys per microsecond); for tests.
+    pub key_load_delay: i32,
+
+    /// The primary to follow.
+    pub replicaof: Option<Upstream>,
+    /// User for the primary.
+    pub masteruser: Option<Vec<u8>>,
+    /// Password for the primary.
+    pub masterauth: Option<Vec<u8>>,
+    /// Whether a replica refuses writes of its clients.
+    pub replica_read_only: bool,
+    /// Whether a replica answers reads while its link is down.
+    pub replica_serve_stale_data: bool,
+    /// Rank in a failover, lower first; 0 is never promoted.
+    pub replica_priority: u32,
+    /// Whether sentinels are told of this replica.
+    pub replica_announced: bool,
+    /// Address told to the primary in place of the connection's own.
+    pub replica_announce_ip: Option<String>,
+    /// Port told to the primary; 0 tells `port`.
+    pub replica_announce_port: u16,
+    /// Whether a full sync may wait for more replicas to share its snapshot.
+    pub repl_diskless_sync: bool,
+    /// Seconds that a full sync waits for more replicas.
+    pub repl_diskless_sync_delay: u32,
+    /// Replicas that end that wait early; 0 is no such number.
+    pub repl_diskless_sync_max_replicas: u32,
+    /// How the data of a full sync is taken in.
+    pub repl_diskless_load: DisklessLoad,
+    /// Seconds between the pings on the replication stream.
+    pub repl_ping_replica_period: u32,
+    /// Seconds of silence that end a replication link.
+    pub repl_timeout: u32,
+    /// Whether replication links may batch small packets.
+    pub repl_disable_tcp_nodelay: bool,
+    /// Bytes of the stream kept for partial resynchronisation.
+    pub repl_backlog_size: u64,
+    /// Seconds without a replica after which the backlog is dropped; 0 never.
+    pub repl_backlog_ttl: u64,
+    /// Good replicas without which writes are refused; 0 asks for none.
+    pub min_replicas_to_write: u32,
+    /// Seconds of lag up to which a replica counts as good; 0 switches the check off.
+    pub min_replicas_max_lag: u32,
+
+    /// Password of the default user.
+    pub requirepass: Option<Vec<u8>>,
+    /// Who may use DEBUG.
+    pub enable_debug_command: ProtectedAction,
+    /// Who may set protected directives.
+    pub enable_protected_configs: ProtectedAction,
+    /// Who may use MODULE.
+    pub enable_module_command: ProtectedAction,
+    /// Commands to rename, in order: old name, new name; an empty new name removes the command.
+    pub renamed_commands: Vec<(Vec<u8>, Vec<u8>)>,
+
+    /// Limits of what waits to be sent to a client.
+    pub client_output_buffer_limit: ClassLimits,
+    /// Bytes of unparsed requests per client.
+    pub client_query_buffer_limit: usize,
+    /// Bytes of one argument.
+    pub proto_max_bulk_len: usize,
+
+    /// Fields up to which a hash is packed.
+    pub hash_max_listpack_entries: usize,
+    /// Bytes of a field or value up to which a hash is packed.
+    pub hash_max_listpack_value: usize,
+    /// Bytes (-1 to -5: 4, 8, 16, 32, 64 KiB) or elements (positive) of one chunk of a list.
+    pub list_max_listpack_size: i32,
+    /// Chunks at each end of a list that stay uncompressed; 0 compresses none.
+    pub list_compress_depth: u32,
+    /// Integers up to which a set is an intset.
+    pub set_max_intset_entries: usize,
+    /// Members up to which a set is packed.
+    pub set_max_listpack_entries: usize,
+    /// Bytes of a member up to which a set is packed.
+    pub set_max_listpack_value: usize,
+    /// Members up to which a sorted set is packed.
+    pub zset_max_listpack_entries: usize,
+    /// Bytes of a member up to which a sorted set is packed.
+    pub zset_max_listpack_value: usize,
+
+    /// Microseconds from which a command enters the slow log; negative logs none.
+    pub slowlog_log_slower_than: i64,
+    /// Entries of the slow log.
+    pub slowlog_max_len: usize,
+    /// Milliseconds from which an event enters the latency monitor; 0 switches it off.
+    pub latency_monitor_threshold: u64,
+    /// Whether latencies are recorded per command.
+    pub latency_tracking: bool,
+    /// Percentiles that INFO shows of them.
+    pub latency_tracking_info_percentiles: Vec<f64>,
+
+    /// Directives that have no effect by design: what was set, for CONFIG GET and REWRITE.
+    pub(super) without_effect: BTreeMap<&'static str, String>,
+}
+
+/// Save a snapshot once both are reached since the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavePoint {
+    /// Seconds passed, at least 1.
+    pub seconds: u64,
+    /// Changes made.
+    pub changes: u64,
+}
+
+/// The address of a primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// How much may wait to be sent to one client before it is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// Bytes that cut it off at once; 0 is no limit.
+    pub hard: u64,
+    /// Bytes that cut it off after `soft_seconds`; 0 is no limit.
+    pub soft: u64,
+    /// Seconds above `soft` that are tolerated.
+    pub soft_seconds: u64,
+}
+
+/// Output limits by class of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassLimits {
+    /// Ordinary clients.
+    pub normal: OutputLimit,
+    /// Replicas.
+    pub replica: OutputLimit,
+    /// Subscribers.
+    pub pubsub: OutputLimit,
+}
+
+/// Importance of a log line, rising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// For those who work on the server.
+    Debug,
+    /// Much, seldom needed.
+    Verbose,
+    /// What operators want to know.
+    Notice,
+    /// What operators must know.
+    Warning,
+    /// As a level to log from: silence.
+    Nothing,
+}
+
+/// Who may do something dangerous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtectedAction {
+    /// Nobody.
+    No,
+    /// Everybody.
+    Yes,
+    /// Clients on this machine.
+    Local,
+}
+
+/// How a replica takes in the data of a full sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisklessLoad {
+    /// The old data goes before the new is loaded.
+    Disabled,
+    /// As `Disabled`; Redis loads from the socket if there is nothing to lose.
+    OnEmptyDb,
+    /// The old data serves until the new is complete.
+    SwapDb,
+}
+
+/// What a signal that asks for shutdown does; all false is the default behaviour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownOn {
+    /// Save even without save points.
+    pub save: bool,
+    /// Do not save even with save points.
+    pub nosave: bool,
+    /// Do not wait for lagging replicas.
+    pub now: bool,
+    /// Go on in spite of errors.
+    pub force: bool,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Default for Config {
+    #[expect(clippy::too_many_lines, reason = "one line per field")]
+    fn default() -> Self {
+        Self {
+            bind: vec!["*".to_owned(), "-::*".to_owned()],
+            port: 6379,
+            unixsocket: None,
+            unixsocketperm: 0,
+            tcp_backlog: 511,
+            tcp_keepalive: 300,
+            timeout: 0,
+            maxclients: 10_000,
+            protected_mode: true,
+            bind_source_addr: None,
+
+            daemonize: false,
+            pidfile: None,
+            loglevel: LogLevel::Notice,
+            logfile: String::new(),
+            always_show_logo: false,
+            databases: 16,
+            hz: 10,
+            active_expire_effort: 1,
+            shutdown_timeout: 10,
+            shutdown_on_sigint: ShutdownOn::default(),
+            shutdown_on_sigterm: ShutdownOn::default(),
+
+            save: SavePoint::DEFAULTS.to_vec(),
+            dbfilename: "dump.rdb".to_owned(),
+            dir: "./".to_owned(),
+            rdbcompression: true,
+            rdbchecksum: true,
+            stop_writes_on_bgsave_error: true,
+            rdb_save_incremental_fsync: true,
+            rdb_key_save_delay: 0,
+            key_load_delay: 0,
+
+            replicaof: None,
+            masteruser: None,
+            masterauth: None,
+            replica_read_only: true,
+            replica_serve_stale_data: true,
+            replica_priority: 100,
+            replica_announced: true,
+            replica_announce_ip: None,
+            replica_announce_port: 0,
+            repl_diskless_sync: true,
+            repl_diskless_sync_delay: 5,
+            repl_diskless_sync_max_replicas: 0,
+            repl_diskless_load: DisklessLoad::Disabled,
+            repl_ping_replica_period: 10,
+            repl_timeout: 60,
+            repl_disable_tcp_nodelay: false,
+            repl_backlog_size: 64 * MIB,
+            repl_backlog_ttl: 3600,
+            min_replicas_to_write: 0,
+            min_replicas_max_lag: 10,
+
+            requirepass: None,
+            enable_debug_command: ProtectedAction::No,
+            enable_protected_configs: ProtectedAction::No,
+            enable_module_command: ProtectedAction::No,
+            renamed_commands: Vec::new(),
+
+            client_output_buffer_limit: ClassLimits::DEFAULT,
+            client_query_buffer_limit: 1 << 30,
+            proto_max_bulk_len: 512 << 20,
+
+            hash_max_listpack_entries: 512,
+            hash_max_listpack_value: 64,
+            list_max_listpack_size: -2,
+            list_compress_depth: 0,
+            set_max_intset_entries: 512,
+            set_max_listpack_entries: 128,
+            set_max_listpack_value: 64,
+            zset_max_listpack_entries: 128,
+            zset_max_listpack_value: 64,
+
+            slowlog_log_slower_than: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold: 0,
+            latency_tracking: true,
+            latency_tracking_info_percentiles: vec![50.0, 99.0, 99.9],
+
+            without_effect: BTreeMap::new(),
+        }
+    }
+}
+
+impl SavePoint {
+    /// After an hour with a change, five minutes with a hundred, a minute with ten thousand.
+    const DEFAULTS: [Self; 3] = [
+        Self { seconds: 3600, changes: 1 },
+        Self { seconds: 300, changes: 100 },
+        Self { seconds: 60, changes: 10_000 },
+    ];
+}
+
+impl ClassLimits {
+    const DEFAULT: Self = Self {
+        normal: OutputLimit { hard: 0, soft: 0, soft_seconds: 0 },
+        replica: OutputLimit { hard: 256 * MIB, soft: 64 * MIB, soft_seconds: 60 },
+        pubsub: OutputLimit { hard: 32 * MIB, soft: 8 * MIB, soft_seconds: 60 },
+    };
+}
