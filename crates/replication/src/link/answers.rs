@@ -1,0 +1,103 @@
+//! What a primary's lines mean: its answer to PSYNC, and the head of a snapshot.
+//!
+//! ```text
+//! +FULLRESYNC <id> <offset>          a snapshot follows; it holds everything up to the offset
+//! +CONTINUE [<id>]                   the stream follows, perhaps under a new id
+//! -NOMASTERLINK … | -LOADING …       not now
+//! any other                          it does not know PSYNC
+//!
+//! $<length>                          a snapshot of so many bytes, then the stream
+//! $EOF:<40 characters>               a snapshot that ends with these characters
+//! -…                                 the snapshot failed
+//! ```
+
+use slipstream_log::{Offset, ReplicationId};
+
+use super::Violation;
+use crate::Mark;
+
+/// The answer to PSYNC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    FullSync { id: ReplicationId, offset: Offset },
+    Continue { id: Option<ReplicationId> },
+    NotNow,
+    Unsupported,
+}
+
+impl Decision {
+    pub(super) fn parse(line: &str) -> Result<Decision, Violation> {
+        let mut words = line.split_ascii_whitespace();
+        Ok(match words.next().unwrap_or_default() {
+            "+FULLRESYNC" => {
+                let id = words.next().and_then(|word| ReplicationId::parse(word.as_bytes()));
+                let offset = words.next().and_then(|word| word.parse().ok()).map(Offset);
+                let (Some(id), Some(offset)) = (id, offset) else { return Err(Violation::BadFullResync) };
+                Decision::FullSync { id, offset }
+            }
+            "+CONTINUE" => {
+                Decision::Continue { id: words.next().and_then(|word| ReplicationId::parse(word.as_bytes())) }
+            }
+            "-NOMASTERLINK" | "-LOADING" => Decision::NotNow,
+            _ => Decision::Unsupported,
+        })
+    }
+}
+
+/// How a snapshot is delimited, read from its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    Length(u64),
+    Marked(Mark),
+}
+
+impl Head {
+    pub(super) fn parse(line: &str) -> Result<Head, Violation> {
+        if let Some(error) = line.strip_prefix('-') {
+            return Err(Violation::SnapshotAborted(error.to_owned()));
+        }
+        let parsed = line.strip_prefix('$').and_then(|head| match head.strip_prefix("EOF:") {
+            Some(mark) => Mark::parse(mark.as_bytes()).map(Head::Marked),
+            None => head.parse().ok().map(Head::Length),
+        });
+        parsed.ok_or_else(|| Violation::BadHead(line.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "8de1787ba490483314a4d30f1c628bc5025eb761";
+
+    #[test]
+    fn the_answer_to_psync() {
+        let check = |line: &str, expected| assert_eq!(Decision::parse(line), expected, "{line}");
+        let id = ReplicationId::parse(ID.as_bytes()).unwrap();
+        check(&format!("+FULLRESYNC {ID} 0"), Ok(Decision::FullSync { id, offset: Offset(0) }));
+        check(&format!("+FULLRESYNC {ID} 77"), Ok(Decision::FullSync { id, offset: Offset(77) }));
+        check(&format!("+FULLRESYNC {ID}"), Err(Violation::BadFullResync));
+        check(&format!("+FULLRESYNC {ID} -1"), Err(Violation::BadFullResync));
+        check("+FULLRESYNC abc 1", Err(Violation::BadFullResync));
+        check(&format!("+CONTINUE {ID}"), Ok(Decision::Continue { id: Some(id) }));
+        check("+CONTINUE", Ok(Decision::Continue { id: None }));
+        check("-NOMASTERLINK Can't SYNC while not connected with my master", Ok(Decision::NotNow));
+        check("-LOADING Redis is loading the dataset in memory", Ok(Decision::NotNow));
+        check("-ERR unknown command 'PSYNC'", Ok(Decision::Unsupported));
+        check("+DUALCHANNELSYNC", Ok(Decision::Unsupported));
+    }
+
+    #[test]
+    fn the_head_of_a_snapshot() {
+        let check = |line: &str, expected| assert_eq!(Head::parse(line), expected, "{line}");
+        let bad = |line: &str| Err(Violation::BadHead(line.to_owned()));
+        check("$0", Ok(Head::Length(0)));
+        check("$176", Ok(Head::Length(176)));
+        check(&format!("$EOF:{ID}"), Ok(Head::Marked(Mark::parse(ID.as_bytes()).unwrap())));
+        check("$EOF:short", bad("$EOF:short"));
+        check("$-1", bad("$-1"));
+        check("*1", bad("*1"));
+        let failed = "ERR BGSAVE failed, replication can't continue";
+        check(&format!("-{failed}"), Err(Violation::SnapshotAborted(failed.to_owned())));
+    }
+}

@@ -1,0 +1,69 @@
+//! The handshake: what the replica says of itself before it asks for data.
+//!
+//! `PING` goes first and alone, since it shows whether anyone sensible listens; the rest is written at once
+//! and answered in order. Only `AUTH` can fail: the others tell a primary what it may not understand, and a
+//! primary that does not understand them serves us all the same.
+//!
+//! `REPLCONF version` is announced as 9.0.0. A Valkey 9 primary writes version 11 of the snapshot format for
+//! whoever gives no version or an older one, and then *cannot* write hashes whose fields expire: the full
+//! sync fails, for ever. To 9.0.0 it writes its own format, which this project reads. Redis answers that it
+//! does not know the option, and that is all.
+
+use super::Settings;
+use crate::wire;
+
+/// The version of Valkey whose snapshots and stream are understood here.
+const UNDERSTOOD_VERSION: &[u8] = b"9.0.0";
+
+/// A request of the handshake whose answer is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Auth,
+    ListeningPort,
+    IpAddress,
+    Capabilities,
+    Version,
+}
+
+impl Step {
+    /// What the wire and the log call it.
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Step::Auth => "AUTH",
+            Step::ListeningPort => "listening-port",
+            Step::IpAddress => "ip-address",
+            Step::Capabilities => "capa",
+            Step::Version => "version",
+        }
+    }
+}
+
+/// Whether the answer to PING lets the handshake go on: anything friendly, or a demand for a password that is
+/// about to be given.
+pub(super) fn is_welcome(line: &str) -> bool {
+    let accepted = ["+", "-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
+    accepted.iter().any(|start| line.starts_with(start))
+}
+
+/// All requests after PING, and the order in which they will be answered.
+pub(super) fn introduction(settings: &Settings) -> (Vec<u8>, Vec<Step>) {
+    let mut out = Vec::new();
+    let mut steps = Vec::new();
+    let mut say = |step, words: &[&[u8]]| {
+        wire::push_request(&mut out, words);
+        steps.push(step);
+    };
+    match (&settings.user, &settings.password) {
+        (Some(user), Some(password)) => say(Step::Auth, &[b"AUTH", user, password]),
+        (None, Some(password)) => say(Step::Auth, &[b"AUTH", password]),
+        (_, None) => {}
+    }
+    let port = settings.announced_port.to_string();
+    say(Step::ListeningPort, &[b"REPLCONF", b"listening-port", port.as_bytes()]);
+    if let Some(address) = &settings.announced_ip {
+        say(Step::IpAddress, &[b"REPLCONF", b"ip-address", address.as_bytes()]);
+    }
+    say(Step::Capabilities, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+    say(Step::Version, &[b"REPLCONF", b"version", UNDERSTOOD_VERSION]);
+    (out, steps)
+}

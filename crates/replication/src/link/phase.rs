@@ -1,0 +1,212 @@
+//! The phases of a link, each with what it needs to know and nothing else.
+//!
+//! ```text
+//!  Idle ──follow──► Connecting ──► Greeting ──► Introducing ──► AwaitingDecision ──+CONTINUE──► Streaming
+//!                    ▲      (PING)     (AUTH, REPLCONF …)    (PSYNC) │                              ▲
+//!                    │                                               │ +FULLRESYNC, or SYNC         │
+//!                 Waiting ◄── any loss or failure                    ▼                              │
+//!                                                               AwaitingHead ──► Receiving ──► Loading
+//!  Halted ◄── the engine cannot apply the stream
+//! ```
+//!
+//! A loss goes back to Connecting at once when the last attempt is long enough ago. Loading survives the loss
+//! of the connection: the snapshot is complete, and the stream is asked for again afterwards.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use slipstream_log::Offset;
+
+use super::greeting::Step;
+use super::lines::LineReader;
+use super::{Action, BEAT_MS, Position, Transfer};
+use crate::mark::MarkFinder;
+use crate::{Moment, wire};
+
+/// How far a link has come, as ROLE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nobody is followed, or replication has stopped.
+    None,
+    /// The next attempt is still to come.
+    Connect,
+    /// The connection is being opened.
+    Connecting,
+    /// Introducing itself, and waiting for the answer to PSYNC.
+    Handshake,
+    /// Receiving or loading a snapshot.
+    Sync,
+    /// The stream flows.
+    Connected,
+}
+
+impl State {
+    /// The word that ROLE uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::None => "none",
+            State::Connect => "connect",
+            State::Connecting => "connecting",
+            State::Handshake => "handshake",
+            State::Sync => "sync",
+            State::Connected => "connected",
+        }
+    }
+}
+
+/// See the diagram above. `since` is when the answer began to be awaited, `resume` what will be asked for.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Idle,
+    Waiting { until: Moment },
+    Connecting,
+    Greeting { resume: Option<Position>, lines: LineReader, since: Moment },
+    Introducing { resume: Option<Position>, awaited: VecDeque<Step>, lines: LineReader, since: Moment },
+    AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },
+    AwaitingHead { position: Option<Position>, lines: LineReader, since: Moment },
+    Receiving(Receiving),
+    Loading { position: Option<Position>, transfer: Transfer, connection: Connection, next_beat: Moment },
+    Streaming(Streaming),
+    Halted { reason: String },
+}
+
+/// The connection while the snapshot is loaded. `early` is what of the stream came together with the
+/// snapshot's end; reading is paused, so it is no more than one read.
+#[derive(Debug)]
+pub(super) enum Connection {
+    Open { early: Vec<u8> },
+    Lost,
+}
+
+impl Phase {
+    pub(super) fn state(&self) -> State {
+        match self {
+            Phase::Idle | Phase::Halted { .. } => State::None,
+            Phase::Waiting { .. } => State::Connect,
+            Phase::Connecting => State::Connecting,
+            Phase::Greeting { .. } | Phase::Introducing { .. } | Phase::AwaitingDecision { .. } => {
+                State::Handshake
+            }
+            Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Loading { .. } => State::Sync,
+            Phase::Streaming(_) => State::Connected,
+        }
+    }
+
+    /// Whether there is a connection, open or being opened.
+    pub(super) fn has_connection(&self) -> bool {
+        !matches!(
+            self,
+            Phase::Idle
+                | Phase::Waiting { .. }
+                | Phase::Halted { .. }
+                | Phase::Loading { connection: Connection::Lost, .. }
+        )
+    }
+
+    /// Whether a snapshot is under way.
+    pub(super) fn has_snapshot(&self) -> bool {
+        matches!(self, Phase::Receiving(_) | Phase::Loading { .. })
+    }
+
+    /// When something is to be sent again for its own sake.
+    pub(super) fn next_beat(&self) -> Option<Moment> {
+        match self {
+            Phase::Receiving(receiving) => Some(receiving.next_beat),
+            Phase::Loading { connection: Connection::Open { .. }, next_beat, .. } => Some(*next_beat),
+            Phase::Streaming(streaming) => Some(streaming.next_beat),
+            _ => None,
+        }
+    }
+
+    /// While the data is being replaced the primary gets a newline, afterwards acknowledgements.
+    pub(super) fn beat(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        match self {
+            Phase::Receiving(Receiving { next_beat, .. }) | Phase::Loading { next_beat, .. } => {
+                *next_beat = now.after_ms(BEAT_MS);
+                actions.push(Action::Send(b"\n".to_vec()));
+            }
+            Phase::Streaming(streaming) => {
+                streaming.next_beat = now.after_ms(BEAT_MS);
+                streaming.acknowledge(actions);
+            }
+            phase => unreachable!("no beat in {phase:?}"),
+        }
+    }
+}
+
+/// A snapshot on its way.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    pub(super) position: Option<Position>,
+    pub(super) extent: Extent,
+    pub(super) received: u64,
+    pub(super) next_beat: Moment,
+}
+
+/// Where the snapshot ends.
+#[derive(Debug)]
+pub(super) enum Extent {
+    Length(u64),
+    Marked { finder: MarkFinder, found: bool },
+}
+
+impl Receiving {
+    /// Hands on what belongs to the snapshot and gives back the rest.
+    pub(super) fn push<'a>(&mut self, input: &'a [u8], actions: &mut Vec<Action<'a>>) -> &'a [u8] {
+        match &mut self.extent {
+            Extent::Length(length) => {
+                let missing = usize::try_from(*length - self.received).unwrap_or(usize::MAX);
+                let (data, rest) = input.split_at(missing.min(input.len()));
+                self.hand_on(Cow::Borrowed(data), actions);
+                rest
+            }
+            Extent::Marked { finder, found } => {
+                let piece = finder.push(input);
+                *found = piece.ended;
+                self.hand_on(Cow::Owned(piece.released), actions);
+                self.hand_on(Cow::Borrowed(piece.data), actions);
+                &[]
+            }
+        }
+    }
+
+    fn hand_on<'a>(&mut self, bytes: Cow<'a, [u8]>, actions: &mut Vec<Action<'a>>) {
+        if !bytes.is_empty() {
+            self.received += bytes.len() as u64;
+            actions.push(Action::SnapshotBytes(bytes));
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        match &self.extent {
+            Extent::Length(length) => self.received == *length,
+            Extent::Marked { found, .. } => *found,
+        }
+    }
+
+    pub(super) fn transfer(&self) -> Transfer {
+        let total = match &self.extent {
+            Extent::Length(length) => Some(*length),
+            Extent::Marked { .. } => None,
+        };
+        Transfer { received: self.received, total }
+    }
+}
+
+/// The stream flows.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    pub(super) received: Offset,
+    pub(super) applied: Offset,
+    /// A primary that knows only SYNC has no use for acknowledgements.
+    pub(super) acknowledges: bool,
+    pub(super) next_beat: Moment,
+}
+
+impl Streaming {
+    pub(super) fn acknowledge(&self, actions: &mut Vec<Action<'_>>) {
+        if self.acknowledges {
+            actions.push(Action::Send(wire::ack(self.applied)));
+        }
+    }
+}

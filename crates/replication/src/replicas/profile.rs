@@ -1,0 +1,179 @@
+//! What a replica says of itself with REPLCONF before it asks for data.
+//!
+//! Unknown capabilities are ignored, unknown options are refused: replicas of every version count on both.
+
+use std::fmt;
+
+use slipstream_resp::number::parse_i64;
+
+/// Longest `ip-address`, in bytes. It may be a host name.
+const MAX_ADDRESS_LEN: usize = 255;
+
+/// What is known of a replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Where it says it listens; any number, as in Redis.
+    pub port: Option<i64>,
+    /// What it says its address is.
+    pub address: Option<String>,
+    /// It can find the end of a snapshot by a mark.
+    pub takes_marks: bool,
+    /// It understands a new id in `+CONTINUE`.
+    pub takes_new_ids: bool,
+    /// It wants a snapshot and no stream.
+    pub snapshot_only: bool,
+    /// The version of Valkey that it is, or is as good as.
+    pub version: Option<(u8, u8, u8)>,
+}
+
+/// For whom a snapshot is written, as far as the reader has given evidence. Nobody's format is guessed:
+/// version 10 is the only one that every peer loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// Reads version 10.
+    Unproved,
+    /// Announced version 9 or later of Valkey, so it reads VALKEY080 as well; this project's own replicas do.
+    Valkey9,
+}
+
+/// A REPLCONF that is refused. The text is the error reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplconfError {
+    /// An option without a value.
+    Syntax,
+    /// A number that is none.
+    NotAnInteger,
+    /// A switch that is neither 0 nor 1.
+    NotASwitch,
+    /// An `ip-address` of so many bytes.
+    AddressTooLong(usize),
+    /// A `version` that is not three numbers.
+    BadVersion(String),
+    /// A snapshot of a part of the data, which is not offered.
+    Filter(String),
+    /// An option that does not exist.
+    UnknownOption(String),
+}
+
+impl fmt::Display for ReplconfError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplconfError::Syntax => f.write_str("ERR syntax error"),
+            ReplconfError::NotAnInteger => f.write_str("ERR value is not an integer or out of range"),
+            ReplconfError::NotASwitch => f.write_str("ERR value is out of range, value must between 0 and 1"),
+            ReplconfError::AddressTooLong(len) => {
+                write!(f, "ERR REPLCONF ip-address provided by replica instance is too long: {len} bytes")
+            }
+            ReplconfError::BadVersion(text) => write!(f, "ERR Unrecognized version format: {text}"),
+            ReplconfError::Filter(text) => write!(f, "ERR Unsupported rdb-filter-only option: {text}"),
+            ReplconfError::UnknownOption(text) => write!(f, "ERR Unrecognized REPLCONF option: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for ReplconfError {}
+
+impl Profile {
+    /// Takes in one option.
+    pub(super) fn set(&mut self, option: &[u8], value: &[u8]) -> Result<(), ReplconfError> {
+        match option.to_ascii_lowercase().as_slice() {
+            b"listening-port" => self.port = Some(parse_i64(value).ok_or(ReplconfError::NotAnInteger)?),
+            b"ip-address" if value.len() > MAX_ADDRESS_LEN => {
+                return Err(ReplconfError::AddressTooLong(value.len()));
+            }
+            b"ip-address" => self.address = Some(lossy(value)).filter(|address| !address.is_empty()),
+            b"capa" if value.eq_ignore_ascii_case(b"eof") => self.takes_marks = true,
+            b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.takes_new_ids = true,
+            b"capa" => {}
+            b"rdb-only" => self.snapshot_only = parse_switch(value)?,
+            b"version" => {
+                let version = parse_version(value);
+                self.version = Some(version.ok_or_else(|| ReplconfError::BadVersion(lossy(value)))?);
+            }
+            b"rdb-filter-only" => return Err(ReplconfError::Filter(lossy(value))),
+            _ => return Err(ReplconfError::UnknownOption(lossy(option))),
+        }
+        Ok(())
+    }
+
+    /// For whom a snapshot must be written.
+    pub fn reader(&self) -> Reader {
+        match self.version {
+            Some((9.., _, _)) => Reader::Valkey9,
+            _ => Reader::Unproved,
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn parse_switch(value: &[u8]) -> Result<bool, ReplconfError> {
+    match parse_i64(value) {
+        Some(0) => Ok(false),
+        Some(1) => Ok(true),
+        Some(_) => Err(ReplconfError::NotASwitch),
+        None => Err(ReplconfError::NotAnInteger),
+    }
+}
+
+fn parse_version(value: &[u8]) -> Option<(u8, u8, u8)> {
+    let mut parts = std::str::from_utf8(value).ok()?.split('.').map(|part| part.parse().ok());
+    let version = (parts.next()??, parts.next()??, parts.next()??);
+    parts.next().is_none().then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_describe_the_replica() {
+        let mut profile = Profile::default();
+        for (option, value) in [
+            ("listening-port", "6380"),
+            ("ip-address", "replica.example"),
+            ("CAPA", "EOF"),
+            ("capa", "psync2"),
+            ("capa", "never-heard-of"),
+            ("rdb-only", "1"),
+            ("version", "9.0.3"),
+        ] {
+            assert_eq!(profile.set(option.as_bytes(), value.as_bytes()), Ok(()), "{option}");
+        }
+        let expected = Profile {
+            port: Some(6380),
+            address: Some("replica.example".into()),
+            takes_marks: true,
+            takes_new_ids: true,
+            snapshot_only: true,
+            version: Some((9, 0, 3)),
+        };
+        assert_eq!(profile, expected);
+    }
+
+    #[test]
+    fn refusals_have_the_words_of_redis() {
+        let check = |option: &str, value: &str, text: &str| {
+            let error = Profile::default().set(option.as_bytes(), value.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        };
+        check("listening-port", "x", "ERR value is not an integer or out of range");
+        let long = "ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes";
+        check("ip-address", &"a".repeat(256), long);
+        check("rdb-only", "2", "ERR value is out of range, value must between 0 and 1");
+        check("rdb-filter-only", "functions", "ERR Unsupported rdb-filter-only option: functions");
+        check("version", "9.0", "ERR Unrecognized version format: 9.0");
+        check("foo", "bar", "ERR Unrecognized REPLCONF option: foo");
+    }
+
+    #[test]
+    fn only_a_version_proves_a_newer_reader() {
+        let reader = |version| Profile { version, ..Profile::default() }.reader();
+        assert_eq!(reader(None), Reader::Unproved);
+        assert_eq!(reader(Some((8, 1, 9))), Reader::Unproved);
+        assert_eq!(reader(Some((9, 0, 0))), Reader::Valkey9);
+        assert_eq!(reader(Some((10, 2, 0))), Reader::Valkey9);
+    }
+}

@@ -1,0 +1,160 @@
+//! One replica, as its primary sees it.
+//!
+//! ```text
+//!            full sync                       all sent, length framing
+//!  attach ──► Queued ──► Syncing(Preparing ──► Sending) ─────────────────► Online
+//!     │                                        │ all sent, mark framing      ▲
+//!     │                                        └──► Loading ──first ACK──────┤
+//!     └──────────────────── may continue ────────────────────────────────────┘
+//! ```
+//!
+//! Behind a mark nothing is sent until the replica has answered: it finds the mark because it is the last
+//! that comes. From `Syncing` on the log keeps what lies behind the snapshot; `cursor()` says from where.
+
+use std::fmt;
+
+use slipstream_log::Offset;
+
+use super::{JobId, Profile, ReplicaId};
+use crate::Moment;
+
+/// The state of a replica, as INFO names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// Waits for a snapshot to begin.
+    WaitSnapshot,
+    /// A snapshot is being sent, or loaded there.
+    SendSnapshot,
+    /// The stream flows.
+    Online,
+}
+
+impl ReplicaState {
+    /// The word that INFO uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReplicaState::WaitSnapshot => "wait_bgsave",
+            ReplicaState::SendSnapshot => "send_bulk",
+            ReplicaState::Online => "online",
+        }
+    }
+}
+
+/// A replica that has asked for data.
+#[derive(Debug)]
+pub struct Replica {
+    /// The session that it speaks through.
+    pub id: ReplicaId,
+    /// What it said of itself.
+    pub profile: Profile,
+    /// The address of its socket; empty if that has none.
+    pub peer: String,
+    /// What it has applied, by its own word.
+    pub acked: Offset,
+    /// What it has on disk, by its own word.
+    pub durable: Offset,
+    /// When it last gave a sign of life (or went online).
+    pub heard: Moment,
+    pub(super) protocol: Protocol,
+    pub(super) phase: Phase,
+    /// Since when it has been beyond the soft limit of its output.
+    pub(super) over_soft_limit: Option<Moment>,
+}
+
+/// How it asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// With SYNC: told no offset, and not expected to acknowledge any.
+    Sync,
+    Psync,
+}
+
+/// See the diagram above. `from` is where the stream joins the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Queued { since: Moment },
+    Syncing { job: JobId, from: Offset, stage: Stage },
+    Loading { from: Offset },
+    Online { cursor: Offset },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing of the snapshot has been sent.
+    Preparing,
+    /// It is being sent; `progressed` is when the replica last took some of it. `answered` when the first
+    /// acknowledgement has overtaken the report that all is sent.
+    Sending { progressed: Moment, answered: bool },
+}
+
+impl Replica {
+    /// The address by which it is known.
+    pub fn address(&self) -> &str {
+        self.profile.address.as_deref().unwrap_or(&self.peer)
+    }
+
+    /// The port by which it is known; 0 if it did not say.
+    pub fn port(&self) -> i64 {
+        self.profile.port.unwrap_or(0)
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> ReplicaState {
+        match self.phase {
+            Phase::Queued { .. } | Phase::Syncing { stage: Stage::Preparing, .. } => {
+                ReplicaState::WaitSnapshot
+            }
+            Phase::Syncing { .. } | Phase::Loading { .. } => ReplicaState::SendSnapshot,
+            Phase::Online { .. } => ReplicaState::Online,
+        }
+    }
+
+    /// Whether the stream flows.
+    pub fn is_online(&self) -> bool {
+        matches!(self.phase, Phase::Online { .. })
+    }
+
+    /// Whole seconds since it was heard; 0 before it is online, as in INFO.
+    pub fn lag_seconds(&self, now: Moment) -> u64 {
+        if self.is_online() { now.seconds_since(self.heard) } else { 0 }
+    }
+
+    /// The next byte of the log that it needs; nothing when it waits for a snapshot to begin, or wants no
+    /// stream.
+    pub fn cursor(&self) -> Option<Offset> {
+        match self.phase {
+            _ if self.profile.snapshot_only => None,
+            Phase::Queued { .. } => None,
+            Phase::Syncing { from, .. } | Phase::Loading { from } => Some(from),
+            Phase::Online { cursor } => Some(cursor),
+        }
+    }
+
+    pub(super) fn job(&self) -> Option<JobId> {
+        match self.phase {
+            Phase::Syncing { job, .. } => Some(job),
+            _ => None,
+        }
+    }
+
+    /// Since when it has been silent or stuck, if that counts in its phase.
+    pub(super) fn silent_since(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Syncing { stage: Stage::Sending { progressed, .. }, .. } => Some(progressed),
+            Phase::Loading { .. } | Phase::Online { .. } => {
+                (self.protocol == Protocol::Psync).then_some(self.heard)
+            }
+            Phase::Queued { .. } | Phase::Syncing { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address(), self.profile.port) {
+            ("", _) => write!(f, "client id #{}", self.id.0),
+            (address, Some(port)) => write!(f, "{address}:{port}"),
+            (address, None) => write!(f, "{address}:<unknown-replica-port>"),
+        }
+    }
+}
