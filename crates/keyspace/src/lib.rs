@@ -1,1 +1,47 @@
-//! The data: databases, values, collections, expiry and snapshots.
+//! The data of one node: databases of keys and values, expiry, and snapshots that are values.
+//!
+//! Owns every structure that holds data and the rules by which it is encoded. Never reads a
+//! clock, never does I/O, never propagates: time and chance are arguments, and what expired is
+//! reported to the caller. No reference into it outlives a call.
+//! Invariant: cloning a value, a table or the whole keyspace copies pointers only; whoever writes
+//! first afterwards copies the small chunk that it writes to.
+//! Read on in `keyspace.rs`, then `database.rs`, `table.rs` and `value.rs`.
+
+mod access;
+mod database;
+mod digest;
+mod encoding;
+mod hash;
+mod intset;
+mod item;
+mod keyspace;
+mod list;
+pub mod listpack;
+mod number;
+mod set;
+mod short_bytes;
+mod sorted_set;
+mod string;
+mod table;
+mod time;
+mod tree;
+mod value;
+
+pub use access::AccessPolicy;
+pub use database::{Database, Garbage};
+pub use digest::{Digest, dataset_digest, value_digest};
+pub use encoding::Encoding;
+pub use hash::{Hash, HashIter};
+pub use intset::{Intset, IntsetIter};
+pub use item::Item;
+pub use keyspace::{Keyspace, Snapshot, SnapshotDatabase};
+pub use list::{List, ListIter, ListRevIter};
+pub use listpack::{Listpack, Malformed};
+pub use number::{ScoreFormat, parse_int, write_score};
+pub use set::{Set, SetIter};
+pub use short_bytes::ShortBytes;
+pub use sorted_set::{LexBound, ScoreBound, SortedSet, SortedSetIter, SortedSetRevIter};
+pub use string::Str;
+pub use table::{Entry, Table, TableIter};
+pub use time::UnixMillis;
+pub use value::Value;

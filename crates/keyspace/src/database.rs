@@ -1,0 +1,345 @@
+//! One database: keys, their values, deadlines and access clocks.
+//!
+//! Owns lazy and active expiry. A key is due when the clock is past its deadline; reads never show
+//! a due key, and where `deletes_due` is set (a primary) they remove it and report it in
+//! `expired`, for the caller to propagate. A replica leaves it until the deletion comes down the
+//! log.
+//! Invariant: `expires` is the number of entries that have a deadline.
+
+mod pair;
+
+use pair::NEVER;
+pub(crate) use pair::Pair;
+
+use crate::access::{self, AccessPolicy};
+use crate::table::{Entry, Place, Table};
+use crate::time::UnixMillis;
+use crate::value::Value;
+
+/// Values that take more allocations than this are handed out in `garbage` instead of dropped.
+const DROP_HERE: usize = 64;
+/// How many random entries are tried before a due one is returned all the same.
+const RANDOM_TRIES: usize = 100;
+
+/// A database.
+pub struct Database {
+    table: Table<Pair>,
+    expires: usize,
+    /// Where active expiry goes on.
+    resume: usize,
+    policy: AccessPolicy,
+    rng: fastrand::Rng,
+    /// The latest time that this database was told.
+    now: UnixMillis,
+    /// Whether accessing a due key removes it: true on a primary, false on a replica.
+    pub deletes_due: bool,
+    /// Keys that were removed because they were due, for the caller to take and propagate.
+    pub expired: Vec<Vec<u8>>,
+    /// Big values of such keys, for the caller to drop where it delays nobody.
+    pub garbage: Vec<Value>,
+}
+
+/// What a cleared database held. Dropping it may take long.
+pub struct Garbage {
+    tables: Vec<Table<Pair>>,
+}
+
+impl Garbage {
+    pub(crate) fn joined(all: Vec<Garbage>) -> Self {
+        Garbage { tables: all.into_iter().flat_map(|garbage| garbage.tables).collect() }
+    }
+}
+
+impl Database {
+    /// An empty database that deletes what is due.
+    pub fn new(seed: [u64; 4]) -> Self {
+        Database {
+            table: Table::new(seed),
+            expires: 0,
+            resume: 0,
+            policy: AccessPolicy::default(),
+            rng: fastrand::Rng::with_seed(seed[0]),
+            now: UnixMillis::default(),
+            deletes_due: true,
+            expired: Vec::new(),
+            garbage: Vec::new(),
+        }
+    }
+
+    /// How many keys there are, due ones included.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// How many keys have a deadline.
+    pub fn expires_len(&self) -> usize {
+        self.expires
+    }
+
+    /// How many segments the keys are spread over.
+    pub fn segments(&self) -> usize {
+        self.table.segments()
+    }
+
+    /// The value of `key`, recording the access.
+    pub fn get(&mut self, key: &[u8], now: UnixMillis) -> Option<&Value> {
+        let place = self.find_live(key, now)?;
+        self.touch(place, now);
+        Some(&self.table.at(place).value)
+    }
+
+    /// The value of `key`, leaving no trace of the access.
+    pub fn peek(&self, key: &[u8], now: UnixMillis) -> Option<&Value> {
+        self.table.get(key).filter(|pair| !pair.is_due(now)).map(|pair| &pair.value)
+    }
+
+    /// The value of `key`, to be changed.
+    pub fn get_mut(&mut self, key: &[u8], now: UnixMillis) -> Option<&mut Value> {
+        let place = self.find_live(key, now)?;
+        self.touch(place, now);
+        Some(&mut self.table.at_mut(place).value)
+    }
+
+    /// The value of `key`, to be changed; made by `make`, without a deadline, when there is none.
+    pub fn get_or_insert_with(
+        &mut self,
+        key: &[u8],
+        now: UnixMillis,
+        make: impl FnOnce() -> Value,
+    ) -> &mut Value {
+        self.now = now;
+        let hash = match self.table.find(key) {
+            Ok(place) if !self.table.at(place).is_due(now) => {
+                self.touch(place, now);
+                return &mut self.table.at_mut(place).value;
+            }
+            Ok(place) => {
+                self.remove_due(place);
+                // On a replica the due pair is replaced: its deletion is on the way.
+                self.remove(key);
+                self.table.hash(key)
+            }
+            Err(hash) => hash,
+        };
+        let pair = Pair::new(key, make(), None, self.policy.first(now));
+        &mut self.table.insert_new(hash, pair).value
+    }
+
+    /// Whether there is such a key.
+    pub fn contains(&self, key: &[u8], now: UnixMillis) -> bool {
+        self.peek(key, now).is_some()
+    }
+
+    /// Sets value and deadline of `key` and returns the value it had, due or not.
+    pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) -> Option<Value> {
+        let clock = self.policy.first(self.now);
+        match self.table.find(key) {
+            Ok(place) => {
+                let pair = self.table.at_mut(place);
+                pair.set_clock(clock);
+                let old = std::mem::replace(&mut pair.value, value);
+                self.set_deadline_at(place, deadline);
+                Some(old)
+            }
+            Err(hash) => {
+                self.expires += usize::from(deadline.is_some());
+                self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
+                None
+            }
+        }
+    }
+
+    /// Sets the value of `key`, keeping its deadline, and returns the value it had.
+    pub fn replace_value(&mut self, key: &[u8], value: Value) -> Option<Value> {
+        match self.table.find(key) {
+            Ok(place) => Some(std::mem::replace(&mut self.table.at_mut(place).value, value)),
+            Err(hash) => {
+                let pair = Pair::new(key, value, None, self.policy.first(self.now));
+                self.table.insert_new(hash, pair);
+                None
+            }
+        }
+    }
+
+    /// Removes `key` and returns its value, due or not.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Value> {
+        let place = self.table.find(key).ok()?;
+        Some(self.remove_at(place).value)
+    }
+
+    /// Removes `key` and returns its value and deadline, due or not.
+    pub fn remove_entry(&mut self, key: &[u8]) -> Option<(Value, Option<UnixMillis>)> {
+        let place = self.table.find(key).ok()?;
+        let pair = self.remove_at(place);
+        let deadline = pair.deadline_if_any();
+        Some((pair.value, deadline))
+    }
+
+    /// When `key` is due.
+    pub fn deadline(&self, key: &[u8]) -> Option<UnixMillis> {
+        self.table.get(key)?.deadline_if_any()
+    }
+
+    /// Gives `key` a deadline or takes it away; false when there is no such key.
+    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMillis>) -> bool {
+        let Ok(place) = self.table.find(key) else { return false };
+        self.set_deadline_at(place, deadline);
+        true
+    }
+
+    /// A key chosen fairly among those that are not due; after many tries, one that is.
+    pub fn random_key(&self, rng: &mut fastrand::Rng, now: UnixMillis) -> Option<&[u8]> {
+        let mut pair = self.table.random(rng)?;
+        for _ in 0..RANDOM_TRIES {
+            if !pair.is_due(now) {
+                break;
+            }
+            pair = self.table.random(rng)?;
+        }
+        Some(pair.key())
+    }
+
+    /// One step of SCAN, as `Table::scan`; due keys are visited too.
+    pub fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(&[u8], &Value, Option<UnixMillis>),
+    ) -> u64 {
+        self.table.scan(cursor, count, |pair| visit(pair.key(), &pair.value, pair.deadline_if_any()))
+    }
+
+    /// Active expiry: removes up to `limit` due keys and returns them, for the caller to
+    /// propagate. Segments without a due key cost one comparison; the next call goes on where
+    /// this one ended. Fewer than `limit` keys means that no more are due.
+    pub fn take_due(&mut self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
+        self.now = now;
+        if self.expires == 0 {
+            return Vec::new();
+        }
+        let due = self.table.due(now.0, limit, &mut self.resume);
+        for key in &due {
+            let value = self.remove(key);
+            self.dispose(value);
+        }
+        due
+    }
+
+    /// All keys with their values and deadlines, due or not.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Value, Option<UnixMillis>)> {
+        self.table.iter().map(Pair::view)
+    }
+
+    /// Removes all keys; what they held can be dropped elsewhere.
+    pub fn clear(&mut self) -> Garbage {
+        let empty = self.table.emptied();
+        self.expires = 0;
+        Garbage { tables: vec![std::mem::replace(&mut self.table, empty)] }
+    }
+
+    /// Tells the time to whatever is inserted without being told.
+    pub fn set_time(&mut self, now: UnixMillis) {
+        self.now = now;
+    }
+
+    /// Records accesses in another way from now on; clocks of present keys keep their bits.
+    pub fn set_access_policy(&mut self, policy: AccessPolicy) {
+        self.policy = policy;
+    }
+
+    /// Seconds since `key` was accessed.
+    pub fn idle_seconds(&self, key: &[u8], now: UnixMillis) -> Option<u64> {
+        self.table.get(key).map(|pair| access::idle_seconds(pair.clock(), now))
+    }
+
+    /// How often `key` is accessed, on Redis' logarithmic scale.
+    pub fn frequency(&self, key: &[u8], now: UnixMillis) -> Option<u8> {
+        self.table.get(key).map(|pair| access::frequency(pair.clock(), now, self.policy))
+    }
+
+    /// Makes `key` look last accessed `seconds` ago.
+    pub fn set_idle(&mut self, key: &[u8], seconds: u64, now: UnixMillis) {
+        if let Some(pair) = self.table.get(key) {
+            pair.set_clock(access::idle_since(seconds, now));
+        }
+    }
+
+    /// Sets the access counter of `key`.
+    pub fn set_frequency(&mut self, key: &[u8], count: u8, now: UnixMillis) {
+        if let Some(pair) = self.table.get(key) {
+            pair.set_clock(access::with_frequency(count, now));
+        }
+    }
+
+    /// Bytes of memory that `key` and its value take, from `samples` of its elements (0: all).
+    pub fn memory_usage(&self, key: &[u8], samples: usize) -> Option<usize> {
+        let pair = self.table.get(key)?;
+        Some(size_of::<Pair>() - size_of::<Value>() + pair.key_heap_size() + pair.value.memory_usage(samples))
+    }
+
+    /// Bytes that the table takes beside keys and values that are allocated apart.
+    pub fn overhead(&self) -> usize {
+        self.table.heap_size()
+    }
+
+    pub(crate) fn table(&self) -> &Table<Pair> {
+        &self.table
+    }
+
+    #[inline]
+    fn find_live(&mut self, key: &[u8], now: UnixMillis) -> Option<Place> {
+        self.now = now;
+        let place = self.table.find(key).ok()?;
+        if self.table.at(place).is_due(now) {
+            self.remove_due(place);
+            return None;
+        }
+        Some(place)
+    }
+
+    #[inline]
+    fn touch(&mut self, place: Place, now: UnixMillis) {
+        let pair = self.table.at(place);
+        let old = pair.clock();
+        let new = self.policy.touched(old, now, &mut self.rng);
+        if new != old {
+            pair.set_clock(new);
+        }
+    }
+
+    #[cold]
+    fn remove_due(&mut self, place: Place) {
+        if self.deletes_due {
+            let pair = self.remove_at(place);
+            self.expired.push(pair.key().to_vec());
+            self.dispose(Some(pair.value));
+        }
+    }
+
+    fn remove_at(&mut self, place: Place) -> Pair {
+        let pair = self.table.remove_at(place);
+        self.expires -= usize::from(pair.deadline() != NEVER);
+        pair
+    }
+
+    fn dispose(&mut self, value: Option<Value>) {
+        self.garbage.extend(value.filter(|value| value.free_effort() > DROP_HERE));
+    }
+
+    fn set_deadline_at(&mut self, place: Place, deadline: Option<UnixMillis>) {
+        let old = self.table.at(place).deadline_if_any();
+        if old == deadline {
+            return;
+        }
+        self.expires -= usize::from(old.is_some());
+        self.expires += usize::from(deadline.is_some());
+        self.table.at_mut(place).set_deadline(deadline);
+        let deadline = self.table.at(place).deadline();
+        self.table.note_deadline(place, deadline);
+    }
+}

@@ -1,0 +1,298 @@
+//! Hashes.
+//!
+//! Few short fields: one listpack of fields and values in turn; else a table. It becomes a table
+//! by Redis 7.2's thresholds and stays one. Deadlines of single fields sit in a map of their own,
+//! which does not exist while no field has one.
+//! Invariant: a field with a deadline exists.
+
+mod deadlines;
+mod iter;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use deadlines::Deadlines;
+pub use iter::HashIter;
+
+use crate::encoding::Encoding;
+use crate::item::Item;
+use crate::listpack::Listpack;
+use crate::set::{MAX_PACKED_BYTES, has_duplicates};
+use crate::short_bytes::ShortBytes;
+use crate::table::{Entry, Table};
+use crate::time::UnixMillis;
+
+/// A hash value.
+#[derive(Clone)]
+pub struct Hash(Arc<Body>);
+
+#[derive(Clone)]
+struct Body {
+    fields: Fields,
+    deadlines: Option<Box<Deadlines>>,
+}
+
+#[derive(Clone)]
+enum Fields {
+    Packed(Listpack),
+    Table(Table<Field>),
+}
+
+/// A field and its value in a big hash.
+#[derive(Clone)]
+struct Field {
+    name: ShortBytes,
+    value: ShortBytes,
+}
+
+impl Field {
+    fn new(name: &[u8], value: &[u8]) -> Self {
+        Field { name: ShortBytes::new(name), value: ShortBytes::new(value) }
+    }
+}
+
+impl Entry for Field {
+    fn key(&self) -> &[u8] {
+        self.name.as_slice()
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Hash::new()
+    }
+}
+
+impl Hash {
+    /// An empty hash.
+    pub fn new() -> Self {
+        Hash::of(Fields::Packed(Listpack::new()))
+    }
+
+    fn of(fields: Fields) -> Self {
+        Hash(Arc::new(Body { fields, deadlines: None }))
+    }
+
+    /// A hash from a checked block of fields and values in turn; None when the last value is
+    /// missing or a field is there twice. A block above the thresholds becomes a table.
+    pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Option<Self> {
+        if packed.len() % 2 != 0 || has_duplicates(packed.iter().step_by(2)) {
+            return None;
+        }
+        let fits = packed.len() / 2 <= encoding.hash_max_listpack_entries
+            && packed.iter().all(|item| item.len() <= encoding.hash_max_listpack_value);
+        let mut hash = Hash::of(Fields::Packed(packed));
+        if !fits {
+            hash.make_table(encoding);
+        }
+        Some(hash)
+    }
+
+    /// Becomes a table if `fields` more fields, of which the longest name or value has `longest`
+    /// bytes, do not fit a packed hash: what Redis asks once per command.
+    pub fn prepare(&mut self, fields: usize, longest: usize, encoding: &Encoding) {
+        if fields > encoding.hash_max_listpack_entries || longest > encoding.hash_max_listpack_value {
+            self.make_table(encoding);
+        }
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        match &self.0.fields {
+            Fields::Packed(packed) => packed.len() / 2,
+            Fields::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether there are no fields.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of `field`.
+    pub fn get(&self, field: &[u8]) -> Option<Item<'_>> {
+        match &self.0.fields {
+            Fields::Packed(packed) => {
+                let name = packed.find(packed.first()?, field, 2)?;
+                packed.next(name).map(|value| packed.at(value))
+            }
+            Fields::Table(table) => table.get(field).map(|field| Item::Bytes(field.value.as_slice())),
+        }
+    }
+
+    /// Whether there is such a field.
+    pub fn contains(&self, field: &[u8]) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// Sets a field and clears its deadline; true when the field is new.
+    pub fn insert(&mut self, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
+        let longest = field.len().max(value.len());
+        if let Fields::Packed(packed) = &self.0.fields
+            && (longest > encoding.hash_max_listpack_value
+                || packed.byte_len() + field.len() + value.len() > MAX_PACKED_BYTES)
+        {
+            self.make_table(encoding);
+        }
+        let body = Arc::make_mut(&mut self.0);
+        deadlines::set(&mut body.deadlines, field, None);
+        match &mut body.fields {
+            Fields::Packed(packed) => {
+                let is_new = insert_packed(packed, field, value);
+                if is_new && packed.len() / 2 > encoding.hash_max_listpack_entries {
+                    self.make_table(encoding);
+                }
+                is_new
+            }
+            Fields::Table(table) => match table.find(field) {
+                Ok(place) => {
+                    table.at_mut(place).value.assign(value);
+                    false
+                }
+                Err(hash) => {
+                    table.insert_new(hash, Field::new(field, value));
+                    true
+                }
+            },
+        }
+    }
+
+    /// Removes a field; false when there was none.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        if !self.contains(field) {
+            return false;
+        }
+        let body = Arc::make_mut(&mut self.0);
+        deadlines::set(&mut body.deadlines, field, None);
+        match &mut body.fields {
+            Fields::Packed(packed) => {
+                let first = packed.first().expect("it is contained");
+                let name = packed.find(first, field, 2).expect("it is contained");
+                packed.remove(name, 2) == 2
+            }
+            Fields::Table(table) => table.remove(field).is_some(),
+        }
+    }
+
+    /// All fields and their values, as inserted for a packed hash.
+    pub fn iter(&self) -> HashIter<'_> {
+        HashIter::new(&self.0.fields)
+    }
+
+    /// A field chosen fairly, and its value.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, Item<'_>)> {
+        if self.is_empty() {
+            return None;
+        }
+        match &self.0.fields {
+            Fields::Packed(packed) => {
+                let name = packed.seek(2 * rng.usize(..packed.len() / 2))?;
+                Some((packed.at(name), packed.at(packed.next(name)?)))
+            }
+            Fields::Table(table) => table.random(rng).map(iter::pair),
+        }
+    }
+
+    /// One step of HSCAN, as `Table::scan`; a packed hash is visited whole in one step.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, Item<'_>)) -> u64 {
+        if let Fields::Table(table) = &self.0.fields {
+            return table.scan(cursor, count, |field| {
+                let (name, value) = iter::pair(field);
+                visit(name, value);
+            });
+        }
+        self.iter().for_each(|(name, value)| visit(name, value));
+        0
+    }
+
+    /// When `field` is due, if it has a deadline.
+    pub fn deadline(&self, field: &[u8]) -> Option<UnixMillis> {
+        self.0.deadlines.as_ref()?.get(field)
+    }
+
+    /// Gives an existing field a deadline or takes it away; false when there is no such field.
+    pub fn set_deadline(&mut self, field: &[u8], deadline: Option<UnixMillis>) -> bool {
+        if !self.contains(field) {
+            return false;
+        }
+        deadlines::set(&mut Arc::make_mut(&mut self.0).deadlines, field, deadline);
+        true
+    }
+
+    /// The earliest deadline of any field.
+    pub fn next_deadline(&self) -> Option<UnixMillis> {
+        self.0.deadlines.as_ref()?.first()
+    }
+
+    /// Whether any field has a deadline.
+    pub fn has_deadlines(&self) -> bool {
+        self.0.deadlines.is_some()
+    }
+
+    /// Removes the fields that are due at `now` and returns their names, earliest first.
+    pub fn take_due(&mut self, now: UnixMillis) -> Vec<Vec<u8>> {
+        let due = self.0.deadlines.as_ref().map(|deadlines| deadlines.due(now)).unwrap_or_default();
+        for field in &due {
+            self.remove(field);
+        }
+        due
+    }
+
+    /// The listpack of a packed hash.
+    pub fn packed(&self) -> Option<&Listpack> {
+        match &self.0.fields {
+            Fields::Packed(packed) => Some(packed),
+            Fields::Table(_) => None,
+        }
+    }
+
+    /// What OBJECT ENCODING says.
+    pub fn encoding_name(&self) -> &'static str {
+        match &self.0.fields {
+            Fields::Packed(_) => "listpack",
+            Fields::Table(_) => "hashtable",
+        }
+    }
+
+    /// Bytes allocated beside the value itself, from a sample of `samples` fields (0: all).
+    pub fn heap_size(&self, samples: usize) -> usize {
+        let fields = match &self.0.fields {
+            Fields::Packed(packed) => packed.heap_size(),
+            Fields::Table(table) => {
+                let size = |field: &Field| field.name.heap_size() + field.value.heap_size();
+                table.heap_size() + table.sampled(samples, size)
+            }
+        };
+        let deadlines = self.0.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size());
+        size_of::<Body>() + 16 + fields + deadlines
+    }
+
+    fn make_table(&mut self, encoding: &Encoding) {
+        if matches!(self.0.fields, Fields::Table(_)) {
+            return;
+        }
+        let mut table = Table::new(encoding.seed);
+        let (mut name, mut value) = (itoa::Buffer::new(), itoa::Buffer::new());
+        for (field, item) in self.iter() {
+            table.insert(Field::new(field.bytes(&mut name), item.bytes(&mut value)));
+        }
+        Arc::make_mut(&mut self.0).fields = Fields::Table(table);
+    }
+}
+
+/// Sets a field of a packed hash; true when it is new.
+fn insert_packed(packed: &mut Listpack, field: &[u8], value: &[u8]) -> bool {
+    let name = packed.first().and_then(|first| packed.find(first, field, 2));
+    match name.and_then(|name| packed.next(name)) {
+        Some(old) => {
+            packed.replace(old, value);
+            false
+        }
+        None => {
+            packed.push_back(field);
+            packed.push_back(value);
+            true
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Walking a hash in either encoding.
+
+use super::{Field, Fields};
+use crate::item::Item;
+use crate::listpack;
+use crate::table::TableIter;
+
+/// All fields of a hash and their values.
+#[derive(Clone)]
+pub struct HashIter<'a>(Walk<'a>);
+
+#[derive(Clone)]
+enum Walk<'a> {
+    Packed(listpack::Iter<'a>),
+    Table(TableIter<'a, Field>),
+}
+
+impl<'a> HashIter<'a> {
+    pub(super) fn new(fields: &'a Fields) -> Self {
+        HashIter(match fields {
+            Fields::Packed(packed) => Walk::Packed(packed.iter()),
+            Fields::Table(table) => Walk::Table(table.iter()),
+        })
+    }
+}
+
+impl<'a> Iterator for HashIter<'a> {
+    type Item = (Item<'a>, Item<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walk::Packed(packed) => Some((packed.next()?, packed.next()?)),
+            Walk::Table(table) => table.next().map(pair),
+        }
+    }
+}
+
+pub(super) fn pair(field: &Field) -> (Item<'_>, Item<'_>) {
+    (Item::Bytes(field.name.as_slice()), Item::Bytes(field.value.as_slice()))
+}

@@ -1,0 +1,158 @@
+//! All databases of one node, and snapshots of them.
+//!
+//! A snapshot is a value: it copies pointers only, can be sent to another thread, and never
+//! changes whatever is written afterwards.
+
+use crate::access::AccessPolicy;
+use crate::database::{Database, Garbage, Pair};
+use crate::encoding::Encoding;
+use crate::table::Table;
+use crate::time::UnixMillis;
+use crate::value::Value;
+
+/// The data of one node.
+pub struct Keyspace {
+    databases: Vec<Database>,
+    encoding: Encoding,
+}
+
+impl Keyspace {
+    /// Empty databases, whose hashes and those of their collections are keyed by `seed`.
+    pub fn new(databases: usize, seed: [u64; 4], mut encoding: Encoding) -> Self {
+        encoding.seed = seed;
+        Keyspace { databases: (0..databases).map(|_| Database::new(seed)).collect(), encoding }
+    }
+
+    /// Database `index`, which exists.
+    pub fn db(&self, index: usize) -> &Database {
+        &self.databases[index]
+    }
+
+    /// Database `index`, which exists, to be changed.
+    pub fn db_mut(&mut self, index: usize) -> &mut Database {
+        &mut self.databases[index]
+    }
+
+    /// How many databases there are.
+    pub fn databases(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// Database `index` to be changed, with the thresholds its collections go by.
+    pub fn db_and_encoding(&mut self, index: usize) -> (&mut Database, &Encoding) {
+        (&mut self.databases[index], &self.encoding)
+    }
+
+    /// Exchanges the contents of two databases.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        self.databases.swap(a, b);
+    }
+
+    /// Removes all keys; what they held can be dropped elsewhere.
+    pub fn clear(&mut self) -> Garbage {
+        Garbage::joined(self.databases.iter_mut().map(Database::clear).collect())
+    }
+
+    /// Whether accessing a due key removes it, in all databases: true on a primary.
+    pub fn set_deletes_due(&mut self, deletes_due: bool) {
+        self.databases.iter_mut().for_each(|database| database.deletes_due = deletes_due);
+    }
+
+    /// Tells the time to all databases.
+    pub fn set_time(&mut self, now: UnixMillis) {
+        self.databases.iter_mut().for_each(|database| database.set_time(now));
+    }
+
+    /// How all databases record accesses.
+    pub fn set_access_policy(&mut self, policy: AccessPolicy) {
+        self.databases.iter_mut().for_each(|database| database.set_access_policy(policy));
+    }
+
+    /// The thresholds that collections go by.
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// The thresholds that collections go by, to be changed.
+    pub fn encoding_mut(&mut self) -> &mut Encoding {
+        &mut self.encoding
+    }
+
+    /// All data as of now.
+    pub fn snapshot(&self) -> Snapshot {
+        let databases = self.databases.iter().map(SnapshotDatabase::of).collect();
+        Snapshot { databases, encoding: self.encoding.clone() }
+    }
+}
+
+/// All data at one moment. Clones share it.
+#[derive(Clone)]
+pub struct Snapshot {
+    databases: Vec<SnapshotDatabase>,
+    encoding: Encoding,
+}
+
+impl Snapshot {
+    /// Database `index`, which exists.
+    pub fn db(&self, index: usize) -> &SnapshotDatabase {
+        &self.databases[index]
+    }
+
+    /// All databases, empty ones included.
+    pub fn databases(&self) -> impl Iterator<Item = &SnapshotDatabase> {
+        self.databases.iter()
+    }
+
+    /// How many keys there are in all databases.
+    pub fn len(&self) -> usize {
+        self.databases.iter().map(SnapshotDatabase::len).sum()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The thresholds that collections went by.
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+}
+
+/// One database at one moment.
+#[derive(Clone)]
+pub struct SnapshotDatabase {
+    table: Table<Pair>,
+    expires: usize,
+}
+
+impl SnapshotDatabase {
+    fn of(database: &Database) -> Self {
+        SnapshotDatabase { table: database.table().clone(), expires: database.expires_len() }
+    }
+
+    /// How many keys there are, due ones included.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// How many keys have a deadline.
+    pub fn expires_len(&self) -> usize {
+        self.expires
+    }
+
+    /// All keys with their values and deadlines, due or not.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Value, Option<UnixMillis>)> {
+        self.table.iter().map(Pair::view)
+    }
+
+    /// The value of `key` and its deadline, due or not.
+    pub fn get(&self, key: &[u8]) -> Option<(&Value, Option<UnixMillis>)> {
+        self.table.get(key).map(Pair::view).map(|(_, value, deadline)| (value, deadline))
+    }
+}

@@ -1,0 +1,297 @@
+//! Lists.
+//!
+//! A small list is one listpack, a big one a counted tree of listpacks of at most
+//! `list-max-listpack-size` each, so that index, insertion and trimming cost O(log n) plus one
+//! chunk. The encoding changes in both directions by Redis 7.2's rules: to "quicklist" when an
+//! addition would exceed one chunk's limit, back to "listpack" when a removal leaves one chunk
+//! below half of it.
+//! Invariant: no chunk is empty, and a chunk above the limit holds a single element.
+
+mod chunk;
+mod iter;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use chunk::ListChunk;
+pub use iter::{ListIter, ListRevIter};
+
+use crate::encoding::Encoding;
+use crate::item::Item;
+use crate::listpack::Listpack;
+use crate::tree::Tree;
+
+/// A list value.
+#[derive(Clone)]
+pub struct List(Arc<Body>);
+
+#[derive(Clone)]
+enum Body {
+    Packed(Listpack),
+    Chunks(Tree<ListChunk>),
+}
+
+impl Default for List {
+    fn default() -> Self {
+        List::new()
+    }
+}
+
+impl List {
+    /// An empty list.
+    pub fn new() -> Self {
+        List(Arc::new(Body::Packed(Listpack::new())))
+    }
+
+    /// A list from a checked block; the encoding follows its size.
+    pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Self {
+        if chunk::exceeds(packed.byte_len(), packed.len(), encoding) {
+            let mut list = List(Arc::new(Body::Chunks(Tree::new())));
+            for item in packed.iter() {
+                list.push_back(item.bytes(&mut itoa::Buffer::new()), encoding);
+            }
+            return list;
+        }
+        List(Arc::new(Body::Packed(packed)))
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        match &*self.0 {
+            Body::Packed(packed) => packed.len(),
+            Body::Chunks(tree) => tree.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds an element at the head. Elements are shorter than 1 GiB.
+    pub fn push_front(&mut self, element: &[u8], encoding: &Encoding) {
+        self.prepare(element.len(), 1, encoding);
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => packed.push_front(element),
+            Body::Chunks(tree) => {
+                tree.edit_at(0, |chunk, _, added| chunk.push_front(element, encoding, added));
+            }
+        }
+    }
+
+    /// Adds an element at the tail. Elements are shorter than 1 GiB.
+    pub fn push_back(&mut self, element: &[u8], encoding: &Encoding) {
+        self.prepare(element.len(), 1, encoding);
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => packed.push_back(element),
+            Body::Chunks(tree) => {
+                tree.edit_at(tree.len(), |chunk, _, added| chunk.push_back(element, encoding, added));
+            }
+        }
+    }
+
+    /// Turns a packed list into chunks if `count` more elements of `bytes` together would exceed
+    /// one chunk: what Redis asks once per command, before the first of several elements.
+    pub fn prepare(&mut self, bytes: usize, count: usize, encoding: &Encoding) {
+        if let Body::Packed(packed) = &*self.0
+            && chunk::exceeds(packed.byte_len() + bytes, packed.len() + count, encoding)
+        {
+            let chunk = ListChunk::new(packed.clone());
+            self.0 = Arc::new(Body::Chunks(Tree::from_chunk(chunk)));
+        }
+    }
+
+    /// Removes and returns the first element.
+    pub fn pop_front(&mut self, encoding: &Encoding) -> Option<Vec<u8>> {
+        self.pop(0, encoding)
+    }
+
+    /// Removes and returns the last element.
+    pub fn pop_back(&mut self, encoding: &Encoding) -> Option<Vec<u8>> {
+        self.pop(self.len().checked_sub(1)?, encoding)
+    }
+
+    fn pop(&mut self, index: usize, encoding: &Encoding) -> Option<Vec<u8>> {
+        if index >= self.len() {
+            return None;
+        }
+        let take = |packed: &mut Listpack, index| {
+            let position = packed.seek(index)?;
+            let element = packed.at(position).to_vec();
+            packed.remove(position, 1);
+            Some(element)
+        };
+        let element = match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => take(packed, index),
+            Body::Chunks(tree) => tree.edit_at(index, |chunk, local, _| take(chunk.packed_mut(), local)),
+        };
+        self.shrink(encoding);
+        element
+    }
+
+    /// Element `index`.
+    pub fn get(&self, index: usize) -> Option<Item<'_>> {
+        match &*self.0 {
+            Body::Packed(packed) => packed.get(index),
+            Body::Chunks(tree) => {
+                let (chunk, local) = tree.chunk_at(index)?;
+                chunk.packed().get(local)
+            }
+        }
+    }
+
+    /// Replaces element `index`; false when there is none.
+    pub fn set(&mut self, index: usize, element: &[u8], encoding: &Encoding) -> bool {
+        if index >= self.len() {
+            return false;
+        }
+        self.prepare(element.len(), 1, encoding);
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => {
+                let position = packed.seek(index).expect("the index was checked");
+                packed.replace(position, element);
+            }
+            Body::Chunks(tree) => {
+                tree.edit_at(index, |chunk, local, added| chunk.set(local, element, encoding, added));
+            }
+        }
+        self.shrink(encoding);
+        true
+    }
+
+    /// Puts an element before element `index`, at the tail when `index` is the length.
+    pub fn insert(&mut self, index: usize, element: &[u8], encoding: &Encoding) {
+        if index == 0 {
+            return self.push_front(element, encoding);
+        }
+        if index >= self.len() {
+            return self.push_back(element, encoding);
+        }
+        self.prepare(element.len(), 1, encoding);
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => {
+                let position = packed.seek(index).expect("the index was checked");
+                packed.insert(position, element);
+            }
+            Body::Chunks(tree) => {
+                tree.edit_at(index, |chunk, local, added| chunk.insert(local, element, encoding, added));
+            }
+        }
+    }
+
+    /// Removes up to `count` elements from `start` on and returns how many there were.
+    pub fn remove_range(&mut self, start: usize, count: usize, encoding: &Encoding) -> usize {
+        let count = count.min(self.len().saturating_sub(start));
+        if count == 0 {
+            return 0;
+        }
+        let cut = |packed: &mut Listpack, start, count| {
+            let position = packed.seek(start).expect("the range was checked");
+            packed.remove(position, count);
+        };
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => cut(packed, start, count),
+            Body::Chunks(tree) => {
+                tree.remove_range(start, count, |chunk, start, count| cut(chunk.packed_mut(), start, count));
+            }
+        }
+        self.shrink(encoding);
+        count
+    }
+
+    /// Removes up to `limit` elements equal to `element`, from the tail backwards if asked, and
+    /// returns how many were removed.
+    pub fn remove_equal(
+        &mut self,
+        element: &[u8],
+        limit: usize,
+        from_tail: bool,
+        encoding: &Encoding,
+    ) -> usize {
+        let wanted = Item::Bytes(element).as_int().map_or(Item::Bytes(element), Item::Int);
+        let mut found: Vec<usize> = if from_tail {
+            let last = self.len().wrapping_sub(1);
+            let all = self.iter_rev_from(last).enumerate();
+            all.filter(|(_, item)| *item == wanted).take(limit).map(|(at, _)| last - at).collect()
+        } else {
+            let all = self.iter().enumerate();
+            all.filter(|(_, item)| *item == wanted).take(limit).map(|(at, _)| at).collect()
+        };
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        let mut rest = found.as_slice();
+        while let [last, ..] = rest {
+            let run = rest.iter().zip(0..).take_while(|(at, back)| **at + back == *last).count();
+            self.remove_range(last + 1 - run, run, encoding);
+            rest = &rest[run..];
+        }
+        found.len()
+    }
+
+    /// All elements from head to tail.
+    pub fn iter(&self) -> ListIter<'_> {
+        self.iter_from(0)
+    }
+
+    /// The elements from `index` to the tail.
+    pub fn iter_from(&self, index: usize) -> ListIter<'_> {
+        ListIter::new(&self.0, index)
+    }
+
+    /// The elements from `index` back to the head.
+    pub fn iter_rev_from(&self, index: usize) -> ListRevIter<'_> {
+        ListRevIter::new(&self.0, index)
+    }
+
+    /// The blocks that hold the elements, from head to tail.
+    pub fn blocks(&self) -> impl Iterator<Item = &Listpack> {
+        let mut index = 0;
+        std::iter::from_fn(move || match &*self.0 {
+            Body::Packed(packed) => {
+                index += 1;
+                (index == 1).then_some(packed)
+            }
+            Body::Chunks(tree) => {
+                let (chunk, _) = tree.chunk_at(index)?;
+                index += chunk.packed().len();
+                Some(chunk.packed())
+            }
+        })
+    }
+
+    /// How many blocks there are.
+    pub fn block_count(&self) -> usize {
+        match &*self.0 {
+            Body::Packed(_) => 1,
+            Body::Chunks(tree) => tree.chunks(),
+        }
+    }
+
+    /// What OBJECT ENCODING says.
+    pub fn encoding_name(&self) -> &'static str {
+        match &*self.0 {
+            Body::Packed(_) => "listpack",
+            Body::Chunks(_) => "quicklist",
+        }
+    }
+
+    /// Bytes allocated beside the value itself, from a sample of `samples` chunks (0: all).
+    pub fn heap_size(&self, samples: usize) -> usize {
+        let body = match &*self.0 {
+            Body::Packed(packed) => packed.heap_size(),
+            Body::Chunks(tree) => tree.heap_size(samples),
+        };
+        size_of::<Body>() + 16 + body
+    }
+
+    /// Back to one listpack when a single chunk is left with no more than half its limit.
+    fn shrink(&mut self, encoding: &Encoding) {
+        let Body::Chunks(tree) = &*self.0 else { return };
+        let packed = match tree.only_chunk() {
+            Some(chunk) if chunk.is_under_half(encoding) => chunk.packed().clone(),
+            None if tree.len() == 0 => Listpack::new(),
+            _ => return,
+        };
+        self.0 = Arc::new(Body::Packed(packed));
+    }
+}

@@ -1,0 +1,152 @@
+//! Lists against a plain vector, in both encodings, with clones that must not change.
+
+use super::*;
+
+fn with_size(list_max_listpack_size: i32) -> Encoding {
+    Encoding { list_max_listpack_size, ..Encoding::default() }
+}
+
+fn contents(list: &List) -> Vec<Vec<u8>> {
+    let all: Vec<_> = list.iter().map(|item| item.to_vec()).collect();
+    let mut reversed: Vec<_> =
+        list.iter_rev_from(list.len().wrapping_sub(1)).map(|item| item.to_vec()).collect();
+    reversed.reverse();
+    assert_eq!(all, reversed);
+    assert_eq!(list.blocks().map(Listpack::len).sum::<usize>(), list.len());
+    assert_eq!(list.blocks().count(), list.block_count());
+    all
+}
+
+fn element(rng: &mut fastrand::Rng) -> Vec<u8> {
+    match rng.u8(..10) {
+        0..5 => rng.i32(-100_000..100_000).to_string().into_bytes(),
+        5..9 => vec![b'e'; rng.usize(..200)],
+        _ => vec![b'L'; rng.usize(..6000)],
+    }
+}
+
+/// One random edit of both; the list grows while `growing`.
+fn step(
+    list: &mut List,
+    model: &mut Vec<Vec<u8>>,
+    growing: bool,
+    encoding: &Encoding,
+    rng: &mut fastrand::Rng,
+) {
+    let at = rng.usize(..=model.len());
+    let element = element(rng);
+    match rng.u8(if growing { 0..14 } else { 4..18 }) {
+        0..4 => {
+            list.push_back(&element, encoding);
+            model.push(element);
+        }
+        4..6 => {
+            list.push_front(&element, encoding);
+            model.insert(0, element);
+        }
+        6..9 => {
+            list.insert(at, &element, encoding);
+            model.insert(at, element);
+        }
+        9..11 if at < model.len() => {
+            assert!(list.set(at, &element, encoding));
+            model[at] = element;
+        }
+        11 => assert_eq!(list.pop_back(encoding), model.pop()),
+        12 => {
+            let first = if model.is_empty() { None } else { Some(model.remove(0)) };
+            assert_eq!(list.pop_front(encoding), first);
+        }
+        13 if rng.u8(..10) == 0 && at < model.len() => {
+            let wanted = model[at].clone();
+            let expected = model.iter().filter(|element| **element == wanted).count();
+            assert_eq!(list.remove_equal(&wanted, usize::MAX, false, encoding), expected);
+            model.retain(|element| *element != wanted);
+        }
+        14.. => {
+            let count = rng.usize(..6);
+            let end = model.len().min(at + count);
+            assert_eq!(list.remove_range(at, count, encoding), end - at);
+            model.drain(at..end);
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn operations_from_a_seed_match_a_vector() {
+    for size in [-1, -2, 1, 3, 50] {
+        let encoding = with_size(size);
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut list = List::new();
+        let mut model = Vec::new();
+        let mut snapshot = (list.clone(), model.clone());
+        for round in 0..3000 {
+            step(&mut list, &mut model, round < 1500, &encoding, &mut rng);
+            assert_eq!(list.len(), model.len());
+            let at = rng.usize(..=model.len());
+            assert_eq!(list.get(at).map(|item| item.to_vec()), model.get(at).cloned());
+            if round % 100 == 0 {
+                assert_eq!(contents(&list), model);
+                assert_eq!(contents(&snapshot.0), snapshot.1);
+                snapshot = (list.clone(), model.clone());
+                let tail: Vec<_> = list.iter_from(at).map(|item| item.to_vec()).collect();
+                assert_eq!(tail, model[at..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_list_is_a_tree_that_can_be_cut_anywhere() {
+    let encoding = with_size(4);
+    let mut list = List::new();
+    for number in 0..20_000 {
+        list.push_back(number.to_string().as_bytes(), &encoding);
+    }
+    assert_eq!(list.block_count(), 5000);
+    let whole = list.clone();
+    assert_eq!(list.remove_range(5, 19_000, &encoding), 19_000);
+    let expected: Vec<_> =
+        (0..5).chain(19_005..20_000).map(|number| number.to_string().into_bytes()).collect();
+    assert_eq!(contents(&list), expected);
+    assert_eq!(whole.len(), 20_000);
+    assert_eq!(whole.get(12_345), Some(Item::Int(12_345)));
+    assert_eq!(list.remove_range(0, usize::MAX, &encoding), 1000);
+    assert_eq!((list.len(), list.encoding_name()), (0, "listpack"));
+}
+
+#[test]
+fn the_encoding_changes_both_ways_by_the_chunk_limit() {
+    let encoding = with_size(4);
+    let mut list = List::new();
+    for _ in 0..4 {
+        list.push_back(b"x", &encoding);
+    }
+    assert_eq!(list.encoding_name(), "listpack");
+    list.push_front(b"x", &encoding);
+    assert_eq!(list.encoding_name(), "quicklist");
+    list.pop_back(&encoding);
+    list.pop_back(&encoding);
+    assert_eq!(list.encoding_name(), "quicklist");
+    list.pop_back(&encoding);
+    assert_eq!((list.len(), list.encoding_name()), (2, "listpack"));
+    let mut list = List::new();
+    list.push_back(&[b'x'; 8186], &Encoding::default());
+    assert_eq!(list.encoding_name(), "quicklist");
+}
+
+#[test]
+fn equal_elements_are_removed_from_the_side_asked_for() {
+    let encoding = with_size(2);
+    for (limit, from_tail, expected) in
+        [(2, false, "bcac"), (1, true, "abcac"), (9, false, "bcc"), (0, false, "abcaac")]
+    {
+        let mut list = List::new();
+        for element in "abcaac".bytes() {
+            list.push_back(&[element], &encoding);
+        }
+        list.remove_equal(b"a", limit, from_tail, &encoding);
+        assert_eq!(contents(&list).concat(), expected.as_bytes());
+    }
+}

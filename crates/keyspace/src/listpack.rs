@@ -1,0 +1,333 @@
+//! Listpack: a sequence of strings and integers in one block of bytes, exactly as Redis lays it
+//! out in memory and in RDB files, so that dumping a small collection is a copy.
+//!
+//! Owns the encoding of elements, walking in both directions, editing in place and the check of
+//! foreign bytes. Bytes inside a `Listpack` are always valid: only `from_bytes` takes foreign
+//! ones, and it checks every element. The block may start at an offset of the buffer, so that
+//! adding at the front is as cheap as adding at the back.
+//!
+//! ```text
+//! total bytes u32 LE | elements u16 LE (65535: count them) | element … | 0xFF
+//! element: encoding, data | length of both, readable backwards
+//! 0xxxxxxx                     unsigned 7 bit        11110001 +2   signed 16 bit LE
+//! 10xxxxxx                     string of up to 63    11110010 +3   signed 24 bit LE
+//! 110xxxxx +1                  signed 13 bit         11110011 +4   signed 32 bit LE
+//! 1110xxxx +1                  string up to 4095     11110100 +8   signed 64 bit LE
+//! 11110000 +4 (LE)             longer string         11111111      end
+//! ```
+
+mod entry;
+mod iter;
+#[cfg(test)]
+mod tests;
+
+pub use entry::Malformed;
+use entry::{Encoded, entry_at, entry_before, validate};
+pub use iter::{Iter, RevIter};
+
+use crate::item::Item;
+use crate::number::parse_int;
+
+pub(crate) const HEADER: usize = 6;
+const END: u8 = 0xFF;
+/// The header's count saturates here and then means "count them".
+const MANY: usize = 65535;
+
+/// A place inside a listpack: the offset of an element from the block's first byte. Valid until
+/// the listpack is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(usize);
+
+/// A valid listpack.
+#[derive(Clone, Debug)]
+pub struct Listpack {
+    buffer: Vec<u8>,
+    start: usize,
+    count: usize,
+}
+
+impl Default for Listpack {
+    fn default() -> Self {
+        Listpack::new()
+    }
+}
+
+impl Listpack {
+    /// An empty listpack.
+    pub fn new() -> Self {
+        Listpack { buffer: vec![7, 0, 0, 0, 0, 0, END], start: 0, count: 0 }
+    }
+
+    /// Takes foreign bytes after checking every element of them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let count = validate(bytes)?;
+        Ok(Listpack { buffer: bytes.to_vec(), start: 0, count })
+    }
+
+    /// The block, as Redis stores it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Length of the block in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// Bytes allocated beside the value itself.
+    pub fn heap_size(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Adds an element at the end.
+    pub fn push_back(&mut self, element: &[u8]) {
+        self.append(&Encoded::of(element));
+    }
+
+    /// Adds an integer at the end.
+    pub fn push_back_int(&mut self, number: i64) {
+        self.append(&Encoded::of_int(number));
+    }
+
+    /// Adds a copy of an element at the end.
+    pub fn push_back_item(&mut self, item: Item<'_>) {
+        self.append(&Encoded::of_item(item));
+    }
+
+    /// Adds an element at the front.
+    pub fn push_front(&mut self, element: &[u8]) {
+        let encoded = Encoded::of(element);
+        let size = encoded.len();
+        if self.start < size {
+            self.make_room_in_front(size);
+        }
+        self.start -= size;
+        let at = self.start + HEADER;
+        encoded.write(&mut self.buffer[at..at + size]);
+        self.changed(self.count + 1);
+    }
+
+    /// Puts an element before `position`.
+    pub fn insert(&mut self, position: Position, element: &[u8]) {
+        if position.0 == HEADER {
+            return self.push_front(element);
+        }
+        let encoded = Encoded::of(element);
+        self.splice(position.0, 0, &encoded);
+        self.changed(self.count + 1);
+    }
+
+    /// Puts another element in the place of the one at `position`.
+    pub fn replace(&mut self, position: Position, element: &[u8]) {
+        let old = entry_at(self.bytes(), position.0).size;
+        self.splice(position.0, old, &Encoded::of(element));
+        self.changed(self.count);
+    }
+
+    /// Removes up to `count` elements from `position` on and returns how many there were.
+    pub fn remove(&mut self, position: Position, count: usize) -> usize {
+        let mut end = position.0;
+        let mut removed = 0;
+        while removed < count && self.bytes()[end] != END {
+            end += entry_at(self.bytes(), end).size;
+            removed += 1;
+        }
+        if position.0 == HEADER {
+            self.start += end - HEADER;
+        } else {
+            self.buffer.drain(self.start + position.0..self.start + end);
+        }
+        self.changed(self.count - removed);
+        removed
+    }
+
+    /// Moves the elements from `index` on into a listpack of their own.
+    pub fn split_off(&mut self, index: usize) -> Listpack {
+        let Some(position) = self.seek(index) else { return Listpack::new() };
+        let tail = &self.bytes()[position.0..];
+        let mut buffer = Vec::with_capacity(HEADER + tail.len());
+        buffer.extend_from_slice(&[0; HEADER]);
+        buffer.extend_from_slice(tail);
+        let mut right = Listpack { buffer, start: 0, count: 0 };
+        right.changed(self.count - index);
+        self.buffer.truncate(self.start + position.0);
+        self.buffer.push(END);
+        self.changed(index);
+        right
+    }
+
+    /// Adds all elements of `other` at the end.
+    pub fn absorb(&mut self, other: &Listpack) {
+        self.buffer.pop();
+        self.buffer.extend_from_slice(&other.bytes()[HEADER..]);
+        self.changed(self.count + other.count);
+    }
+
+    /// The element at `position`.
+    pub fn at(&self, position: Position) -> Item<'_> {
+        entry_at(self.bytes(), position.0).item
+    }
+
+    /// The first element's place.
+    pub fn first(&self) -> Option<Position> {
+        (self.count > 0).then_some(Position(HEADER))
+    }
+
+    /// The last element's place.
+    pub fn last(&self) -> Option<Position> {
+        let bytes = self.bytes();
+        (self.count > 0).then(|| Position(entry_before(bytes, bytes.len() - 1)))
+    }
+
+    /// The place after `position`.
+    pub fn next(&self, position: Position) -> Option<Position> {
+        let bytes = self.bytes();
+        let next = position.0 + entry_at(bytes, position.0).size;
+        (bytes[next] != END).then_some(Position(next))
+    }
+
+    /// The place before `position`.
+    pub fn previous(&self, position: Position) -> Option<Position> {
+        (position.0 > HEADER).then(|| Position(entry_before(self.bytes(), position.0)))
+    }
+
+    /// The place of element `index`, found from the nearer end.
+    pub fn seek(&self, index: usize) -> Option<Position> {
+        if index >= self.count {
+            return None;
+        }
+        let bytes = self.bytes();
+        if index <= self.count / 2 {
+            let mut at = HEADER;
+            for _ in 0..index {
+                at += entry_at(bytes, at).size;
+            }
+            return Some(Position(at));
+        }
+        let mut at = bytes.len() - 1;
+        for _ in index..self.count {
+            at = entry_before(bytes, at);
+        }
+        Some(Position(at))
+    }
+
+    /// Element `index`.
+    pub fn get(&self, index: usize) -> Option<Item<'_>> {
+        self.seek(index).map(|position| self.at(position))
+    }
+
+    /// The first place at or after `from` that holds `needle`, looking at every `stride`-th
+    /// element (2 to look at the fields of a packed hash only).
+    pub fn find(&self, from: Position, needle: &[u8], stride: usize) -> Option<Position> {
+        let bytes = self.bytes();
+        let number = parse_int(needle);
+        let mut at = from.0;
+        while bytes[at] != END {
+            let entry = entry_at(bytes, at);
+            let found = match entry.item {
+                Item::Int(value) => number == Some(value),
+                Item::Bytes(value) => value == needle,
+            };
+            if found {
+                return Some(Position(at));
+            }
+            at += entry.size;
+            for _ in 1..stride {
+                if bytes[at] == END {
+                    return None;
+                }
+                at += entry_at(bytes, at).size;
+            }
+        }
+        None
+    }
+
+    /// All elements from the first.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::new(self.bytes(), HEADER)
+    }
+
+    /// The elements from `position` on.
+    pub fn iter_from(&self, position: Position) -> Iter<'_> {
+        Iter::new(self.bytes(), position.0)
+    }
+
+    /// All elements from the last back to the first.
+    pub fn iter_rev(&self) -> RevIter<'_> {
+        let bytes = self.bytes();
+        RevIter::new(bytes, bytes.len() - 1)
+    }
+
+    /// The elements from `position` (itself included) back to the first.
+    pub fn iter_rev_from(&self, position: Position) -> RevIter<'_> {
+        let bytes = self.bytes();
+        RevIter::new(bytes, position.0 + entry_at(bytes, position.0).size)
+    }
+
+    fn append(&mut self, encoded: &Encoded<'_>) {
+        let size = encoded.len();
+        self.reserve(size);
+        let at = self.buffer.len() - 1;
+        self.buffer.resize(at + size, 0);
+        encoded.write(&mut self.buffer[at..]);
+        self.buffer.push(END);
+        self.changed(self.count + 1);
+    }
+
+    /// Replaces `old` bytes at `at` by an encoded element.
+    fn splice(&mut self, at: usize, old: usize, encoded: &Encoded<'_>) {
+        let size = encoded.len();
+        self.reserve(size.saturating_sub(old));
+        let at = self.start + at;
+        let end = self.buffer.len();
+        if size > old {
+            self.buffer.resize(end + size - old, 0);
+            self.buffer.copy_within(at + old..end, at + size);
+        } else if size < old {
+            self.buffer.copy_within(at + old..end, at + size);
+            self.buffer.truncate(end - (old - size));
+        }
+        encoded.write(&mut self.buffer[at..at + size]);
+    }
+
+    /// Grows by an eighth at a time: packed values are small and many, so slack is memory lost.
+    fn reserve(&mut self, more: usize) {
+        if self.buffer.capacity() - self.buffer.len() < more {
+            if self.start > more + self.buffer.len() / 2 {
+                self.buffer.drain(..self.start);
+                self.start = 0;
+            } else {
+                self.buffer.reserve_exact(more + self.buffer.len() / 8);
+            }
+        }
+    }
+
+    fn make_room_in_front(&mut self, size: usize) {
+        let slack = size + (self.byte_len() / 8).clamp(16, 1024);
+        let mut buffer = Vec::with_capacity(slack + self.byte_len());
+        buffer.resize(slack, 0);
+        buffer.extend_from_slice(self.bytes());
+        self.start = slack;
+        self.buffer = buffer;
+    }
+
+    /// Writes the header after a change.
+    fn changed(&mut self, count: usize) {
+        self.count = count;
+        let total = u32::try_from(self.byte_len()).expect("callers keep packed blocks under 1 GiB");
+        let many = u16::try_from(count.min(MANY)).expect("capped to what fits");
+        let header = &mut self.buffer[self.start..self.start + HEADER];
+        header[..4].copy_from_slice(&total.to_le_bytes());
+        header[4..].copy_from_slice(&many.to_le_bytes());
+    }
+}

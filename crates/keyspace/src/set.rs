@@ -1,0 +1,287 @@
+//! Sets.
+//!
+//! Integers only: an intset; few short members: a listpack; else a table. Conversions go that way
+//! only, by Redis 7.2's rules.
+//! Invariant: a set that is an intset or packed is within the thresholds that held at its last
+//! insertion.
+
+mod iter;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use iter::SetIter;
+
+use crate::encoding::Encoding;
+use crate::intset::Intset;
+use crate::item::Item;
+use crate::listpack::Listpack;
+use crate::number::{decimal_len, parse_int};
+use crate::short_bytes::ShortBytes;
+use crate::table::{Entry, Table};
+
+/// Redis' own bound of an intset, whatever the directive says.
+const MAX_INTSET: usize = 1 << 30;
+/// Packed blocks stay below 1 GiB.
+pub(crate) const MAX_PACKED_BYTES: usize = 1 << 30;
+
+/// A set value.
+#[derive(Clone)]
+pub struct Set(Arc<Body>);
+
+#[derive(Clone)]
+enum Body {
+    Ints(Intset),
+    Packed(Listpack),
+    Table(Table<Member>),
+}
+
+/// A member of a big set.
+#[derive(Clone)]
+struct Member(ShortBytes);
+
+impl Entry for Member {
+    fn key(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Set::new()
+    }
+}
+
+impl Set {
+    /// An empty set.
+    pub fn new() -> Self {
+        Set(Arc::new(Body::Ints(Intset::new())))
+    }
+
+    /// An empty set in the encoding that Redis chooses when it expects `hint` members, of which
+    /// `first` is the first.
+    pub fn with_hint(first: &[u8], hint: usize, encoding: &Encoding) -> Self {
+        if parse_int(first).is_some() && hint <= encoding.set_max_intset_entries {
+            Set::new()
+        } else if hint <= encoding.set_max_listpack_entries {
+            Set(Arc::new(Body::Packed(Listpack::new())))
+        } else {
+            Set(Arc::new(Body::Table(Table::new(encoding.seed))))
+        }
+    }
+
+    /// A set from a checked block; None when a member is there twice. A block above the
+    /// thresholds becomes a table.
+    pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Option<Self> {
+        if has_duplicates(packed.iter()) {
+            return None;
+        }
+        let fits = packed.len() <= encoding.set_max_listpack_entries
+            && packed.iter().all(|item| item.len() <= encoding.set_max_listpack_value);
+        let mut set = Set(Arc::new(Body::Packed(packed)));
+        if !fits {
+            set.make_table(encoding);
+        }
+        Some(set)
+    }
+
+    /// A set from a checked intset, a table when that is above the threshold.
+    pub fn from_ints(ints: Intset, encoding: &Encoding) -> Self {
+        let fits = ints.len() <= encoding.set_max_intset_entries.min(MAX_INTSET);
+        let mut set = Set(Arc::new(Body::Ints(ints)));
+        if !fits {
+            set.make_table(encoding);
+        }
+        set
+    }
+
+    /// Whether every member is an integer, and the set small enough, then an intset: what Redis
+    /// makes of the result of a set operation over intsets.
+    pub fn make_ints(&mut self, encoding: &Encoding) {
+        if matches!(&*self.0, Body::Ints(_)) || self.len() > encoding.set_max_intset_entries.min(MAX_INTSET) {
+            return;
+        }
+        let Some(mut numbers) = self.iter().map(|item| item.as_int()).collect::<Option<Vec<_>>>() else {
+            return;
+        };
+        numbers.sort_unstable();
+        let mut ints = Intset::new();
+        for number in numbers {
+            ints.insert(number);
+        }
+        self.0 = Arc::new(Body::Ints(ints));
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        match &*self.0 {
+            Body::Ints(ints) => ints.len(),
+            Body::Packed(packed) => packed.len(),
+            Body::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether `member` is one.
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &*self.0 {
+            Body::Ints(ints) => parse_int(member).is_some_and(|number| ints.contains(number)),
+            Body::Packed(packed) => {
+                packed.first().is_some_and(|first| packed.find(first, member, 1).is_some())
+            }
+            Body::Table(table) => table.find(member).is_ok(),
+        }
+    }
+
+    /// Adds a member; false when it was one.
+    pub fn insert(&mut self, member: &[u8], encoding: &Encoding) -> bool {
+        if let Body::Table(table) = &*self.0 {
+            let Err(hash) = table.find(member) else { return false };
+            let Body::Table(table) = Arc::make_mut(&mut self.0) else { unreachable!("seen above") };
+            table.insert_new(hash, Member(ShortBytes::new(member)));
+            return true;
+        }
+        if self.contains(member) {
+            return false;
+        }
+        self.make_fit(member, encoding);
+        match Arc::make_mut(&mut self.0) {
+            Body::Ints(ints) => {
+                ints.insert(parse_int(member).expect("made to fit"));
+                if ints.len() > encoding.set_max_intset_entries.min(MAX_INTSET) {
+                    self.make_table(encoding);
+                }
+            }
+            Body::Packed(packed) => packed.push_back(member),
+            Body::Table(table) => {
+                table.insert(Member(ShortBytes::new(member)));
+            }
+        }
+        true
+    }
+
+    /// Removes a member; false when it was none.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        if !self.contains(member) {
+            return false;
+        }
+        match Arc::make_mut(&mut self.0) {
+            Body::Ints(ints) => ints.remove(parse_int(member).expect("it is contained")),
+            Body::Packed(packed) => {
+                let first = packed.first().expect("it is contained");
+                let position = packed.find(first, member, 1).expect("it is contained");
+                packed.remove(position, 1) == 1
+            }
+            Body::Table(table) => table.remove(member).is_some(),
+        }
+    }
+
+    /// A member chosen fairly.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<Item<'_>> {
+        if self.is_empty() {
+            return None;
+        }
+        match &*self.0 {
+            Body::Ints(ints) => ints.get(rng.usize(..ints.len())).map(Item::Int),
+            Body::Packed(packed) => packed.get(rng.usize(..packed.len())),
+            Body::Table(table) => table.random(rng).map(|member| Item::Bytes(member.key())),
+        }
+    }
+
+    /// Removes and returns a member chosen fairly.
+    pub fn pop_random(&mut self, rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
+        let member = self.random(rng)?.to_vec();
+        self.remove(&member);
+        Some(member)
+    }
+
+    /// All members: ascending for an intset, as inserted for a packed set.
+    pub fn iter(&self) -> SetIter<'_> {
+        SetIter::new(&self.0)
+    }
+
+    /// One step of SSCAN, as `Table::scan`; a small set is visited whole in one step.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>)) -> u64 {
+        if let Body::Table(table) = &*self.0 {
+            return table.scan(cursor, count, |member| visit(Item::Bytes(member.key())));
+        }
+        self.iter().for_each(visit);
+        0
+    }
+
+    /// The listpack of a packed set.
+    pub fn packed(&self) -> Option<&Listpack> {
+        match &*self.0 {
+            Body::Packed(packed) => Some(packed),
+            _ => None,
+        }
+    }
+
+    /// The intset of a set of integers.
+    pub fn ints(&self) -> Option<&Intset> {
+        match &*self.0 {
+            Body::Ints(ints) => Some(ints),
+            _ => None,
+        }
+    }
+
+    /// What OBJECT ENCODING says.
+    pub fn encoding_name(&self) -> &'static str {
+        match &*self.0 {
+            Body::Ints(_) => "intset",
+            Body::Packed(_) => "listpack",
+            Body::Table(_) => "hashtable",
+        }
+    }
+
+    /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
+    pub fn heap_size(&self, samples: usize) -> usize {
+        let body = match &*self.0 {
+            Body::Ints(ints) => ints.heap_size(),
+            Body::Packed(packed) => packed.heap_size(),
+            Body::Table(table) => table.heap_size() + table.sampled(samples, |member| member.0.heap_size()),
+        };
+        size_of::<Body>() + 16 + body
+    }
+
+    /// Changes the encoding if `member`, which is absent, does not fit into the present one.
+    fn make_fit(&mut self, member: &[u8], encoding: &Encoding) {
+        let small =
+            member.len() <= encoding.set_max_listpack_value && self.len() < encoding.set_max_listpack_entries;
+        match &*self.0 {
+            Body::Ints(_) if parse_int(member).is_some() => {}
+            Body::Ints(ints) => {
+                let widest = [ints.min(), ints.max()].into_iter().flatten().map(decimal_len).max();
+                if small && widest.unwrap_or(0) <= encoding.set_max_listpack_value {
+                    let mut packed = Listpack::new();
+                    ints.iter().for_each(|number| packed.push_back_int(number));
+                    self.0 = Arc::new(Body::Packed(packed));
+                } else {
+                    self.make_table(encoding);
+                }
+            }
+            Body::Packed(packed) if small && packed.byte_len() + member.len() <= MAX_PACKED_BYTES => {}
+            _ => self.make_table(encoding),
+        }
+    }
+
+    fn make_table(&mut self, encoding: &Encoding) {
+        let mut table = Table::new(encoding.seed);
+        for item in self.iter() {
+            table.insert(Member(ShortBytes::new(item.bytes(&mut itoa::Buffer::new()))));
+        }
+        self.0 = Arc::new(Body::Table(table));
+    }
+}
+
+/// Whether any two of the items are the same bytes.
+pub(crate) fn has_duplicates<'a>(items: impl Iterator<Item = Item<'a>>) -> bool {
+    let mut sorted: Vec<Vec<u8>> = items.map(|item| item.to_vec()).collect();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}

@@ -1,0 +1,348 @@
+//! Sorted sets.
+//!
+//! Few short members: one listpack of members and scores in turn, in order; else a table from
+//! member to score and a counted tree ordered by score, then member, so that a rank or the edge
+//! of a score range is found in O(log n). It becomes big by Redis 7.2's thresholds and stays so.
+//! Invariant: table and tree hold the same pairs; no score is NaN.
+
+mod bound;
+mod iter;
+mod leaf;
+mod packed;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use bound::{LexBound, ScoreBound};
+pub use iter::{SortedSetIter, SortedSetRevIter};
+use leaf::{Key, Leaf, order};
+
+use crate::encoding::Encoding;
+use crate::item::Item;
+use crate::listpack::Listpack;
+use crate::set::{MAX_PACKED_BYTES, has_duplicates};
+use crate::short_bytes::ShortBytes;
+use crate::table::{Entry, Table};
+use crate::tree::Tree;
+
+/// A sorted set value.
+#[derive(Clone)]
+pub struct SortedSet(Arc<Body>);
+
+#[derive(Clone)]
+enum Body {
+    Packed(Listpack),
+    Big(Big),
+}
+
+#[derive(Clone)]
+struct Big {
+    scores: Table<Scored>,
+    order: Tree<Leaf>,
+}
+
+/// A member of a big sorted set, found by name.
+#[derive(Clone)]
+struct Scored {
+    member: ShortBytes,
+    score: f64,
+}
+
+impl Entry for Scored {
+    fn key(&self) -> &[u8] {
+        self.member.as_slice()
+    }
+}
+
+impl Default for SortedSet {
+    fn default() -> Self {
+        SortedSet::new()
+    }
+}
+
+impl SortedSet {
+    /// An empty sorted set.
+    pub fn new() -> Self {
+        SortedSet(Arc::new(Body::Packed(Listpack::new())))
+    }
+
+    /// An empty sorted set in the encoding that Redis chooses when it expects `members` members
+    /// of up to `longest` bytes.
+    pub fn with_hint(members: usize, longest: usize, encoding: &Encoding) -> Self {
+        let fits =
+            members <= encoding.zset_max_listpack_entries && longest <= encoding.zset_max_listpack_value;
+        if fits { SortedSet::new() } else { SortedSet(Arc::new(Body::Big(Big::new(encoding)))) }
+    }
+
+    /// A sorted set from a checked block of members and scores in turn; None when it is not
+    /// pairs in order without duplicates. A block above the thresholds becomes big.
+    pub fn from_packed(block: Listpack, encoding: &Encoding) -> Option<Self> {
+        if !packed::is_ordered(&block) || has_duplicates(block.iter().step_by(2)) {
+            return None;
+        }
+        let fits = block.len() / 2 <= encoding.zset_max_listpack_entries
+            && block.iter().step_by(2).all(|item| item.len() <= encoding.zset_max_listpack_value);
+        let mut set = SortedSet(Arc::new(Body::Packed(block)));
+        if !fits {
+            set.make_big(encoding);
+        }
+        Some(set)
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        match &*self.0 {
+            Body::Packed(block) => block.len() / 2,
+            Body::Big(big) => big.scores.len(),
+        }
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The score of `member`.
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &*self.0 {
+            Body::Packed(block) => packed::find(block, member).map(|(_, score)| score),
+            Body::Big(big) => big.scores.get(member).map(|scored| scored.score),
+        }
+    }
+
+    /// Whether `member` is one.
+    pub fn contains(&self, member: &[u8]) -> bool {
+        self.score(member).is_some()
+    }
+
+    /// Adds a member or gives it another score, which is never NaN, and returns its old score.
+    pub fn insert(&mut self, member: &[u8], score: f64, encoding: &Encoding) -> Option<f64> {
+        assert!(!score.is_nan(), "commands refuse NaN");
+        if let Body::Packed(block) = &*self.0 {
+            let old = packed::find(block, member);
+            if let Some((_, same)) = old.filter(|(_, old)| *old == score) {
+                return Some(same);
+            }
+            let fits = block.len() / 2 < encoding.zset_max_listpack_entries
+                && member.len() <= encoding.zset_max_listpack_value
+                && block.byte_len() + member.len() <= MAX_PACKED_BYTES;
+            if old.is_none() && !fits {
+                self.make_big(encoding);
+            }
+        }
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(block) => packed::insert(block, member, score),
+            Body::Big(big) => big.insert(member, score),
+        }
+    }
+
+    /// Removes a member and returns its score.
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let score = self.score(member)?;
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(block) => {
+                let (position, _) = packed::find(block, member)?;
+                block.remove(position, 2);
+            }
+            Body::Big(big) => big.remove(member, score),
+        }
+        Some(score)
+    }
+
+    /// Removes the members of the ranks from `start` on, `count` at most; each goes to `visit`.
+    pub fn remove_ranks(&mut self, start: usize, count: usize, mut visit: impl FnMut(Item<'_>, f64)) {
+        let count = count.min(self.len().saturating_sub(start));
+        if count == 0 {
+            return;
+        }
+        self.iter_from_rank(start).take(count).for_each(|(member, score)| visit(member, score));
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(block) => {
+                let position = block.seek(2 * start).expect("the range was checked");
+                block.remove(position, 2 * count);
+            }
+            Body::Big(big) => big.remove_ranks(start, count),
+        }
+    }
+
+    /// How many members come before `member`.
+    pub fn rank(&self, member: &[u8]) -> Option<usize> {
+        match &*self.0 {
+            Body::Packed(block) => block.iter().step_by(2).position(|item| item.is(member)),
+            Body::Big(big) => {
+                let score = big.scores.get(member)?.score;
+                Some(self.count_while(|other| order(other, (score, member)).is_lt()))
+            }
+        }
+    }
+
+    /// The rank of the first member whose score is within `min`: how many are below it.
+    pub fn rank_of_first_score(&self, min: ScoreBound) -> usize {
+        self.count_while(|(score, _)| min.is_above(score))
+    }
+
+    /// The rank after the last member whose score is within `max`: how many are not beyond it.
+    pub fn rank_after_last_score(&self, max: ScoreBound) -> usize {
+        self.count_while(|(score, _)| !max.is_below(score))
+    }
+
+    /// As `rank_of_first_score` by member, for sets whose scores are all equal.
+    pub fn rank_of_first_lex(&self, min: LexBound<'_>) -> usize {
+        self.count_while(|(_, member)| min.is_above(member))
+    }
+
+    /// As `rank_after_last_score` by member, for sets whose scores are all equal.
+    pub fn rank_after_last_lex(&self, max: LexBound<'_>) -> usize {
+        self.count_while(|(_, member)| !max.is_below(member))
+    }
+
+    /// How many leading members `before` holds for; it holds for none after the first it does
+    /// not hold for.
+    fn count_while(&self, before: impl Fn((f64, &[u8])) -> bool) -> usize {
+        match &*self.0 {
+            Body::Packed(block) => packed::count_while(block, before),
+            Body::Big(big) => {
+                let found = big.order.chunk_before(|bound: &Key| !before(bound.borrow()));
+                found.map_or(0, |(leaf, rank)| rank + leaf.partition_point(before))
+            }
+        }
+    }
+
+    /// Members and scores in order, from `rank` to the last.
+    pub fn iter_from_rank(&self, rank: usize) -> SortedSetIter<'_> {
+        SortedSetIter::new(&self.0, rank)
+    }
+
+    /// Members and scores in reverse order, from `rank` to the first.
+    pub fn iter_rev_from_rank(&self, rank: usize) -> SortedSetRevIter<'_> {
+        SortedSetRevIter::new(&self.0, rank)
+    }
+
+    /// All members and scores in order.
+    pub fn iter(&self) -> SortedSetIter<'_> {
+        self.iter_from_rank(0)
+    }
+
+    /// A member chosen fairly, and its score.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, f64)> {
+        if self.is_empty() {
+            return None;
+        }
+        match &*self.0 {
+            Body::Packed(_) => self.iter_from_rank(rng.usize(..self.len())).next(),
+            Body::Big(big) => big.scores.random(rng).map(|scored| (Item::Bytes(scored.key()), scored.score)),
+        }
+    }
+
+    /// One step of ZSCAN, as `Table::scan`; a packed set is visited whole in one step.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, f64)) -> u64 {
+        if let Body::Big(big) = &*self.0 {
+            let visit = |scored: &Scored| visit(Item::Bytes(scored.key()), scored.score);
+            return big.scores.scan(cursor, count, visit);
+        }
+        self.iter().for_each(|(member, score)| visit(member, score));
+        0
+    }
+
+    /// The listpack of a packed sorted set.
+    pub fn packed(&self) -> Option<&Listpack> {
+        match &*self.0 {
+            Body::Packed(block) => Some(block),
+            Body::Big(_) => None,
+        }
+    }
+
+    /// What OBJECT ENCODING says.
+    pub fn encoding_name(&self) -> &'static str {
+        match &*self.0 {
+            Body::Packed(_) => "listpack",
+            Body::Big(_) => "skiplist",
+        }
+    }
+
+    /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
+    pub fn heap_size(&self, samples: usize) -> usize {
+        let body = match &*self.0 {
+            Body::Packed(block) => block.heap_size(),
+            Body::Big(big) => {
+                let members = big.scores.sampled(samples, |scored| scored.member.heap_size());
+                big.scores.heap_size() + 2 * members + big.order.heap_size(samples)
+            }
+        };
+        size_of::<Body>() + 16 + body
+    }
+
+    fn make_big(&mut self, encoding: &Encoding) {
+        let mut big = Big::new(encoding);
+        for (member, score) in self.iter() {
+            big.insert(member.bytes(&mut itoa::Buffer::new()), score);
+        }
+        self.0 = Arc::new(Body::Big(big));
+    }
+}
+
+impl Big {
+    fn new(encoding: &Encoding) -> Self {
+        Big { scores: Table::new(encoding.seed), order: Tree::new() }
+    }
+
+    fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
+        match self.scores.find(member) {
+            Ok(place) => {
+                let old = self.scores.at(place).score;
+                if old != score {
+                    self.scores.at_mut(place).score = score;
+                    self.move_in_order(member, old, score);
+                }
+                Some(old)
+            }
+            Err(hash) => {
+                let name = ShortBytes::new(member);
+                self.scores.insert_new(hash, Scored { member: name.clone(), score });
+                self.insert_in_order(Key { score, member: name });
+                None
+            }
+        }
+    }
+
+    fn remove(&mut self, member: &[u8], score: f64) {
+        self.scores.remove(member);
+        self.remove_in_order(member, score);
+    }
+
+    fn remove_ranks(&mut self, start: usize, count: usize) {
+        let mut rank = start;
+        while rank < start + count {
+            let Some((leaf, local)) = self.order.chunk_at(rank) else { break };
+            let keys = leaf.keys();
+            let taken = (keys.len() - local).min(start + count - rank);
+            for key in &keys[local..local + taken] {
+                self.scores.remove(key.member.as_slice());
+            }
+            rank += taken;
+        }
+        self.order.remove_range(start, count, Leaf::cut);
+    }
+
+    fn insert_in_order(&mut self, key: Key) {
+        let (score, member) = (key.score, key.member.clone());
+        let past = |bound: &Key| order(bound.borrow(), (score, member.as_slice())).is_gt();
+        self.order.edit_before(past, |leaf, added| leaf.insert(key, added));
+    }
+
+    fn remove_in_order(&mut self, member: &[u8], score: f64) -> Key {
+        let past = |bound: &Key| order(bound.borrow(), (score, member)).is_gt();
+        self.order.edit_before(past, |leaf, _| leaf.remove((score, member)))
+    }
+
+    fn move_in_order(&mut self, member: &[u8], old: f64, new: f64) {
+        let past = |bound: &Key| order(bound.borrow(), (old, member)).is_gt();
+        let moved = self.order.edit_before(past, |leaf, _| leaf.move_within((old, member), new));
+        if !moved {
+            let mut key = self.remove_in_order(member, old);
+            key.score = new;
+            self.insert_in_order(key);
+        }
+    }
+}

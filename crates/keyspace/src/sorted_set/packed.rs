@@ -1,0 +1,93 @@
+//! The packed form of a sorted set: a listpack of members and scores in turn, in order.
+//!
+//! A score that is an integer is stored as one, any other as the text Redis prints.
+
+use super::leaf::order;
+use crate::item::Item;
+use crate::listpack::{Listpack, Position};
+use crate::number::{ScoreFormat, parse_score, write_score};
+
+/// Integers beyond this may not be exact as doubles.
+const EXACT: f64 = 4_503_599_627_370_496.0;
+
+/// The score that an element holds; None when it is no number.
+fn score_of(item: Item<'_>) -> Option<f64> {
+    match item {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "Redis reads a foreign score beyond 2^53 the same way"
+        )]
+        Item::Int(number) => Some(number as f64),
+        Item::Bytes(text) => parse_score(text),
+    }
+}
+
+pub(super) fn known_score(item: Item<'_>) -> f64 {
+    score_of(item).expect("scores are checked when a block comes in")
+}
+
+fn score_text(score: f64) -> Vec<u8> {
+    let mut text = Vec::new();
+    if score.fract() == 0.0 && score.abs() < EXACT {
+        // No fraction, so that every digit is before the point.
+        text.extend_from_slice(format!("{score:.0}").as_bytes());
+    } else {
+        write_score(score, ScoreFormat::Shortest, &mut text);
+    }
+    text
+}
+
+/// Each member with its score, in order.
+pub(super) fn pairs(block: &Listpack) -> impl Iterator<Item = (Item<'_>, f64)> {
+    let mut items = block.iter();
+    std::iter::from_fn(move || Some((items.next()?, known_score(items.next()?))))
+}
+
+/// Whether the block is pairs of member and score in ascending order.
+pub(super) fn is_ordered(block: &Listpack) -> bool {
+    let mut items = block.iter();
+    let mut last: Option<(f64, Vec<u8>)> = None;
+    while let Some(member) = items.next() {
+        let Some(score) = items.next().and_then(score_of) else { return false };
+        let member = member.to_vec();
+        if last.is_some_and(|(before, name)| order((before, &name), (score, &member)).is_gt()) {
+            return false;
+        }
+        last = Some((score, member));
+    }
+    true
+}
+
+/// Where `member` is, and its score.
+pub(super) fn find(block: &Listpack, member: &[u8]) -> Option<(Position, f64)> {
+    let position = block.find(block.first()?, member, 2)?;
+    Some((position, known_score(block.at(block.next(position)?))))
+}
+
+/// Adds a member or moves it to its new score's place, and returns its old score.
+pub(super) fn insert(block: &mut Listpack, member: &[u8], score: f64) -> Option<f64> {
+    let old = find(block, member);
+    if let Some((position, _)) = old {
+        block.remove(position, 2);
+    }
+    let index = 2 * count_while(block, |other| order(other, (score, member)).is_lt());
+    let text = score_text(score);
+    match block.seek(index) {
+        Some(position) => {
+            block.insert(position, &text);
+            let position = block.seek(index).expect("just inserted there");
+            block.insert(position, member);
+        }
+        None => {
+            block.push_back(member);
+            block.push_back(&text);
+        }
+    }
+    old.map(|(_, score)| score)
+}
+
+/// How many leading members `before` holds for.
+pub(super) fn count_while(block: &Listpack, before: impl Fn((f64, &[u8])) -> bool) -> usize {
+    let held = |(member, score): &(Item<'_>, f64)| before((*score, member.bytes(&mut itoa::Buffer::new())));
+    pairs(block).take_while(held).count()
+}
