@@ -1,1 +1,26 @@
-//! The snapshot file format of Redis and Valkey.
+//! The snapshot file format of Redis and Valkey: read in all versions, written for a named reader.
+//!
+//! [`read`] fills a keyspace from any `Read`, [`write()`] streams a keyspace's snapshot to any `Write`; [`dump`] and
+//! [`restore`] do the same for one value. Owns every encoding of the format and no data, file or clock. Foreign
+//! bytes never panic, never allocate more than they justify, and are refused with their offset and the reason.
+//! Start with `format`, then `read` and `write`; the codecs are in `bytes`, the value layouts in `value`.
+
+mod aux;
+mod bytes;
+mod dump;
+mod error;
+mod format;
+mod input;
+mod output;
+mod read;
+mod value;
+mod write;
+
+pub use aux::{Aux, Maker, ReplicationPoint};
+pub use bytes::crc64::crc64;
+pub use dump::{dump, restore};
+pub use error::{KeyName, ReadError, Reason, RestoreError, WriteError};
+pub use format::{Target, Version};
+pub use input::Progress;
+pub use read::{Duplicates, Expired, Loaded, ReadOptions, read};
+pub use write::{Preface, WriteOptions, unsupported_feature, write};

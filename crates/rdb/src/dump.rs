@@ -1,0 +1,56 @@
+//! The payloads of DUMP and RESTORE: one value as in a snapshot, with a footer.
+//!
+//! ```text
+//! type u8 | value | version u16 | checksum u64 of all before it        little-endian
+//! ```
+
+use slipstream_keyspace::{Encoding, Value};
+
+use crate::bytes::crc64;
+use crate::error::{ReadError, Reason, RestoreError};
+use crate::format::{Layout, Target, Version};
+use crate::input::{Result, Source};
+use crate::output::Sink;
+use crate::value;
+
+const CHECKSUM: usize = 8;
+const VERSION: usize = 2;
+
+/// The value as a payload that Redis 7.0 and all after it read; with field deadlines, Redis 7.4 and after.
+pub fn dump(value: &Value, compress: bool) -> Vec<u8> {
+    let target = match value::missing_feature(value, Target::Redis10) {
+        None => Target::Redis10,
+        Some(_) => Target::Redis12,
+    };
+    let mut payload = Vec::new();
+    let mut sink = Sink::new(&mut payload, compress, true);
+    let written = value::write(&mut sink, None, value, target)
+        .and_then(|()| sink.bytes(&target.footer().to_le_bytes()))
+        .and_then(|()| sink.finish());
+    written.expect("writing to memory does not fail");
+    payload
+}
+
+/// The value of a payload that DUMP made here, in Redis or in Valkey.
+pub fn restore(payload: &[u8], encoding: &Encoding) -> std::result::Result<Value, RestoreError> {
+    let (covered, stored) = payload.split_last_chunk::<CHECKSUM>().ok_or(RestoreError::Footer)?;
+    let (body, version) = covered.split_last_chunk::<VERSION>().ok_or(RestoreError::Footer)?;
+    let version = Version::from_footer(u16::from_le_bytes(*version)).ok_or(RestoreError::Footer)?;
+    if crc64::update(0, covered) != u64::from_le_bytes(*stored) {
+        return Err(RestoreError::Footer);
+    }
+    restore_body(body, version, encoding).map_err(RestoreError::Value)
+}
+
+fn restore_body(body: &[u8], version: Version, encoding: &Encoding) -> Result<Value> {
+    let limit =
+        u64::try_from(body.len()).expect("usize fits in u64").saturating_mul(crate::bytes::lzf::EXPANSION);
+    let mut source = Source::with_buffer(body, body.len(), limit, None);
+    let kind = source.byte()?;
+    let layout = Layout::of(kind, version).map_err(|reason| ReadError { offset: 0, key: None, reason })?;
+    let value = value::read(&mut source, layout, encoding)?;
+    if source.offset() != u64::try_from(body.len()).expect("usize fits in u64") {
+        return Err(source.corrupt("bytes after the value"));
+    }
+    value.ok_or_else(|| source.error(Reason::Corrupt("a collection without elements")))
+}
