@@ -1,6 +1,4 @@
 //! Monotonic time, as the machines see it.
-//!
-//! It is always an argument: nothing here reads a clock.
 
 /// A moment on the monotonic clock, in milliseconds since the process started. Timeouts and periods are
 /// counted with it, so that a jump of the wall clock changes nothing.

@@ -1,6 +1,4 @@
-//! What the log keeps, whom it lets continue, and what its readers see.
-//!
-//! Histories are named by one repeated digit, and bytes tell their own offset.
+//! Retention, continuation and readers of the log.
 
 use super::*;
 

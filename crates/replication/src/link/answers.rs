@@ -13,7 +13,7 @@
 
 use slipstream_log::{Offset, ReplicationId};
 
-use super::action::Violation;
+use super::Violation;
 use crate::Mark;
 
 /// The answer to PSYNC.
