@@ -1,16 +1,42 @@
 //! The configuration of a node: its values, the table of directives, and the texts that set them.
 //!
-//! [`Config`] holds plain typed fields for the hot path. Everything that speaks of directives by name (files, the
-//! command line, CONFIG GET, SET and REWRITE, docs/configuration.md) goes through the one table in `table`.
-//! Nothing here reads a file or a clock: included files come through a callback, a rewritten file is a returned
-//! text, and a change by CONFIG SET is a new `Config` that the caller takes once the outside world has agreed.
+//! [`Config`] holds plain typed fields for the hot path. Everything that speaks of directives by name
+//! (files, the command line, CONFIG GET, SET and REWRITE, docs/configuration.md) goes through the one table
+//! in `table`. Nothing here reads a file or a clock: included files come through [`Files`], a rewritten
+//! file is a returned text, and a change by CONFIG SET is a new [`Config`] that the caller takes once the
+//! outside world has agreed.
 //!
-//! Invariant: a value in `Config` has passed its row's check, and a directive whose feature does not exist yet
-//! stands at its default.
+//! Invariant: a value in `Config` has passed its row's check, and a directive whose feature does not exist
+//! yet stands at its default, or at a value that amounts to it.
 
 mod values;
 
+mod table;
+
+mod directive;
+mod kind;
+mod lists;
+mod text;
+mod value;
+
+mod change;
+pub mod command_line;
+pub mod docs;
+mod load;
+mod rewrite;
+
+#[cfg(test)]
+mod tests;
+
+pub use change::{Change, Circumstances, SetError, get, set};
+pub use directive::{Directive, Flags};
+pub use load::{Files, LoadError, load};
+pub use rewrite::rewrite;
+pub use table::directives;
 pub use values::{
     ClassLimits, Config, DisklessLoad, LogLevel, OutputLimit, ProtectedAction, SavePoint, ShutdownOn,
     Upstream,
 };
+
+/// The version of Redis whose behaviour is shown to clients.
+pub const REDIS_VERSION: &str = "7.2.4";

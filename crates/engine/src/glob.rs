@@ -1,11 +1,12 @@
 //! Glob-style patterns as Redis' KEYS, SCAN and CONFIG GET take them, over bytes.
 //!
 //! `*` is any run of bytes, `?` one byte, `[abc]` `[a-z]` `[^a]` one byte of a set, and `\` takes the next
-//! byte as it is. Only the last `*` is ever retried, so the cost is bounded by pattern length times text length
-//! for any pattern: there is no exponential case.
+//! byte as it is. Only the last `*` is ever retried, so the cost is bounded by pattern length times text
+//! length for any pattern: there is no exponential case.
 //!
-//! Oddities of Redis that are kept: no pattern but the empty one matches the empty text (not even `*`), a set
-//! that is never closed ends with the pattern, and an escaped byte within a set is compared with its case.
+//! Oddities of Redis that are kept: no pattern but the empty one matches the empty text (not even `*`), a
+//! set that is never closed ends with the pattern, and an escaped byte within a set is compared with its
+//! case.
 
 /// Whether the case of ASCII letters counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,9 +74,9 @@ pub struct Config {
     /// The primary to follow.
     pub replicaof: Option<Upstream>,
     /// User for the primary.
-    pub masteruser: Option<Vec<u8>>,
+    pub primary_user: Option<Vec<u8>>,
     /// Password for the primary.
-    pub masterauth: Option<Vec<u8>>,
+    pub primary_password: Option<Vec<u8>>,
     /// Whether a replica refuses writes of its clients.
     pub replica_read_only: bool,
     /// Whether a replica answers reads while its link is down.
@@ -294,8 +294,8 @@ impl Default for Config {
             key_load_delay: 0,
 
             replicaof: None,
-            masteruser: None,
-            masterauth: None,
+            primary_user: None,
+            primary_password: None,
             replica_read_only: true,
             replica_serve_stale_data: true,
             replica_priority: 100,

@@ -1,0 +1,152 @@
+//! Directives on the process: its start, its log, its timers, its end.
+//!
+//! What a signal, a log file or a process id file means is the shell's; here are their names and values.
+
+use super::*;
+use crate::config::value::Stored;
+
+const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
+const PINNING: &str = "pinning to processors";
+const OOM_SCORE: &str = "setting the out-of-memory score";
+
+pub(super) const ROWS: &[Directive] = &[
+    yes_no("daemonize", field!(daemonize), "Leave the terminal and run in the background.").immutable(),
+    row(
+        "supervised",
+        Kind::Word(&["upstart", "systemd", "auto", "no"]),
+        Home::Later { default: "no", feature: "telling a supervisor of readiness", also: &["auto"] },
+        "The supervisor to tell when clients are served; `auto` finds none in this version.",
+    )
+    .immutable(),
+    text("pidfile", field!(pidfile), "File that holds the process id while the server runs.").immutable(),
+    one_of(
+        "loglevel",
+        &["debug", "verbose", "notice", "warning", "nothing"],
+        field!(loglevel),
+        "Least important level that is logged.",
+    ),
+    text("logfile", field!(logfile), "File to append the log to; empty is standard output.").immutable(),
+    yes_no("syslog-enabled", later("no", "logging to syslog"), "Log to the system's log as well.")
+        .immutable(),
+    text("syslog-ident", later("redis", "logging to syslog"), "Name under which syslog shows the lines.")
+        .immutable(),
+    one_of(
+        "syslog-facility",
+        &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"],
+        later("local0", "logging to syslog"),
+        "Facility of those lines.",
+    )
+    .immutable(),
+    yes_no(
+        "crash-log-enabled",
+        later("yes", "a choice about crash reports"),
+        "Log what is known of a crash before the process ends.",
+    ),
+    yes_no(
+        "crash-memcheck-enabled",
+        moot("yes", "no memory test runs at a crash: safe code has no dangling pointers to look for"),
+        "Test the memory at a crash.",
+    ),
+    yes_no(
+        "always-show-logo",
+        field!(always_show_logo),
+        "Show the banner also where the log is not a terminal.",
+    )
+    .immutable(),
+    yes_no(
+        "set-proc-title",
+        later("yes", "choosing the process title"),
+        "Show the server's state in its process title.",
+    )
+    .immutable(),
+    text(
+        "proc-title-template",
+        later("{title} {listen-addr} {server-mode}", "choosing the process title"),
+        "Template of the process title.",
+    ),
+    row(
+        "locale-collate",
+        Kind::Text(checks::any),
+        Home::Later { default: "", feature: "collation by locale", also: &["C", "POSIX"] },
+        "Locale by which texts are compared; bytes are compared as they are in this version.",
+    ),
+    text(
+        "ignore-warnings",
+        moot("", "the one warning that Redis knows is about a kernel's fork, and nothing forks here"),
+        "Warnings at the start to pass over.",
+    ),
+    integer("databases", (1, MAX_I32), field!(databases), "Number of databases that SELECT can choose from.")
+        .immutable(),
+    row(
+        "hz",
+        Kind::Integer { min: 0, max: MAX_I32 },
+        Home::Field {
+            get: |config| config.hz.load(),
+            // As in Redis, a value out of range is taken as the nearest in range.
+            set: |config, value| config.hz = u32::store(value).clamp(1, 500),
+        },
+        "Turns per second of the periodic tasks, taken within 1 to 500.",
+    ),
+    yes_no(
+        "dynamic-hz",
+        moot(
+            "yes",
+            "each timer has its own deadline, so the number of clients does not stretch the \
+         periodic tasks",
+        ),
+        "Raise hz with the number of clients.",
+    ),
+    yes_no(
+        "disable-thp",
+        moot("yes", "huge pages hurt only a process that forks to save, and none does"),
+        "Ask the system not to back the memory with huge pages.",
+    )
+    .immutable(),
+    one_of(
+        "oom-score-adj",
+        &["no", "yes", "relative", "absolute"],
+        later("no", OOM_SCORE),
+        "Whether to tell the kernel which process to kill first when memory runs out.",
+    ),
+    row(
+        "oom-score-adj-values",
+        Kind::OomScores,
+        later("0 200 800", OOM_SCORE),
+        "Scores of a primary, a replica and a background child.",
+    ),
+    text("server_cpulist", later("", PINNING), "Processors of the main and the socket threads.").immutable(),
+    text("bio_cpulist", later("", PINNING), "Processors of the background threads.").immutable(),
+    text("aof_rewrite_cpulist", later("", PINNING), "Processors of the append-only file's rewriter.")
+        .immutable(),
+    text("bgsave_cpulist", later("", PINNING), "Processors of a snapshot's writer.").immutable(),
+    count(
+        "shutdown-timeout",
+        field!(shutdown_timeout),
+        "Seconds that a shutdown waits for lagging replicas to catch up.",
+    ),
+    row(
+        "shutdown-on-sigint",
+        Kind::Words(SHUTDOWN),
+        field!(shutdown_on_sigint),
+        "What SIGINT does: `default` saves if there are save points, the others are SHUTDOWN's \
+         options.",
+    ),
+    row(
+        "shutdown-on-sigterm",
+        Kind::Words(SHUTDOWN),
+        field!(shutdown_on_sigterm),
+        "What SIGTERM does, likewise.",
+    ),
+    yes_no(
+        "use-exit-on-panic",
+        later("no", "a choice about how a crash ends"),
+        "End with exit rather than abort after a failed assertion.",
+    )
+    .hidden(),
+    count(
+        "watchdog-period",
+        later("0", "the watchdog"),
+        "Milliseconds after which a stalled main loop is reported; 0 never is.",
+    )
+    .hidden(),
+];

@@ -1,0 +1,145 @@
+//! Directives on replicas and their primary.
+//!
+//! The old words of Redis live on here as names and aliases, since configuration files use them.
+
+use super::*;
+
+pub(super) const ROWS: &[Directive] = &[
+    row(
+        "replicaof",
+        Kind::Own("host and port, or `no one`"),
+        own!(replicaof),
+        "The primary to follow; REPLICAOF changes it while the server runs.",
+    )
+    .alias(&["slaveof"])
+    .immutable(),
+    row("masteruser", Kind::Secret, field!(primary_user), "User as which to authenticate to the primary.")
+        .alias(&["primaryuser"])
+        .sensitive(),
+    row(
+        "masterauth",
+        Kind::Secret,
+        field!(primary_password),
+        "Password with which to authenticate to the primary.",
+    )
+    .alias(&["primaryauth"])
+    .sensitive(),
+    yes_no(
+        "replica-serve-stale-data",
+        field!(replica_serve_stale_data),
+        "Answer reads from what is there while the link to the primary is down.",
+    )
+    .alias(&["slave-serve-stale-data"]),
+    yes_no("replica-read-only", field!(replica_read_only), "Refuse writes of a replica's own clients.")
+        .alias(&["slave-read-only"]),
+    count(
+        "replica-priority",
+        field!(replica_priority),
+        "Rank in a failover, where the lowest is preferred and 0 is never promoted.",
+    )
+    .alias(&["slave-priority"]),
+    yes_no("replica-announced", field!(replica_announced), "Let sentinels tell clients of this replica."),
+    text(
+        "replica-announce-ip",
+        field!(replica_announce_ip),
+        "Address under which the primary is to list this replica, in place of the connection's.",
+    )
+    .alias(&["slave-announce-ip"]),
+    port(
+        "replica-announce-port",
+        field!(replica_announce_port),
+        "Port to list it under; 0 is the one it listens on.",
+    )
+    .alias(&["slave-announce-port"]),
+    yes_no(
+        "repl-diskless-sync",
+        field!(repl_diskless_sync),
+        "Let a full sync wait for more replicas to share it; with `no` it starts at once, and \
+         goes straight to the socket either way.",
+    ),
+    count("repl-diskless-sync-delay", field!(repl_diskless_sync_delay), "Seconds of that wait."),
+    count(
+        "repl-diskless-sync-max-replicas",
+        field!(repl_diskless_sync_max_replicas),
+        "Replicas whose arrival ends that wait; 0 always waits in full.",
+    ),
+    one_of(
+        "repl-diskless-load",
+        &["disabled", "on-empty-db", "swapdb"],
+        field!(repl_diskless_load),
+        "What a replica does with its old data in a full sync: drop it before loading, or with \
+         `swapdb` serve it until the new data is complete.",
+    )
+    .denied_while_loading(),
+    integer(
+        "repl-ping-replica-period",
+        (1, MAX_I32),
+        field!(repl_ping_replica_period),
+        "Seconds between two PINGs that a primary sends down its stream.",
+    )
+    .alias(&["repl-ping-slave-period"]),
+    integer(
+        "repl-timeout",
+        (1, MAX_I32),
+        field!(repl_timeout),
+        "Seconds of silence after which either side gives a replication link up.",
+    ),
+    yes_no(
+        "repl-disable-tcp-nodelay",
+        field!(repl_disable_tcp_nodelay),
+        "Let the system gather small writes to replicas, which saves packets and adds delay.",
+    ),
+    bytes(
+        "repl-backlog-size",
+        (1, MAX_I64),
+        field!(repl_backlog_size),
+        "Bytes of the stream kept for replicas that come back; Redis keeps 1 MiB, which seconds \
+         of writes overrun.",
+    ),
+    integer(
+        "repl-backlog-ttl",
+        (0, MAX_I64),
+        field!(repl_backlog_ttl),
+        "Seconds without any replica after which a primary drops them; 0 keeps them.",
+    ),
+    count(
+        "min-replicas-to-write",
+        field!(min_replicas_to_write),
+        "Replicas in good standing without which a primary refuses writes; 0 asks for none.",
+    )
+    .alias(&["min-slaves-to-write"]),
+    count(
+        "min-replicas-max-lag",
+        field!(min_replicas_max_lag),
+        "Seconds since its last acknowledgement up to which a replica is in good standing; 0 \
+         switches the check off.",
+    )
+    .alias(&["min-slaves-max-lag"]),
+    yes_no(
+        "replica-ignore-maxmemory",
+        later("yes", memory::EVICTION),
+        "Leave it to the primary to make room: a replica evicts nothing by itself.",
+    )
+    .alias(&["slave-ignore-maxmemory"]),
+    yes_no("replica-lazy-flush", moot("no", memory::LAZY), "Free a replica's old data in the background.")
+        .alias(&["slave-lazy-flush"]),
+    yes_no(
+        "replica-ignore-disk-write-errors",
+        moot(
+            "no",
+            "a replica applies its stream whether or not its disk takes writes, as Redis does with \
+         `yes`",
+        ),
+        "Go on applying the stream when the disk fails.",
+    ),
+    one_of(
+        "propagation-error-behavior",
+        &["ignore", "panic", "panic-on-replicas"],
+        moot(
+            "ignore",
+            "what cannot be applied always stops replication with a line in the log, never the \
+         process",
+        ),
+        "What to do about a command of the stream that fails.",
+    ),
+];
