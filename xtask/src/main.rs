@@ -4,7 +4,10 @@
 //! hold no product code, and no product crate depends on this one. An error of any kind ends the process with
 //! status 1 and one line that says what failed.
 
+mod bench;
+mod cargo_tasks;
 mod ci;
+
 mod process;
 mod tidy;
 
@@ -31,6 +34,30 @@ const TASKS: &[Task] = &[
         run: ci::run,
     },
     Task { name: "tidy", arguments: "", summary: "the house rules that no compiler knows", run: tidy::run },
+    Task {
+        name: "bench",
+        arguments: bench::ARGUMENTS,
+        summary: "measures Redis, Valkey and the release build side by side",
+        run: bench::run,
+    },
+    Task {
+        name: "sim",
+        arguments: "[--seeds N] [--seed S]",
+        summary: "a group of nodes under random faults, from many seeds or from one",
+        run: cargo_tasks::sim,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "TARGET [ARGUMENT…]",
+        summary: "cargo fuzz on one decoder of foreign bytes",
+        run: cargo_tasks::fuzz,
+    },
+    Task {
+        name: "docs",
+        arguments: "",
+        summary: "writes the documents that are made from the code",
+        run: cargo_tasks::docs,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -46,7 +73,7 @@ fn main() -> ExitCode {
     match (task.run)(rest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("{name}: {error}"));
+            note(format_args!("{name}: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -55,10 +82,14 @@ fn main() -> ExitCode {
 fn usage() -> String {
     let mut text = String::from("usage: cargo xtask TASK\n");
     for task in TASKS {
-        let call = format!("{} {}", task.name, task.arguments);
-        text.push_str(&format!("\n  {call:<28} {}", task.summary));
+        text.push_str(&format!("\n  {} {}\n      {}", task.name, task.arguments, task.summary));
     }
     text
+}
+
+/// Says how far a task is, beside its output.
+fn note(line: impl Display) {
+    writeln!(std::io::stderr(), "{line}").unwrap_or_default();
 }
 
 /// Prints one line. A reader that went away (`cargo xtask … | head`) is not an error of the task.
