@@ -1,4 +1,6 @@
 //! The tasks that are one command of cargo with the right arguments: sim, fuzz and docs.
+//!
+//! What such a task does is in the crate that it runs; here is only how to call it.
 
 use std::process::Command;
 

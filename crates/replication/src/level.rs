@@ -1,4 +1,6 @@
 //! How loud a log line is.
+//!
+//! The machines only say it; whether a line is written is the shell's decision.
 
 /// The levels of Redis' log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

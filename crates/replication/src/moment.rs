@@ -1,4 +1,6 @@
 //! Monotonic time, as the machines see it.
+//!
+//! Never read from a clock here: every event brings the moment at which it happened.
 
 /// A moment on the monotonic clock, in milliseconds since the process started. Timeouts and periods are
 /// counted with it, so that a jump of the wall clock changes nothing.

@@ -1,4 +1,6 @@
 //! What an element costs: resident memory that a shape of data adds, divided by its elements.
+//!
+//! Each shape fills a server of its own, so that no memory freed by another shape is found and used again.
 
 use std::time::Duration;
 

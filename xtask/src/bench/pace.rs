@@ -1,4 +1,6 @@
 //! The one place where a measure waits: for a server that tells nobody when it is ready, and between two probes.
+//!
+//! Never used to hope that something is done by then: what must be done is a condition of [`wait_until`].
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,6 @@
 //! Walking a hash in either encoding.
+//!
+//! Borrows the hash: an iterator never outlives the call that asked for it.
 
 use super::{Field, Fields};
 use crate::item::Item;

@@ -1,4 +1,6 @@
 //! Walking a set in any of its encodings.
+//!
+//! Borrows the set: an iterator never outlives the call that asked for it.
 
 use super::{Body, Member};
 use crate::intset::IntsetIter;

@@ -1,4 +1,6 @@
 //! The ends of score ranges and of ranges by member.
+//!
+//! A bound only compares; where it falls in a sorted set is found by the set.
 
 /// One end of a score range.
 #[derive(Clone, Copy, Debug, PartialEq)]

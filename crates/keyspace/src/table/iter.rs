@@ -1,4 +1,6 @@
 //! Walking all entries of a table, segment by segment.
+//!
+//! Sees the table as it was borrowed; a scan that goes on between calls is the table's `scan`.
 
 use super::{Entry, Slot};
 
