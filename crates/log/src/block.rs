@@ -43,17 +43,24 @@ impl Block {
         self.bytes.capacity()
     }
 
-    /// The bytes to append to, unless a reader holds this block and it is too long to be worth a copy.
-    pub(crate) fn writable(&mut self) -> Option<&mut Vec<u8>> {
-        if Arc::get_mut(&mut self.bytes).is_none() {
-            if self.bytes.len() >= OPENING {
-                return None;
-            }
+    /// Whether bytes may be appended. A short block that a reader holds is copied to make it so.
+    pub(crate) fn make_writable(&mut self) -> bool {
+        // There are no weak references and only the log clones, so a count of one stays one.
+        if Arc::strong_count(&self.bytes) == 1 {
+            return true;
+        }
+        let is_short = self.bytes.len() < OPENING;
+        if is_short {
             let mut copy = Vec::with_capacity(OPENING);
             copy.extend_from_slice(&self.bytes);
             self.bytes = Arc::new(copy);
         }
-        Arc::get_mut(&mut self.bytes)
+        is_short
+    }
+
+    /// The bytes to append to, after [`Block::make_writable`].
+    pub(crate) fn writable(&mut self) -> &mut Vec<u8> {
+        Arc::get_mut(&mut self.bytes).expect("made writable before")
     }
 
     /// The part of this block from `from` on; all of it when `from` is before it.
@@ -108,9 +115,10 @@ mod tests {
     #[test]
     fn a_held_slice_never_changes() {
         let mut block = Block::new(Offset(10));
-        block.writable().expect("nobody reads").extend_from_slice(b"abc");
+        block.writable().extend_from_slice(b"abc");
         let held = block.slice_from(Offset(11));
-        block.writable().expect("short: copied").extend_from_slice(b"def");
+        assert!(block.make_writable(), "short, so copied");
+        block.writable().extend_from_slice(b"def");
         assert_eq!((&*held, held.start(), held.end()), (&b"bc"[..], Offset(11), Offset(13)));
         assert_eq!(&*block.slice_from(Offset(0)), b"abcdef");
     }
@@ -118,11 +126,11 @@ mod tests {
     #[test]
     fn a_long_block_that_is_read_is_left_alone() {
         let mut block = Block::new(Offset(0));
-        block.writable().expect("nobody reads").resize(OPENING, b'x');
+        block.writable().resize(OPENING, b'x');
         let held = block.slice_from(Offset(0));
-        assert!(block.writable().is_none());
+        assert!(!block.make_writable());
         drop(held);
-        assert!(block.writable().is_some());
+        assert!(block.make_writable());
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Log {
     /// Goes on under a fresh id of this node's own: readers of the id before may continue up to here. For a
     /// replica that becomes a primary.
     pub fn promote(&mut self, rng: &mut fastrand::Rng) {
-        self.adopt_id(ReplicationId::random(rng));
+        self.history = self.history.forked(ReplicationId::random(rng), self.end());
     }
 
     /// Goes on under the id that the primary has taken on (`+CONTINUE id`), active from now on.
@@ -243,12 +243,11 @@ impl Log {
 /// The block to append to: the last one, or a new one if that is full or being read.
 fn writable_tail(blocks: &mut VecDeque<Block>, limit: usize) -> &mut Vec<u8> {
     let last = blocks.back_mut().expect("an active log has a block");
-    if last.len() >= limit || last.writable().is_none() {
+    if last.len() >= limit || !last.make_writable() {
         let start = last.end();
         blocks.push_back(Block::new(start));
     }
-    let tail = blocks.back_mut().and_then(Block::writable);
-    tail.expect("just opened, or just found to be writable")
+    blocks.back_mut().expect("an active log has a block").writable()
 }
 
 /// The pieces of the log from an offset to the end; see [`Log::slices_from`].

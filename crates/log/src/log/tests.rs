@@ -166,3 +166,20 @@ fn a_snapshot_replaces_everything() {
     log.adopt_snapshot(id(b'c'), Offset(700));
     assert_eq!((log.start(), log.end(), *log.history()), (Offset(700), Offset(700), History::new(id(b'c'))));
 }
+
+#[test]
+fn a_primary_that_restarts_from_a_snapshot_lets_its_replicas_continue() {
+    let mut log = log_at(700);
+    log.promote(&mut rng());
+    log.append(b"new");
+    assert_ne!(log.history().id, id(b'a'));
+    assert_eq!(log.can_continue(&id(b'a'), Offset(700)), Ok(()));
+    assert_eq!(log.can_continue(&id(b'a'), Offset(701)), Err(Refusal::PastFork));
+}
+
+#[test]
+fn a_promotion_keeps_an_inactive_log_inactive() {
+    let mut log = Log::new(BACKLOG, &mut rng());
+    log.promote(&mut rng());
+    assert!(!log.is_active());
+}
