@@ -113,6 +113,11 @@ impl Directive {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
+    /// Whether several lines of a file add up to its value, rather than the last one winning.
+    pub(super) fn adds_up(&self) -> bool {
+        matches!(self.name, "save" | "client-output-buffer-limit")
+    }
+
     /// The value as CONFIG GET shows it.
     pub fn show(&self, config: &Config) -> Vec<u8> {
         match self.home {
@@ -152,7 +157,7 @@ impl Directive {
                 let shown = self.parse_shown(args)?;
                 if shown != default && !also.contains(&shown.as_str()) {
                     return Err(format!(
-                        "{feature} is still to come: the only accepted value is '{default}'"
+                        "not supported yet ({feature}): the only accepted value is '{default}'"
                     ));
                 }
                 self.keep(config, &shown);

@@ -20,11 +20,12 @@ spaces; `#` begins a comment line, `\"…\"` holds spaces and the escapes `\\n`,
 classes of `client-output-buffer-limit` add up. Memory is in bytes or with a unit: `k`, `m`, `g` are powers of
 1000, `kb`, `mb`, `gb` powers of 1024.
 
-Every directive of Redis 7.2 is known. **No effect** marks one whose question does not arise here: any value is
-accepted. **Later** marks one whose feature this version does not have: it is refused unless it is set to its
-default, so nothing is ever accepted and then ignored. *At start* marks one that CONFIG SET cannot change, *hidden*
-one that CONFIG GET shows by its exact name only, *protected* one that CONFIG SET changes only where
-`enable-protected-configs` allows it.
+Every directive of Redis 7.2 is known, and what the sample files of Redis 7.2 and Valkey 9 set. **No
+effect** marks one whose question does not arise here: any value is accepted. **Later** marks one whose
+feature this version does not have: it is refused unless it is set to its default, so nothing is ever
+accepted and then ignored. *At start* marks one that CONFIG SET cannot change, *hidden* one that CONFIG GET
+shows by its exact name only, *protected* one that CONFIG SET changes only where `enable-protected-configs`
+allows it.
 
 One default differs from Redis: `repl-backlog-size` is 64 MiB instead of 1 MiB, so that a short break of a
 link does not end in a full sync.

@@ -141,18 +141,18 @@ impl Loader<'_> {
     /// Lines that are no directives to CONFIG.
     fn line_of_files_only(&mut self, name: &[u8], args: &[&[u8]]) -> Result<(), String> {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let still_to_come = |feature: &str| Err(format!("{feature} are still to come"));
+        let not_yet = |feature: &str| Err(format!("not supported yet ({feature})"));
         match (name.as_str(), args) {
             ("rename-command", [old, new]) => {
                 self.config.renamed_commands.push((old.to_vec(), new.to_vec()));
                 Ok(())
             }
-            ("user", [_, ..]) => still_to_come("ACL users"),
-            ("loadmodule", [_, ..]) => still_to_come("modules"),
+            ("user", [_, ..]) => not_yet("ACL users"),
+            ("loadmodule", [_, ..]) => not_yet("modules"),
             ("sentinel", [_, ..]) => Err("sentinel directive while not in sentinel mode".to_owned()),
             (retired, [_]) if RETIRED.contains(&retired) => Ok(()),
             (module, []) if module.contains('.') => Err("Module config specified without value".to_owned()),
-            (module, _) if module.contains('.') => still_to_come("modules"),
+            (module, _) if module.contains('.') => not_yet("modules"),
             _ => Err(BAD_DIRECTIVE.to_owned()),
         }
     }

@@ -56,7 +56,10 @@ impl<'a> File<'a> {
     }
 
     fn update(&mut self, row: &'static Directive, config: &Config) {
-        if let Some(enough) = self.old_lines(row).into_iter().rfind(|at| self.says_it_all(*at, config)) {
+        let old = self.old_lines(row);
+        if row.adds_up() && self.says_it_all(&old, config) {
+            old.iter().for_each(|at| self.keep(*at));
+        } else if let Some(enough) = old.into_iter().rfind(|at| self.says_it_all(&[*at], config)) {
             self.keep(enough);
         } else {
             self.replace(row, config);
@@ -72,12 +75,21 @@ impl<'a> File<'a> {
         (0..self.lines.len()).filter(|at| is_own(&self.lines[*at])).collect()
     }
 
-    /// Whether this line alone gives the directive its present value.
-    fn says_it_all(&self, at: usize, config: &Config) -> bool {
-        let Entry::Old { row, args, .. } = &self.lines[at] else { return false };
+    /// Whether these lines of one directive, in this order, give it its present value.
+    fn says_it_all(&self, lines: &[usize], config: &Config) -> bool {
         let mut fresh = Config::default();
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        row.set(&mut fresh, &args, Mode::Replace).is_ok() && row.show(&fresh) == row.show(config)
+        let mut mode = Mode::Replace;
+        let mut same = false;
+        for at in lines {
+            let Entry::Old { row, args, .. } = &self.lines[*at] else { return false };
+            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+            if row.set(&mut fresh, &args, mode).is_err() {
+                return false;
+            }
+            same = row.show(&fresh) == row.show(config);
+            mode = Mode::Add;
+        }
+        same
     }
 
     fn keep(&mut self, at: usize) {

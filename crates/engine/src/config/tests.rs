@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use slipstream_keyspace::Encoding;
+
 use super::directive::{Home, Mode};
 use super::*;
 
@@ -183,31 +185,34 @@ mod the_table {
         let refused: Vec<_> = directives().filter(|row| row.awaited_feature().is_some()).collect();
         assert!(refused.len() > 50);
         for (line, feature) in [
-            ("appendonly yes", "the append-only file is still to come: the only accepted value is 'no'"),
-            ("cluster-enabled yes", "cluster mode is still to come: the only accepted value is 'no'"),
-            ("tls-port 7000", "TLS is still to come: the only accepted value is '0'"),
-            ("maxmemory 1gb", "eviction is still to come: the only accepted value is '0'"),
+            ("appendonly yes", "not supported yet (the append-only file): the only accepted value is 'no'"),
+            ("cluster-enabled yes", "not supported yet (cluster mode): the only accepted value is 'no'"),
+            ("tls-port 7000", "not supported yet (TLS): the only accepted value is '0'"),
+            ("maxmemory 1gb", "not supported yet (eviction): the only accepted value is '0'"),
             (
                 "maxmemory-clients 5%",
-                "disconnecting clients for their memory is still to come: the only accepted value is '0'",
+                "not supported yet (disconnecting clients for their memory): the only accepted value is '0'",
             ),
-            ("io-threads 4", "serving by several threads is still to come: the only accepted value is '1'"),
+            (
+                "io-threads 4",
+                "not supported yet (serving by several threads): the only accepted value is '1'",
+            ),
             (
                 "notify-keyspace-events KEA",
-                "keyspace notifications is still to come: the only accepted value is ''",
+                "not supported yet (keyspace notifications): the only accepted value is ''",
             ),
-            ("lua-time-limit 100", "scripting is still to come: the only accepted value is '5000'"),
+            ("lua-time-limit 100", "not supported yet (scripting): the only accepted value is '5000'"),
             (
                 "supervised systemd",
-                "telling a supervisor of readiness is still to come: the only accepted value is 'no'",
+                "not supported yet (telling a supervisor of readiness): the only accepted value is 'no'",
             ),
             (
                 "oom-score-adj-values 1 2 3",
-                "setting the out-of-memory score is still to come: the only accepted value is '0 200 800'",
+                "not supported yet (setting the out-of-memory score): the only accepted value is '0 200 800'",
             ),
-            ("user default on", "ACL users are still to come"),
-            ("loadmodule a.so", "modules are still to come"),
-            ("graph.threads 3", "modules are still to come"),
+            ("user default on", "not supported yet (ACL users)"),
+            ("loadmodule a.so", "not supported yet (modules)"),
+            ("graph.threads 3", "not supported yet (modules)"),
         ] {
             assert_eq!(load_error(line), feature);
         }
@@ -327,6 +332,15 @@ mod values {
         }
         let huge = "repl-backlog-size 99999999999999999999999gb";
         assert_eq!(load_error(huge), "argument must be between 1 and 9223372036854775807 inclusive");
+    }
+
+    #[test]
+    fn the_keyspace_has_the_same_thresholds_by_default() {
+        let mut encoding = Encoding::default();
+        Config::default().update_encoding(&mut encoding);
+        assert_eq!(format!("{encoding:?}"), format!("{:?}", Encoding::default()));
+        loaded("zset-max-ziplist-entries 7").update_encoding(&mut encoding);
+        assert_eq!(encoding.zset_max_listpack_entries, 7);
     }
 
     #[test]
@@ -625,6 +639,9 @@ mod config_rewrite {
         assert_eq!(load_error(old.lines().last().unwrap_or_default()), "wrong number of arguments");
         check_rewrite(same, &loaded(same), same);
         check_rewrite("", &Config::default(), "");
+        let limits =
+            "client-output-buffer-limit normal 0 0 0\nclient-output-buffer-limit slave 256mb 64mb 60\n";
+        check_rewrite(limits, &Config::default(), limits);
     }
 
     #[test]

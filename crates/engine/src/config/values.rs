@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use slipstream_keyspace::Encoding;
+
 /// Every setting that the node or the shell acts upon.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -136,8 +138,6 @@ pub struct Config {
     pub hash_max_listpack_value: usize,
     /// Bytes (-1 to -5: 4, 8, 16, 32, 64 KiB) or elements (positive) of one chunk of a list.
     pub list_max_listpack_size: i32,
-    /// Chunks at each end of a list that stay uncompressed; 0 compresses none.
-    pub list_compress_depth: u32,
     /// Integers up to which a set is an intset.
     pub set_max_intset_entries: usize,
     /// Members up to which a set is packed.
@@ -327,7 +327,6 @@ impl Default for Config {
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
             list_max_listpack_size: -2,
-            list_compress_depth: 0,
             set_max_intset_entries: 512,
             set_max_listpack_entries: 128,
             set_max_listpack_value: 64,
@@ -342,6 +341,20 @@ impl Default for Config {
 
             without_effect: BTreeMap::new(),
         }
+    }
+}
+
+impl Config {
+    /// Hands the thresholds of packed values to the keyspace.
+    pub fn update_encoding(&self, encoding: &mut Encoding) {
+        encoding.hash_max_listpack_entries = self.hash_max_listpack_entries;
+        encoding.hash_max_listpack_value = self.hash_max_listpack_value;
+        encoding.list_max_listpack_size = self.list_max_listpack_size;
+        encoding.set_max_intset_entries = self.set_max_intset_entries;
+        encoding.set_max_listpack_entries = self.set_max_listpack_entries;
+        encoding.set_max_listpack_value = self.set_max_listpack_value;
+        encoding.zset_max_listpack_entries = self.zset_max_listpack_entries;
+        encoding.zset_max_listpack_value = self.zset_max_listpack_value;
     }
 }
 

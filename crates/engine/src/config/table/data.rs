@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Directive] = &[
     .alias(&["list-max-ziplist-size"]),
     count(
         "list-compress-depth",
-        field!(list_compress_depth),
+        moot("0", "chunks of a list are never compressed in memory"),
         "Chunks at both ends of a list that are never compressed; 0 compresses none.",
     ),
     integer(

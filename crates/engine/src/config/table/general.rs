@@ -39,13 +39,21 @@ pub(super) const ROWS: &[Directive] = &[
     .immutable(),
     yes_no(
         "crash-log-enabled",
-        later("yes", "a choice about crash reports"),
-        "Log what is known of a crash before the process ends.",
+        moot(
+            "yes",
+            "a crash leaves its message and its place, never a dump that one might want to leave out",
+        ),
+        "Log registers and memory at a crash.",
     ),
     yes_no(
         "crash-memcheck-enabled",
         moot("yes", "no memory test runs at a crash: safe code has no dangling pointers to look for"),
         "Test the memory at a crash.",
+    ),
+    yes_no(
+        "hide-user-data-from-log",
+        moot("yes", "keys and values are never logged"),
+        "Keep data out of the log; a directive of Valkey's.",
     ),
     yes_no(
         "always-show-logo",
@@ -114,11 +122,18 @@ pub(super) const ROWS: &[Directive] = &[
         later("0 200 800", OOM_SCORE),
         "Scores of a primary, a replica and a background child.",
     ),
-    text("server_cpulist", later("", PINNING), "Processors of the main and the socket threads.").immutable(),
-    text("bio_cpulist", later("", PINNING), "Processors of the background threads.").immutable(),
-    text("aof_rewrite_cpulist", later("", PINNING), "Processors of the append-only file's rewriter.")
+    text("server_cpulist", later("", PINNING), "Processors of the main and the socket threads.")
+        .alias(&["server-cpulist"])
         .immutable(),
-    text("bgsave_cpulist", later("", PINNING), "Processors of a snapshot's writer.").immutable(),
+    text("bio_cpulist", later("", PINNING), "Processors of the background threads.")
+        .alias(&["bio-cpulist"])
+        .immutable(),
+    text("aof_rewrite_cpulist", later("", PINNING), "Processors of the append-only file's rewriter.")
+        .alias(&["aof-rewrite-cpulist"])
+        .immutable(),
+    text("bgsave_cpulist", later("", PINNING), "Processors of a snapshot's writer.")
+        .alias(&["bgsave-cpulist"])
+        .immutable(),
     count(
         "shutdown-timeout",
         field!(shutdown_timeout),
@@ -139,7 +154,7 @@ pub(super) const ROWS: &[Directive] = &[
     ),
     yes_no(
         "use-exit-on-panic",
-        later("no", "a choice about how a crash ends"),
+        moot("no", "a failed assertion always ends the process by an exit, never by a signal"),
         "End with exit rather than abort after a failed assertion.",
     )
     .hidden(),

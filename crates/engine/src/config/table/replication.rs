@@ -63,6 +63,11 @@ pub(super) const ROWS: &[Directive] = &[
         field!(repl_diskless_sync_max_replicas),
         "Replicas whose arrival ends that wait; 0 always waits in full.",
     ),
+    yes_no(
+        "dual-channel-replication-enabled",
+        later("no", "full syncs over a connection of their own"),
+        "Send the data of a full sync over a second connection; a directive of Valkey's.",
+    ),
     one_of(
         "repl-diskless-load",
         &["disabled", "on-empty-db", "swapdb"],
