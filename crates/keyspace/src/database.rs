@@ -7,6 +7,8 @@
 //! Invariant: `expires` is the number of entries that have a deadline.
 
 mod pair;
+#[cfg(test)]
+mod tests;
 
 use pair::NEVER;
 pub(crate) use pair::Pair;

@@ -4,6 +4,9 @@
 //! Two ways to take bytes in: unordered parts are combined by XOR of their SHA-1, ordered ones by
 //! hashing the running digest after the XOR. Source: the behaviour of Redis' debug.c.
 
+#[cfg(test)]
+mod tests;
+
 use sha1_smol::Sha1;
 
 use crate::item::Item;
@@ -99,7 +102,7 @@ pub fn value_digest(value: &Value, deadline: Option<UnixMillis>, format: ScoreFo
 pub fn dataset_digest(snapshot: &Snapshot, format: ScoreFormat) -> Digest {
     let mut all = Digest::default();
     for (number, database) in (0u32..).zip(snapshot.databases()) {
-        if database.len() == 0 {
+        if database.is_empty() {
             continue;
         }
         all.mix(&number.to_be_bytes());

@@ -77,7 +77,7 @@ impl Hash {
     /// A hash from a checked block of fields and values in turn; None when the last value is
     /// missing or a field is there twice. A block above the thresholds becomes a table.
     pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Option<Self> {
-        if packed.len() % 2 != 0 || has_duplicates(packed.iter().step_by(2)) {
+        if !packed.len().is_multiple_of(2) || has_duplicates(packed.iter().step_by(2)) {
             return None;
         }
         let fits = packed.len() / 2 <= encoding.hash_max_listpack_entries

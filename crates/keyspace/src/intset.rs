@@ -42,7 +42,7 @@ impl Intset {
         let set = Intset { bytes: bytes.to_vec() };
         let [c0, c1, c2, c3] = [bytes[4], bytes[5], bytes[6], bytes[7]];
         let count = usize::try_from(u32::from_le_bytes([c0, c1, c2, c3])).unwrap_or(usize::MAX);
-        if (bytes.len() - HEADER) % set.width() != 0 || count != set.len() {
+        if !(bytes.len() - HEADER).is_multiple_of(set.width()) || count != set.len() {
             return fault(4, "intset of another count than it says");
         }
         for index in 1..set.len() {

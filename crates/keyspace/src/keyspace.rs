@@ -3,6 +3,9 @@
 //! A snapshot is a value: it copies pointers only, can be sent to another thread, and never
 //! changes whatever is written afterwards.
 
+#[cfg(test)]
+mod tests;
+
 use crate::access::AccessPolicy;
 use crate::database::{Database, Garbage, Pair};
 use crate::encoding::Encoding;

@@ -157,3 +157,14 @@ fn foreign_blocks_must_be_ordered_pairs() {
         assert!(block(bad).is_none(), "{bad:?}");
     }
 }
+
+#[test]
+fn the_packed_bytes_are_those_of_redis() {
+    let mut set = SortedSet::new();
+    for (member, score) in [(b"a", 1.0), (b"b", 2.5), (b"c", 0.1), (b"d", 1e300), (b"e", f64::NEG_INFINITY)] {
+        set.insert(member, score, &Encoding::default());
+    }
+    let elements: Vec<_> = set.packed().unwrap().iter().map(|item| item.to_vec()).collect();
+    assert_eq!(elements.join(&b' '), b"e -inf c 0.1 a 1 b 2.5 d 1e+300");
+    assert!(matches!(set.packed().unwrap().get(5), Some(Item::Int(1))));
+}

@@ -1,4 +1,6 @@
-//! Retention, continuation and readers of the log.
+//! What the log keeps, whom it lets continue, and what its readers see.
+//!
+//! Histories are named by one repeated digit, and bytes tell their own offset.
 
 use super::*;
 

@@ -13,7 +13,7 @@
 
 use slipstream_log::{Offset, ReplicationId};
 
-use super::Violation;
+use super::action::Violation;
 use crate::Mark;
 
 /// The answer to PSYNC.

@@ -3,7 +3,7 @@
 //! In the handshake a primary answers with single lines, and a bare newline is a sign of life. A line has a
 //! limit: nothing that a peer says there is long.
 
-use super::Violation;
+use super::action::Violation;
 
 /// Longest line of a handshake, in bytes. Redis sends and accepts up to 1 KiB.
 const LIMIT: usize = 4096;

@@ -17,9 +17,10 @@ use std::collections::VecDeque;
 
 use slipstream_log::Offset;
 
+use super::BEAT_MS;
+use super::action::{Action, Position, Transfer};
 use super::greeting::Step;
 use super::lines::LineReader;
-use super::{Action, BEAT_MS, Position, Transfer};
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
 

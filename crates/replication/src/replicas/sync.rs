@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipstream_log::Offset;
 
 use super::replica::{Phase, Protocol, Replica, Stage};
-use super::{Action, Reader, ReplicaId, Replicas, Turn, notice, warning};
+use super::{Action, Reader, ReplicaId, Replicas, Turn};
 use crate::{Mark, Moment};
 
 /// Most snapshots that are encoded at the same time; each costs a thread and, until it ends, the chunks of
@@ -104,13 +104,15 @@ impl Replicas {
         let Phase::Syncing { from, stage, .. } = replica.phase else { return };
         if replica.profile.snapshot_only {
             let text = "RDB transfer completed, rdb only replica";
-            actions.push(notice(format!("{text} ({replica}) should be disconnected asap")));
-            return self.drop_replica(turn.now, id, actions);
+            actions.push(Action::notice(format!("{text} ({replica}) should be disconnected asap")));
+            actions.push(Action::Close(id));
+            self.replicas.remove(&id);
+            return self.watch_solitude(turn.now);
         }
         let answered = matches!(stage, Stage::Sending { answered: true, .. });
         if replica.profile.takes_marks && !answered {
             let text = "succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming";
-            actions.push(notice(format!("Streamed RDB transfer with replica {replica} {text}")));
+            actions.push(Action::notice(format!("Streamed RDB transfer with replica {replica} {text}")));
             replica.heard = turn.now;
             replica.phase = Phase::Loading { from };
         } else {
@@ -120,7 +122,7 @@ impl Replicas {
 
     /// The snapshot of a job cannot be made or completed.
     pub fn on_sync_failed(&mut self, now: Moment, job: JobId, reason: &str, actions: &mut Vec<Action>) {
-        actions.push(warning(format!("SYNC failed. BGSAVE for replication failed: {reason}")));
+        actions.push(Action::warning(format!("SYNC failed. BGSAVE for replication failed: {reason}")));
         let members: Vec<ReplicaId> = self.members_of(job).map(|replica| replica.id).collect();
         for id in members {
             if matches!(self.replicas[&id].phase, Phase::Syncing { stage: Stage::Preparing, .. }) {
@@ -154,7 +156,7 @@ impl Replicas {
         self.next_job += 1;
         let framing =
             if group.takes_marks { Framing::Mark(Mark::random(&mut self.rng)) } else { Framing::Length };
-        actions.push(notice("Starting BGSAVE for SYNC with target: replicas sockets"));
+        actions.push(Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"));
         let job = SyncJob { id, replicas: members.clone(), offset, framing, reader: group.reader };
         actions.push(Action::StartSync(job));
         let answer = format!("+FULLRESYNC {} {offset}\r\n", turn.log.history().id);
@@ -208,7 +210,7 @@ impl Replica {
     pub(super) fn start_stream(&mut self, now: Moment, from: Offset, actions: &mut Vec<Action>) {
         self.phase = Phase::Online { cursor: from };
         self.heard = now;
-        actions.push(notice(format!("Synchronization with replica {self} succeeded")));
+        actions.push(Action::notice(format!("Synchronization with replica {self} succeeded")));
         actions.push(Action::StartStream { replica: self.id, from });
     }
 }

@@ -1,0 +1,195 @@
+//! Databases against a sorted map with deadlines, and the rules of expiry.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::string::Str;
+
+type Model = BTreeMap<Vec<u8>, (i64, Option<UnixMillis>)>;
+
+fn key(number: u32) -> Vec<u8> {
+    format!("key:{number}").into_bytes()
+}
+
+fn value(number: i64) -> Value {
+    Str::from_int(number).into()
+}
+
+fn int(value: &Value) -> i64 {
+    match value {
+        Value::String(value) => value.as_int().unwrap(),
+        _ => panic!("these tests store integers"),
+    }
+}
+
+fn contents(database: &Database) -> Model {
+    database.iter().map(|(key, value, deadline)| (key.to_vec(), (int(value), deadline))).collect()
+}
+
+fn is_due(entry: Option<&(i64, Option<UnixMillis>)>, now: UnixMillis) -> bool {
+    entry.is_some_and(|(_, deadline)| deadline.is_some_and(|deadline| deadline < now))
+}
+
+fn step(database: &mut Database, model: &mut Model, now: UnixMillis, rng: &mut fastrand::Rng) {
+    let key = key(rng.u32(..500));
+    let deadline = rng.bool().then(|| UnixMillis(now.0 + rng.i64(..200)));
+    let number = rng.i64(..);
+    if is_due(model.get(&key), now) && rng.bool() {
+        assert!(database.get(&key, now).is_none());
+        assert_eq!(database.expired.pop(), Some(key.clone()));
+        model.remove(&key);
+    }
+    match rng.u8(..6) {
+        0 | 1 => {
+            let old = database.insert(&key, value(number), deadline);
+            assert_eq!(old.as_ref().map(int), model.insert(key, (number, deadline)).map(|old| old.0));
+        }
+        2 => {
+            let old = database.replace_value(&key, value(number));
+            assert_eq!(old.as_ref().map(int), model.get(&key).map(|old| old.0));
+            model.entry(key).or_default().0 = number;
+        }
+        3 => {
+            let was = database.remove(&key);
+            assert_eq!(was.as_ref().map(int), model.remove(&key).map(|old| old.0));
+        }
+        4 => {
+            assert_eq!(database.set_deadline(&key, deadline), model.contains_key(&key));
+            if let Some(entry) = model.get_mut(&key) {
+                entry.1 = deadline;
+            }
+        }
+        _ => {
+            let due = is_due(model.get(&key), now);
+            assert_eq!(database.contains(&key, now), model.contains_key(&key) && !due);
+            assert_eq!(database.deadline(&key), model.get(&key).and_then(|entry| entry.1));
+        }
+    }
+}
+
+#[test]
+fn operations_from_a_seed_match_a_sorted_map() {
+    let mut rng = fastrand::Rng::with_seed(11);
+    let mut database = Database::new([1, 2, 3, 4]);
+    let mut model = Model::new();
+    for round in 0..30_000 {
+        let now = UnixMillis(round / 10);
+        step(&mut database, &mut model, now, &mut rng);
+        if round % 500 == 0 {
+            let mut taken = database.take_due(now, usize::MAX);
+            taken.sort_unstable();
+            let due: Vec<_> = model.keys().filter(|key| is_due(model.get(*key), now)).cloned().collect();
+            assert_eq!(taken, due);
+            due.iter().for_each(|key| assert!(model.remove(key).is_some()));
+            assert_eq!(contents(&database), model);
+        }
+        assert_eq!(database.len(), model.len());
+        assert_eq!(database.expires_len(), model.values().filter(|entry| entry.1.is_some()).count());
+    }
+}
+
+#[test]
+fn a_key_is_due_once_its_deadline_is_past() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    database.insert(b"k", value(1), Some(UnixMillis(100)));
+    assert_eq!(database.get(b"k", UnixMillis(100)).map(int), Some(1));
+    assert!(database.peek(b"k", UnixMillis(101)).is_none());
+    assert_eq!(database.len(), 1);
+    assert!(database.get_mut(b"k", UnixMillis(101)).is_none());
+    assert_eq!((database.len(), database.expires_len()), (0, 0));
+    assert_eq!(database.expired, [b"k"]);
+}
+
+#[test]
+fn a_replica_hides_what_is_due_and_keeps_it() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    database.deletes_due = false;
+    database.insert(b"k", value(1), Some(UnixMillis(100)));
+    assert!(database.get(b"k", UnixMillis(101)).is_none());
+    assert!(database.expired.is_empty());
+    assert_eq!(database.len(), 1);
+    assert_eq!(int(database.get_or_insert_with(b"k", UnixMillis(101), || value(2))), 2);
+    assert_eq!((database.len(), database.expires_len()), (1, 0));
+}
+
+#[test]
+fn get_or_insert_makes_what_is_missing_or_due() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    assert_eq!(int(database.get_or_insert_with(b"k", UnixMillis(1), || value(1))), 1);
+    assert_eq!(int(database.get_or_insert_with(b"k", UnixMillis(1), || value(2))), 1);
+    database.set_deadline(b"k", Some(UnixMillis(5)));
+    assert_eq!(int(database.get_or_insert_with(b"k", UnixMillis(9), || value(3))), 3);
+    assert_eq!(database.expired, [b"k"]);
+    assert_eq!(database.deadline(b"k"), None);
+}
+
+#[test]
+fn active_expiry_goes_on_where_it_stopped() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    for number in 0..10_000 {
+        let deadline = (number % 2 == 0).then_some(UnixMillis(i64::from(number)));
+        database.insert(&key(number), value(1), deadline);
+    }
+    let mut taken = 0;
+    loop {
+        let keys = database.take_due(UnixMillis(5_000), 100);
+        taken += keys.len();
+        assert!(keys.iter().all(|key| database.peek(key, UnixMillis(0)).is_none()));
+        if keys.len() < 100 {
+            break;
+        }
+    }
+    assert_eq!((taken, database.len(), database.expires_len()), (2_500, 7_500, 2_500));
+    assert!(database.take_due(UnixMillis(5_000), 100).is_empty());
+    assert_eq!(database.take_due(UnixMillis(5_001), 100), [key(5_000)]);
+}
+
+#[test]
+fn big_values_that_expire_are_handed_out() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    let mut set = crate::Set::new();
+    for number in 0..1000 {
+        set.insert(&key(number), &crate::Encoding::default());
+    }
+    database.insert(b"big", set.into(), Some(UnixMillis(1)));
+    database.insert(b"small", value(1), Some(UnixMillis(1)));
+    assert_eq!(database.take_due(UnixMillis(2), 10).len(), 2);
+    assert_eq!(database.garbage.iter().map(Value::len).collect::<Vec<_>>(), [1000]);
+}
+
+#[test]
+fn a_random_key_is_not_due_while_any_is_not() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut database = Database::new([1, 2, 3, 4]);
+    assert_eq!(database.random_key(&mut rng, UnixMillis(0)), None);
+    for number in 0..10 {
+        database.insert(&key(number), value(1), (number < 5).then_some(UnixMillis(1)));
+    }
+    for _ in 0..200 {
+        let key = database.random_key(&mut rng, UnixMillis(2)).unwrap().to_vec();
+        assert!(database.contains(&key, UnixMillis(2)));
+    }
+}
+
+#[test]
+fn accesses_set_the_clock() {
+    let at = |seconds: i64| UnixMillis(seconds * 1000);
+    let mut database = Database::new([1, 2, 3, 4]);
+    database.set_time(at(100));
+    database.insert(b"k", value(1), None);
+    assert_eq!(database.idle_seconds(b"k", at(160)), Some(60));
+    assert!(database.peek(b"k", at(160)).is_some());
+    assert_eq!(database.idle_seconds(b"k", at(160)), Some(60));
+    assert!(database.get(b"k", at(160)).is_some());
+    assert_eq!(database.idle_seconds(b"k", at(160)), Some(0));
+    database.set_idle(b"k", 7, at(160));
+    assert_eq!(database.idle_seconds(b"k", at(160)), Some(7));
+    database.set_access_policy(AccessPolicy::Frequency { log_factor: 10, decay_minutes: 1 });
+    database.set_frequency(b"k", 40, at(160));
+    assert_eq!(database.frequency(b"k", at(160)), Some(40));
+}
+
+#[test]
+fn an_entry_fills_one_cache_line() {
+    assert_eq!(size_of::<Pair>(), 64);
+}

@@ -1,0 +1,135 @@
+//! The words that a link and its engine exchange.
+//!
+//! Settings and positions go in, actions come out. Nothing here decides anything.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use slipstream_log::{Offset, ReplicationId};
+
+use crate::Level;
+
+/// What the operator sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `masteruser`.
+    pub user: Option<Vec<u8>>,
+    /// `masterauth`.
+    pub password: Option<Vec<u8>>,
+    /// The port that the primary reports for this node: `replica-announce-port`, or the one that it listens
+    /// on.
+    pub announced_port: u16,
+    /// `replica-announce-ip`.
+    pub announced_ip: Option<String>,
+    /// `repl-timeout` in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Where a primary is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// An address or a name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// A place in a history: everything of `id` up to `offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The history.
+    pub id: ReplicationId,
+    /// The end of what is known of it.
+    pub offset: Offset,
+}
+
+/// What the link wants done. `'a` is the input of the call that produced it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// Open a connection; report `on_connected` or `on_closed`.
+    Connect(Endpoint),
+    /// Write to the connection.
+    Send(Vec<u8>),
+    /// Close the connection, and report nothing of it any more.
+    Close,
+    /// Stop reading the connection: what comes next cannot be applied yet.
+    PauseReading,
+    /// Read the connection again.
+    ResumeReading,
+    /// A snapshot comes. `position` is where the stream joins it, unknown after SYNC; `length` is known with
+    /// length framing only.
+    SnapshotBegin {
+        /// What the data will be a copy of.
+        position: Option<Position>,
+        /// Its size in bytes.
+        length: Option<u64>,
+    },
+    /// A part of the snapshot.
+    SnapshotBytes(Cow<'a, [u8]>),
+    /// The snapshot is complete. Load it; report `on_loaded` or `on_load_failed`.
+    SnapshotEnd,
+    /// The snapshot will not be completed, or not be wanted. Forget it, and report nothing of it.
+    SnapshotAbort,
+    /// The data stays and the stream goes on from where it stands, under this id if it has changed. (Then
+    /// replicas of this node must be told: disconnect them.)
+    Continue {
+        /// The id of the history from here on; `None` from a primary that does not say.
+        id: Option<ReplicationId>,
+    },
+    /// Bytes of the stream. Apply the complete commands in them and keep the rest; when the connection is
+    /// gone, forget the rest.
+    Apply(Cow<'a, [u8]>),
+    /// A line for the log.
+    Log(Level, String),
+}
+
+/// A transfer that is under way, for INFO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Bytes of the snapshot received so far.
+    pub received: u64,
+    /// Bytes of the whole snapshot, if the primary said so.
+    pub total: Option<u64>,
+}
+
+/// How a primary broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Violation {
+    LineTooLong,
+    BadFullResync,
+    BadHead(String),
+    SnapshotAborted(String),
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::LineTooLong => f.write_str("Master sent a line that is too long during the handshake"),
+            Violation::BadFullResync => f.write_str("Master replied with wrong +FULLRESYNC syntax."),
+            Violation::BadHead(line) => write!(
+                f,
+                "Bad protocol from MASTER, the first byte is not '$' (we received '{line}'), \
+                 are you sure the host and port are right?"
+            ),
+            Violation::SnapshotAborted(line) => {
+                write!(f, "MASTER aborted replication with an error: {line}")
+            }
+        }
+    }
+}
+
+impl Action<'_> {
+    pub(super) fn notice(text: impl Into<String>) -> Self {
+        Action::Log(Level::Notice, text.into())
+    }
+
+    pub(super) fn warning(text: impl Into<String>) -> Self {
+        Action::Log(Level::Warning, text.into())
+    }
+}

@@ -1,0 +1,275 @@
+//! The way of a link from one phase to the next: what each answer of the primary leads to.
+//!
+//! One method per step; each leaves a phase and enters the next. Whatever goes wrong ends in `fail` (we give
+//! the connection up) or `lose` (it is gone), and both lead to the next attempt.
+
+use std::borrow::Cow;
+
+use slipstream_log::{Offset, ReplicationId};
+
+use super::action::{Action, Position, Violation};
+use super::answers::{Decision, Head};
+use super::greeting::{self, Step};
+use super::phase::{Connection, Extent, Phase, Receiving, Streaming};
+use super::{ANSWER_TIMEOUT_MS, ATTEMPT_MS, BEAT_MS, Link, MAX_DOUBLINGS};
+use crate::mark::MarkFinder;
+use crate::{Moment, wire};
+
+impl Link {
+    pub(super) fn connect(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        let primary = self.primary.clone().expect("only an idle link follows nobody");
+        actions.push(Action::notice(format!("Connecting to MASTER {primary}")));
+        actions.push(Action::Connect(primary));
+        actions.push(Action::notice("MASTER <-> REPLICA sync started"));
+        self.attempted = Some(now);
+        self.phase = Phase::Connecting;
+    }
+
+    pub(super) fn on_line<'a>(
+        &mut self,
+        now: Moment,
+        line: &str,
+        actions: &mut Vec<Action<'a>>,
+    ) -> Result<(), Violation> {
+        match &self.phase {
+            Phase::Greeting { .. } => self.on_greeting_answer(now, line, actions),
+            Phase::Introducing { .. } => self.on_introduction_answer(now, line, actions),
+            Phase::AwaitingDecision { .. } => self.on_decision(now, line, actions)?,
+            Phase::AwaitingHead { position, .. } => {
+                let (position, head) = (*position, Head::parse(line)?);
+                self.on_head(now, position, head, actions);
+            }
+            phase => unreachable!("no line is read in {phase:?}"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_greeting_answer(&mut self, now: Moment, line: &str, actions: &mut Vec<Action<'_>>) {
+        if !greeting::is_welcome(line) {
+            return self.fail(now, format!("Error reply to PING from master: '{line}'"), actions);
+        }
+        let Phase::Greeting { resume, .. } = self.phase else { unreachable!("called in this phase") };
+        actions.push(Action::notice("Master replied to PING, replication can continue..."));
+        let (requests, steps) = greeting::introduction(&self.settings);
+        actions.push(Action::Send(requests));
+        let awaited = steps.into();
+        self.phase = Phase::Introducing { resume, awaited, lines: Default::default(), since: now };
+    }
+
+    pub(super) fn on_introduction_answer(&mut self, now: Moment, line: &str, actions: &mut Vec<Action<'_>>) {
+        let Phase::Introducing { resume, awaited, since, .. } = &mut self.phase else {
+            unreachable!("called in this phase")
+        };
+        let step = awaited.pop_front().expect("left when nothing is awaited");
+        *since = now;
+        if line.starts_with('-') {
+            if step == Step::Auth {
+                return self.fail(now, format!("Unable to AUTH to MASTER: {line}"), actions);
+            }
+            let option = step.option();
+            let text = format!("(Non critical) Master does not understand REPLCONF {option}: {line}");
+            actions.push(Action::notice(text));
+        }
+        if awaited.is_empty() {
+            let resume = *resume;
+            self.ask_for_data(now, resume, actions);
+        }
+    }
+
+    pub(super) fn ask_for_data(
+        &mut self,
+        now: Moment,
+        resume: Option<Position>,
+        actions: &mut Vec<Action<'_>>,
+    ) {
+        let (id, number) = match &resume {
+            Some(Position { id, offset }) => (id.to_string(), offset.next_byte().to_string()),
+            None => ("?".to_owned(), "-1".to_owned()),
+        };
+        actions.push(match resume {
+            Some(_) => Action::notice(format!("Trying a partial resynchronization (request {id}:{number}).")),
+            None => Action::notice("Partial resynchronization not possible (no cached master)"),
+        });
+        actions.push(Action::Send(wire::request(&[b"PSYNC", id.as_bytes(), number.as_bytes()])));
+        self.phase = Phase::AwaitingDecision { resume, lines: Default::default(), since: now };
+    }
+
+    pub(super) fn on_decision(
+        &mut self,
+        now: Moment,
+        line: &str,
+        actions: &mut Vec<Action<'_>>,
+    ) -> Result<(), Violation> {
+        let Phase::AwaitingDecision { resume, .. } = self.phase else { unreachable!("called in this phase") };
+        match (Decision::parse(line)?, resume) {
+            (Decision::FullSync { id, offset }, _) => {
+                actions.push(Action::notice(format!("Full resync from master: {id}:{offset}")));
+                self.await_head(now, Some(Position { id, offset }));
+            }
+            (Decision::Continue { id }, Some(resume)) => self.on_continue(now, id, resume, actions),
+            (Decision::Continue { .. }, None) => {
+                let text = "Master continues a stream that was not asked for".to_owned();
+                self.fail(now, text, actions);
+            }
+            (Decision::NotNow, _) => {
+                let text = "Master is currently unable to PSYNC but should be in the future";
+                self.fail(now, format!("{text}: {line}"), actions);
+            }
+            (Decision::Unsupported, _) => {
+                let text = "Master does not support PSYNC or is in error state";
+                actions.push(Action::notice(format!("{text} (reply: {line})")));
+                actions.push(Action::notice("Retrying with SYNC..."));
+                actions.push(Action::Send(b"SYNC\r\n".to_vec()));
+                self.await_head(now, None);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_continue(
+        &mut self,
+        now: Moment,
+        id: Option<ReplicationId>,
+        resume: Position,
+        actions: &mut Vec<Action<'_>>,
+    ) {
+        actions.push(Action::notice("Successful partial resynchronization with master."));
+        if let Some(id) = id.filter(|id| *id != resume.id) {
+            actions.push(Action::notice(format!("Master replication ID changed to {id}")));
+        }
+        actions.push(Action::Continue { id });
+        self.failed_syncs = 0;
+        self.start_stream(now, resume.offset, true, actions);
+    }
+
+    pub(super) fn await_head(&mut self, now: Moment, position: Option<Position>) {
+        // Counted as failed until it has succeeded.
+        self.failed_syncs = self.failed_syncs.saturating_add(1);
+        self.phase = Phase::AwaitingHead { position, lines: Default::default(), since: now };
+    }
+
+    pub(super) fn on_head(
+        &mut self,
+        now: Moment,
+        position: Option<Position>,
+        head: Head,
+        actions: &mut Vec<Action<'_>>,
+    ) {
+        let (extent, length, what) = match head {
+            Head::Length(length) => (Extent::Length(length), Some(length), format!("{length} bytes")),
+            Head::Marked(mark) => {
+                let finder = MarkFinder::new(mark);
+                (Extent::Marked { finder, found: false }, None, "streamed RDB".to_owned())
+            }
+        };
+        actions.push(Action::notice(format!("MASTER <-> REPLICA sync: receiving {what} from master")));
+        actions.push(Action::SnapshotBegin { position, length });
+        let receiving = Receiving { position, extent, received: 0, next_beat: now.after_ms(BEAT_MS) };
+        let is_empty = receiving.is_complete();
+        self.phase = Phase::Receiving(receiving);
+        if is_empty {
+            self.on_snapshot_complete(actions);
+        }
+    }
+
+    pub(super) fn on_snapshot_complete(&mut self, actions: &mut Vec<Action<'_>>) {
+        let Phase::Receiving(receiving) = &self.phase else { unreachable!("called in this phase") };
+        actions.push(Action::PauseReading);
+        actions.push(Action::SnapshotEnd);
+        self.phase = Phase::Loading {
+            position: receiving.position,
+            transfer: receiving.transfer(),
+            connection: Connection::Open { early: Vec::new() },
+            next_beat: receiving.next_beat,
+        };
+    }
+
+    pub(super) fn start_stream(
+        &mut self,
+        now: Moment,
+        at: Offset,
+        acknowledges: bool,
+        actions: &mut Vec<Action<'_>>,
+    ) {
+        self.heard = Some(now);
+        self.down_since = None;
+        let next_beat = now.after_ms(BEAT_MS);
+        let streaming = Streaming { received: at, applied: at, acknowledges, next_beat };
+        streaming.acknowledge(actions);
+        self.phase = Phase::Streaming(streaming);
+    }
+
+    /// Stream bytes that came in one piece with the end of the snapshot.
+    pub(super) fn on_early(&mut self, early: Vec<u8>, actions: &mut Vec<Action<'_>>) {
+        let Phase::Streaming(streaming) = &mut self.phase else {
+            unreachable!("the stream has just started")
+        };
+        streaming.received = streaming.received.advanced(early.len());
+        actions.push(Action::Apply(Cow::Owned(early)));
+    }
+
+    /// When the primary's silence is too long.
+    pub(super) fn silence_deadline(&self) -> Option<Moment> {
+        let timeout = self.settings.timeout_ms;
+        let heard = self.heard.or(self.attempted)?;
+        match &self.phase {
+            Phase::Connecting => Some(self.attempted?.after_ms(timeout)),
+            Phase::Greeting { since, .. } | Phase::Introducing { since, .. } => {
+                Some(since.after_ms(timeout.min(ANSWER_TIMEOUT_MS)))
+            }
+            Phase::AwaitingDecision { since, .. } | Phase::AwaitingHead { since, .. } => {
+                Some(heard.max(*since).after_ms(timeout))
+            }
+            Phase::Receiving(_) | Phase::Streaming(_) => Some(heard.after_ms(timeout)),
+            Phase::Idle | Phase::Waiting { .. } | Phase::Loading { .. } | Phase::Halted { .. } => None,
+        }
+    }
+
+    pub(super) fn on_silence(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        let text = match &self.phase {
+            Phase::Connecting => "Timeout connecting to the MASTER...",
+            Phase::Greeting { .. } | Phase::Introducing { .. } => {
+                "Master did not respond to command during SYNC handshake"
+            }
+            Phase::AwaitingDecision { .. } => "Master did not reply to PSYNC, will try later",
+            Phase::Streaming(_) => "MASTER timeout: no data nor PING received...",
+            _ => {
+                "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' \
+                 parameter to a larger value."
+            }
+        };
+        self.fail(now, text.to_owned(), actions);
+    }
+
+    /// Gives the connection up, with a reason.
+    pub(super) fn fail(&mut self, now: Moment, text: String, actions: &mut Vec<Action<'_>>) {
+        actions.push(Action::warning(text));
+        self.leave(actions);
+        self.lose(now, actions);
+    }
+
+    /// Closes what is open.
+    pub(super) fn leave(&mut self, actions: &mut Vec<Action<'_>>) {
+        if self.phase.has_snapshot() {
+            actions.push(Action::SnapshotAbort);
+        }
+        if self.phase.has_connection() {
+            actions.push(Action::Close);
+        }
+    }
+
+    /// There is no connection any more: tries again, at once unless the last attempt was a moment ago.
+    pub(super) fn lose(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        self.heard = None;
+        self.down_since.get_or_insert(now);
+        let until = match self.failed_syncs {
+            0 => self.attempted.map_or(now, |attempted| attempted.after_ms(ATTEMPT_MS)),
+            failed => now.after_ms(ATTEMPT_MS << (failed - 1).min(MAX_DOUBLINGS)),
+        };
+        if until <= now {
+            self.connect(now, actions);
+        } else {
+            self.phase = Phase::Waiting { until };
+        }
+    }
+}

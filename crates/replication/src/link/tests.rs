@@ -1,0 +1,516 @@
+//! Stories of one link: what the primary does, and the whole list of what the link wants done.
+//!
+//! Time is virtual. Histories are named by one repeated digit.
+
+use slipstream_log::ReplicationId;
+
+use super::*;
+use crate::{Level, Mark};
+
+const TIMEOUT_MS: u64 = 60_000;
+
+fn id(digit: u8) -> ReplicationId {
+    ReplicationId::parse(&[digit; 40]).unwrap()
+}
+
+fn position(digit: u8, offset: u64) -> Position {
+    Position { id: id(digit), offset: Offset(offset) }
+}
+
+fn settings() -> Settings {
+    Settings { user: None, password: None, announced_port: 6380, announced_ip: None, timeout_ms: TIMEOUT_MS }
+}
+
+fn primary() -> Endpoint {
+    Endpoint { host: "10.0.0.1".into(), port: 6379 }
+}
+
+fn ack(offset: u64) -> Action<'static> {
+    Action::Send(wire::ack(Offset(offset)))
+}
+
+fn send(words: &[&str]) -> Action<'static> {
+    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    Action::Send(wire::request(&words))
+}
+
+fn newline() -> Action<'static> {
+    Action::Send(b"\n".to_vec())
+}
+
+fn apply(bytes: &[u8]) -> Action<'_> {
+    Action::Apply(Cow::Borrowed(bytes))
+}
+
+fn snapshot_bytes(bytes: &[u8]) -> Action<'_> {
+    Action::SnapshotBytes(Cow::Borrowed(bytes))
+}
+
+/// A link on a virtual clock.
+struct Story {
+    link: Link,
+    now: Moment,
+}
+
+impl Story {
+    /// The link has just been told whom to follow.
+    fn new(settings: Settings) -> Story {
+        let mut story = Story { link: Link::new(settings), now: Moment(0) };
+        story.act(|link, now, actions| link.follow(now, primary(), actions));
+        story
+    }
+
+    /// The handshake is over and PSYNC has been sent.
+    fn asking(resume: Option<Position>) -> Story {
+        let mut story = Story::new(settings());
+        story.connected(resume);
+        story.receive(b"+PONG\r\n");
+        story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
+        story
+    }
+
+    /// The stream flows from offset 100 of history `a`.
+    fn streaming() -> Story {
+        let mut story = Story::asking(Some(position(b'a', 100)));
+        story.receive(b"+CONTINUE\r\n");
+        story
+    }
+
+    /// A snapshot of history `a` at offset 100 has arrived.
+    fn loading() -> Story {
+        let mut story = Story::asking(None);
+        story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nabcd", id(b'a')).as_bytes());
+        story
+    }
+
+    fn act<'a>(&mut self, event: impl FnOnce(&mut Link, Moment, &mut Vec<Action<'a>>)) -> Vec<Action<'a>> {
+        let mut actions = Vec::new();
+        event(&mut self.link, self.now, &mut actions);
+        actions
+    }
+
+    fn connected(&mut self, resume: Option<Position>) -> Vec<Action<'static>> {
+        self.act(|link, now, actions| link.on_connected(now, resume, actions))
+    }
+
+    fn receive<'a>(&mut self, input: &'a [u8]) -> Vec<Action<'a>> {
+        self.act(|link, now, actions| link.on_received(now, input, actions))
+    }
+
+    fn closed(&mut self) -> Vec<Action<'static>> {
+        self.act(|link, now, actions| link.on_closed(now, "connection lost", actions))
+    }
+
+    fn loaded(&mut self, offset: u64) -> Vec<Action<'static>> {
+        self.act(|link, now, actions| link.on_loaded(now, Offset(offset), actions))
+    }
+
+    /// Lets the clock run to the next deadline.
+    fn wait(&mut self) -> Vec<Action<'static>> {
+        self.now = self.link.deadline().expect("something is due");
+        self.act(|link, now, actions| link.on_deadline(now, actions))
+    }
+
+    /// Lets the clock run to `ms` after the start, doing what is due on the way.
+    fn wait_until(&mut self, ms: u64) -> Vec<Action<'static>> {
+        let mut all = Vec::new();
+        while self.link.deadline().is_some_and(|deadline| deadline <= Moment(ms)) {
+            all.extend(self.wait());
+        }
+        self.now = Moment(ms);
+        all
+    }
+}
+
+/// Without the lines for the log.
+fn deeds<'a>(actions: Vec<Action<'a>>) -> Vec<Action<'a>> {
+    actions.into_iter().filter(|action| !matches!(action, Action::Log(..))).collect()
+}
+
+#[test]
+fn the_handshake_goes_in_the_order_of_redis() {
+    let mut story = Story { link: Link::new(settings()), now: Moment(0) };
+    let actions = story.act(|link, now, actions| link.follow(now, primary(), actions));
+    let connecting = [
+        Action::notice("Connecting to MASTER 10.0.0.1:6379"),
+        Action::Connect(primary()),
+        Action::notice("MASTER <-> REPLICA sync started"),
+    ];
+    assert_eq!(actions, connecting);
+    assert_eq!(
+        story.connected(None),
+        [Action::notice("Non blocking connect for SYNC fired the event."), send(&["PING"])]
+    );
+    let introduction = [
+        wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
+        wire::request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]),
+        wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
+    ];
+    assert_eq!(
+        story.receive(b"+PONG\r\n"),
+        [
+            Action::notice("Master replied to PING, replication can continue..."),
+            Action::Send(introduction.concat()),
+        ]
+    );
+    assert_eq!(story.receive(b"+OK\r\n+OK\r\n"), []);
+    let refused = "(Non critical) Master does not understand REPLCONF version: \
+                   -ERR Unrecognized REPLCONF option: version";
+    assert_eq!(
+        story.receive(b"-ERR Unrecognized REPLCONF option: version\r\n"),
+        [
+            Action::notice(refused),
+            Action::notice("Partial resynchronization not possible (no cached master)"),
+            send(&["PSYNC", "?", "-1"]),
+        ]
+    );
+    assert_eq!(story.link.state(), State::Handshake);
+}
+
+#[test]
+fn a_password_and_an_address_are_given_in_their_place() {
+    let user = Some(b"replicator".to_vec());
+    let announced_ip = Some("replica.example".to_owned());
+    let settings = Settings { user, password: Some(b"secret".to_vec()), announced_ip, ..settings() };
+    let mut story = Story::new(settings);
+    story.connected(None);
+    let introduction = [
+        wire::request(&[b"AUTH", b"replicator", b"secret"]),
+        wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
+        wire::request(&[b"REPLCONF", b"ip-address", b"replica.example"]),
+        wire::request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]),
+        wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
+    ];
+    let answer = deeds(story.receive(b"-NOAUTH Authentication required.\r\n"));
+    assert_eq!(answer, [Action::Send(introduction.concat())]);
+    let text = "Unable to AUTH to MASTER: -WRONGPASS invalid username-password pair or user is disabled.";
+    assert_eq!(
+        story.receive(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
+        [Action::warning(text), Action::Close]
+    );
+    assert_eq!(story.link.deadline(), Some(Moment(1000)), "once a second");
+}
+
+#[test]
+fn the_answer_to_ping_decides_whether_to_go_on() {
+    let check = |line: &str, goes_on: bool| {
+        let mut story = Story::new(settings());
+        story.connected(None);
+        story.receive(format!("{line}\r\n").as_bytes());
+        let expected = if goes_on { State::Handshake } else { State::Connect };
+        assert_eq!(story.link.state(), expected, "{line}");
+    };
+    check("+PONG", true);
+    check("+anything", true);
+    check("-NOAUTH Authentication required.", true);
+    check("-NOPERM this user has no permissions to run the 'ping' command", true);
+    check("-ERR operation not permitted", true);
+    check("-LOADING Redis is loading the dataset in memory", false);
+    check("-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false);
+    check("-ERR max number of clients reached", false);
+}
+
+#[test]
+fn who_has_data_asks_to_continue_with_the_next_byte() {
+    let mut story = Story::new(settings());
+    story.connected(Some(position(b'a', 100)));
+    story.receive(b"+PONG\r\n");
+    let asked = story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
+    let a = id(b'a').to_string();
+    let text = format!("Trying a partial resynchronization (request {a}:101).");
+    assert_eq!(asked, [Action::notice(text), send(&["PSYNC", &a, "101"])]);
+}
+
+#[test]
+fn a_continued_stream_is_handed_on_from_its_first_byte() {
+    let mut story = Story::asking(Some(position(b'a', 100)));
+    let input = format!("\n+CONTINUE {}\r\nSET", id(b'b'));
+    assert_eq!(
+        story.receive(input.as_bytes()),
+        [
+            Action::notice("Successful partial resynchronization with master."),
+            Action::notice(format!("Master replication ID changed to {}", id(b'b'))),
+            Action::Continue { id: Some(id(b'b')) },
+            ack(100),
+            apply(b"SET"),
+        ]
+    );
+    assert_eq!(story.link.offsets(), Some((Offset(103), Offset(100))));
+    assert!(story.link.is_up());
+}
+
+#[test]
+fn nobody_continues_without_having_asked() {
+    let mut story = Story::asking(None);
+    assert_eq!(deeds(story.receive(b"+CONTINUE\r\nSET")), [Action::Close]);
+}
+
+#[test]
+fn a_snapshot_with_a_mark_is_the_same_at_every_split() {
+    let mark = Mark::parse(b"0123456789abcdef0123456789abcdef01234567").unwrap();
+    let body: Vec<u8> = [
+        format!("\n\n+FULLRESYNC {} 100\r\n\n$EOF:", id(b'a')).as_bytes(),
+        mark.as_bytes(),
+        b"\r\nREDIS0010 0123456789",
+        mark.as_bytes(),
+    ]
+    .concat();
+    for at in 0..=body.len() {
+        let mut story = Story::asking(None);
+        let mut actions = deeds(story.receive(&body[..at]));
+        actions.extend(deeds(story.receive(&body[at..])));
+        let data: Vec<u8> = actions
+            .iter()
+            .filter_map(
+                |action| if let Action::SnapshotBytes(bytes) = action { Some(&**bytes) } else { None },
+            )
+            .flatten()
+            .copied()
+            .collect();
+        assert_eq!(data, b"REDIS0010 0123456789", "split at {at}");
+        actions.retain(|action| !matches!(action, Action::SnapshotBytes(_)));
+        let begin = Action::SnapshotBegin { position: Some(position(b'a', 100)), length: None };
+        assert_eq!(actions, [begin, Action::PauseReading, Action::SnapshotEnd], "split at {at}");
+    }
+}
+
+#[test]
+fn a_snapshot_with_a_length_is_the_same_at_every_split() {
+    let body = format!("\n+FULLRESYNC {} 100\r\n\n$10\r\nREDIS0010 stream", id(b'a')).into_bytes();
+    for at in 0..=body.len() {
+        let mut story = Story::asking(None);
+        let mut actions = deeds(story.receive(&body[..at]));
+        actions.extend(deeds(story.receive(&body[at..])));
+        actions.retain(|action| !matches!(action, Action::SnapshotBytes(_)));
+        let begin = Action::SnapshotBegin { position: Some(position(b'a', 100)), length: Some(10) };
+        assert_eq!(actions, [begin, Action::PauseReading, Action::SnapshotEnd], "split at {at}");
+        let loaded = deeds(story.loaded(100));
+        assert_eq!(loaded, [Action::ResumeReading, ack(100), apply(b"stream")], "split at {at}");
+    }
+}
+
+#[test]
+fn a_full_sync_from_begin_to_end() {
+    let mut story = Story::asking(None);
+    let answer = format!("+FULLRESYNC {} 100\r\n", id(b'a'));
+    let text = format!("Full resync from master: {}:100", id(b'a'));
+    assert_eq!(story.receive(answer.as_bytes()), [Action::notice(text)]);
+    assert_eq!(story.receive(b"\n"), []);
+    assert_eq!(
+        story.receive(b"$10\r\nREDIS"),
+        [
+            Action::notice("MASTER <-> REPLICA sync: receiving 10 bytes from master"),
+            Action::SnapshotBegin { position: Some(position(b'a', 100)), length: Some(10) },
+            snapshot_bytes(b"REDIS"),
+        ]
+    );
+    assert_eq!(story.link.transfer(), Some(Transfer { received: 5, total: Some(10) }));
+    assert_eq!(
+        story.receive(b"0010 "),
+        [snapshot_bytes(b"0010 "), Action::PauseReading, Action::SnapshotEnd]
+    );
+    assert_eq!(story.wait_until(2500), [newline(), newline()], "signs of life while loading");
+    assert_eq!(
+        story.loaded(100),
+        [Action::notice("MASTER <-> REPLICA sync: Finished with success"), Action::ResumeReading, ack(100)]
+    );
+    assert_eq!((story.link.state(), story.link.down_since()), (State::Connected, None));
+}
+
+#[test]
+fn an_old_primary_is_asked_with_sync() {
+    let mut story = Story::asking(Some(position(b'a', 100)));
+    let refused = deeds(story.receive(b"-ERR unknown command 'PSYNC'\r\n"));
+    assert_eq!(refused, [Action::Send(b"SYNC\r\n".to_vec())]);
+    assert_eq!(
+        deeds(story.receive(b"$2\r\nxx")),
+        [
+            Action::SnapshotBegin { position: None, length: Some(2) },
+            snapshot_bytes(b"xx"),
+            Action::PauseReading,
+            Action::SnapshotEnd,
+        ]
+    );
+    assert_eq!(deeds(story.loaded(0)), [Action::ResumeReading], "it knows no acknowledgements");
+    assert_eq!(story.wait_until(5000), []);
+}
+
+#[test]
+fn a_primary_that_cannot_yet_is_asked_again_in_a_second() {
+    for answer in ["-NOMASTERLINK Can't SYNC while not connected with my master\r\n", "-LOADING busy\r\n"] {
+        let mut story = Story::asking(Some(position(b'a', 100)));
+        assert_eq!(deeds(story.receive(answer.as_bytes())), [Action::Close]);
+        assert_eq!(deeds(story.wait()), [Action::Connect(primary())]);
+        assert_eq!(story.now, Moment(1000));
+    }
+}
+
+#[test]
+fn foreign_talk_closes_the_link() {
+    let check = |input: &[u8], text: &str| {
+        let mut story = Story::asking(None);
+        assert_eq!(story.receive(input), [Action::warning(text), Action::Close]);
+    };
+    check(b"+FULLRESYNC junk 1\r\n", "Master replied with wrong +FULLRESYNC syntax.");
+    let too_long = "Master sent a line that is too long during the handshake";
+    check(&[b'x'; 5000], too_long);
+    let mut story = Story::asking(None);
+    story.receive(format!("+FULLRESYNC {} 100\r\n", id(b'a')).as_bytes());
+    let text = "MASTER aborted replication with an error: ERR BGSAVE failed";
+    assert_eq!(story.receive(b"-ERR BGSAVE failed\r\nrest"), [Action::warning(text), Action::Close]);
+}
+
+#[test]
+fn acknowledgements_go_out_every_second_and_when_asked_for() {
+    let mut story = Story::streaming();
+    let input = [b'x'; 51];
+    assert_eq!(story.receive(&input), [apply(&input)]);
+    story.link.on_applied(Offset(114));
+    assert_eq!(story.wait_until(2000), [ack(114), ack(114)]);
+    let asked = story.act(|link, _, actions| link.on_getack(Offset(120), actions));
+    assert_eq!(asked, [ack(120)]);
+    assert_eq!(story.link.offsets(), Some((Offset(151), Offset(120))));
+}
+
+#[test]
+fn a_lost_stream_is_taken_up_again_at_once() {
+    let mut story = Story::streaming();
+    story.wait_until(5000);
+    let lost = [
+        Action::warning("Connection with master lost."),
+        Action::notice("Connecting to MASTER 10.0.0.1:6379"),
+        Action::Connect(primary()),
+        Action::notice("MASTER <-> REPLICA sync started"),
+    ];
+    assert_eq!(story.closed(), lost);
+    assert_eq!(story.link.down_since(), Some(Moment(5000)));
+    let refused = story.closed();
+    assert_eq!(refused, [Action::warning("Error condition on socket for SYNC: connection lost")]);
+    assert_eq!(deeds(story.wait()), [Action::Connect(primary())]);
+    assert_eq!((story.now, story.link.down_since()), (Moment(6000), Some(Moment(5000))));
+}
+
+#[test]
+fn silence_closes_the_link() {
+    let check = |mut story: Story, after_ms: u64, text: &str| {
+        let start = story.now.0;
+        let before = story.wait_until(start + after_ms - 1);
+        assert!(!before.contains(&Action::Close), "too early: {text}");
+        let actions = story.wait();
+        assert_eq!(story.now.0, start + after_ms, "{text}");
+        assert!(actions.contains(&Action::warning(text)), "{text}: {actions:?}");
+    };
+    check(Story::new(settings()), TIMEOUT_MS, "Timeout connecting to the MASTER...");
+    let no_answer = "Master did not respond to command during SYNC handshake";
+    let mut story = Story::new(settings());
+    story.connected(None);
+    check(story, 5000, no_answer);
+    let mut story = Story::new(settings());
+    story.connected(None);
+    story.receive(b"+PONG\r\n");
+    story.receive(b"+OK\r\n");
+    check(story, 5000, no_answer);
+    let no_decision = "Master did not reply to PSYNC, will try later";
+    check(Story::asking(None), TIMEOUT_MS, no_decision);
+    let mut story = Story::asking(None);
+    story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nab", id(b'a')).as_bytes());
+    let no_bytes = "Timeout receiving bulk data from MASTER... If the problem persists try to set the \
+                    'repl-timeout' parameter to a larger value.";
+    check(story, TIMEOUT_MS, no_bytes);
+    check(Story::streaming(), TIMEOUT_MS, "MASTER timeout: no data nor PING received...");
+}
+
+#[test]
+fn newlines_keep_the_wait_for_a_snapshot_alive() {
+    let mut story = Story::asking(None);
+    for second in 1..=300 {
+        assert_eq!(story.wait_until(second * 1000), []);
+        assert_eq!(story.receive(b"\n"), []);
+    }
+    assert_eq!(story.link.state(), State::Handshake);
+}
+
+#[test]
+fn a_slow_loader_is_not_the_primarys_silence() {
+    let mut story = Story::asking(None);
+    story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nab", id(b'a')).as_bytes());
+    for minute in 1..=10 {
+        story.wait_until(minute * 59_000);
+        story.link.on_load_progress(story.now);
+    }
+    assert!(story.link.is_syncing());
+}
+
+#[test]
+fn a_loss_during_the_transfer_aborts_the_snapshot() {
+    let mut story = Story::asking(None);
+    story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nab", id(b'a')).as_bytes());
+    let text = "I/O error trying to sync with MASTER: connection lost";
+    assert_eq!(story.closed(), [Action::warning(text), Action::SnapshotAbort]);
+}
+
+#[test]
+fn a_loss_while_loading_does_not_waste_the_snapshot() {
+    let mut story = Story::loading();
+    assert_eq!(story.closed(), []);
+    assert_eq!(story.link.deadline(), None, "nobody to send newlines to");
+    story.now = Moment(9000);
+    assert_eq!(deeds(story.loaded(100)), [Action::Connect(primary())]);
+    story.connected(Some(position(b'a', 100)));
+    assert_eq!(story.link.state(), State::Handshake);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_loaded_is_asked_for_ever_more_rarely() {
+    let mut story = Story::loading();
+    for wait_s in [1, 2, 4, 8, 16, 32, 64, 64] {
+        let failed = story.now;
+        let actions = story.act(|link, now, actions| link.on_load_failed(now, "version 80", actions));
+        let text = "Failed trying to load the MASTER synchronization DB: version 80";
+        assert_eq!(actions, [Action::warning(text), Action::Close]);
+        assert_eq!(deeds(story.wait()), [Action::Connect(primary())]);
+        assert_eq!(story.now.ms_since(failed), wait_s * 1000);
+        story.connected(None);
+        story.receive(b"+PONG\r\n");
+        story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
+        story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nabcd", id(b'a')).as_bytes());
+    }
+    story.loaded(100);
+    story.now = story.now.after_ms(1000);
+    assert_eq!(deeds(story.closed()), [Action::Connect(primary())], "success is a fresh start");
+}
+
+#[test]
+fn another_primary_or_none_ends_what_was_under_way() {
+    let check = |story: Story, expected: &[Action<'_>]| {
+        let Story { mut link, now } = story;
+        let mut actions = Vec::new();
+        link.stop(&mut actions);
+        assert_eq!(actions, expected, "{now:?}");
+        assert_eq!((link.state(), link.primary(), link.deadline()), (State::None, None, None));
+    };
+    check(Story::new(settings()), &[Action::Close]);
+    check(Story::asking(None), &[Action::Close]);
+    check(Story::loading(), &[Action::SnapshotAbort, Action::Close]);
+    check(Story::streaming(), &[Action::Close]);
+    let mut lost = Story::loading();
+    lost.closed();
+    check(lost, &[Action::SnapshotAbort]);
+
+    let other = Endpoint { host: "10.0.0.2".into(), port: 6379 };
+    let mut story = Story::streaming();
+    let followed = story.act(|link, now, actions| link.follow(now, other.clone(), actions));
+    assert_eq!(deeds(followed), [Action::Close, Action::Connect(other)]);
+}
+
+#[test]
+fn a_stream_that_cannot_be_applied_stops_for_good() {
+    let mut story = Story::streaming();
+    let reason = "unknown command 'FOO' at offset 100".to_owned();
+    let actions = story.act(|link, now, actions| link.halt(now, reason, actions));
+    let text = "Replication stopped: unknown command 'FOO' at offset 100";
+    assert_eq!(actions, [Action::Log(Level::Warning, text.into()), Action::Close]);
+    assert_eq!(story.link.deadline(), None);
+    assert_eq!(story.link.halted(), Some("unknown command 'FOO' at offset 100"));
+    assert_eq!(story.link.primary(), Some(&primary()));
+}

@@ -1,0 +1,205 @@
+//! How a session becomes a replica, and how it ceases to be one.
+//!
+//! Here is decided who may continue the stream. The rule itself is the log's; this reads the request, answers
+//! it and says in the log why somebody needs a snapshot.
+
+use std::fmt;
+
+use slipstream_log::{Log, Offset, Refusal, ReplicationId};
+
+use super::replica::{Phase, Protocol, Replica};
+use super::{Action, ReplicaId, Replicas, Role, TICK_MS, Turn};
+use crate::Moment;
+
+/// How a session asks for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// `SYNC`.
+    Sync,
+    /// `PSYNC id next-byte`.
+    Psync {
+        /// The history that it has; `?` for none.
+        id: &'a [u8],
+        /// The byte that it needs next.
+        next_byte: i64,
+    },
+}
+
+/// A session that asks for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newcomer<'a> {
+    /// The session.
+    pub id: ReplicaId,
+    /// The address of its socket; empty if that has none.
+    pub peer: &'a str,
+    /// What it asks for.
+    pub request: Request<'a>,
+}
+
+/// A request for data that is refused. The text is the error reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncRefused {
+    /// This node is a replica that has no link to its own primary.
+    NoLink,
+}
+
+impl fmt::Display for SyncRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SyncRefused::NoLink => f.write_str("NOMASTERLINK Can't SYNC while not connected with my master"),
+        }
+    }
+}
+
+impl std::error::Error for SyncRefused {}
+
+/// Why a newcomer needs a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoContinuation {
+    /// It did not ask to continue.
+    NotAsked,
+    /// It asked to, from that byte.
+    Refused { id: Option<ReplicationId>, next_byte: i64, refusal: Refusal },
+}
+
+/// From where the stream continues, if it can.
+pub(super) fn continuation(request: &Request<'_>, log: &Log) -> Result<Offset, NoContinuation> {
+    let Request::Psync { id, next_byte } = *request else { return Err(NoContinuation::NotAsked) };
+    if id == b"?" {
+        return Err(NoContinuation::NotAsked);
+    }
+    let id = ReplicationId::parse(id);
+    let refused = |refusal| NoContinuation::Refused { id, next_byte, refusal };
+    let id = id.ok_or(refused(Refusal::UnknownHistory))?;
+    let from = Offset::from_next_byte(next_byte).ok_or(refused(Refusal::Gone))?;
+    log.can_continue(&id, from).map_err(refused)?;
+    Ok(from)
+}
+
+/// Arrivals and departures.
+impl Replicas {
+    pub(super) fn arrive(&mut self, now: Moment, newcomer: Newcomer<'_>) -> Replica {
+        self.alone_since = None;
+        if self.replicas.is_empty() {
+            self.next_tick = now.after_ms(TICK_MS);
+            self.next_ping = now.after_ms(self.settings.ping_period_ms);
+        }
+        Replica {
+            id: newcomer.id,
+            profile: self.profiles.remove(&newcomer.id).unwrap_or_default(),
+            peer: newcomer.peer.to_owned(),
+            acked: Offset(0),
+            durable: Offset(0),
+            heard: now,
+            protocol: match newcomer.request {
+                Request::Sync => Protocol::Sync,
+                Request::Psync { .. } => Protocol::Psync,
+            },
+            phase: Phase::Queued { since: now },
+            over_soft_limit: None,
+        }
+    }
+
+    pub(super) fn continue_stream(
+        &mut self,
+        turn: Turn<'_>,
+        replica: &mut Replica,
+        from: Offset,
+        actions: &mut Vec<Action>,
+    ) {
+        self.counters.partial_ok += 1;
+        let bytes = if replica.profile.takes_new_ids {
+            format!("+CONTINUE {}\r\n", turn.log.history().id)
+        } else {
+            "+CONTINUE\r\n".to_owned()
+        };
+        actions.push(Action::Send { replica: replica.id, bytes: bytes.into_bytes() });
+        let backlog = turn.log.end().since(from);
+        actions.push(Action::notice(format!(
+            "Partial resynchronization request from {replica} accepted. Sending {backlog} bytes of backlog \
+             starting from offset {}.",
+            from.next_byte()
+        )));
+        replica.phase = Phase::Online { cursor: from };
+        replica.acked = from;
+        actions.push(Action::StartStream { replica: replica.id, from });
+    }
+
+    pub(super) fn queue_full_sync(
+        &mut self,
+        log: &Log,
+        replica: &Replica,
+        why: NoContinuation,
+        actions: &mut Vec<Action>,
+    ) {
+        match why {
+            NoContinuation::NotAsked => {
+                actions.push(Action::notice(format!("Full resync requested by replica {replica}")));
+            }
+            NoContinuation::Refused { id, next_byte, refusal } => {
+                self.counters.partial_err += 1;
+                log_refusal(log, replica, (id, next_byte, refusal), actions);
+            }
+        }
+        self.counters.full += 1;
+        if !log.is_active() {
+            actions.push(Action::ActivateLog);
+        }
+    }
+
+    /// Closes a replica of our own accord.
+    pub(super) fn drop_replica(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
+        actions.push(Action::Close(id));
+        self.forget(now, id, actions);
+    }
+
+    pub(super) fn forget(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
+        let job = self.replicas.remove(&id).and_then(|replica| replica.job());
+        if let Some(job) = job.filter(|job| self.members_of(*job).next().is_none()) {
+            actions.push(Action::CancelSync(job));
+        }
+        self.watch_solitude(now);
+    }
+
+    pub(super) fn watch_solitude(&mut self, now: Moment) {
+        if self.replicas.is_empty() && self.role == Role::Primary {
+            self.alone_since = Some(now);
+        } else {
+            self.alone_since = None;
+        }
+    }
+}
+
+fn log_refusal(
+    log: &Log,
+    replica: &Replica,
+    (id, next_byte, refusal): (Option<ReplicationId>, i64, Refusal),
+    actions: &mut Vec<Action>,
+) {
+    let none = || "0".repeat(ReplicationId::LEN);
+    let previous = log.history().previous;
+    let text = match refusal {
+        Refusal::UnknownHistory => format!(
+            "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my \
+             replication IDs are '{}' and '{}')",
+            id.map_or_else(|| "?".to_owned(), |id| id.to_string()),
+            log.history().id,
+            previous.map_or_else(none, |(id, _)| id.to_string()),
+        ),
+        Refusal::PastFork => format!(
+            "Partial resynchronization not accepted: Requested offset for second ID was {next_byte}, but I can \
+             reply up to {}",
+            previous.map_or(0, |(_, fork)| fork.next_byte()),
+        ),
+        Refusal::Inactive | Refusal::Gone | Refusal::Ahead => format!(
+            "Unable to partial resync with replica {replica} for lack of backlog (Replica request was: {next_byte})."
+        ),
+    };
+    actions.push(Action::notice(text));
+    if refusal == Refusal::Ahead {
+        actions.push(Action::warning(format!(
+            "Warning: replica {replica} tried to PSYNC with an offset that is greater than the master \
+             replication offset."
+        )));
+    }
+}

@@ -1,0 +1,613 @@
+//! Stories of the primary's side: what sessions say, and the whole list of what is to be done.
+//!
+//! Time is virtual. Histories are named by one repeated digit; the log starts at offset 1000 of history `a`.
+
+use slipstream_log::{Log, ReplicationId};
+use slipstream_resp::OwnedRequest;
+
+use super::*;
+use crate::Mark;
+
+const SETTINGS: Settings = Settings {
+    timeout_ms: 60_000,
+    ping_period_ms: 10_000,
+    sync_delay_ms: 5_000,
+    sync_max_replicas: None,
+    backlog_ttl_ms: Some(3_600_000),
+    output_limit: OutputLimit { hard: 200_000, soft: 50_000, soft_ms: 60_000 },
+};
+
+const A: ReplicaId = ReplicaId(1);
+const B: ReplicaId = ReplicaId(2);
+const C: ReplicaId = ReplicaId(3);
+
+fn id(digit: u8) -> ReplicationId {
+    ReplicationId::parse(&[digit; 40]).unwrap()
+}
+
+fn send(replica: ReplicaId, text: &str) -> Action {
+    Action::Send { replica, bytes: text.as_bytes().to_vec() }
+}
+
+fn newline(replica: ReplicaId) -> Action {
+    send(replica, "\n")
+}
+
+fn full_resync(replica: ReplicaId, offset: u64) -> Action {
+    send(replica, &format!("+FULLRESYNC {} {offset}\r\n", id(b'a')))
+}
+
+fn start_stream(replica: ReplicaId, from: u64) -> Action {
+    Action::StartStream { replica, from: Offset(from) }
+}
+
+/// Without the lines for the log.
+fn deeds(actions: Vec<Action>) -> Vec<Action> {
+    actions.into_iter().filter(|action| !matches!(action, Action::Log(..))).collect()
+}
+
+/// The jobs that are started, with marks blanked: they are random.
+fn jobs(actions: &[Action]) -> Vec<SyncJob> {
+    let blank = Mark::parse(&[b'-'; 40]).unwrap();
+    let jobs = actions.iter().filter_map(|action| match action {
+        Action::StartSync(job) => Some(job.clone()),
+        _ => None,
+    });
+    jobs.map(|job| match job.framing {
+        Framing::Mark(_) => SyncJob { framing: Framing::Mark(blank), ..job },
+        Framing::Length => job,
+    })
+    .collect()
+}
+
+/// A primary on a virtual clock.
+struct Story {
+    replicas: Replicas,
+    log: Log,
+    now: Moment,
+}
+
+impl Story {
+    fn new(settings: Settings) -> Story {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut log = Log::new(64 << 10, &mut rng);
+        log.adopt_snapshot(id(b'a'), Offset(1000));
+        Story { replicas: Replicas::new(Moment(0), settings, rng), log, now: Moment(0) }
+    }
+
+    fn act(&mut self, event: impl FnOnce(&mut Replicas, Turn<'_>, &mut Vec<Action>)) -> Vec<Action> {
+        let mut actions = Vec::new();
+        event(&mut self.replicas, Turn { now: self.now, log: &self.log }, &mut actions);
+        actions
+    }
+
+    fn turn(&mut self) -> Vec<Action> {
+        self.act(|replicas, turn, actions| replicas.on_turn(turn, actions))
+    }
+
+    /// Lets the clock run to `ms` after the start, doing what is due on the way.
+    fn wait_until(&mut self, ms: u64) -> Vec<Action> {
+        let mut all = Vec::new();
+        while let Some(due) = self.replicas.deadline().filter(|due| *due <= Moment(ms)) {
+            self.now = self.now.max(due);
+            all.extend(self.turn());
+        }
+        self.now = Moment(ms);
+        all
+    }
+
+    fn replconf(&mut self, replica: ReplicaId, options: &str) -> Vec<Action> {
+        let words: Vec<&str> = options.split(' ').collect();
+        let request = OwnedRequest::from_parts(&words);
+        self.act(|replicas, turn, actions| {
+            replicas.on_replconf(turn, replica, request.args(), actions).unwrap();
+        })
+    }
+
+    fn ask(&mut self, replica: ReplicaId, request: Request<'_>) -> Vec<Action> {
+        let newcomer = Newcomer { id: replica, peer: "10.0.0.9", request };
+        self.act(|replicas, turn, actions| replicas.on_sync(turn, newcomer, actions).unwrap())
+    }
+
+    fn psync(&mut self, replica: ReplicaId, digit: u8, next_byte: i64) -> Vec<Action> {
+        self.ask(replica, Request::Psync { id: &[digit; 40], next_byte })
+    }
+
+    /// A modern replica without data.
+    fn newcomer(&mut self, replica: ReplicaId) -> Vec<Action> {
+        self.replconf(replica, "listening-port 6380");
+        self.replconf(replica, "capa eof capa psync2");
+        self.ask(replica, Request::Psync { id: b"?", next_byte: -1 })
+    }
+
+    fn ready(&mut self, job: u64) {
+        self.replicas.on_snapshot_ready(self.now, JobId(job));
+    }
+
+    fn sent(&mut self, replica: ReplicaId) -> Vec<Action> {
+        self.act(|replicas, turn, actions| replicas.on_snapshot_sent(turn, replica, actions))
+    }
+
+    fn closed(&mut self, replica: ReplicaId) -> Vec<Action> {
+        self.act(|replicas, turn, actions| replicas.on_closed(turn.now, replica, actions))
+    }
+
+    /// A replica that continued from the log's end and says so.
+    fn online(&mut self, replica: ReplicaId) {
+        let next_byte = i64::try_from(self.log.end().next_byte()).unwrap();
+        self.replconf(replica, "listening-port 6380");
+        self.psync(replica, b'a', next_byte);
+        self.turn();
+    }
+
+    fn wait_for(&mut self, waiter: u64, replicas: usize, until: Option<u64>) -> Vec<Action> {
+        let wait = Wait { offset: self.log.end(), replicas, until: until.map(Moment) };
+        self.act(|replicas, _, actions| replicas.on_wait(WaiterId(waiter), wait, actions))
+    }
+}
+
+#[test]
+fn who_is_held_continues_and_everyone_else_gets_a_snapshot() {
+    // Followed `a` up to 1100, went on as `b` up to 1150; holds everything from 1000.
+    let check = |digit: u8, next_byte: i64, expected: Option<u64>| {
+        let mut story = Story::new(SETTINGS);
+        story.log.append(&[b'x'; 100]);
+        story.log.adopt_id(id(b'b'));
+        story.log.append(&[b'x'; 50]);
+        let streams: Vec<Action> = story
+            .psync(A, digit, next_byte)
+            .into_iter()
+            .filter(|action| matches!(action, Action::StartStream { .. }))
+            .collect();
+        let wanted: Vec<Action> = expected.map(|from| start_stream(A, from)).into_iter().collect();
+        assert_eq!(streams, wanted, "{} {next_byte}", char::from(digit));
+        let counters = story.replicas.counters();
+        let (ok, err) = (u64::from(expected.is_some()), u64::from(expected.is_none()));
+        assert_eq!((counters.partial_ok, counters.partial_err, counters.full), (ok, err, err));
+    };
+    check(b'b', 1001, Some(1000));
+    check(b'b', 1151, Some(1150));
+    check(b'b', 1152, None);
+    check(b'b', 1000, None);
+    check(b'b', 0, None);
+    check(b'b', -1, None);
+    check(b'a', 1001, Some(1000));
+    check(b'a', 1101, Some(1100));
+    check(b'a', 1102, None);
+    check(b'c', 1101, None);
+}
+
+#[test]
+fn a_continuation_answers_and_streams_at_once() {
+    let mut story = Story::new(SETTINGS);
+    story.log.append(&[b'x'; 50]);
+    story.replconf(A, "listening-port 6380 capa psync2");
+    let accepted = "Partial resynchronization request from 10.0.0.9:6380 accepted. Sending 40 bytes of backlog \
+                    starting from offset 1011.";
+    assert_eq!(
+        story.psync(A, b'a', 1011),
+        [
+            Action::notice("Replica 10.0.0.9:6380 asks for synchronization"),
+            send(A, &format!("+CONTINUE {}\r\n", id(b'a'))),
+            Action::notice(accepted),
+            start_stream(A, 1010),
+        ]
+    );
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1010)));
+    story.replicas.on_sent(A, Offset(1050));
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1050)));
+    assert_eq!(story.turn(), []);
+}
+
+#[test]
+fn the_log_says_why_a_snapshot_is_needed() {
+    let check = |next_byte: i64, digit: u8, lines: &[Action]| {
+        let mut story = Story::new(SETTINGS);
+        assert_eq!(story.psync(A, digit, next_byte)[1..], *lines);
+    };
+    let (c, a, none) = (id(b'c'), id(b'a'), "0".repeat(40));
+    let mismatch = format!(
+        "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{c}', my \
+         replication IDs are '{a}' and '{none}')"
+    );
+    check(1001, b'c', &[Action::notice(mismatch)]);
+    let replica = "10.0.0.9:<unknown-replica-port>";
+    let lacking = |request: i64| {
+        format!(
+            "Unable to partial resync with replica {replica} for lack of backlog (Replica request was: {request})."
+        )
+    };
+    check(500, b'a', &[Action::notice(lacking(500))]);
+    let ahead = format!(
+        "Warning: replica {replica} tried to PSYNC with an offset that is greater than the master replication \
+         offset."
+    );
+    check(2000, b'a', &[Action::notice(lacking(2000)), Action::warning(ahead)]);
+}
+
+#[test]
+fn the_first_replica_activates_the_log() {
+    let mut story = Story::new(SETTINGS);
+    story.log.deactivate(&mut fastrand::Rng::with_seed(1));
+    assert_eq!(deeds(story.newcomer(A)), [Action::ActivateLog]);
+}
+
+#[test]
+fn a_replica_without_a_link_takes_no_replicas() {
+    let mut story = Story::new(SETTINGS);
+    story.replicas.set_role(Moment(0), Role::Replica { link_up: false });
+    let request = Request::Psync { id: b"?", next_byte: -1 };
+    let newcomer = Newcomer { id: A, peer: "", request };
+    let turn = Turn { now: Moment(0), log: &story.log };
+    let refused = story.replicas.on_sync(turn, newcomer, &mut Vec::new()).unwrap_err();
+    assert_eq!(refused.to_string(), "NOMASTERLINK Can't SYNC while not connected with my master");
+    assert!(story.replicas.is_empty());
+}
+
+#[test]
+fn replicas_that_come_within_the_delay_share_a_snapshot() {
+    let mut story = Story::new(SETTINGS);
+    assert_eq!(deeds(story.newcomer(A)), []);
+    assert_eq!(story.wait_until(2500), [newline(A), newline(A)]);
+    story.newcomer(B);
+    story.log.append(&[b'x'; 30]);
+    assert_eq!(story.wait_until(4999), [newline(A), newline(B), newline(A), newline(B)]);
+    let started = story.wait_until(5000);
+    let blank = Mark::parse(&[b'-'; 40]).unwrap();
+    let job = SyncJob {
+        id: JobId(0),
+        replicas: vec![A, B],
+        offset: Offset(1030),
+        framing: Framing::Mark(blank),
+        reader: Reader::Unproved,
+    };
+    assert_eq!(jobs(&started), [job]);
+    let rest: Vec<Action> = started.into_iter().filter(|a| !matches!(a, Action::StartSync(_))).collect();
+    assert_eq!(
+        rest,
+        [
+            newline(A),
+            newline(B),
+            Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"),
+            full_resync(A, 1030),
+            full_resync(B, 1030),
+        ]
+    );
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1030)), "what lies behind the snapshot is kept");
+}
+
+#[test]
+fn enough_replicas_need_not_wait_for_more() {
+    let mut story = Story::new(Settings { sync_max_replicas: Some(2), ..SETTINGS });
+    story.newcomer(A);
+    assert_eq!(jobs(&story.turn()), []);
+    story.newcomer(B);
+    assert_eq!(jobs(&story.turn())[0].replicas, [A, B]);
+}
+
+#[test]
+fn only_replicas_that_read_the_same_share() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.newcomer(A);
+    story.replconf(B, "capa eof version 9.0.0");
+    story.ask(B, Request::Psync { id: b"?", next_byte: -1 });
+    story.ask(C, Request::Psync { id: b"?", next_byte: -1 });
+    let started = story.turn();
+    let jobs: Vec<(Vec<ReplicaId>, Reader, bool)> = jobs(&started)
+        .into_iter()
+        .map(|job| (job.replicas, job.reader, job.framing == Framing::Length))
+        .collect();
+    let expected = [
+        (vec![C], Reader::Unproved, true),
+        (vec![A], Reader::Unproved, false),
+        (vec![B], Reader::Valkey9, false),
+    ];
+    assert_eq!(jobs, expected);
+}
+
+#[test]
+fn a_late_replica_gets_a_snapshot_of_its_own() {
+    let mut story = Story::new(SETTINGS);
+    story.newcomer(A);
+    story.wait_until(5000);
+    story.ready(0);
+    story.newcomer(B);
+    story.log.append(&[b'x'; 10]);
+    let started = story.wait_until(10_000);
+    assert_eq!(jobs(&started)[0].replicas, [B], "while the first one still runs");
+    assert_eq!(jobs(&started)[0].offset, Offset(1010));
+    assert!(!started.contains(&newline(A)), "a snapshot that is under way is not disturbed");
+}
+
+#[test]
+fn the_number_of_snapshots_at_a_time_is_limited() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    for replica in 1..=5 {
+        story.newcomer(ReplicaId(replica));
+        let started = jobs(&story.turn()).len();
+        assert_eq!(started, usize::from(replica <= 4), "replica {replica}");
+    }
+    story.ready(0);
+    story.sent(A);
+    assert_eq!(jobs(&story.turn())[0].replicas, [ReplicaId(5)], "as soon as one has ended");
+}
+
+#[test]
+fn behind_a_mark_the_stream_waits_for_the_first_acknowledgement() {
+    let mut story = Story::new(SETTINGS);
+    story.newcomer(A);
+    story.wait_until(5000);
+    assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::WaitSnapshot);
+    story.ready(0);
+    assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::SendSnapshot);
+    let text = "Streamed RDB transfer with replica 10.0.0.9:6380 succeeded (socket). Waiting for REPLCONF ACK \
+                from replica to enable streaming";
+    assert_eq!(story.sent(A), [Action::notice(text)]);
+    assert_eq!(story.replicas.good(story.now, 10), 0);
+    let online = Action::notice("Synchronization with replica 10.0.0.9:6380 succeeded");
+    assert_eq!(story.replconf(A, "ACK 1000"), [online, start_stream(A, 1000)]);
+    assert_eq!(story.replicas.good(story.now, 10), 1);
+}
+
+#[test]
+fn an_acknowledgement_may_overtake_the_report_that_all_is_sent() {
+    let mut story = Story::new(SETTINGS);
+    story.newcomer(A);
+    story.wait_until(5000);
+    story.ready(0);
+    assert_eq!(story.replconf(A, "ACK 1000"), []);
+    assert_eq!(deeds(story.sent(A)), [start_stream(A, 1000)]);
+}
+
+#[test]
+fn a_snapshot_with_a_length_starts_at_once_and_streams_at_once() {
+    let mut story = Story::new(SETTINGS);
+    assert_eq!(deeds(story.ask(A, Request::Psync { id: b"?", next_byte: -1 })), []);
+    assert_eq!(jobs(&story.turn())[0].framing, Framing::Length);
+    assert_eq!(story.wait_until(1000), [newline(A)], "until it is encoded");
+    story.ready(0);
+    assert_eq!(story.wait_until(3000), []);
+    assert_eq!(deeds(story.sent(A)), [start_stream(A, 1000)]);
+}
+
+#[test]
+fn old_replicas_are_told_no_offset_and_need_not_acknowledge() {
+    let mut story = Story::new(Settings { backlog_ttl_ms: None, ..SETTINGS });
+    assert_eq!(deeds(story.ask(A, Request::Sync)), []);
+    let started = deeds(story.turn());
+    assert!(matches!(started[..], [Action::StartSync(_)]), "{started:?}");
+    story.ready(0);
+    story.sent(A);
+    assert!(!story.wait_until(600_000).contains(&Action::Close(A)));
+}
+
+#[test]
+fn a_snapshot_alone_ends_with_the_snapshot() {
+    let mut story = Story::new(SETTINGS);
+    story.replconf(A, "rdb-only 1 capa eof");
+    story.ask(A, Request::Sync);
+    story.wait_until(5000);
+    assert_eq!(story.replicas.oldest_needed(), None);
+    story.ready(0);
+    assert_eq!(deeds(story.sent(A)), [Action::Close(A)]);
+    assert!(story.replicas.is_empty());
+}
+
+#[test]
+fn a_failed_snapshot_closes_its_replicas_and_no_others() {
+    let mut story = Story::new(SETTINGS);
+    story.newcomer(A);
+    story.wait_until(5000);
+    story.newcomer(B);
+    let failed =
+        story.act(|replicas, turn, actions| replicas.on_sync_failed(turn.now, JobId(0), "why", actions));
+    assert_eq!(
+        failed,
+        [
+            Action::warning("SYNC failed. BGSAVE for replication failed: why"),
+            send(A, "-ERR BGSAVE failed, replication can't continue\r\n"),
+            Action::Close(A),
+        ]
+    );
+    assert_eq!(story.replicas.iter().map(|replica| replica.id).collect::<Vec<_>>(), [B]);
+}
+
+#[test]
+fn a_snapshot_that_nobody_wants_any_more_is_cancelled() {
+    let mut story = Story::new(SETTINGS);
+    story.newcomer(A);
+    story.newcomer(B);
+    story.wait_until(5000);
+    let lost = |replica| Action::notice(format!("Connection with replica {replica} lost."));
+    assert_eq!(story.closed(A), [lost("10.0.0.9:6380")]);
+    assert_eq!(story.closed(B), [lost("10.0.0.9:6380"), Action::CancelSync(JobId(0))]);
+}
+
+#[test]
+fn pings_and_requests_for_acknowledgements_are_the_primarys() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.replicas.request_acks();
+    story.replicas.request_acks();
+    assert_eq!(story.turn(), [Action::AppendGetAck], "one for all who asked in this turn");
+    assert_eq!(story.wait_until(9999), []);
+    assert_eq!(story.wait_until(30_000), [Action::AppendPing, Action::AppendPing, Action::AppendPing]);
+    story.replicas.set_role(story.now, Role::Replica { link_up: true });
+    story.replicas.request_acks();
+    assert_eq!(story.turn(), []);
+    assert_eq!(story.wait_until(60_000), [], "a copy of another's log gets nothing of its own");
+}
+
+#[test]
+fn silent_and_stuck_replicas_are_dropped() {
+    let mut story = Story::new(Settings { ping_period_ms: 1 << 40, ..SETTINGS });
+    story.online(A);
+    story.online(B);
+    story.newcomer(C);
+    story.wait_until(5000);
+    story.ready(0);
+    story.wait_until(40_000);
+    story.replconf(B, "ACK 1000");
+    story.replicas.on_snapshot_progress(story.now, C);
+    let text = "Disconnecting timedout replica (streaming sync): 10.0.0.9:6380";
+    assert_eq!(story.wait_until(90_000), [Action::warning(text), Action::Close(A)]);
+    story.replicas.on_newline(story.now, B);
+    let text = "Disconnecting timedout replica (full sync): 10.0.0.9:6380";
+    assert_eq!(
+        story.wait_until(110_000),
+        [Action::warning(text), Action::Close(C), Action::CancelSync(JobId(0))]
+    );
+    assert_eq!(story.replicas.len(), 1);
+}
+
+#[test]
+fn a_replica_too_far_behind_is_closed() {
+    let text = "Client 10.0.0.9:6380 scheduled to be closed ASAP for overcoming of output buffer limits.";
+    let closed = [Action::warning(text), Action::Close(A)];
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.log.append(&[b'x'; 199_999]);
+    assert_eq!(story.turn(), []);
+    story.log.append(b"x");
+    assert_eq!(story.turn(), closed, "too far");
+    assert_eq!(story.replicas.counters().output_limit_closes, 1);
+
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.log.append(&[b'x'; 60_000]);
+    story.turn();
+    let mut actions = Vec::new();
+    for second in 1..=60 {
+        actions.extend(story.wait_until(second * 1000));
+        story.replconf(A, "ACK 1000");
+    }
+    actions.retain(|action| *action != Action::AppendPing);
+    assert_eq!(actions, []);
+    assert_eq!(deeds(story.wait_until(61_000)), [Action::Close(A)], "far for too long");
+}
+
+#[test]
+fn a_replica_that_catches_up_starts_its_soft_limit_anew() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.log.append(&[b'x'; 60_000]);
+    story.wait_until(50_000);
+    story.replicas.on_sent(A, story.log.end());
+    story.wait_until(59_000);
+    story.replconf(A, "ACK 61000");
+    story.log.append(&[b'x'; 60_000]);
+    assert!(!story.wait_until(100_000).contains(&Action::Close(A)));
+}
+
+#[test]
+fn the_backlog_is_the_least_limit() {
+    let output_limit = OutputLimit { hard: 1000, soft: 0, soft_ms: 0 };
+    let mut story = Story::new(Settings { output_limit, ..SETTINGS });
+    story.online(A);
+    story.log.append(&[b'x'; 60_000]);
+    assert_eq!(story.turn(), []);
+    story.log.append(&[b'x'; 10_000]);
+    assert_eq!(deeds(story.turn()), [Action::Close(A)]);
+}
+
+#[test]
+fn a_wait_ends_with_enough_acknowledgements() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.online(B);
+    story.log.append(&[b'x'; 30]);
+    assert_eq!(story.wait_for(1, 2, None), []);
+    assert_eq!(story.turn(), [Action::AppendGetAck]);
+    assert_eq!(story.replconf(A, "ACK 1030"), []);
+    let over = |waiter, acked| Action::WaitOver { waiter: WaiterId(waiter), acked };
+    assert_eq!(story.wait_for(2, 1, None), [over(2, 1)], "known already");
+    assert_eq!(story.wait_for(3, 3, Some(500)), []);
+    assert_eq!(story.turn(), [Action::AppendGetAck]);
+    assert_eq!(story.replconf(B, "ACK 1029"), []);
+    assert_eq!(story.replconf(B, "ACK 1030 FACK 1010"), [over(1, 2)]);
+    assert_eq!(story.wait_until(500), [over(3, 2)], "as many as there are");
+    assert_eq!(story.replicas.get(B).unwrap().durable, Offset(1010));
+}
+
+#[test]
+fn a_cancelled_wait_is_never_answered() {
+    let mut story = Story::new(SETTINGS);
+    story.wait_for(1, 1, Some(500));
+    story.replicas.cancel_wait(WaiterId(1));
+    assert_eq!(story.wait_until(1000), []);
+}
+
+#[test]
+fn nobody_acknowledges_what_was_never_written() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.replconf(A, "ACK 999999");
+    assert_eq!(story.replicas.get(A).unwrap().acked, Offset(1000));
+    story.log.append(b"x");
+    assert_eq!(story.replicas.acked(story.log.end()), 0);
+    assert_eq!(story.replicas.lagging(story.log.end()).count(), 1);
+}
+
+#[test]
+fn acknowledgements_from_strangers_and_nonsense_are_ignored_in_silence() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    for (session, options) in [(B, "ACK 1000"), (A, "ACK x"), (A, "ACK -5"), (A, "GETACK *")] {
+        let request = OwnedRequest::from_parts(&options.split(' ').collect::<Vec<_>>());
+        let turn = Turn { now: Moment(0), log: &story.log };
+        let answer = story.replicas.on_replconf(turn, session, request.args(), &mut Vec::new());
+        assert_eq!(answer, Ok(Answer::Silence), "{options}");
+    }
+    assert_eq!(story.replicas.len(), 1);
+}
+
+#[test]
+fn an_option_needs_a_value() {
+    let mut story = Story::new(SETTINGS);
+    let request = OwnedRequest::from_parts(&["listening-port"]);
+    let turn = Turn { now: Moment(0), log: &story.log };
+    let refused = story.replicas.on_replconf(turn, A, request.args(), &mut Vec::new());
+    assert_eq!(refused, Err(ReplconfError::Syntax));
+}
+
+#[test]
+fn good_replicas_are_online_and_were_heard_lately() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.newcomer(B);
+    assert_eq!(story.replicas.good(Moment(10_999), 10), 1);
+    assert_eq!(story.replicas.good(Moment(11_000), 10), 0);
+}
+
+#[test]
+fn a_primary_alone_for_too_long_drops_its_log() {
+    let mut story = Story::new(Settings { ping_period_ms: 1 << 40, ..SETTINGS });
+    story.online(A);
+    story.now = Moment(5000);
+    story.closed(A);
+    let text = "Replication backlog freed after 3600 seconds without connected replicas.";
+    assert_eq!(story.wait_until(3_604_999), []);
+    assert_eq!(story.wait_until(3_605_000), [Action::notice(text), Action::DeactivateLog]);
+    assert_eq!(story.replicas.deadline(), None);
+}
+
+#[test]
+fn a_replica_never_drops_its_log() {
+    let mut story = Story::new(SETTINGS);
+    story.replicas.set_role(Moment(0), Role::Replica { link_up: true });
+    assert_eq!(story.replicas.deadline(), None);
+    story.now = Moment(9000);
+    story.replicas.set_role(story.now, Role::Primary);
+    assert_eq!(story.replicas.deadline(), Some(Moment(3_609_000)), "counted from its promotion");
+}
+
+#[test]
+fn a_new_history_closes_everyone() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.newcomer(B);
+    story.wait_until(5000);
+    let closed = story.act(|replicas, turn, actions| replicas.disconnect_all(turn.now, actions));
+    assert_eq!(closed, [Action::Close(A), Action::Close(B), Action::CancelSync(JobId(0))]);
+    assert_eq!(story.closed(A), [], "the session's end is no news");
+}

@@ -1,0 +1,130 @@
+//! What happens in a replica's time: acknowledgements, signs of life, limits, and what they lead to.
+//!
+//! Here are all the timers of the primary's side but those of full syncs and of clients that wait.
+
+use slipstream_log::Offset;
+use slipstream_resp::Args;
+use slipstream_resp::number::parse_i64;
+
+use super::replica::{Phase, Replica, ReplicaState, Stage};
+use super::{Action, ReplicaId, Replicas, Role, Turn};
+use crate::Moment;
+
+/// What a replica reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ack {
+    applied: Offset,
+    durable: Option<Offset>,
+}
+
+impl Ack {
+    /// Reads `ACK offset [FACK offset]`. What is not that is ignored: there is no reply to complain in.
+    pub(super) fn parse(options: Args<'_>) -> Option<Ack> {
+        let offset = |at: usize| u64::try_from(parse_i64(options.get(at)?)?).ok().map(Offset);
+        let applied = offset(1)?;
+        let has_durable = options.get(2).is_some_and(|option| option.eq_ignore_ascii_case(b"fack"));
+        Some(Ack { applied, durable: if has_durable { offset(3) } else { None } })
+    }
+}
+
+/// What happens in a replica's time.
+impl Replicas {
+    pub(super) fn on_ack(&mut self, turn: Turn<'_>, id: ReplicaId, ack: Ack, actions: &mut Vec<Action>) {
+        let Some(replica) = self.replicas.get_mut(&id) else { return };
+        // Nobody can have what has not been written; a lie would end somebody's WAIT.
+        let end = turn.log.end();
+        replica.acked = replica.acked.max(ack.applied.min(end));
+        replica.durable = replica.durable.max(ack.durable.unwrap_or_default().min(end));
+        replica.heard = turn.now;
+        match &mut replica.phase {
+            Phase::Loading { from } => {
+                let from = *from;
+                replica.start_stream(turn.now, from, actions);
+            }
+            Phase::Syncing { stage: Stage::Sending { answered, .. }, .. } => *answered = true,
+            _ => {}
+        }
+        self.end_waits(turn.now, actions);
+    }
+
+    pub(super) fn enforce_output_limits(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
+        let limit = self.settings.output_limit;
+        let mut over = Vec::new();
+        for replica in self.replicas.values_mut() {
+            let Some(cursor) = replica.cursor() else { continue };
+            let behind = turn.log.end().since(cursor);
+            let is_over_soft = limit.soft > 0 && behind >= limit.soft;
+            replica.over_soft_limit = is_over_soft.then(|| replica.over_soft_limit.unwrap_or(turn.now));
+            let too_long =
+                replica.over_soft_limit.is_some_and(|since| turn.now.ms_since(since) > limit.soft_ms);
+            let too_far = limit.hard > 0 && behind >= limit.hard.max(turn.log.backlog_size());
+            if too_long || too_far {
+                over.push(replica.id);
+            }
+        }
+        for id in over {
+            let replica = &self.replicas[&id];
+            let text = "scheduled to be closed ASAP for overcoming of output buffer limits.";
+            actions.push(Action::warning(format!("Client {replica} {text}")));
+            self.counters.output_limit_closes += 1;
+            self.drop_replica(turn.now, id, actions);
+        }
+    }
+
+    pub(super) fn drop_silent(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let timeout_ms = self.settings.timeout_ms;
+        let is_silent =
+            |replica: &&Replica| replica.silent_since().is_some_and(|since| now.ms_since(since) > timeout_ms);
+        let silent: Vec<ReplicaId> = self.replicas.values().filter(is_silent).map(|r| r.id).collect();
+        for id in silent {
+            let replica = &self.replicas[&id];
+            let what = if replica.job().is_some() { "full sync" } else { "streaming sync" };
+            actions.push(Action::warning(format!("Disconnecting timedout replica ({what}): {replica}")));
+            self.drop_replica(now, id, actions);
+        }
+    }
+
+    /// Tells those whose snapshot has not begun that they are not forgotten. Behind a mark's head nothing but
+    /// the snapshot may be sent, and in the stream a newline would count.
+    pub(super) fn send_newlines(&self, actions: &mut Vec<Action>) {
+        for replica in self.replicas.values() {
+            if replica.state() == ReplicaState::WaitSnapshot {
+                actions.push(Action::Send { replica: replica.id, bytes: b"\n".to_vec() });
+            }
+        }
+    }
+
+    pub(super) fn write_to_stream(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        let asked = std::mem::take(&mut self.acks_requested);
+        if self.replicas.is_empty() || self.role != Role::Primary {
+            return;
+        }
+        if self.next_ping <= now {
+            self.next_ping = now.after_ms(self.settings.ping_period_ms);
+            actions.push(Action::AppendPing);
+        }
+        if asked {
+            actions.push(Action::AppendGetAck);
+        }
+    }
+
+    pub(super) fn expire_log(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
+        let (Some(since), Some(expiry)) = (self.alone_since, self.log_expiry()) else { return };
+        if turn.now < expiry {
+            return;
+        }
+        self.alone_since = None;
+        if turn.log.is_active() {
+            let seconds = turn.now.seconds_since(since);
+            let text =
+                format!("Replication backlog freed after {seconds} seconds without connected replicas.");
+            actions.push(Action::notice(text));
+            actions.push(Action::DeactivateLog);
+        }
+    }
+
+    /// When a primary without replicas drops its log.
+    pub(super) fn log_expiry(&self) -> Option<Moment> {
+        Some(self.alone_since?.after_ms(self.settings.backlog_ttl_ms?))
+    }
+}
