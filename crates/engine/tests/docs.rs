@@ -1,6 +1,6 @@
 //! docs/configuration.md says what the table of directives says.
 //!
-//! `UPDATE_DOCS=1 cargo test -p slipstream-engine --test docs` writes it anew.
+//! `cargo xtask docs` writes it anew: it runs this test with UPDATE_DOCS=1.
 
 use slipstream_engine::config::docs;
 
@@ -16,8 +16,5 @@ fn the_page_on_configuration_is_up_to_date() {
         std::fs::write(PAGE, docs::markdown()).unwrap();
     }
     let page = std::fs::read_to_string(PAGE).unwrap_or_default();
-    assert!(
-        page == docs::markdown(),
-        "docs/configuration.md is stale: UPDATE_DOCS=1 cargo test -p slipstream-engine --test docs"
-    );
+    assert!(page == docs::markdown(), "docs/configuration.md is stale: cargo xtask docs");
 }

@@ -172,7 +172,7 @@ impl Directive {
     }
 
     fn keep(&self, config: &mut Config, shown: &str) {
-        if shown.as_bytes() == Self::show(self, &Config::default()) {
+        if shown.as_bytes() == self.default() {
             config.without_effect.remove(self.name);
         } else {
             config.without_effect.insert(self.name, shown.to_owned());

@@ -11,7 +11,7 @@ use super::table::SECTIONS;
 const HEAD: &str = "\
 # Configuration
 
-<!-- Made from the table in crates/engine/src/config/table: UPDATE_DOCS=1 cargo test -p slipstream-engine --test docs -->
+<!-- Made from the table in crates/engine/src/config/table: cargo xtask docs -->
 
 Slipstream reads Redis' configuration files, and takes every directive as a command line option
 (`--port 7000`) and in CONFIG GET, SET and REWRITE. A file is lines of a name and its arguments, apart by

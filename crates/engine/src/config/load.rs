@@ -9,7 +9,6 @@ use slipstream_resp::split_line;
 
 use super::REDIS_VERSION;
 use super::directive::{Directive, Mode};
-use super::kind::WRONG_NUMBER;
 use super::values::Config;
 use crate::glob::{self, Case};
 
@@ -124,9 +123,6 @@ impl Loader<'_> {
         let Some(row) = Directive::find(name) else { return self.line_of_files_only(name, args) };
         let mode = if row.name == "save" && self.has_save_points { Mode::Add } else { Mode::Replace };
         self.has_save_points |= row.name == "save";
-        if !row.flags.many && args.len() != 1 {
-            return Err(WRONG_NUMBER.to_owned());
-        }
         match args {
             // Several arguments may come as one, as on a command line: `--save "3600 1"`.
             [one] if row.flags.many && !one.is_empty() => {

@@ -717,6 +717,47 @@ mod config_rewrite {
     }
 
     #[test]
+    fn whatever_the_old_file_said_the_new_one_says_what_is() {
+        const LINES: [&str; 20] = [
+            "# a comment",
+            "",
+            "port 1",
+            "port 6379",
+            "save 1 1",
+            "save 2 2",
+            "save 3600 1 300 100 60 10000",
+            "save \"\"",
+            "bind a b",
+            "bind * -::*",
+            "slave-priority 1",
+            "replica-priority 100",
+            "masterauth \"a b\"",
+            "masterauth \"\"",
+            "replicaof h 1",
+            "slaveof no one",
+            "client-output-buffer-limit slave 0 0 0",
+            "client-output-buffer-limit normal 1 1 1 pubsub 2kb 2 2",
+            "lazyfree-lazy-expire yes",
+            "latency-tracking-info-percentiles 1.5",
+        ];
+        for seed in 0..2_000 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut text =
+                || (0..rng.usize(..12)).map(|_| LINES[rng.usize(..LINES.len())].to_owned() + "\n").collect();
+            let (old, wanted): (String, String) = (text(), text());
+            let config = loaded(&wanted);
+            let new = rewrite(old.as_bytes(), &config);
+            assert_eq!(
+                loaded(utf8(&new)),
+                config,
+                "seed {seed}:\n{old}\n--- with\n{wanted}\n--- gave\n{}",
+                utf8(&new)
+            );
+            assert_eq!(rewrite(&new, &config), new, "seed {seed}");
+        }
+    }
+
+    #[test]
     fn every_directive_reads_back_from_its_own_lines() {
         let config = loaded(
             "unixsocket \"/a b\"\nunixsocketperm 700\nsave \"\"\nbind \"\"\nhz 7\nlazyfree-lazy-expire yes\n\
