@@ -1,0 +1,122 @@
+//! What a command's function gets: its arguments, the data, the reply, and the
+//! node around it.
+//!
+//! A function parses its options, changes the data, notes each changed key with
+//! [`Call::changed`] and writes exactly one reply. By default a command that
+//! changed something is propagated as it came; one whose effect depends on
+//! time, chance or state names the effect with [`Call::propagate`].
+
+use slipstream_keyspace::UnixMillis;
+use slipstream_resp::number::{parse_f64, parse_i64};
+use slipstream_resp::{Args, Reply};
+
+use crate::db::Db;
+use crate::errors::CommandError;
+use crate::node::Core;
+use crate::session::Session;
+use crate::table::Entry;
+
+/// One running command.
+pub struct Call<'a> {
+    /// Its arguments; the first is its name.
+    pub args: Args<'a>,
+    /// Its row.
+    pub entry: Entry,
+    /// The selected database.
+    pub db: Db<'a>,
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+    /// Its client.
+    pub session: &'a mut Session,
+    /// Everything else of the node.
+    pub core: &'a mut Core,
+    /// The time at which it runs: the same for its whole length.
+    pub now: UnixMillis,
+    /// What it did.
+    pub outcome: Outcome,
+}
+
+/// What a command did to the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many changes it made.
+    pub changes: u64,
+    /// Whether it named its effects (or that there are none) itself.
+    pub effects_named: bool,
+}
+
+impl Call<'_> {
+    /// Notes that `key` of the selected database changed.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8]) {
+        let db = self.db.index;
+        self.changed_in(db, key);
+    }
+
+    /// Notes that `key` of database `db` changed.
+    #[inline]
+    pub fn changed_in(&mut self, db: usize, key: &[u8]) {
+        self.outcome.changes += 1;
+        if !self.core.watches.is_empty() {
+            self.core.watches.changed(db, key);
+        }
+    }
+
+    /// Names an effect to propagate instead of the command itself. May be called several times.
+    pub fn propagate(&mut self, args: &[&[u8]]) {
+        let db = self.db.index;
+        self.propagate_on(db, args);
+    }
+
+    /// The same for another database.
+    pub fn propagate_on(&mut self, db: usize, args: &[&[u8]]) {
+        self.outcome.effects_named = true;
+        if self.core.log_takes_effects() {
+            self.core.propagation.push(db, args.iter().copied());
+        }
+    }
+
+    /// The command is not propagated as it came.
+    pub fn propagate_nothing(&mut self) {
+        self.outcome.effects_named = true;
+    }
+
+    /// Propagates the command as it came although it changed nothing that counts.
+    pub fn propagate_verbatim(&mut self) {
+        self.outcome.effects_named = true;
+        if self.core.log_takes_effects() {
+            self.core.propagation.push(self.db.index, self.args.iter());
+        }
+    }
+
+    /// Argument `index` as an integer.
+    pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
+        integer(&self.args[index])
+    }
+
+    /// Argument `index` as a double.
+    pub fn float(&self, index: usize) -> Result<f64, CommandError> {
+        parse_f64(&self.args[index]).ok_or(CommandError::NOT_FLOAT)
+    }
+
+    /// Whether argument `index` is `word`, in any case.
+    pub fn is_word(&self, index: usize, word: &str) -> bool {
+        self.args.get(index).is_some_and(|arg| is_word(arg, word))
+    }
+
+    /// The error for a number of arguments that does not suit.
+    pub fn arity_error(&self) -> CommandError {
+        CommandError::arity(self.entry.command.full_name)
+    }
+}
+
+/// An argument as an integer.
+pub fn integer(arg: &[u8]) -> Result<i64, CommandError> {
+    parse_i64(arg).ok_or(CommandError::NOT_INTEGER)
+}
+
+/// Whether an argument is `word`, in any case.
+#[inline]
+pub fn is_word(arg: &[u8], word: &str) -> bool {
+    arg.eq_ignore_ascii_case(word.as_bytes())
+}

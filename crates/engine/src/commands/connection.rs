@@ -1,0 +1,209 @@
+//! The connection itself: PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET.
+
+use slipstream_resp::Protocol;
+
+use crate::call::{Call, integer, is_word};
+use crate::command::{Command, Group, flag};
+use crate::errors::CommandError;
+use crate::node::Core;
+use crate::session::{Flow, ReplyMode, Role, Session};
+
+/// What a client from another machine is told while no password is set.
+pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
+
+const ALWAYS: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::ALLOW_BUSY;
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("ping", -1, ping)
+        .flags(flag::FAST)
+        .categories(&["connection"])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .doc(Group::Connection, "1.0.0", "Answers PONG, or the message given.", "O(1)")
+        .syntax("[message]"),
+    Command::new("echo", 2, echo)
+        .flags(flag::LOADING | flag::STALE | flag::FAST)
+        .categories(&["connection"])
+        .doc(Group::Connection, "1.0.0", "Answers the message given.", "O(1)")
+        .syntax("message"),
+    Command::new("select", 2, select)
+        .flags(flag::LOADING | flag::STALE | flag::FAST)
+        .categories(&["connection"])
+        .doc(Group::Connection, "1.0.0", "Selects the database of this connection.", "O(1)")
+        .syntax("index:integer"),
+    Command::new("auth", -2, auth)
+        .flags(ALWAYS | flag::NO_AUTH)
+        .categories(&["connection"])
+        .history(&[("6.0.0", "Takes a user name before the password.")])
+        .doc(Group::Connection, "1.0.0", "Logs this connection in.", "O(N), N being the number of passwords of the user")
+        .syntax("[username] password"),
+    Command::new("hello", -1, hello)
+        .flags(ALWAYS | flag::NO_AUTH)
+        .categories(&["connection"])
+        .history(&[("6.2.0", "Without a version it answers without switching.")])
+        .doc(Group::Connection, "6.0.0", "Tells who the server is and chooses the protocol.", "O(1)")
+        .syntax("[protover:integer [AUTH username password] [SETNAME clientname]]"),
+    Command::new("quit", -1, quit)
+        .flags(ALWAYS | flag::NO_AUTH | flag::NOT_QUEUED)
+        .categories(&["connection"])
+        .doc(Group::Connection, "1.0.0", "Closes this connection once its replies are sent.", "O(1)"),
+    Command::new("reset", 1, reset)
+        .flags(ALWAYS | flag::NO_AUTH | flag::NOT_QUEUED)
+        .categories(&["connection"])
+        .doc(Group::Connection, "6.2.0", "Makes this connection as it was when it was new.", "O(1)"),
+];
+
+fn ping(call: &mut Call<'_>) -> Result<(), CommandError> {
+    match (call.args.len(), call.args.get(1)) {
+        (1, _) => call.reply.simple("PONG"),
+        (2, Some(message)) => call.reply.bulk(message),
+        _ => return Err(call.arity_error()),
+    }
+    Ok(())
+}
+
+fn echo(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.reply.bulk(&call.args[1]);
+    Ok(())
+}
+
+fn select(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let index = integer(&call.args[1]).map_err(|_| CommandError::INVALID_DB_INDEX)?;
+    let databases = call.db.keyspace.databases();
+    call.session.db =
+        usize::try_from(index).ok().filter(|i| *i < databases).ok_or(CommandError::DB_INDEX)?;
+    call.reply.ok();
+    Ok(())
+}
+
+fn auth(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (user, password) = match call.args.len() {
+        2 if call.core.config.requirepass.is_empty() => return Err(CommandError::AUTH_WITHOUT_PASSWORD),
+        2 => (b"default".as_slice(), &call.args[1]),
+        3 => (&call.args[1], &call.args[2]),
+        _ => return Err(CommandError::SYNTAX),
+    };
+    log_in(call.core, call.session, user, password)?;
+    call.reply.ok();
+    Ok(())
+}
+
+/// The one user of this version is `default`; without a password anything opens it.
+fn log_in(core: &mut Core, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
+    let wanted = core.config.requirepass.as_bytes();
+    if user != b"default" || !(wanted.is_empty() || equal_in_constant_time(wanted, password)) {
+        core.stats.auth_failures += 1;
+        return Err(CommandError::WRONGPASS);
+    }
+    session.authenticated = true;
+    Ok(())
+}
+
+/// Compares without telling by its duration how much was right.
+fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
+    let differences = wanted.iter().enumerate().fold(wanted.len() ^ given.len(), |all, (index, byte)| {
+        all | usize::from(byte ^ given.get(index).copied().unwrap_or(!byte))
+    });
+    differences == 0
+}
+
+fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let version = match call.args.get(1) {
+        None => None,
+        Some(word) => match integer(word) {
+            Ok(2) => Some(Protocol::Resp2),
+            Ok(3) => Some(Protocol::Resp3),
+            Ok(_) => return Err(CommandError::fixed("NOPROTO unsupported protocol version")),
+            Err(_) => {
+                return Err(CommandError::fixed("ERR Protocol version is not an integer or out of range"));
+            }
+        },
+    };
+    let name = hello_options(call)?;
+    if !call.session.authenticated && !call.core.config.requirepass.is_empty() {
+        return Err(CommandError::fixed(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        call.session.name = name;
+    }
+    if let Some(version) = version {
+        call.reply.set_protocol(version);
+    }
+    write_greeting(call);
+    Ok(())
+}
+
+fn hello_options(call: &mut Call<'_>) -> Result<Option<Vec<u8>>, CommandError> {
+    let mut name = None;
+    let mut index = 2;
+    while let Some(word) = call.args.get(index) {
+        let left = call.args.len() - index - 1;
+        if is_word(word, "AUTH") && left >= 2 {
+            log_in(call.core, call.session, &call.args[index + 1], &call.args[index + 2])?;
+            index += 3;
+        } else if is_word(word, "SETNAME") && left >= 1 {
+            name = Some(checked_name(&call.args[index + 1])?);
+            index += 2;
+        } else {
+            let option = String::from_utf8_lossy(word);
+            return Err(CommandError::text(format!("ERR Syntax error in HELLO option '{option}'")));
+        }
+    }
+    Ok(name)
+}
+
+/// A connection's name: printable, so that CLIENT LIST stays one line per client.
+pub(crate) fn checked_name(name: &[u8]) -> Result<Vec<u8>, CommandError> {
+    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+        Ok(name.to_vec())
+    } else {
+        Err(CommandError::fixed("ERR Client names cannot contain spaces, newlines or special characters."))
+    }
+}
+
+fn write_greeting(call: &mut Call<'_>) {
+    let role = if call.core.is_replica() { "replica" } else { "master" };
+    let protocol = if call.reply.is_resp3() { 3 } else { 2 };
+    let reply = &mut *call.reply;
+    reply.map(7);
+    reply.bulk(b"server");
+    reply.bulk(b"redis");
+    reply.bulk(b"version");
+    reply.bulk(crate::REDIS_VERSION.as_bytes());
+    reply.bulk(b"proto");
+    reply.integer(protocol);
+    reply.bulk(b"id");
+    reply.integer(i64::try_from(call.session.id.0).unwrap_or(i64::MAX));
+    reply.bulk(b"mode");
+    reply.bulk(b"standalone");
+    reply.bulk(b"role");
+    reply.bulk(role.as_bytes());
+    reply.bulk(b"modules");
+    reply.array(0);
+}
+
+fn quit(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.reply.ok();
+    call.session.flow = Flow::Closing;
+    Ok(())
+}
+
+fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
+    super::transactions::discard(call.core, call.session);
+    call.core.monitors.remove(call.session.id);
+    let session = &mut *call.session;
+    if session.role == Role::Monitor {
+        session.role = Role::Client;
+    }
+    session.db = 0;
+    session.name.clear();
+    session.authenticated = call.core.config.requirepass.is_empty();
+    session.reply_mode = ReplyMode::On;
+    session.no_evict = false;
+    session.no_touch = false;
+    call.reply.set_protocol(Protocol::Resp2);
+    call.reply.simple("RESET");
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The commands: a file per family, a row and a function per command.
+//!
+//! Each file ends in functions `fn name(call: &mut Call) -> Result<(), CommandError>`
+//! and begins with its rows. What a family shares across files (option
+//! parsing, ranges) lies in a module of its own beside them.
+
+use crate::command::Command;
+
+pub mod connection;
+pub mod monitor;
+pub mod transactions;
+
+/// All rows, family by family.
+pub const FAMILIES: &[&[Command]] = &[connection::COMMANDS, transactions::COMMANDS, monitor::COMMANDS];

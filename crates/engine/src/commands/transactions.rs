@@ -1,0 +1,141 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+use crate::call::Call;
+use crate::command::{Command, Group, KeySpec, flag};
+use crate::dispatch::Machine;
+use crate::errors::CommandError;
+use crate::node::Core;
+use crate::session::Session;
+use crate::transaction::Transaction;
+
+const CONTROL: u32 =
+    flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::ALLOW_BUSY | flag::NOT_QUEUED;
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("multi", 1, multi).flags(CONTROL).categories(&["transaction"]).doc(
+        Group::Transactions,
+        "1.2.0",
+        "Begins a transaction: what follows is queued until EXEC.",
+        "O(1)",
+    ),
+    Command::new("exec", 1, exec)
+        .flags(CONTROL & !flag::FAST & !flag::ALLOW_BUSY | flag::SKIP_SLOWLOG)
+        .categories(&["transaction"])
+        .doc(
+            Group::Transactions,
+            "1.2.0",
+            "Runs all queued commands, with nothing in between.",
+            "Depends on the queued commands",
+        ),
+    Command::new("discard", 1, discard_command).flags(CONTROL).categories(&["transaction"]).doc(
+        Group::Transactions,
+        "2.0.0",
+        "Gives up a transaction.",
+        "O(N), N being the number of queued commands",
+    ),
+    Command::new("watch", -2, watch)
+        .flags(CONTROL)
+        .categories(&["transaction"])
+        .keys(&[KeySpec::range(1, -1, &["RO"])])
+        .doc(
+            Group::Transactions,
+            "2.2.0",
+            "Makes the next EXEC run nothing if one of these keys changes before.",
+            "O(1) for every key",
+        )
+        .syntax("key..."),
+    Command::new("unwatch", 1, unwatch)
+        .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::ALLOW_BUSY)
+        .categories(&["transaction"])
+        .doc(Group::Transactions, "2.2.0", "Forgets all watched keys.", "O(1)"),
+];
+
+fn multi(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.session.in_transaction() {
+        return Err(CommandError::NESTED_MULTI);
+    }
+    call.session.transaction = Some(Transaction::default());
+    call.reply.ok();
+    Ok(())
+}
+
+fn discard_command(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if !call.session.in_transaction() {
+        return Err(CommandError::DISCARD_WITHOUT_MULTI);
+    }
+    discard(call.core, call.session);
+    call.reply.ok();
+    Ok(())
+}
+
+fn watch(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.session.in_transaction() {
+        return Err(CommandError::WATCH_IN_MULTI);
+    }
+    for key in call.args.iter().skip(1) {
+        let place = (call.db.index, Box::from(key));
+        if !call.session.watched.contains(&place) {
+            call.core.watches.add(place.0, key, call.session.id);
+            // A key that is already due must not break the transaction by going.
+            call.db.contains(key);
+            call.session.watched.push(place);
+        }
+    }
+    call.reply.ok();
+    Ok(())
+}
+
+fn unwatch(call: &mut Call<'_>) -> Result<(), CommandError> {
+    forget_watches(call.core, call.session);
+    call.reply.ok();
+    Ok(())
+}
+
+fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let Some(transaction) = call.session.transaction.take() else {
+        return Err(CommandError::EXEC_WITHOUT_MULTI);
+    };
+    // Looking at the watched keys removes those that are due, which breaks their watches.
+    for (db, key) in call.session.watched.clone() {
+        let now = call.db.now;
+        call.db.keyspace.db_mut(db).get(&key, now);
+    }
+    call.core.collect_expired(call.db.keyspace);
+    call.core.break_watches(call.session);
+    let broken = call.session.watch_broken;
+    forget_watches(call.core, call.session);
+    if transaction.doomed {
+        return Err(CommandError::EXECABORT);
+    }
+    if broken {
+        call.reply.null_array();
+        return Ok(());
+    }
+    call.core.propagation.begin_group();
+    call.reply.array(transaction.requests.len());
+    for (request, entry) in transaction.requests.iter().zip(&transaction.entries) {
+        let mut machine =
+            Machine { keyspace: call.db.keyspace, core: call.core, session: call.session, reply: call.reply };
+        machine.run(*entry, request.args());
+    }
+    let core = &mut *call.core;
+    core.propagation.end_group(&mut core.log);
+    if core.log_takes_effects() {
+        call.session.last_write = core.log.end();
+    }
+    Ok(())
+}
+
+/// Gives up an open transaction and forgets its watches: DISCARD, RESET, a refusal at EXEC, a closed connection.
+pub(crate) fn discard(core: &mut Core, session: &mut Session) {
+    session.transaction = None;
+    forget_watches(core, session);
+}
+
+fn forget_watches(core: &mut Core, session: &mut Session) {
+    for (db, key) in session.watched.drain(..) {
+        core.watches.remove(db, &key, session.id);
+    }
+    session.watch_broken = false;
+}

@@ -1,0 +1,138 @@
+//! The selected database as a command sees it: at one time, by type.
+//!
+//! Look-ups hide keys whose time has come (on a primary they also delete them,
+//! and the deletion is propagated before the command's own effect). The typed
+//! ones answer WRONGTYPE by themselves.
+
+use slipstream_keyspace::{
+    Database, Encoding, Hash, Keyspace, List, Set, SortedSet, Str, UnixMillis, Value,
+};
+
+use crate::errors::CommandError;
+
+/// One database at one time.
+#[derive(Debug)]
+pub struct Db<'a> {
+    /// All data.
+    pub keyspace: &'a mut Keyspace,
+    /// Which database is selected.
+    pub index: usize,
+    /// Keys due before this are hidden. The stream of a primary sees all keys: there it is the past.
+    pub now: UnixMillis,
+}
+
+macro_rules! typed {
+    ($read:ident, $write:ident, $create:ident, $kind:ident, $variant:ident, $what:literal) => {
+        #[doc = concat!("The ", $what, " at `key`, if there is one.")]
+        #[inline]
+        pub fn $read(&mut self, key: &[u8]) -> Result<Option<&$kind>, CommandError> {
+            match self.get(key) {
+                None => Ok(None),
+                Some(Value::$variant(value)) => Ok(Some(value)),
+                Some(_) => Err(CommandError::WRONG_TYPE),
+            }
+        }
+
+        #[doc = concat!("The ", $what, " at `key`, to change it. Remove the key when it becomes empty.")]
+        #[inline]
+        pub fn $write(&mut self, key: &[u8]) -> Result<Option<&mut $kind>, CommandError> {
+            match self.get_mut(key) {
+                None => Ok(None),
+                Some(Value::$variant(value)) => Ok(Some(value)),
+                Some(_) => Err(CommandError::WRONG_TYPE),
+            }
+        }
+
+        #[doc = concat!("The ", $what, " at `key`, an empty one if there was none.")]
+        #[inline]
+        pub fn $create(&mut self, key: &[u8]) -> Result<&mut $kind, CommandError> {
+            let now = self.now;
+            match self.database().get_or_insert_with(key, now, || Value::$variant($kind::new())) {
+                Value::$variant(value) => Ok(value),
+                _ => Err(CommandError::WRONG_TYPE),
+            }
+        }
+    };
+}
+
+impl Db<'_> {
+    /// The database itself.
+    #[inline]
+    pub fn database(&mut self) -> &mut Database {
+        self.keyspace.db_mut(self.index)
+    }
+
+    /// The thresholds at which packed collections become big ones.
+    pub fn encoding(&self) -> Encoding {
+        *self.keyspace.encoding()
+    }
+
+    /// The value at `key`.
+    #[inline]
+    pub fn get(&mut self, key: &[u8]) -> Option<&Value> {
+        let now = self.now;
+        self.database().get(key, now)
+    }
+
+    /// The value at `key`, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        let now = self.now;
+        self.database().get_mut(key, now)
+    }
+
+    /// Whether `key` exists.
+    pub fn contains(&mut self, key: &[u8]) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The string at `key`, if there is one.
+    #[inline]
+    pub fn string(&mut self, key: &[u8]) -> Result<Option<&Str>, CommandError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(value)) => Ok(Some(value)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+
+    /// The string at `key`, to change it.
+    #[inline]
+    pub fn string_mut(&mut self, key: &[u8]) -> Result<Option<&mut Str>, CommandError> {
+        match self.get_mut(key) {
+            None => Ok(None),
+            Some(Value::String(value)) => Ok(Some(value)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+
+    typed!(list, list_mut, list_or_new, List, List, "list");
+    typed!(set, set_mut, set_or_new, Set, Set, "set");
+    typed!(hash, hash_mut, hash_or_new, Hash, Hash, "hash");
+    typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, SortedSet, "sorted set");
+
+    /// Puts `value` at `key` with this deadline, whatever was there.
+    pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
+        self.database().insert(key, value, deadline);
+    }
+
+    /// Removes `key`; whether it existed (and was not due).
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.contains(key) && self.database().remove(key).is_some()
+    }
+
+    /// Removes `key` if it holds an empty collection.
+    pub fn remove_if_empty(&mut self, key: &[u8]) -> bool {
+        self.get(key).is_some_and(Value::is_empty) && self.database().remove(key).is_some()
+    }
+
+    /// When `key` is due, if it exists and ever is.
+    pub fn deadline(&mut self, key: &[u8]) -> Option<UnixMillis> {
+        if self.contains(key) { self.database().deadline(key) } else { None }
+    }
+
+    /// Sets or removes when `key` is due.
+    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMillis>) -> bool {
+        self.database().set_deadline(key, deadline)
+    }
+}

@@ -1,0 +1,271 @@
+//! From a request to a running command: look-up, gates, queue, execution.
+//!
+//! [`GATES`] is the ordered list of reasons to refuse; a refusal inside MULTI
+//! dooms the transaction. What the stream of a primary brings passes no gate
+//! ([`crate::apply`]). [`execute`] is the one way any command runs: it counts,
+//! times, logs slow ones, feeds monitors and hands the effects to propagation.
+
+use slipstream_keyspace::{Keyspace, UnixMillis};
+use slipstream_resp::{Args, OwnedRequest, Reply};
+
+use crate::call::{Call, Outcome};
+use crate::command::flag;
+use crate::config::Allow;
+use crate::db::Db;
+use crate::errors::CommandError;
+use crate::node::{Core, Phase};
+use crate::session::{Endpoint, Flow, Role, Session};
+use crate::table::Entry;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handled {
+    /// It was answered, queued or its client waits.
+    Done,
+    /// It was not taken up: CLIENT PAUSE holds it back.
+    Postponed,
+}
+
+/// The parts of a node that run a command.
+pub(crate) struct Machine<'a> {
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) core: &'a mut Core,
+    pub(crate) session: &'a mut Session,
+    pub(crate) reply: &'a mut Reply,
+}
+
+/// A request at the gates.
+struct Candidate<'a> {
+    core: &'a Core,
+    session: &'a Session,
+    entry: Entry,
+    /// The command's flags; for EXEC together with those of all it would run.
+    flags: u32,
+}
+
+type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
+
+/// In the order in which reasons are reported.
+const GATES: &[Gate] = &[
+    protected_commands_are_enabled,
+    the_client_is_authenticated,
+    the_disk_takes_writes,
+    enough_replicas_are_in_step,
+    a_read_only_replica_takes_no_writes,
+    stale_data_is_served,
+    the_data_is_loaded,
+    a_replica_leaves_the_keyspace_alone,
+];
+
+fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    if candidate.flags & flag::PROTECTED == 0 {
+        return Ok(());
+    }
+    let name = candidate.entry.command.full_name.split('|').next().unwrap_or_default();
+    let (allow, directive) = match name {
+        "debug" => (candidate.core.config.enable_debug_command, "enable-debug-command"),
+        _ => (candidate.core.config.enable_module_command, "enable-module-command"),
+    };
+    let local = match &candidate.session.peer {
+        Endpoint::Tcp(ip, _) => ip.is_loopback(),
+        Endpoint::Unix(_) | Endpoint::Internal => true,
+    };
+    match allow {
+        Allow::Yes => Ok(()),
+        Allow::Local if local => Ok(()),
+        Allow::Local | Allow::No => Err(CommandError::protected(&name.to_uppercase(), directive)),
+    }
+}
+
+fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let open = candidate.session.authenticated || candidate.core.config.requirepass.is_empty();
+    if open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
+}
+
+fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let concerned = candidate.flags & flag::WRITE != 0 || candidate.entry.command.name == "ping";
+    if concerned && candidate.core.saving.blocks_writes(&candidate.core.config) && !candidate.core.is_replica() {
+        return Err(CommandError::MISCONF_RDB);
+    }
+    Ok(())
+}
+
+fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let wanted = candidate.core.config.min_replicas_to_write;
+    if wanted == 0 || candidate.flags & flag::WRITE == 0 || candidate.core.is_replica() {
+        return Ok(());
+    }
+    if candidate.core.good_replicas() < wanted as usize { Err(CommandError::NOREPLICAS) } else { Ok(()) }
+}
+
+fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let refuses = candidate.core.is_replica() && candidate.core.config.replica_read_only;
+    if refuses && candidate.flags & flag::WRITE != 0 { Err(CommandError::READONLY) } else { Ok(()) }
+}
+
+fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let stale = !candidate.core.config.replica_serve_stale_data && candidate.core.is_cut_off();
+    if stale && candidate.flags & flag::STALE == 0 { Err(CommandError::MASTERDOWN) } else { Ok(()) }
+}
+
+fn the_data_is_loaded(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let refuses = match candidate.core.phase {
+        Phase::Loading => flag::LOADING,
+        Phase::Serving | Phase::ShuttingDown => return Ok(()),
+    };
+    if candidate.flags & refuses == 0 { Err(CommandError::LOADING) } else { Ok(()) }
+}
+
+fn a_replica_leaves_the_keyspace_alone(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let keyspace = candidate.flags & (flag::WRITE | flag::READONLY | flag::MAY_REPLICATE) != 0;
+    if candidate.session.role == Role::Replica && keyspace {
+        return Err(CommandError::REPLICA_KEYSPACE);
+    }
+    Ok(())
+}
+
+impl Machine<'_> {
+    /// Takes up one request of a client.
+    pub(crate) fn dispatch(&mut self, args: Args<'_>) -> Handled {
+        self.session.last_active = self.core.clock.moment();
+        let entry = match self.resolve(args) {
+            Ok(entry) => entry,
+            Err(error) => return self.reject(None, &error),
+        };
+        let flags = self.effective_flags(entry);
+        let candidate = Candidate { core: self.core, session: self.session, entry, flags };
+        if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
+            return self.reject(Some(entry), &error);
+        }
+        if self.core.pause.holds(flags) && self.session.role == Role::Client {
+            self.session.flow = Flow::Paused;
+            return Handled::Postponed;
+        }
+        if self.session.in_transaction() && entry.command.flags & flag::NOT_QUEUED == 0 {
+            return self.queue(entry, args);
+        }
+        self.execute(entry, args);
+        Handled::Done
+    }
+
+    fn resolve(&self, args: Args<'_>) -> Result<Entry, CommandError> {
+        let entry = self.core.table.resolve(args)?;
+        if !entry.command.accepts(args.len()) {
+            return Err(CommandError::arity(entry.command.full_name));
+        }
+        if entry.command.run.is_none() {
+            return Err(CommandError::arity(entry.command.full_name));
+        }
+        Ok(entry)
+    }
+
+    /// EXEC may do what any of its commands may, and runs only where all of them run.
+    fn effective_flags(&self, entry: Entry) -> u32 {
+        const ANY: u32 = flag::WRITE | flag::DENYOOM | flag::MAY_REPLICATE;
+        const ALL: u32 = flag::LOADING | flag::STALE;
+        match &self.session.transaction {
+            Some(transaction) if entry.command.name == "exec" => {
+                let own = entry.command.flags;
+                let common = transaction.entries.iter().fold(own, |all, e| all & (e.command.flags | !ALL));
+                common | (transaction.flags & ANY)
+            }
+            _ => entry.command.flags,
+        }
+    }
+
+    fn reject(&mut self, entry: Option<Entry>, error: &CommandError) -> Handled {
+        self.core.stats.count_error(error.code());
+        if let Some(entry) = entry {
+            self.core.command_stats[entry.index].rejected += 1;
+        }
+        let start = self.reply.len();
+        if let (Some(entry), true) = (entry, self.session.in_transaction())
+            && entry.command.name == "exec"
+        {
+            crate::commands::transactions::discard(self.core, self.session);
+            self.reply.error(CommandError::exec_aborted(error).as_str());
+        } else {
+            if let Some(transaction) = &mut self.session.transaction {
+                transaction.doomed = true;
+            }
+            self.reply.error(error.as_str());
+        }
+        self.suppress(start);
+        Handled::Done
+    }
+
+    fn queue(&mut self, entry: Entry, args: Args<'_>) -> Handled {
+        if entry.command.has(flag::NO_MULTI) {
+            return self.reject(Some(entry), &CommandError::NOT_IN_MULTI);
+        }
+        let transaction = self.session.transaction.as_mut().expect("the caller looked");
+        transaction.queue(OwnedRequest::new(args), entry);
+        let start = self.reply.len();
+        self.reply.simple("QUEUED");
+        self.suppress(start);
+        Handled::Done
+    }
+
+    /// Runs one command and sends its effects on their way.
+    pub(crate) fn execute(&mut self, entry: Entry, args: Args<'_>) {
+        let start = self.reply.len();
+        self.run(entry, args);
+        self.suppress(start);
+        self.session.commands += 1;
+    }
+
+    /// Runs one command: alone, as part of EXEC, or from a primary's stream.
+    pub(crate) fn run(&mut self, entry: Entry, args: Args<'_>) {
+        self.session.last_command = entry.command.full_name;
+        let began = self.core.clock;
+        let (result, outcome) = self.call(entry, args, began.unix());
+        if let Err(error) = &result {
+            self.reply.error(error.as_str());
+            self.core.stats.count_error(error.code());
+            self.core.command_stats[entry.index].failed += 1;
+        }
+        self.propagate(args, outcome);
+        self.core.tick_clock();
+        let micros = self.core.clock.micros - began.micros;
+        self.core.account(entry, micros);
+        self.core.observe(self.session, entry, args, micros);
+    }
+
+    fn call(&mut self, entry: Entry, args: Args<'_>, now: UnixMillis) -> (Result<(), CommandError>, Outcome) {
+        let run = entry.command.run.expect("a container is never executed");
+        let visible = if self.session.role == Role::Primary { UnixMillis(i64::MIN) } else { now };
+        let mut call = Call {
+            args,
+            entry,
+            db: Db { index: self.session.db, keyspace: self.keyspace, now: visible },
+            reply: self.reply,
+            session: self.session,
+            core: self.core,
+            now,
+            outcome: Outcome::default(),
+        };
+        let result = run(&mut call);
+        (result, call.outcome)
+    }
+
+    /// Expired keys first, then the command or the effects it named.
+    fn propagate(&mut self, args: Args<'_>, outcome: Outcome) {
+        self.core.collect_expired(self.keyspace);
+        self.core.saving.changes += outcome.changes;
+        if outcome.changes > 0 && !outcome.effects_named && self.core.log_takes_effects() {
+            self.core.propagation.push(self.session.db, args.iter());
+        }
+        self.core.break_watches(self.session);
+        if self.core.log_takes_effects() {
+            let core = &mut *self.core;
+            core.propagation.flush(&mut core.log);
+            if outcome.changes > 0 {
+                self.session.last_write = core.log.end();
+            }
+        }
+    }
+
+    fn suppress(&mut self, start: usize) {
+        self.session.suppress_reply(self.reply, start);
+    }
+}

@@ -1,0 +1,149 @@
+//! Every error a client can be answered with, as the exact text on the wire.
+//!
+//! One file, so that a text is written once and can be held against a real
+//! server's. The first word is the code that clients react to and that INFO
+//! errorstats counts. Sections follow the command families.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A client's mistake, or a state of this node that refuses it. Displays as the wire text without its `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError(Cow<'static, str>);
+
+impl CommandError {
+    /// An error with a fixed text.
+    pub const fn fixed(text: &'static str) -> Self {
+        CommandError(Cow::Borrowed(text))
+    }
+
+    /// An error whose text names what was wrong.
+    pub fn text(text: impl Into<String>) -> Self {
+        CommandError(Cow::Owned(text.into()))
+    }
+
+    /// The first word: `ERR`, `WRONGTYPE`, …
+    pub fn code(&self) -> &str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
+
+    /// The wire text without its `-`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+/// Arguments and types, shared by all families.
+impl CommandError {
+    pub const WRONG_TYPE: Self = Self::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const SYNTAX: Self = Self::fixed("ERR syntax error");
+    pub const NOT_INTEGER: Self = Self::fixed("ERR value is not an integer or out of range");
+    pub const NOT_FLOAT: Self = Self::fixed("ERR value is not a valid float");
+    pub const OUT_OF_RANGE: Self = Self::fixed("ERR value is out of range");
+    pub const NOT_POSITIVE: Self = Self::fixed("ERR value is out of range, must be positive");
+    pub const INDEX_OUT_OF_RANGE: Self = Self::fixed("ERR index out of range");
+    pub const NO_SUCH_KEY: Self = Self::fixed("ERR no such key");
+    pub const SAME_OBJECT: Self = Self::fixed("ERR source and destination objects are the same");
+    pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
+    pub const TIMEOUT_NOT_INTEGER: Self = Self::fixed("ERR timeout is not an integer or out of range");
+    pub const STRING_TOO_LONG: Self =
+        Self::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+
+    /// No command of that name.
+    pub fn unknown_command(name: &[u8], args: slipstream_resp::Args<'_>) -> Self {
+        let mut quoted = String::new();
+        for arg in args.iter().skip(1) {
+            if quoted.len() >= 128 {
+                break;
+            }
+            let shown = &arg[..arg.len().min(128 - quoted.len())];
+            quoted.push('\'');
+            quoted.push_str(&String::from_utf8_lossy(shown));
+            quoted.push_str("' ");
+        }
+        let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+        Self::text(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
+    }
+
+    /// A container command without such a subcommand.
+    pub fn unknown_subcommand(container: &str, name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+        Self::text(format!("ERR unknown subcommand '{name}'. Try {} HELP.", container.to_uppercase()))
+    }
+
+    /// As answered by commands that look at their subcommand themselves.
+    pub fn unknown_subcommand_or_arguments(container: &str, name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+        Self::text(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {} HELP.",
+            container.to_uppercase()
+        ))
+    }
+
+    /// Too few or too many arguments.
+    pub fn arity(full_name: &str) -> Self {
+        Self::text(format!("ERR wrong number of arguments for '{full_name}' command"))
+    }
+
+    /// `EXPIRE`-like times that overflow or are not positive where they must be.
+    pub fn invalid_expire(full_name: &str) -> Self {
+        Self::text(format!("ERR invalid expire time in '{full_name}' command"))
+    }
+}
+
+/// Gates: what the state of the node or session refuses.
+impl CommandError {
+    pub const NOAUTH: Self = Self::fixed("NOAUTH Authentication required.");
+    pub const WRONGPASS: Self =
+        Self::fixed("WRONGPASS invalid username-password pair or user is disabled.");
+    pub const AUTH_WITHOUT_PASSWORD: Self = Self::fixed(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+    );
+    pub const LOADING: Self = Self::fixed("LOADING Redis is loading the dataset in memory");
+    pub const READONLY: Self = Self::fixed("READONLY You can't write against a read only replica.");
+    pub const MASTERDOWN: Self =
+        Self::fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+    pub const NOREPLICAS: Self = Self::fixed("NOREPLICAS Not enough good replicas to write.");
+    pub const MISCONF_RDB: Self = Self::fixed(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+    );
+    pub const REPLICA_KEYSPACE: Self = Self::fixed("ERR Replica can't interact with the keyspace");
+
+    /// A command that `enable-debug-command` and its like keep off.
+    pub fn protected(command: &str, directive: &str) -> Self {
+        Self::text(format!(
+            "ERR {command} command not allowed. If the {directive} option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+        ))
+    }
+}
+
+/// Transactions.
+impl CommandError {
+    pub const NESTED_MULTI: Self = Self::fixed("ERR MULTI calls can not be nested");
+    pub const EXEC_WITHOUT_MULTI: Self = Self::fixed("ERR EXEC without MULTI");
+    pub const DISCARD_WITHOUT_MULTI: Self = Self::fixed("ERR DISCARD without MULTI");
+    pub const WATCH_IN_MULTI: Self = Self::fixed("ERR WATCH inside MULTI is not allowed");
+    pub const NOT_IN_MULTI: Self = Self::fixed("ERR Command not allowed inside a transaction");
+    pub const EXECABORT: Self =
+        Self::fixed("EXECABORT Transaction discarded because of previous errors.");
+
+    /// A transaction that a gate refused as a whole at EXEC.
+    pub fn exec_aborted(reason: &CommandError) -> Self {
+        Self::text(format!("EXECABORT Transaction discarded because of: {reason}"))
+    }
+}
+
+/// Databases and keys.
+impl CommandError {
+    pub const DB_INDEX: Self = Self::fixed("ERR DB index is out of range");
+    pub const INVALID_DB_INDEX: Self = Self::fixed("ERR invalid DB index");
+    pub const INVALID_CURSOR: Self = Self::fixed("ERR invalid cursor");
+}

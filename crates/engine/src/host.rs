@@ -1,0 +1,190 @@
+//! What the engine asks of the process around it.
+//!
+//! The engine has no clock, no files and no sockets. Most of what it wants done
+//! it returns as an [`Effect`]; the few questions that need an
+//! answer within a command (the time, memory figures for INFO, whether a new
+//! port could be bound) go through [`Host`]. The shell implements it with the
+//! operating system, the simulator with a world of its own.
+
+use std::fmt;
+
+use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
+use slipstream_replication::Moment;
+
+use crate::config::Config;
+use crate::session::SessionId;
+
+/// How much a log line matters, in Redis' four levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `.`
+    Debug,
+    /// `-`
+    Verbose,
+    /// `*`
+    Notice,
+    /// `#`
+    Warning,
+}
+
+/// The two times: what the clock on the wall says and how long the process runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// Wall-clock time in microseconds since 1970: expiry, TIME.
+    pub unix_micros: i64,
+    /// Microseconds since the process began: timeouts, durations. Never jumps.
+    pub micros: u64,
+}
+
+impl Clock {
+    /// Wall-clock time.
+    pub fn unix(&self) -> UnixMillis {
+        UnixMillis(self.unix_micros.div_euclid(1000))
+    }
+
+    /// Monotonic time.
+    pub fn moment(&self) -> Moment {
+        Moment(self.micros / 1000)
+    }
+}
+
+/// Facts about the process for INFO. What a platform cannot tell is `None` and left out.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessFacts {
+    /// Process number.
+    pub pid: u32,
+    /// Bytes allocated and not freed.
+    pub used_memory: usize,
+    /// Most bytes that ever were.
+    pub peak_memory: usize,
+    /// Resident set in bytes.
+    pub resident: Option<usize>,
+    /// Physical memory of the machine in bytes.
+    pub system_memory: Option<usize>,
+    /// CPU time of the process in microseconds: in the kernel, outside, the same of its children, and of
+    /// the executor's thread.
+    pub cpu_micros: [Option<u64>; 6],
+    /// Operating system, release and architecture.
+    pub system: String,
+    /// The program's path.
+    pub executable: String,
+    /// The configuration file's path, or empty.
+    pub config_file: String,
+    /// The allocator's name.
+    pub allocator: String,
+    /// What waits for its readiness: `epoll`.
+    pub multiplexing: String,
+}
+
+/// The process around the engine.
+pub trait Host: Send {
+    /// Both times.
+    fn clock(&mut self) -> Clock;
+    /// Figures for INFO.
+    fn facts(&mut self) -> ProcessFacts;
+    /// Writes one line to the log; `replica` decides its role letter.
+    fn log(&mut self, level: Level, replica: bool, text: &str);
+    /// Acts on changed directives: binds a port, changes the folder, opens the log file. Refuses with the
+    /// reason, and then everything is as before.
+    fn apply(&mut self, config: &Config, changed: &[&'static str]) -> Result<(), String>;
+    /// The text of the configuration file.
+    fn read_config(&mut self) -> Result<String, String>;
+    /// Replaces the configuration file by `text`, so that a crash leaves the old one or the new one.
+    fn write_config(&mut self, text: &str) -> Result<(), String>;
+    /// Holds up the whole process: DEBUG SLEEP.
+    fn stall(&mut self, micros: u64);
+}
+
+/// What a snapshot is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaveReason {
+    /// SAVE: its client waits.
+    Save,
+    /// BGSAVE, or a `save` point was reached.
+    Background,
+    /// SHUTDOWN: the process ends when it is on disk.
+    Shutdown,
+}
+
+/// A snapshot and what goes with it into a file or to replicas.
+pub struct SnapshotJob {
+    /// The data.
+    pub snapshot: Snapshot,
+    /// Replication facts and other pairs for the file's head.
+    pub aux: slipstream_rdb::Aux,
+    /// Function libraries, kept as they came.
+    pub functions: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for SnapshotJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotJob").finish_non_exhaustive()
+    }
+}
+
+/// Data as it comes out of a file or a full sync.
+pub struct LoadedData {
+    /// The data.
+    pub keyspace: Keyspace,
+    /// What was read besides.
+    pub loaded: slipstream_rdb::Loaded,
+}
+
+impl fmt::Debug for LoadedData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedData").finish_non_exhaustive()
+    }
+}
+
+/// What the shell does for the engine, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Close a connection at once, with whatever it has not read.
+    Disconnect(SessionId),
+    /// Write a snapshot to `dbfilename`; answer with [`Node::saved`](crate::Node::saved).
+    Save(Box<SnapshotJob>, SaveReason),
+    /// Load `dbfilename`; answer with [`Node::loaded_file`](crate::Node::loaded_file).
+    LoadFile,
+    /// Write a snapshot to the sockets of replicas; answer with [`Node::sync_sent`](crate::Node::sync_sent)
+    /// for each.
+    SendSnapshot(Box<SyncOrder>),
+    /// Open the link to the primary; answer with [`Node::link_connected`](crate::Node::link_connected) or
+    /// [`Node::link_closed`](crate::Node::link_closed).
+    Connect {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Send bytes over the link.
+    LinkSend(Vec<u8>),
+    /// Close the link.
+    LinkClose,
+    /// A full sync's snapshot begins: decode what follows.
+    LoadBegin,
+    /// The next bytes of it.
+    LoadBytes(Vec<u8>),
+    /// It is complete; answer with [`Node::loaded_sync`](crate::Node::loaded_sync).
+    LoadEnd,
+    /// It is not wanted any more.
+    LoadAbort,
+    /// Drop this away from the executor.
+    Reclaim(Box<Keyspace>),
+    /// End the process.
+    Exit(i32),
+}
+
+/// One snapshot for several replicas.
+#[derive(Debug)]
+pub struct SyncOrder {
+    /// The job's number.
+    pub job: u64,
+    /// Their sessions.
+    pub replicas: Vec<SessionId>,
+    /// What to send.
+    pub content: SnapshotJob,
+    /// In which encoding.
+    pub target: slipstream_rdb::Target,
+    /// Whether the length is announced (`$n`) or the end marked (`$EOF:`), with the mark.
+    pub mark: Option<[u8; 40]>,
+}

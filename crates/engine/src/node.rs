@@ -1,0 +1,386 @@
+//! One node: everything but the I/O.
+//!
+//! The shell tells it what happened (`receive`, `tick`, `link_received`, …) and
+//! afterwards takes what is to be done: replies in the marked sessions, blocks
+//! in the log, and [`Effect`]s. One thread owns it. [`Core`] is all of it but
+//! the data, so that a command can hold both.
+
+use slipstream_keyspace::Keyspace;
+use slipstream_log::{Log, Offset};
+use slipstream_resp::{Args, Limits, Progress, Reply};
+
+use crate::command::flag;
+use crate::commands::monitor::Monitors;
+use crate::config::Config;
+use crate::dispatch::{Handled, Machine};
+use crate::host::{Clock, Effect, Host, Level};
+use crate::latency::LatencyMonitor;
+use crate::pause::Pause;
+use crate::propagate::Propagation;
+use crate::saving::Saving;
+use crate::session::{Endpoint, Flow, ReplyMode, Session, SessionId, Sessions};
+use crate::slowlog::SlowLog;
+use crate::stats::{CommandStats, Stats};
+use crate::table::{CommandTable, Entry};
+use crate::transaction::Watches;
+
+/// Whether commands on the data are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The data is being loaded at the start.
+    Loading,
+    /// As usual.
+    Serving,
+    /// SHUTDOWN waits for replicas or the disk.
+    ShuttingDown,
+}
+
+/// One node.
+pub struct Node {
+    /// The data.
+    pub keyspace: Keyspace,
+    /// Everything else.
+    pub core: Core,
+}
+
+/// A node without its data.
+pub struct Core {
+    /// The directives.
+    pub config: Config,
+    /// The commands.
+    pub table: CommandTable,
+    /// The clients.
+    pub sessions: Sessions,
+    /// The log.
+    pub log: Log,
+    /// Changes on their way to it.
+    pub propagation: Propagation,
+    /// Replication, both sides.
+    pub replication: crate::replication::Replication,
+    /// Watched keys.
+    pub watches: Watches,
+    /// Counters.
+    pub stats: Stats,
+    /// Counters by command, by its index.
+    pub command_stats: Vec<CommandStats>,
+    /// SLOWLOG.
+    pub slowlog: SlowLog,
+    /// LATENCY.
+    pub latency: LatencyMonitor,
+    /// MONITOR.
+    pub monitors: Monitors,
+    /// CLIENT PAUSE.
+    pub pause: Pause,
+    /// Snapshots to disk.
+    pub saving: Saving,
+    /// Whether commands on the data are served.
+    pub phase: Phase,
+    /// Both times, as of the running command's begin.
+    pub clock: Clock,
+    /// The source of all chance.
+    pub rng: fastrand::Rng,
+    /// The process.
+    pub host: Box<dyn Host>,
+    /// What the shell is to do.
+    pub effects: Vec<Effect>,
+    /// INFO run_id.
+    pub run_id: String,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: bool,
+}
+
+impl Node {
+    /// A node without data. `seed` decides everything that is left to chance.
+    pub fn new(config: Config, mut host: Box<dyn Host>, seed: u64) -> Result<Node, String> {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let keys = std::array::from_fn(|_| rng.u64(..));
+        let keyspace = Keyspace::new(config.databases, keys, config.encoding());
+        let table = CommandTable::new(&config.rename_command)?;
+        let clock = host.clock();
+        let core = Core {
+            sessions: Sessions::default(),
+            log: Log::new(config.repl_backlog_size, &mut rng),
+            propagation: Propagation::default(),
+            replication: crate::replication::Replication::new(&config, rng.fork()),
+            watches: Watches::default(),
+            stats: Stats::default(),
+            command_stats: vec![CommandStats::default(); table.entries().len()],
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            monitors: Monitors::default(),
+            pause: Pause::default(),
+            saving: Saving::new(clock),
+            phase: Phase::Serving,
+            clock,
+            run_id: (0..40).map(|_| char::from(b"0123456789abcdef"[rng.usize(..16)])).collect(),
+            rng,
+            host,
+            effects: Vec::new(),
+            active_expire: true,
+            table,
+            config,
+        };
+        Ok(Node { keyspace, core })
+    }
+
+    /// A client connected; its number, or the text to refuse it with.
+    pub fn accept(&mut self, peer: Endpoint, local: Endpoint, descriptor: i64) -> Result<SessionId, &'static str> {
+        self.core.tick_clock();
+        if self.core.sessions.len() >= self.core.config.maxclients as usize {
+            self.core.stats.connections_rejected += 1;
+            return Err("-ERR max number of clients reached\r\n");
+        }
+        if self.core.protects_from(&peer) {
+            self.core.stats.connections_rejected += 1;
+            return Err(crate::commands::connection::PROTECTED_MODE);
+        }
+        self.core.stats.connections_received += 1;
+        let id = self.core.sessions.next_id();
+        let mut session = Session::new(id, peer, local, self.core.clock.moment());
+        session.authenticated = self.core.config.requirepass.is_empty();
+        session.descriptor = descriptor;
+        self.core.sessions.insert(Box::new(session));
+        Ok(id)
+    }
+
+    /// A client sent bytes.
+    pub fn receive(&mut self, id: SessionId, bytes: &[u8]) {
+        self.core.tick_clock();
+        let Some(mut session) = self.core.sessions.take(id) else { return };
+        let received = bytes.len() as u64;
+        self.core.stats.net_input += received;
+        self.core.stats.reads_processed += 1;
+        session.traffic.0 += received;
+        session.last_active = self.core.clock.moment();
+        if session.input.is_empty() && session.flow == Flow::Ready {
+            let consumed = self.process(&mut session, bytes);
+            session.input.extend_from_slice(&bytes[consumed..]);
+        } else {
+            session.input.extend_from_slice(bytes);
+            self.process_buffered(&mut session);
+        }
+        if let Some(missing) = session.decoder.missing_bytes(session.input.len()) {
+            // Room for what was announced, but not more at once than has proved to arrive.
+            session.input.reserve(missing.min(session.input.len().max(64 * 1024)));
+        }
+        self.put_back(session);
+    }
+
+    /// Takes up requests of a session that waited.
+    pub(crate) fn resume(&mut self, id: SessionId) {
+        let Some(mut session) = self.core.sessions.take(id) else { return };
+        session.flow = Flow::Ready;
+        self.process_buffered(&mut session);
+        self.put_back(session);
+    }
+
+    fn process_buffered(&mut self, session: &mut Session) {
+        let mut input = std::mem::take(&mut session.input);
+        let consumed = self.process(session, &input);
+        input.drain(..consumed);
+        session.input = if input.is_empty() && input.capacity() > 64 * 1024 { Vec::new() } else { input };
+    }
+
+    fn put_back(&mut self, mut session: Box<Session>) {
+        self.core.check_limits(&mut session);
+        if !session.output.is_empty() || session.flow == Flow::Closing {
+            self.core.sessions.mark(session.id);
+        }
+        self.core.sessions.insert(session);
+    }
+
+    /// Runs the whole requests at the beginning of `input`; returns how many bytes they took.
+    fn process(&mut self, session: &mut Session, input: &[u8]) -> usize {
+        let mut decoder = std::mem::take(&mut session.decoder);
+        let mut reply = std::mem::take(&mut session.output);
+        let mut consumed = 0;
+        while session.flow == Flow::Ready {
+            let limits = self.core.request_limits(session);
+            let length = match decoder.decode(&input[consumed..], &limits) {
+                Ok(Progress::Incomplete) => break,
+                Ok(Progress::Complete { consumed: length }) => length,
+                Err(error) => {
+                    reply.error(&format!("ERR {error}"));
+                    self.core.stats.count_error("ERR");
+                    self.core.notice(Level::Verbose, &format!("{error} from client: {}", session.peer));
+                    session.flow = Flow::Closing;
+                    consumed = input.len();
+                    break;
+                }
+            };
+            let args = decoder.args(&input[consumed..]);
+            if !args.is_empty() && self.dispatch(session, &mut reply, args) == Handled::Postponed {
+                break;
+            }
+            consumed += length;
+        }
+        session.decoder = decoder;
+        session.output = reply;
+        if session.flow == Flow::Closing { input.len() } else { consumed }
+    }
+
+    fn dispatch(&mut self, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Handled {
+        Machine { keyspace: &mut self.keyspace, core: &mut self.core, session, reply }.dispatch(args)
+    }
+
+    /// A client's connection is gone.
+    pub fn closed(&mut self, id: SessionId) {
+        self.core.tick_clock();
+        let Some(mut session) = self.core.sessions.take(id) else { return };
+        crate::commands::transactions::discard(&mut self.core, &mut session);
+        self.core.monitors.remove(id);
+        self.replica_closed(&session);
+    }
+}
+
+impl Core {
+    /// Asks the host for the time.
+    #[inline]
+    pub fn tick_clock(&mut self) {
+        self.clock = self.host.clock();
+    }
+
+    /// Whether effects of commands go into this node's log: not where the log is a primary's.
+    #[inline]
+    pub fn log_takes_effects(&self) -> bool {
+        self.log.is_active() && !self.is_replica()
+    }
+
+    /// Writes a log line.
+    pub fn notice(&mut self, level: Level, text: &str) {
+        let replica = self.is_replica();
+        self.host.log(level, replica, text);
+    }
+
+    /// Limits of what a session may send.
+    fn request_limits(&self, session: &Session) -> Limits {
+        Limits {
+            max_bulk: usize::try_from(self.config.proto_max_bulk_len).unwrap_or(usize::MAX),
+            authenticated: session.authenticated || self.config.requirepass.is_empty(),
+            ..Limits::default()
+        }
+    }
+
+    /// Counts a command that ran.
+    #[inline]
+    pub(crate) fn account(&mut self, entry: Entry, micros: u64) {
+        let stats = &mut self.command_stats[entry.index];
+        stats.calls += 1;
+        stats.micros += micros;
+        if self.config.latency_tracking {
+            stats.latency.record(micros);
+        }
+        self.stats.commands += 1;
+        self.stats.command_micros += micros;
+    }
+
+    /// Shows a command that ran to those who watch: slow log, latency events, monitors.
+    #[inline]
+    pub(crate) fn observe(&mut self, session: &Session, entry: Entry, args: Args<'_>, micros: u64) {
+        let threshold = self.config.slowlog_log_slower_than;
+        if u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold)
+            && !entry.command.has(flag::SKIP_SLOWLOG)
+        {
+            self.slowlog.record(session, args, micros, self.clock, self.config.slowlog_max_len);
+        }
+        let latency = self.config.latency_monitor_threshold;
+        if latency > 0 && micros >= latency * 1000 {
+            let event = if entry.command.has(flag::FAST) { "fast-command" } else { "command" };
+            self.latency.record(event, micros / 1000, self.clock);
+        }
+        if !self.monitors.is_empty() && !entry.command.has(flag::SKIP_MONITOR | flag::ADMIN) {
+            self.feed_monitors(session, args);
+        }
+    }
+
+    /// Deletions of keys whose time came, found by the running command or by the walk over due keys.
+    pub(crate) fn collect_expired(&mut self, keyspace: &mut Keyspace) {
+        if !keyspace.has_expired() {
+            return;
+        }
+        for (db, key) in keyspace.take_expired() {
+            self.stats.expired_keys += 1;
+            self.watches.changed(db, &key);
+            if self.log_takes_effects() {
+                let del: [&[u8]; 2] = [b"DEL", &key];
+                self.propagation.push(db, del.into_iter());
+            }
+        }
+    }
+
+    /// Tells sessions whose watched keys changed, the running one's included.
+    pub(crate) fn break_watches(&mut self, running: &mut Session) {
+        if self.watches.is_empty() {
+            return;
+        }
+        for id in self.watches.take_broken() {
+            if id == running.id {
+                running.watch_broken = true;
+            } else if let Some(session) = self.sessions.get_mut(id) {
+                session.watch_broken = true;
+            }
+        }
+    }
+
+    /// Cuts off a client that reads too little or sends too much.
+    pub(crate) fn check_limits(&mut self, session: &mut Session) {
+        if session.input.len() as u64 > self.config.client_query_buffer_limit {
+            self.stats.query_limit_disconnections += 1;
+            let text = format!("Closing client that reached max query buffer length: {}", session.peer);
+            self.notice(Level::Warning, &text);
+            session.flow = Flow::Closing;
+            session.input = Vec::new();
+            session.output.clear();
+        }
+        let limit = self.config.client_output_buffer_limit.normal;
+        if session.output.is_empty() || (limit.hard == 0 && limit.soft == 0) {
+            session.over_soft_limit_since = None;
+            return;
+        }
+        let used = session.output.len() as u64;
+        let now = self.clock.moment();
+        let soft = limit.soft > 0 && used > limit.soft;
+        let since = if soft { Some(*session.over_soft_limit_since.get_or_insert(now)) } else { None };
+        session.over_soft_limit_since = since;
+        let overdue = since.is_some_and(|since| now.0 - since.0 > limit.soft_seconds * 1000);
+        if (limit.hard > 0 && used > limit.hard) || overdue {
+            self.stats.output_limit_disconnections += 1;
+            let text = format!("Client {} closed for overcoming of output buffer limits.", session.peer);
+            self.notice(Level::Warning, &text);
+            session.output.clear();
+            session.flow = Flow::Closing;
+        }
+    }
+
+    fn protects_from(&self, peer: &Endpoint) -> bool {
+        let Endpoint::Tcp(ip, _) = peer else { return false };
+        let mapped = match ip {
+            std::net::IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+            std::net::IpAddr::V4(_) => false,
+        };
+        self.config.protected_mode && self.config.requirepass.is_empty() && !ip.is_loopback() && !mapped
+    }
+
+    /// The offset replicas must reach to have all that was written so far.
+    pub fn end(&self) -> Offset {
+        self.log.end()
+    }
+}
+
+impl Session {
+    /// Applies CLIENT REPLY to what was written behind `start`.
+    pub(crate) fn suppress_reply(&mut self, reply: &mut Reply, start: usize) {
+        match self.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off => reply.truncate(start),
+            ReplyMode::SkipNext => {
+                reply.truncate(start);
+                self.reply_mode = ReplyMode::Skip;
+            }
+            ReplyMode::Skip => {
+                reply.truncate(start);
+                self.reply_mode = ReplyMode::On;
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The only place that turns a change of the data into log bytes.
+//!
+//! A command that changed something is propagated as it came, or as the
+//! effects it names instead ([`Call::propagate`](crate::call::Call::propagate)).
+//! What belongs together (a transaction, a command with several effects, an
+//! expired key and the command that found it) is wrapped in MULTI and EXEC; a
+//! single effect travels bare. SELECT precedes whatever is for another database
+//! than the last one.
+
+use slipstream_log::Log;
+use slipstream_resp::encode_request;
+
+/// Effects of the running command or transaction, not yet in the log.
+#[derive(Debug, Default)]
+pub struct Propagation {
+    /// Encoded effects, one after the other.
+    bytes: Vec<u8>,
+    /// Where each begins, and its database (`None`: it belongs to none).
+    effects: Vec<(usize, Option<usize>)>,
+    /// The database that readers of the log have selected.
+    selected: Option<usize>,
+    /// Whether EXEC is running: its effects are one group.
+    grouping: bool,
+}
+
+impl Propagation {
+    /// Adds one effect on `db`.
+    pub fn push<'a>(&mut self, db: usize, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.effects.push((self.bytes.len(), Some(db)));
+        encode_request(&mut self.bytes, args);
+    }
+
+    /// Adds a message to the readers that concerns no database: PING, REPLCONF GETACK.
+    pub fn push_message(&mut self, args: &[&[u8]]) {
+        self.effects.push((self.bytes.len(), None));
+        encode_request(&mut self.bytes, args.iter().copied());
+    }
+
+    /// Number of effects not yet in the log.
+    pub fn len(&self) -> usize {
+        self.effects.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+
+    /// Opens a group: effects are kept until [`Propagation::end_group`].
+    pub fn begin_group(&mut self) {
+        self.grouping = true;
+    }
+
+    /// Closes the group and sends it.
+    pub fn end_group(&mut self, log: &mut Log) {
+        self.grouping = false;
+        self.flush(log);
+    }
+
+    /// Appends what is pending to the log, unless a group is open.
+    pub fn flush(&mut self, log: &mut Log) {
+        if self.grouping || self.effects.is_empty() {
+            return;
+        }
+        if log.is_active() {
+            self.append(log);
+        }
+        self.forget();
+    }
+
+    /// Drops what is pending: this node follows a primary, whose log it copies.
+    pub fn forget(&mut self) {
+        self.bytes.clear();
+        self.effects.clear();
+        const KEEP: usize = 1024 * 1024;
+        if self.bytes.capacity() > KEEP {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Readers start anew (a full sync, a promotion): the next effect says its database.
+    pub fn select_again(&mut self) {
+        self.selected = None;
+    }
+
+    /// The database readers have selected.
+    pub fn selected(&self) -> Option<usize> {
+        self.selected
+    }
+
+    /// What the primary's stream selected, to go on from there when promoted.
+    pub fn set_selected(&mut self, db: Option<usize>) {
+        self.selected = db;
+    }
+
+    fn append(&mut self, log: &mut Log) {
+        let wrapped = self.effects.len() > 1;
+        if let [(_, Some(db)), ..] = self.effects[..]
+            && wrapped
+        {
+            self.select(log, db);
+        }
+        if wrapped {
+            log.append(b"*1\r\n$5\r\nMULTI\r\n");
+        }
+        for index in 0..self.effects.len() {
+            let (start, db) = self.effects[index];
+            let end = self.effects.get(index + 1).map_or(self.bytes.len(), |(next, _)| *next);
+            if let Some(db) = db {
+                self.select(log, db);
+            }
+            log.append(&self.bytes[start..end]);
+        }
+        if wrapped {
+            log.append(b"*1\r\n$4\r\nEXEC\r\n");
+        }
+    }
+
+    fn select(&mut self, log: &mut Log, db: usize) {
+        if self.selected == Some(db) {
+            return;
+        }
+        let mut digits = itoa::Buffer::new();
+        let args: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
+        log.append_with(|out| encode_request(out, args.into_iter()));
+        self.selected = Some(db);
+    }
+}

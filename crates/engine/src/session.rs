@@ -1,0 +1,285 @@
+//! One client's connection, as the node sees it.
+//!
+//! Owns what lasts longer than a request: the selected database, the protocol,
+//! authentication, an open MULTI, bytes that are not a whole request yet and
+//! replies not yet sent. Knows nothing of sockets; the shell moves the bytes.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use slipstream_log::Offset;
+use slipstream_replication::Moment;
+use slipstream_resp::{OwnedRequest, Reply, RequestDecoder};
+
+use crate::transaction::Transaction;
+
+/// A connection's number, as CLIENT ID tells it: never used twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// Where a connection comes from and where it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An address and a port.
+    Tcp(IpAddr, u16),
+    /// A socket in the file system.
+    Unix(String),
+    /// None: a session of the node itself.
+    Internal,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Endpoint::Tcp(IpAddr::V6(ip), port) => write!(f, "[{ip}]:{port}"),
+            Endpoint::Tcp(ip, port) => write!(f, "{ip}:{port}"),
+            Endpoint::Unix(path) => write!(f, "{path}:0"),
+            Endpoint::Internal => f.write_str(":0"),
+        }
+    }
+}
+
+/// What a session is to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// An ordinary client.
+    Client,
+    /// A replica that asked for the log.
+    Replica,
+    /// A client that watches all commands.
+    Monitor,
+    /// The stream of this node's own primary.
+    Primary,
+}
+
+/// Whether requests of a session are taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// As they come.
+    Ready,
+    /// Not before what it waits for happens.
+    Waiting(Wait),
+    /// Not before CLIENT PAUSE is over.
+    Paused,
+    /// No more: it is closed once its replies are sent.
+    Closing,
+}
+
+/// What a session waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// WAIT: so many replicas at an offset.
+    Replicas {
+        /// The offset they must have acknowledged.
+        offset: Offset,
+        /// How many of them.
+        wanted: usize,
+        /// When it ends anyway.
+        deadline: Option<Moment>,
+    },
+    /// SAVE: the snapshot is on disk.
+    Save,
+    /// DEBUG RELOAD: the data is loaded again.
+    Reload,
+    /// SHUTDOWN: it succeeds by never answering.
+    Shutdown,
+}
+
+/// What CLIENT REPLY asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    #[default]
+    On,
+    /// None until further notice.
+    Off,
+    /// Not the one to CLIENT REPLY SKIP itself, nor the next.
+    SkipNext,
+    /// Not the current one.
+    Skip,
+}
+
+/// One client's connection.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// The client's end.
+    pub peer: Endpoint,
+    /// This node's end.
+    pub local: Endpoint,
+    /// What it is to this node.
+    pub role: Role,
+    /// The selected database.
+    pub db: usize,
+    /// Whether it may run commands that need a login.
+    pub authenticated: bool,
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME and LIB-VER.
+    pub library: (Vec<u8>, Vec<u8>),
+    /// An open MULTI.
+    pub transaction: Option<Transaction>,
+    /// Keys under WATCH, with their database.
+    pub watched: Vec<(usize, Box<[u8]>)>,
+    /// Whether a watched key changed.
+    pub watch_broken: bool,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// Whether requests are taken up.
+    pub flow: Flow,
+    /// When it connected.
+    pub since: Moment,
+    /// When it last sent something.
+    pub last_active: Moment,
+    /// Since when its unsent replies exceed the soft limit.
+    pub over_soft_limit_since: Option<Moment>,
+    /// The last command, for CLIENT LIST.
+    pub last_command: &'static str,
+    /// The offset behind its last write, what WAIT waits for.
+    pub last_write: Offset,
+    /// Commands it ran.
+    pub commands: u64,
+    /// Bytes received from it and sent to it.
+    pub traffic: (u64, u64),
+    /// The file descriptor, shown by CLIENT LIST.
+    pub descriptor: i64,
+    /// A request that the memory of a MULTI or a postponement holds is owned.
+    pub(crate) input: Vec<u8>,
+    pub(crate) decoder: RequestDecoder,
+    /// Encoded replies.
+    pub output: Reply,
+}
+
+impl Session {
+    /// A new client.
+    pub fn new(id: SessionId, peer: Endpoint, local: Endpoint, now: Moment) -> Self {
+        Session {
+            id,
+            peer,
+            local,
+            role: Role::Client,
+            db: 0,
+            authenticated: false,
+            name: Vec::new(),
+            library: (Vec::new(), Vec::new()),
+            transaction: None,
+            watched: Vec::new(),
+            watch_broken: false,
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            flow: Flow::Ready,
+            since: now,
+            last_active: now,
+            over_soft_limit_since: None,
+            last_command: "NULL",
+            last_write: Offset(0),
+            commands: 0,
+            traffic: (0, 0),
+            descriptor: -1,
+            input: Vec::new(),
+            decoder: RequestDecoder::default(),
+            output: Reply::default(),
+        }
+    }
+
+    /// Bytes received that are not a whole request yet.
+    pub fn input_len(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Bytes allocated for input.
+    pub fn input_capacity(&self) -> usize {
+        self.input.capacity()
+    }
+
+    /// Whether it is inside MULTI.
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Bytes held by queued commands.
+    pub fn transaction_memory(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |t| t.requests.iter().map(OwnedRequest::memory).sum())
+    }
+
+    /// What this session holds in memory, roughly.
+    pub fn memory(&self) -> usize {
+        size_of::<Session>() + self.input.capacity() + self.output.capacity() + self.transaction_memory()
+    }
+}
+
+/// All sessions by number.
+///
+/// The one whose request runs is taken out meanwhile, so that its command can
+/// look at all the others.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    slots: std::collections::BTreeMap<SessionId, Box<Session>>,
+    next: u64,
+    /// Sessions whose replies wait to be sent: the shell's work list.
+    dirty: BTreeSet<SessionId>,
+}
+
+impl Sessions {
+    /// The number for the next connection.
+    pub fn next_id(&mut self) -> SessionId {
+        self.next += 1;
+        SessionId(self.next)
+    }
+
+    /// Adds one, or puts one back.
+    pub fn insert(&mut self, session: Box<Session>) {
+        self.slots.insert(session.id, session);
+    }
+
+    /// Takes one out.
+    pub fn take(&mut self, id: SessionId) -> Option<Box<Session>> {
+        self.slots.remove(&id)
+    }
+
+    /// Looks at one.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
+        self.slots.get(&id).map(|session| &**session)
+    }
+
+    /// Changes one.
+    pub fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.slots.get_mut(&id).map(|session| &mut **session)
+    }
+
+    /// All in the order they connected.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.values().map(|session| &**session)
+    }
+
+    /// All, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.slots.values_mut().map(|session| &mut **session)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Notes that replies wait, or that its flow changed.
+    pub fn mark(&mut self, id: SessionId) {
+        self.dirty.insert(id);
+    }
+
+    /// The sessions noted since the last call.
+    pub fn take_marked(&mut self) -> BTreeSet<SessionId> {
+        std::mem::take(&mut self.dirty)
+    }
+}

@@ -1,0 +1,159 @@
+//! The command table: from a name to its row, and a number for its counters.
+//!
+//! Collects the rows of [`crate::commands`], applies `rename-command` and
+//! answers look-ups in any case of letters with one probe in the common case.
+//! Every row and every subcommand's row has an index for statistics.
+
+use std::collections::BTreeMap;
+
+use slipstream_resp::Args;
+
+use crate::command::Command;
+use crate::commands;
+use crate::errors::CommandError;
+
+/// A row and the index of its counters.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The row.
+    pub command: &'static Command,
+    /// Its number, dense from 0.
+    pub index: usize,
+}
+
+/// All commands of a node by name.
+#[derive(Debug)]
+pub struct CommandTable {
+    slots: Vec<Option<(Box<[u8]>, Entry)>>,
+    subcommands: BTreeMap<&'static str, Entry>,
+    entries: Vec<Entry>,
+}
+
+/// Longest name that is looked up.
+const MAX_NAME: usize = 32;
+
+impl CommandTable {
+    /// All rows, with some renamed; an empty new name removes a command.
+    pub fn new(renames: &[(String, String)]) -> Result<Self, String> {
+        let mut table =
+            CommandTable { slots: vec![None; 1024], subcommands: BTreeMap::new(), entries: Vec::new() };
+        for command in commands::FAMILIES.iter().copied().flatten() {
+            let entry = table.number(command);
+            for subcommand in command.subcommands {
+                let entry = table.number(subcommand);
+                table.subcommands.insert(subcommand.full_name, entry);
+            }
+            table.insert(command.name.as_bytes(), entry);
+        }
+        for (from, to) in renames {
+            table.rename(from, to)?;
+        }
+        Ok(table)
+    }
+
+    fn number(&mut self, command: &'static Command) -> Entry {
+        let entry = Entry { command, index: self.entries.len() };
+        self.entries.push(entry);
+        entry
+    }
+
+    fn insert(&mut self, name: &[u8], entry: Entry) {
+        let mut slot = self.home(name);
+        while self.slots[slot].is_some() {
+            slot = (slot + 1) % self.slots.len();
+        }
+        self.slots[slot] = Some((name.to_ascii_lowercase().into(), entry));
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), String> {
+        let entry = self.find(from.as_bytes()).ok_or("No such command in rename-command")?;
+        if !to.is_empty() && self.find(to.as_bytes()).is_some() {
+            return Err("Target command name already exists".into());
+        }
+        let mut rest: Vec<_> = std::mem::replace(&mut self.slots, vec![None; 1024]).into_iter().flatten().collect();
+        rest.retain(|(name, _)| !name.eq_ignore_ascii_case(from.as_bytes()));
+        for (name, entry) in rest {
+            self.insert(&name, entry);
+        }
+        if !to.is_empty() {
+            self.insert(to.as_bytes(), entry);
+        }
+        Ok(())
+    }
+
+    /// The row called `name`, whatever the case of its letters.
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<Entry> {
+        let mut slot = self.home(name);
+        loop {
+            match &self.slots[slot] {
+                None => return None,
+                Some((known, entry)) if known.eq_ignore_ascii_case(name) => return Some(*entry),
+                Some(_) => slot = (slot + 1) % self.slots.len(),
+            }
+        }
+    }
+
+    /// The row for a request: the subcommand's where there is one. Arity is not checked.
+    pub fn resolve(&self, args: Args<'_>) -> Result<Entry, CommandError> {
+        let found = self.find(&args[0]).ok_or_else(|| CommandError::unknown_command(&args[0], args))?;
+        let Some(word) = args.get(1).filter(|_| !found.command.subcommands.is_empty()) else {
+            return Ok(found);
+        };
+        match self.find_subcommand(found.command, word) {
+            Some(entry) => Ok(entry),
+            None if found.command.run.is_some() => Ok(found),
+            None => Err(CommandError::unknown_subcommand(found.command.name, word)),
+        }
+    }
+
+    /// The row of `container`'s subcommand `name`.
+    pub fn find_subcommand(&self, container: &'static Command, name: &[u8]) -> Option<Entry> {
+        let row = container.subcommands.iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))?;
+        self.subcommands.get(row.full_name).copied()
+    }
+
+    /// All commands under the names they answer to, containers without their subcommands.
+    pub fn commands(&self) -> impl Iterator<Item = (&[u8], Entry)> {
+        self.slots.iter().flatten().map(|(name, entry)| (&**name, *entry))
+    }
+
+    /// All rows, subcommands included, by index.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    #[inline]
+    fn home(&self, name: &[u8]) -> usize {
+        let folded = name.iter().take(MAX_NAME).fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
+        });
+        folded as usize % self.slots.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_name() {
+        let table = CommandTable::new(&[]).unwrap();
+        for command in commands::FAMILIES.iter().copied().flatten() {
+            let found = table.find(command.name.to_uppercase().as_bytes()).unwrap();
+            assert!(std::ptr::eq(found.command, command), "{}", command.name);
+        }
+        assert!(table.find(b"nosuchcommand").is_none());
+    }
+
+    #[test]
+    fn a_renamed_command_answers_only_to_its_new_name() {
+        let rename = |from: &str, to: &str| CommandTable::new(&[(from.into(), to.into())]);
+        let table = rename("get", "fetch").unwrap();
+        assert!(table.find(b"get").is_none());
+        assert_eq!(table.find(b"FETCH").unwrap().command.name, "get");
+        assert!(rename("get", "").unwrap().find(b"get").is_none());
+        assert!(rename("nosuch", "x").is_err());
+        assert!(rename("get", "set").is_err());
+    }
+}
