@@ -1,4 +1,41 @@
-//! One node: sessions, command table, dispatch, commands, propagation.
+//! One node: sessions, command table, dispatch, commands, propagation, configuration.
+//!
+//! Pure: no sockets, files, clocks or threads. The shell (or the simulator)
+//! owns a [`Node`], tells it what happened and does the [`Effect`]s it returns.
+//! Everything goes one way: request → [`dispatch`] (gates) → a command's
+//! function → the keyspace → [`propagate`] → the log.
+//!
+//! Read next: [`node`], then [`dispatch`], then any file of [`commands`].
 
+pub mod call;
+pub mod command;
+pub mod commands;
 pub mod config;
+pub mod cron;
+pub mod db;
+pub mod dispatch;
+pub mod errors;
 pub mod glob;
+pub mod host;
+pub mod latency;
+pub mod loading;
+pub mod node;
+pub mod pause;
+pub mod propagate;
+pub mod replication;
+pub mod saving;
+pub mod session;
+pub mod shutdown;
+pub mod slowlog;
+pub mod stats;
+pub mod syntax;
+pub mod table;
+pub mod transaction;
+
+pub use host::{Clock, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder};
+pub use loading::{LoadOptions, load};
+pub use node::{Core, Node, Phase, Signal};
+pub use session::{Endpoint, Flow, Session, SessionId};
+
+/// The version of Redis whose behaviour is offered, as INFO and HELLO tell it, so that clients find its features.
+pub const REDIS_VERSION: &str = "7.2.4";

@@ -1,0 +1,183 @@
+//! Snapshots to disk: when they are due, which runs, how the last one ended.
+//!
+//! Nothing forks: a snapshot is a value, and the shell writes it on another
+//! thread while the executor goes on. One is written at a time; one more can be
+//! scheduled behind it.
+
+use slipstream_rdb::Aux;
+
+use crate::config::Config;
+use crate::host::{Clock, Effect, Level, SaveReason, SnapshotJob};
+use crate::node::Node;
+use crate::session::{SessionId, Wait};
+
+/// After a failure the save points try again no sooner than this.
+const RETRY_SECONDS: i64 = 5;
+
+/// A snapshot being written.
+#[derive(Clone, Copy, Debug)]
+pub struct RunningSave {
+    /// What for.
+    pub reason: SaveReason,
+    /// When it began.
+    pub began: Clock,
+    /// How many of the changes it holds.
+    changes: u64,
+}
+
+/// Snapshots to disk.
+#[derive(Debug)]
+pub struct Saving {
+    /// Changes of the data since the last good snapshot.
+    pub changes: u64,
+    /// When that was, in seconds since 1970.
+    pub last_save: i64,
+    /// When the last attempt began, in the same unit.
+    last_attempt: i64,
+    /// Whether the last one succeeded.
+    pub last_ok: bool,
+    /// How long the last one took in seconds.
+    pub last_seconds: Option<u64>,
+    /// How many were written since the start.
+    pub saves: u64,
+    /// The one being written.
+    pub running: Option<RunningSave>,
+    /// Whether another is to follow it.
+    pub scheduled: bool,
+}
+
+impl Saving {
+    /// As it is at the start.
+    pub fn new(clock: Clock) -> Self {
+        Saving {
+            changes: 0,
+            last_save: clock.unix_micros.div_euclid(1_000_000),
+            last_attempt: 0,
+            last_ok: true,
+            last_seconds: None,
+            saves: 0,
+            running: None,
+            scheduled: false,
+        }
+    }
+
+    /// Whether writes are refused since the last snapshot failed.
+    pub fn blocks_writes(&self, config: &Config) -> bool {
+        !self.last_ok && config.stop_writes_on_bgsave_error && !config.save.is_empty()
+    }
+
+    /// Whether a save point is reached.
+    fn is_due(&self, config: &Config, clock: Clock) -> bool {
+        let now = clock.unix_micros.div_euclid(1_000_000);
+        let reached = |point: &crate::config::SavePoint| {
+            let elapsed = u64::try_from(now - self.last_save).unwrap_or(0);
+            self.changes >= point.changes && elapsed > point.seconds
+        };
+        let may_retry = self.last_ok || now - self.last_attempt > RETRY_SECONDS;
+        self.running.is_none() && may_retry && config.save.iter().any(reached)
+    }
+}
+
+impl Node {
+    /// Begins to write a snapshot.
+    pub fn begin_save(&mut self, reason: SaveReason) {
+        let clock = self.core.clock;
+        self.core.saving.last_attempt = clock.unix_micros.div_euclid(1_000_000);
+        self.core.saving.scheduled = false;
+        self.core.saving.running = Some(RunningSave { reason, began: clock, changes: self.core.saving.changes });
+        if reason == SaveReason::Background {
+            self.core.notice(Level::Notice, "Background saving started");
+        }
+        let job = self.snapshot_job();
+        self.core.effects.push(Effect::Save(Box::new(job), reason));
+    }
+
+    /// A snapshot of this moment with the facts that belong into its head.
+    pub fn snapshot_job(&mut self) -> SnapshotJob {
+        let aux = self.core.aux();
+        let functions = self.core.functions.clone();
+        SnapshotJob { snapshot: self.keyspace.snapshot(), aux, functions }
+    }
+
+    /// The shell wrote a snapshot to disk, or could not.
+    pub fn saved(&mut self, result: Result<(), String>) {
+        self.core.tick_clock();
+        let Some(running) = self.core.saving.running.take() else { return };
+        let clock = self.core.clock;
+        let saving = &mut self.core.saving;
+        saving.last_ok = result.is_ok();
+        saving.last_seconds = Some((clock.micros - running.began.micros) / 1_000_000);
+        if result.is_ok() {
+            saving.changes = saving.changes.saturating_sub(running.changes);
+            saving.last_save = clock.unix_micros.div_euclid(1_000_000);
+            saving.saves += 1;
+        }
+        match &result {
+            Ok(()) => self.core.notice(Level::Notice, "DB saved on disk"),
+            Err(reason) => {
+                self.core.notice(Level::Warning, &format!("Error saving the DB on disk: {reason}"));
+            }
+        }
+        self.answer_saved(running.reason, &result);
+        if self.core.saving.scheduled && self.core.saving.running.is_none() {
+            self.begin_save(SaveReason::Background);
+        }
+    }
+
+    fn answer_saved(&mut self, reason: SaveReason, result: &Result<(), String>) {
+        match reason {
+            SaveReason::Background => {}
+            SaveReason::Save => {
+                for id in self.core.waiting_sessions(&Wait::Save) {
+                    self.core.answer(id, |reply| match result {
+                        Ok(()) => reply.ok(),
+                        Err(reason) => reply.error(&format!("ERR saving the DB on disk: {reason}")),
+                    });
+                    self.resume(id);
+                }
+            }
+            SaveReason::Shutdown => self.shutdown_saved(result.is_ok()),
+        }
+    }
+
+    /// Saves if a save point is reached.
+    pub(crate) fn save_if_due(&mut self) {
+        if self.core.saving.is_due(&self.core.config, self.core.clock) {
+            let changes = self.core.saving.changes;
+            let text = format!("{changes} changes since the last save reached a save point. Saving...");
+            self.core.notice(Level::Notice, &text);
+            self.begin_save(SaveReason::Background);
+        }
+    }
+}
+
+impl crate::node::Core {
+    /// Sessions that wait for exactly this.
+    pub(crate) fn waiting_sessions(&self, wait: &Wait) -> Vec<SessionId> {
+        let waits = |session: &&crate::session::Session| matches!(&session.flow, crate::session::Flow::Waiting(w) if w == wait);
+        self.sessions.iter().filter(waits).map(|session| session.id).collect()
+    }
+
+    /// Writes the reply that a waiting session is owed.
+    pub(crate) fn answer(&mut self, id: SessionId, write: impl FnOnce(&mut slipstream_resp::Reply)) {
+        let Some(mut session) = self.sessions.take(id) else { return };
+        let mut reply = std::mem::take(&mut session.output);
+        let start = reply.len();
+        write(&mut reply);
+        session.suppress_reply(&mut reply, start);
+        session.output = reply;
+        self.sessions.insert(session);
+        self.sessions.mark(id);
+    }
+
+    /// What the head of a snapshot says about this node.
+    fn aux(&mut self) -> Aux {
+        let facts = self.host.facts();
+        let mut aux = Aux::new(crate::REDIS_VERSION, self.clock.unix_micros.div_euclid(1_000_000), facts.used_memory);
+        if self.log.is_active() {
+            let db = self.propagation.selected().unwrap_or(0);
+            aux.set_replication(db, self.log.history().id.as_str(), self.log.end().0);
+        }
+        aux
+    }
+}

@@ -1,0 +1,501 @@
+//! The loop: waits for readiness, moves bytes, runs the node, does its effects.
+//!
+//! One thread owns the node and every socket but those lent to a full sync. A
+//! turn reads what arrived, runs it, and then, once, sends what it led to:
+//! replies, log blocks for replicas, jobs for other threads. Everything that
+//! can wake the process is seen in [`EventLoop::turn`].
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slipstream_engine::{Effect, Flow, LoadOptions, Node, SessionId, SyncOrder};
+
+use crate::connection::{Connection, Socket};
+use crate::jobs::{self, Report, Reporter, SaveOptions, SendOptions, SyncLoad};
+use crate::listeners::Listener;
+use crate::process::Rebound;
+use crate::signals::Signals;
+
+const WAKER: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX - 1);
+const LINK: Token = Token(usize::MAX - 2);
+/// Listeners count down from here; clients have their session's number.
+const LISTENERS: usize = usize::MAX - 100;
+const MAX_LISTENERS: usize = 64;
+
+/// Bytes read from a socket at once.
+const READ_SIZE: usize = 64 * 1024;
+/// Connections accepted in one turn.
+const MAX_ACCEPTS: usize = 1000;
+/// Log blocks handed to one write.
+const MAX_SLICES: usize = 64;
+
+/// The loop and all it owns.
+pub struct EventLoop {
+    node: Node,
+    poll: Poll,
+    listeners: Vec<Listener>,
+    connections: HashMap<SessionId, Connection>,
+    /// Sockets that may have more to read than was read: looked at without waiting.
+    unread: Vec<SessionId>,
+    /// Sockets that a full sync's thread writes to.
+    lent: Vec<SessionId>,
+    link: Option<LinkSocket>,
+    link_attempt: u64,
+    load: Option<SyncLoad>,
+    load_number: u64,
+    signals: Signals,
+    reports: Receiver<Report>,
+    reporter: Reporter,
+    rebound: Rebound,
+    buffer: Box<[u8]>,
+    exit: Option<i32>,
+}
+
+/// The connection to this node's primary.
+struct LinkSocket {
+    stream: TcpStream,
+    unsent: Vec<u8>,
+    more: bool,
+}
+
+impl EventLoop {
+    /// A loop around `node` that serves `listeners`.
+    pub fn new(node: Node, listeners: Vec<Listener>, rebound: Rebound, signals: Signals) -> io::Result<EventLoop> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, reports) = channel();
+        let mut event_loop = EventLoop {
+            node,
+            poll,
+            listeners: Vec::new(),
+            connections: HashMap::new(),
+            unread: Vec::new(),
+            lent: Vec::new(),
+            link: None,
+            link_attempt: 0,
+            load: None,
+            load_number: 0,
+            signals,
+            reports,
+            reporter: Reporter::new(sender, waker),
+            rebound,
+            buffer: vec![0; READ_SIZE].into_boxed_slice(),
+            exit: None,
+        };
+        event_loop.signals.register(event_loop.poll.registry(), SIGNALS)?;
+        event_loop.listen(listeners)?;
+        Ok(event_loop)
+    }
+
+    /// Serves until the node ends; the process's exit status.
+    pub fn run(mut self) -> io::Result<i32> {
+        let mut events = Events::with_capacity(1024);
+        self.settle();
+        while self.exit.is_none() {
+            self.turn(&mut events)?;
+        }
+        // Replies that are ready, SHUTDOWN's among them, still go out.
+        self.flush_marked();
+        Ok(self.exit.unwrap_or(0))
+    }
+
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        let wait = self.patience();
+        match self.poll.poll(events, Some(wait)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        self.node.begin_turn();
+        for id in std::mem::take(&mut self.unread) {
+            self.read_client(id);
+        }
+        for event in events.iter() {
+            match event.token() {
+                WAKER => self.take_reports(),
+                SIGNALS => self.take_signals(),
+                LINK => self.link_ready(event.is_readable() || event.is_read_closed(), event.is_writable()),
+                Token(number) if number >= LISTENERS - MAX_LISTENERS => self.accept(LISTENERS - number),
+                Token(number) => {
+                    let id = SessionId(number as u64);
+                    if event.is_writable() {
+                        self.set_writable(id);
+                    }
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        self.read_client(id);
+                    }
+                }
+            }
+        }
+        if self.link.as_ref().is_some_and(|link| link.more) {
+            self.link_ready(true, false);
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// How long to wait: not at all if something is left to read, else until the node's next deadline.
+    fn patience(&self) -> Duration {
+        if !self.unread.is_empty() || self.link.as_ref().is_some_and(|link| link.more) {
+            return Duration::ZERO;
+        }
+        self.node.time_left()
+    }
+
+    /// Does everything that the turn led to.
+    fn settle(&mut self) {
+        self.node.tick();
+        loop {
+            let effects = self.node.take_effects();
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+        self.take_rebound();
+        self.feed_replicas();
+        self.flush_marked();
+        self.node.end_turn();
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Disconnect(id) => self.drop_connection(id),
+            Effect::Save(job, _) => jobs::save(self.reporter.clone(), job, self.save_options()),
+            Effect::LoadFile => {
+                let path = self.node.core.config.dbfilename.clone();
+                let options = self.node.load_options(LoadOptions::FILE);
+                jobs::load_file(self.reporter.clone(), path, options);
+            }
+            Effect::SendSnapshot(order) => self.send_snapshot(order),
+            Effect::Connect { host, port } => self.connect(host, port),
+            Effect::LinkSend(bytes) => self.link_send(&bytes),
+            Effect::LinkClose => self.close_link(),
+            Effect::LoadBegin => {
+                self.load_number += 1;
+                let options = self.node.load_options(LoadOptions::SYNC);
+                self.load = Some(SyncLoad::begin(self.reporter.clone(), self.load_number, options));
+            }
+            Effect::LoadBytes(piece) => self.load.iter_mut().for_each(|load| load.push(piece.clone())),
+            Effect::LoadEnd => {
+                if let Some(mut load) = self.load.take() {
+                    load.end();
+                }
+            }
+            Effect::LoadAbort => {
+                self.load = None;
+                self.load_number += 1;
+            }
+            Effect::Reclaim(keyspace) => jobs::reclaim(keyspace),
+            Effect::Exit(status) => self.exit = Some(status),
+        }
+    }
+
+    fn save_options(&self) -> SaveOptions {
+        let config = &self.node.core.config;
+        SaveOptions {
+            file: config.dbfilename.clone(),
+            compress: config.rdbcompression,
+            checksum: config.rdbchecksum,
+            incremental_sync: config.rdb_save_incremental_fsync,
+        }
+    }
+
+    fn take_signals(&mut self) {
+        for signal in self.signals.take() {
+            self.node.signal(signal);
+        }
+    }
+
+    fn take_reports(&mut self) {
+        while let Ok(report) = self.reports.try_recv() {
+            match report {
+                Report::Saved(result) => self.node.saved(result),
+                Report::LoadedFile(result) => self.node.loaded_file(result.map(|data| data.map(|data| *data))),
+                Report::LoadedSync(number, result) if number == self.load_number => {
+                    self.node.loaded_sync(result.map(|data| *data));
+                }
+                Report::LoadedSync(..) => {}
+                Report::SyncSent(id, result) => {
+                    self.lent.retain(|lent| *lent != id);
+                    self.node.sync_sent(id, result);
+                    if !self.connections.contains_key(&id) {
+                        self.node.closed(id);
+                    }
+                }
+                Report::Connected(attempt, result) if attempt == self.link_attempt => self.connected(result),
+                Report::Connected(..) => {}
+            }
+        }
+    }
+}
+
+/// Listening and clients.
+impl EventLoop {
+    fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        self.listeners = listeners;
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            let token = Token(LISTENERS - index);
+            match listener {
+                Listener::Tcp(socket) => self.poll.registry().register(socket, token, Interest::READABLE)?,
+                Listener::Unix(socket, _) => self.poll.registry().register(socket, token, Interest::READABLE)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take_rebound(&mut self) {
+        let rebound = self.rebound.borrow_mut().take();
+        if let Some(listeners) = rebound
+            && let Err(error) = self.listen(listeners)
+        {
+            self.node.warn(&format!("The new listening sockets cannot be watched: {error}"));
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..MAX_ACCEPTS {
+            let accepted = match self.listeners.get(index) {
+                None => return,
+                Some(Listener::Tcp(listener)) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
+                Some(Listener::Unix(listener, _)) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+            };
+            match accepted {
+                Ok(socket) => self.add_connection(socket),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.node.warn(&format!("Accepting client connection: {error}")),
+            }
+        }
+    }
+
+    fn add_connection(&mut self, mut socket: Socket) {
+        if let Err(error) = socket.configure(&self.node.core.config) {
+            return self.node.warn(&format!("Setting up a client's socket: {error}"));
+        }
+        let (peer, local) = socket.endpoints();
+        match self.node.accept(peer, local, socket.descriptor()) {
+            Ok(id) => {
+                let number = usize::try_from(id.0).expect("sessions are counted from 1");
+                match socket.register(self.poll.registry(), Token(number)) {
+                    Ok(()) => {
+                        self.connections.insert(id, Connection { id, socket, writable: true });
+                    }
+                    Err(error) => {
+                        self.node.warn(&format!("Watching a client's socket: {error}"));
+                        self.node.closed(id);
+                    }
+                }
+            }
+            Err(refusal) => {
+                // A peer that does not even take this line is closed all the same.
+                socket.write(refusal.as_bytes()).ok();
+            }
+        }
+    }
+
+    fn read_client(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match connection.socket.read(&mut self.buffer) {
+            Ok(0) => self.drop_connection(id),
+            Ok(count) => {
+                if count == self.buffer.len() {
+                    self.unread.push(id);
+                }
+                self.node.receive(id, &self.buffer[..count]);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(id),
+            Err(_) => self.drop_connection(id),
+        }
+    }
+
+    fn set_writable(&mut self, id: SessionId) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && !connection.writable
+        {
+            connection.writable = true;
+            self.node.core.sessions.mark(id);
+        }
+    }
+
+    fn drop_connection(&mut self, id: SessionId) {
+        if let Some(mut connection) = self.connections.remove(&id) {
+            // The socket closes with its last handle whatever the registry says.
+            connection.socket.deregister(self.poll.registry()).ok();
+            self.node.closed(id);
+        }
+    }
+
+    /// Sends the replies of every session that has some.
+    fn flush_marked(&mut self) {
+        for id in self.node.core.sessions.take_marked() {
+            self.flush(id);
+        }
+    }
+
+    fn flush(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(session) = self.node.core.sessions.get_mut(id) else { return };
+        if self.lent.contains(&id) {
+            return;
+        }
+        let mut sent = 0;
+        let mut broken = false;
+        while !session.output.is_empty() && connection.writable {
+            match connection.socket.write(session.output.as_bytes()) {
+                Ok(count) => {
+                    session.output.consume(count);
+                    sent += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    broken = true;
+                    break;
+                }
+            }
+        }
+        let done = session.flow == Flow::Closing && session.output.is_empty();
+        session.traffic.1 += sent;
+        self.node.sent(sent);
+        if broken || done {
+            self.drop_connection(id);
+        }
+    }
+}
+
+/// Replicas of this node.
+impl EventLoop {
+    /// Hands each replica the log blocks it has not got, from the memory they lie in.
+    fn feed_replicas(&mut self) {
+        for id in self.node.streaming_replicas() {
+            self.feed(id);
+        }
+    }
+
+    fn feed(&mut self, id: SessionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        // Replies (+CONTINUE) go before the stream.
+        if self.node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
+            return self.node.core.sessions.mark(id);
+        }
+        while connection.writable {
+            let blocks = self.node.replica_blocks(id, MAX_SLICES);
+            if blocks.is_empty() {
+                return;
+            }
+            let slices: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
+            match connection.socket.write_vectored(&slices) {
+                Ok(count) => self.node.replica_took(id, count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return self.drop_connection(id),
+            }
+        }
+    }
+
+    fn send_snapshot(&mut self, order: Box<SyncOrder>) {
+        let mut sockets = Vec::new();
+        for id in order.replicas.clone() {
+            self.flush(id);
+            match self.connections.get(&id).map(|connection| connection.socket.duplicate()) {
+                Some(Ok(socket)) => {
+                    self.lent.push(id);
+                    sockets.push((id, socket));
+                }
+                Some(Err(error)) => self.node.sync_sent(id, Err(error.to_string())),
+                None => self.node.sync_sent(id, Err("it disconnected".into())),
+            }
+        }
+        let config = &self.node.core.config;
+        let timeout = Duration::from_secs(config.repl_timeout.into());
+        let options = SendOptions { compress: config.rdbcompression, checksum: config.rdbchecksum, timeout };
+        if !sockets.is_empty() {
+            jobs::send_snapshot(self.reporter.clone(), order, sockets, options);
+        }
+    }
+}
+
+/// The link to this node's primary.
+impl EventLoop {
+    fn connect(&mut self, host: String, port: u16) {
+        self.close_link();
+        let config = &self.node.core.config;
+        let timeout = Duration::from_secs(config.repl_timeout.into());
+        let source = config.bind_source_addr.clone();
+        jobs::connect(self.reporter.clone(), self.link_attempt, (host, port), source, timeout);
+    }
+
+    fn connected(&mut self, result: Result<std::net::TcpStream, String>) {
+        let stream = result.and_then(|stream| self.adopt_link(stream).map_err(|error| error.to_string()));
+        match stream {
+            Ok(stream) => {
+                self.link = Some(LinkSocket { stream, unsent: Vec::new(), more: false });
+                self.node.link_connected();
+            }
+            Err(reason) => self.node.link_closed(&reason),
+        }
+    }
+
+    fn adopt_link(&self, stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(!self.node.core.config.repl_disable_tcp_nodelay)?;
+        let mut stream = TcpStream::from_std(stream);
+        self.poll.registry().register(&mut stream, LINK, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(stream)
+    }
+
+    fn link_ready(&mut self, readable: bool, writable: bool) {
+        if writable {
+            self.link_send(&[]);
+        }
+        let Some(link) = self.link.as_mut().filter(|_| readable) else { return };
+        link.more = false;
+        match link.stream.read(&mut self.buffer) {
+            Ok(0) => self.link_lost("the primary closed the connection"),
+            Ok(count) => {
+                link.more = count == self.buffer.len();
+                self.node.link_received(&self.buffer[..count]);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => link.more = true,
+            Err(error) => self.link_lost(&error.to_string()),
+        }
+    }
+
+    fn link_send(&mut self, bytes: &[u8]) {
+        let Some(link) = &mut self.link else { return };
+        link.unsent.extend_from_slice(bytes);
+        while !link.unsent.is_empty() {
+            match link.stream.write(&link.unsent) {
+                Ok(count) => {
+                    link.unsent.drain(..count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.link_lost(&error.to_string()),
+            }
+        }
+    }
+
+    fn link_lost(&mut self, reason: &str) {
+        self.close_link();
+        self.node.link_closed(reason);
+    }
+
+    fn close_link(&mut self) {
+        self.link_attempt += 1;
+        if let Some(mut link) = self.link.take() {
+            // The socket closes with its handle whatever the registry says.
+            self.poll.registry().deregister(&mut link.stream).ok();
+        }
+    }
+}

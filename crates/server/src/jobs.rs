@@ -1,0 +1,252 @@
+//! Work on other threads: saving, loading, sending snapshots, connecting.
+//!
+//! Each job owns what it works on and reports once, by a message to the loop.
+//! Nothing is shared with the executor.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use mio::Waker;
+use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
+use slipstream_rdb::{Target, WriteOptions};
+
+use crate::process::sync_folder;
+
+/// What a job tells the loop.
+#[derive(Debug)]
+pub enum Report {
+    /// A snapshot is on disk, or why not.
+    Saved(Result<(), String>),
+    /// The file is loaded (`None`: there is none), or why not.
+    LoadedFile(Result<Option<Box<LoadedData>>, String>),
+    /// A full sync is loaded, or why not. The number tells which.
+    LoadedSync(u64, Result<Box<LoadedData>, String>),
+    /// A snapshot was sent to a replica's socket, or that failed.
+    SyncSent(SessionId, Result<(), String>),
+    /// The connection to the primary stands, or why not. The number tells which attempt.
+    Connected(u64, Result<TcpStream, String>),
+}
+
+/// Where jobs report: wakes the loop.
+#[derive(Clone, Debug)]
+pub struct Reporter {
+    sender: Sender<Report>,
+    waker: Arc<Waker>,
+}
+
+impl Reporter {
+    /// Reports through `sender` and wakes the loop by `waker`.
+    pub fn new(sender: Sender<Report>, waker: Arc<Waker>) -> Reporter {
+        Reporter { sender, waker }
+    }
+
+    fn report(&self, report: Report) {
+        // Without a receiver the loop has ended, and with it the need for reports.
+        if self.sender.send(report).is_ok() {
+            self.waker.wake().ok();
+        }
+    }
+}
+
+/// How snapshots are written to disk.
+#[derive(Clone, Debug)]
+pub struct SaveOptions {
+    /// The file's name in the current folder.
+    pub file: String,
+    /// LZF compression of strings.
+    pub compress: bool,
+    /// A CRC64 at the end.
+    pub checksum: bool,
+    /// Flush to disk every few megabytes, instead of all at the end.
+    pub incremental_sync: bool,
+}
+
+/// Writes a snapshot to a temporary file, makes it durable and gives it its name.
+pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
+    spawn("rdb-save", move || {
+        let result = save_file(&job, &options).map_err(|error| error.to_string());
+        reporter.report(Report::Saved(result));
+    });
+}
+
+fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
+    let temporary = PathBuf::from(format!("temp-{}.rdb", std::process::id()));
+    let write = || {
+        let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, every: sync_step(options) };
+        let write = WriteOptions { target: Target::for_disk(&job.snapshot), compress: options.compress, checksum: options.checksum };
+        slipstream_rdb::write(&job.snapshot, &job.aux, &job.functions, write, &mut file).map_err(io::Error::other)?;
+        file.file.sync_all()?;
+        fs::rename(&temporary, &options.file)?;
+        sync_folder(Path::new(&options.file))
+    };
+    let result = write();
+    if result.is_err() {
+        fs::remove_file(&temporary).ok();
+    }
+    result
+}
+
+fn sync_step(options: &SaveOptions) -> usize {
+    if options.incremental_sync { 4 * 1024 * 1024 } else { usize::MAX }
+}
+
+/// A file that is flushed to disk as it grows, so that no flush takes long.
+struct SyncedFile {
+    file: File,
+    unsynced: usize,
+    every: usize,
+}
+
+impl Write for SyncedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        if self.unsynced >= self.every {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Loads a file.
+pub fn load_file(reporter: Reporter, path: String, options: LoadOptions) {
+    spawn("rdb-load", move || {
+        let result = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{path}: {error}")),
+            Ok(file) => load(BufReader::with_capacity(1 << 20, file), options)
+                .map(|data| Some(Box::new(data)))
+                .map_err(|error| format!("{path}: {error}")),
+        };
+        reporter.report(Report::LoadedFile(result));
+    });
+}
+
+/// A full sync being decoded: the bytes go in, the data comes out as a report.
+#[derive(Debug)]
+pub struct SyncLoad {
+    sender: Option<SyncSender<Vec<u8>>>,
+}
+
+/// Most pieces of a snapshot that wait for the decoder.
+const QUEUED_PIECES: usize = 64;
+
+impl SyncLoad {
+    /// Begins load number `number`.
+    pub fn begin(reporter: Reporter, number: u64, options: LoadOptions) -> SyncLoad {
+        let (sender, receiver) = sync_channel(QUEUED_PIECES);
+        spawn("sync-load", move || {
+            let input = Pieces { receiver, piece: Vec::new(), position: 0, cut: false };
+            let result = load(input, options).map(Box::new).map_err(|error| error.to_string());
+            reporter.report(Report::LoadedSync(number, result));
+        });
+        SyncLoad { sender: Some(sender) }
+    }
+
+    /// The next piece. Waits while the decoder is behind: the sender then waits for us.
+    pub fn push(&mut self, piece: Vec<u8>) {
+        if let Some(sender) = &self.sender
+            && sender.send(piece).is_err()
+        {
+            // The decoder gave up; its report says why.
+            self.sender = None;
+        }
+    }
+
+    /// The snapshot is complete.
+    pub fn end(&mut self) {
+        self.push(Vec::new());
+        self.sender = None;
+    }
+}
+
+/// Pieces from a channel as one stream. An empty piece ends it; a closed channel breaks it.
+struct Pieces {
+    receiver: Receiver<Vec<u8>>,
+    piece: Vec<u8>,
+    position: usize,
+    cut: bool,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.piece.len() && !self.cut {
+            self.piece = self.receiver.recv().map_err(|_| io::Error::other("the transfer was cut off"))?;
+            self.position = 0;
+            self.cut = self.piece.is_empty();
+        }
+        let rest = &self.piece[self.position..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.position += count;
+        Ok(count)
+    }
+}
+
+/// Connects to the primary, off the loop since names may take long to resolve.
+pub fn connect(reporter: Reporter, attempt: u64, target: (String, u16), source: Option<String>, timeout: Duration) {
+    spawn("link-connect", move || {
+        let result = connect_any(&target, source.as_deref(), timeout).map_err(|error| error.to_string());
+        reporter.report(Report::Connected(attempt, result));
+    });
+}
+
+fn connect_any(target: &(String, u16), source: Option<&str>, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("the name has no address");
+    for address in (target.0.as_str(), target.1).to_socket_addrs()? {
+        match connect_one(address, source, timeout) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    if let Some(source) = source {
+        let from = (source, 0).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        socket.bind(&from.into())?;
+    }
+    socket.connect_timeout(&address.into(), timeout)?;
+    Ok(socket.into())
+}
+
+/// Writes one snapshot to the sockets of several replicas.
+pub fn send_snapshot(reporter: Reporter, order: Box<SyncOrder>, sockets: Vec<(SessionId, TcpStream)>, options: SendOptions) {
+    spawn("sync-send", move || crate::sync_send::run(&reporter, &order, sockets, options));
+}
+
+/// How snapshots are sent.
+#[derive(Clone, Copy, Debug)]
+pub struct SendOptions {
+    /// LZF compression of strings.
+    pub compress: bool,
+    /// A CRC64 at the end.
+    pub checksum: bool,
+    /// A replica that takes nothing for so long is dropped.
+    pub timeout: Duration,
+}
+
+impl Reporter {
+    /// Reports how sending to one replica ended.
+    pub fn sync_sent(&self, replica: SessionId, result: Result<(), String>) {
+        self.report(Report::SyncSent(replica, result));
+    }
+}
+
+fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
+    // Without threads the system is beyond what this process could mend.
+    thread::Builder::new().name(name.to_owned()).spawn(job).expect("the system has room for a thread");
+}

@@ -1,0 +1,184 @@
+//! The process as the engine's host: clocks, figures, log, configuration file.
+//!
+//! Sockets bound by CONFIG SET wait here until the loop takes them over.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use slipstream_engine::config::Config;
+use slipstream_engine::{Clock, Host, Level, ProcessFacts};
+
+use crate::listeners::{self, Listener};
+use crate::log_file::LogFile;
+use crate::memory;
+
+/// New listeners that replace the loop's.
+pub type Rebound = Rc<RefCell<Option<Vec<Listener>>>>;
+
+/// The process as the engine sees it.
+#[derive(Debug)]
+pub struct Process {
+    started: Instant,
+    /// Wall-clock time at the monotonic time, both in microseconds: asked for again each millisecond, so
+    /// that most readings of the clock ask the system once.
+    wall: (i64, u64),
+    log: LogFile,
+    /// Where the configuration came from, as an absolute path.
+    config_file: Option<PathBuf>,
+    rebound: Rebound,
+    facts: ProcessFacts,
+}
+
+impl Process {
+    /// The host of a node with this configuration.
+    pub fn new(config: &Config, config_file: Option<PathBuf>, rebound: Rebound) -> Result<Process, String> {
+        Ok(Process {
+            started: Instant::now(),
+            wall: (0, 0),
+            log: LogFile::open(config)?,
+            facts: fixed_facts(config_file.as_deref()),
+            config_file,
+            rebound,
+        })
+    }
+}
+
+impl Host for Process {
+    fn clock(&mut self) -> Clock {
+        const REFRESH: u64 = 1000;
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if self.wall.0 == 0 || micros - self.wall.1 >= REFRESH {
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            self.wall = (i64::try_from(unix.as_micros()).unwrap_or(i64::MAX), micros);
+        }
+        Clock { unix_micros: self.wall.0.saturating_add_unsigned(micros - self.wall.1), micros }
+    }
+
+    fn facts(&mut self) -> ProcessFacts {
+        let mut facts = self.facts.clone();
+        facts.used_memory = memory::used();
+        facts.peak_memory = memory::peak().max(facts.used_memory);
+        facts.resident = resident();
+        facts.cpu_micros = cpu_micros();
+        facts
+    }
+
+    fn log(&mut self, level: Level, replica: bool, text: &str) {
+        self.log.line(level, replica, text);
+    }
+
+    fn apply(&mut self, config: &Config, changed: &[&'static str]) -> Result<(), String> {
+        let concerns = |names: &[&str]| changed.iter().any(|name| names.contains(name));
+        if concerns(&["dir"]) {
+            std::env::set_current_dir(&config.dir).map_err(|error| format!("Changing directory: {error}"))?;
+        }
+        if concerns(&["logfile", "loglevel"]) {
+            self.log = LogFile::open(config)?;
+        }
+        if concerns(&["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]) {
+            let listeners = listeners::bind_all(config)
+                .map_err(|reason| format!("Unable to listen on this port. Check server logs. {reason}"))?;
+            *self.rebound.borrow_mut() = Some(listeners);
+        }
+        Ok(())
+    }
+
+    fn read_config(&mut self) -> Result<String, String> {
+        let path = self.config_file.as_ref().ok_or("The server is running without a config file")?;
+        fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+
+    fn write_config(&mut self, text: &str) -> Result<(), String> {
+        let path = self.config_file.clone().ok_or("The server is running without a config file")?;
+        replace_file(&path, text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    fn stall(&mut self, micros: u64) {
+        std::thread::sleep(Duration::from_micros(micros));
+    }
+}
+
+/// Replaces a file so that a crash at any moment leaves the old text or the new one.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        if let Ok(known) = fs::metadata(path) {
+            file.set_permissions(known.permissions())?;
+        }
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_folder(path)
+    };
+    let result = write();
+    if result.is_err() {
+        fs::remove_file(&temporary).ok();
+    }
+    result
+}
+
+/// Makes the name of a file in its folder as durable as the file.
+pub fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
+}
+
+fn fixed_facts(config_file: Option<&Path>) -> ProcessFacts {
+    let uname = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    ProcessFacts {
+        pid: std::process::id(),
+        system: format!("{} {} {}", text(uname.sysname()), text(uname.release()), text(uname.machine())),
+        executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+        config_file: config_file.map(|path| path.display().to_string()).unwrap_or_default(),
+        allocator: "mimalloc".into(),
+        multiplexing: if cfg!(target_os = "linux") { "epoll" } else { "kqueue" }.into(),
+        system_memory: memory_total(),
+        ..ProcessFacts::default()
+    }
+}
+
+fn memory_total() -> Option<usize> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib * 1024)
+}
+
+fn resident() -> Option<usize> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size())
+}
+
+/// In the kernel and outside: of the process, of its children, of this thread.
+fn cpu_micros() -> [Option<u64>; 6] {
+    let process = stat_times("/proc/self/stat");
+    let thread = stat_times("/proc/thread-self/stat");
+    let pick = |times: &Option<[u64; 4]>, index: usize| times.as_ref().map(|times| times[index]);
+    [
+        pick(&process, 1),
+        pick(&process, 0),
+        pick(&process, 3),
+        pick(&process, 2),
+        pick(&thread, 1),
+        pick(&thread, 0),
+    ]
+}
+
+/// User, system, children's user and children's system time in microseconds.
+fn stat_times(path: &str) -> Option<[u64; 4]> {
+    let text = fs::read_to_string(path).ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let tick = 1_000_000 / rustix::param::clock_ticks_per_second();
+    let mut times = [0; 4];
+    for (time, field) in times.iter_mut().zip(fields.get(11..15)?) {
+        *time = field.parse::<u64>().ok()? * tick;
+    }
+    Some(times)
+}
