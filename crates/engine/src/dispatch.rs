@@ -10,7 +10,7 @@ use slipstream_resp::{Args, OwnedRequest, Reply};
 
 use crate::call::{Call, Outcome};
 use crate::command::flag;
-use crate::config::Allow;
+use crate::config::ProtectedAction;
 use crate::db::Db;
 use crate::errors::CommandError;
 use crate::node::{Core, Phase};
@@ -71,14 +71,14 @@ fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), Comma
         Endpoint::Unix(_) | Endpoint::Internal => true,
     };
     match allow {
-        Allow::Yes => Ok(()),
-        Allow::Local if local => Ok(()),
-        Allow::Local | Allow::No => Err(CommandError::protected(&name.to_uppercase(), directive)),
+        ProtectedAction::Yes => Ok(()),
+        ProtectedAction::Local if local => Ok(()),
+        ProtectedAction::Local | ProtectedAction::No => Err(CommandError::protected(&name.to_uppercase(), directive)),
     }
 }
 
 fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let open = candidate.session.authenticated || candidate.core.config.requirepass.is_empty();
+    let open = candidate.session.authenticated || candidate.core.config.requirepass.is_none();
     if open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
 }
 
@@ -139,6 +139,7 @@ impl Machine<'_> {
         }
         if self.core.pause.holds(flags) && self.session.role == Role::Client {
             self.session.flow = Flow::Paused;
+            self.core.pause.hold();
             return Handled::Postponed;
         }
         if self.session.in_transaction() && entry.command.flags & flag::NOT_QUEUED == 0 {

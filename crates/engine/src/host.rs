@@ -9,23 +9,12 @@
 use std::fmt;
 
 use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
+pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
+use slipstream_replication::replicas::Framing;
 
 use crate::config::Config;
 use crate::session::SessionId;
-
-/// How much a log line matters, in Redis' four levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// `.`
-    Debug,
-    /// `-`
-    Verbose,
-    /// `*`
-    Notice,
-    /// `#`
-    Warning,
-}
 
 /// The two times: what the clock on the wall says and how long the process runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +66,7 @@ pub struct ProcessFacts {
 }
 
 /// The process around the engine.
-pub trait Host: Send {
+pub trait Host {
     /// Both times.
     fn clock(&mut self) -> Clock;
     /// Figures for INFO.
@@ -139,7 +128,7 @@ impl fmt::Debug for LoadedData {
 /// What the shell does for the engine, in order.
 #[derive(Debug)]
 pub enum Effect {
-    /// Close a connection at once, with whatever it has not read.
+    /// Close a connection after one attempt to send what it has not read.
     Disconnect(SessionId),
     /// Write a snapshot to `dbfilename`; answer with [`Node::saved`](crate::Node::saved).
     Save(Box<SnapshotJob>, SaveReason),
@@ -160,6 +149,10 @@ pub enum Effect {
     LinkSend(Vec<u8>),
     /// Close the link.
     LinkClose,
+    /// Read nothing from the link for now.
+    LinkPause,
+    /// Read it again.
+    LinkResume,
     /// A full sync's snapshot begins: decode what follows.
     LoadBegin,
     /// The next bytes of it.
@@ -177,14 +170,12 @@ pub enum Effect {
 /// One snapshot for several replicas.
 #[derive(Debug)]
 pub struct SyncOrder {
-    /// The job's number.
-    pub job: u64,
     /// Their sessions.
     pub replicas: Vec<SessionId>,
     /// What to send.
     pub content: SnapshotJob,
     /// In which encoding.
     pub target: slipstream_rdb::Target,
-    /// Whether the length is announced (`$n`) or the end marked (`$EOF:`), with the mark.
-    pub mark: Option<[u8; 40]>,
+    /// How the end of the snapshot is told.
+    pub framing: Framing,
 }

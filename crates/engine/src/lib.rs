@@ -7,6 +7,7 @@
 //!
 //! Read next: [`node`], then [`dispatch`], then any file of [`commands`].
 
+mod apply;
 pub mod call;
 pub mod command;
 pub mod commands;

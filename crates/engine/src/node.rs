@@ -7,6 +7,8 @@
 
 use slipstream_keyspace::Keyspace;
 use slipstream_log::{Log, Offset};
+use slipstream_replication::Moment;
+use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, Limits, Progress, Reply};
 
 use crate::command::flag;
@@ -17,8 +19,10 @@ use crate::host::{Clock, Effect, Host, Level};
 use crate::latency::LatencyMonitor;
 use crate::pause::Pause;
 use crate::propagate::Propagation;
+use crate::replication::Replication;
 use crate::saving::Saving;
-use crate::session::{Endpoint, Flow, ReplyMode, Session, SessionId, Sessions};
+use crate::shutdown::Shutdown;
+use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Stats};
 use crate::table::{CommandTable, Entry};
@@ -56,7 +60,7 @@ pub struct Core {
     /// Changes on their way to it.
     pub propagation: Propagation,
     /// Replication, both sides.
-    pub replication: crate::replication::Replication,
+    pub replication: Replication,
     /// Watched keys.
     pub watches: Watches,
     /// Counters.
@@ -87,6 +91,29 @@ pub struct Core {
     pub run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// A shutdown under way.
+    pub shutdown: Option<Shutdown>,
+    /// Function libraries of the loaded data, kept to be written again.
+    pub functions: Vec<Vec<u8>>,
+    /// Keys that the last load brought, and those it left out since they were due.
+    pub loaded: (u64, u64),
+    /// When the periodic work is due.
+    pub(crate) next_cron: Moment,
+    /// When the turn began.
+    pub(crate) turn_began: u64,
+    /// What the replicas' side wants done, once the running command is over.
+    pub(crate) deferred_replica_actions: Vec<slipstream_replication::replicas::Action>,
+    /// Sessions whose wait is over.
+    woken: Vec<SessionId>,
+}
+
+/// A signal that ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT.
+    Interrupt,
 }
 
 impl Node {
@@ -95,13 +122,13 @@ impl Node {
         let mut rng = fastrand::Rng::with_seed(seed);
         let keys = std::array::from_fn(|_| rng.u64(..));
         let keyspace = Keyspace::new(config.databases, keys, config.encoding());
-        let table = CommandTable::new(&config.rename_command)?;
+        let table = CommandTable::new(&config.renamed_commands)?;
         let clock = host.clock();
         let core = Core {
             sessions: Sessions::default(),
             log: Log::new(config.repl_backlog_size, &mut rng),
             propagation: Propagation::default(),
-            replication: crate::replication::Replication::new(&config, rng.fork()),
+            replication: Replication::new(&config, clock.moment(), rng.fork()),
             watches: Watches::default(),
             stats: Stats::default(),
             command_stats: vec![CommandStats::default(); table.entries().len()],
@@ -117,6 +144,13 @@ impl Node {
             host,
             effects: Vec::new(),
             active_expire: true,
+            shutdown: None,
+            functions: Vec::new(),
+            loaded: (0, 0),
+            next_cron: clock.moment(),
+            turn_began: clock.micros,
+            deferred_replica_actions: Vec::new(),
+            woken: Vec::new(),
             table,
             config,
         };
@@ -137,7 +171,7 @@ impl Node {
         self.core.stats.connections_received += 1;
         let id = self.core.sessions.next_id();
         let mut session = Session::new(id, peer, local, self.core.clock.moment());
-        session.authenticated = self.core.config.requirepass.is_empty();
+        session.authenticated = self.core.config.requirepass.is_none();
         session.descriptor = descriptor;
         self.core.sessions.insert(Box::new(session));
         Ok(id)
@@ -164,14 +198,23 @@ impl Node {
             session.input.reserve(missing.min(session.input.len().max(64 * 1024)));
         }
         self.put_back(session);
+        self.settle_replicas();
+        self.run_woken();
     }
 
-    /// Takes up requests of a session that waited.
-    pub(crate) fn resume(&mut self, id: SessionId) {
-        let Some(mut session) = self.core.sessions.take(id) else { return };
-        session.flow = Flow::Ready;
-        self.process_buffered(&mut session);
-        self.put_back(session);
+    /// Takes up requests of sessions whose wait is over.
+    pub(crate) fn run_woken(&mut self) {
+        while !self.core.woken.is_empty() {
+            for id in std::mem::take(&mut self.core.woken) {
+                let Some(mut session) = self.core.sessions.take(id) else { continue };
+                if session.flow != Flow::Closing {
+                    session.flow = Flow::Ready;
+                }
+                self.process_buffered(&mut session);
+                self.put_back(session);
+            }
+            self.settle_replicas();
+        }
     }
 
     fn process_buffered(&mut self, session: &mut Session) {
@@ -209,7 +252,9 @@ impl Node {
                 }
             };
             let args = decoder.args(&input[consumed..]);
-            if !args.is_empty() && self.dispatch(session, &mut reply, args) == Handled::Postponed {
+            if args.is_empty() {
+                self.sign_of_life(session);
+            } else if self.dispatch(session, &mut reply, args) == Handled::Postponed {
                 break;
             }
             consumed += length;
@@ -217,6 +262,14 @@ impl Node {
         session.decoder = decoder;
         session.output = reply;
         if session.flow == Flow::Closing { input.len() } else { consumed }
+    }
+
+    /// An empty line: a replica says that it is still loading.
+    fn sign_of_life(&mut self, session: &Session) {
+        if session.role == Role::Replica {
+            let now = self.core.clock.moment();
+            self.core.replication.replicas.on_newline(now, ReplicaId(session.id.0));
+        }
     }
 
     fn dispatch(&mut self, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Handled {
@@ -246,6 +299,17 @@ impl Core {
         self.log.is_active() && !self.is_replica()
     }
 
+    /// The wait of a session is over: its requests are taken up again soon.
+    pub(crate) fn wake(&mut self, id: SessionId) {
+        self.woken.push(id);
+    }
+
+    /// CLIENT PAUSE is over: what it held back is taken up again.
+    pub(crate) fn wake_paused(&mut self) {
+        let paused = self.sessions.iter().filter(|session| session.flow == Flow::Paused);
+        self.woken.extend(paused.map(|session| session.id));
+    }
+
     /// Writes a log line.
     pub fn notice(&mut self, level: Level, text: &str) {
         let replica = self.is_replica();
@@ -255,8 +319,8 @@ impl Core {
     /// Limits of what a session may send.
     fn request_limits(&self, session: &Session) -> Limits {
         Limits {
-            max_bulk: usize::try_from(self.config.proto_max_bulk_len).unwrap_or(usize::MAX),
-            authenticated: session.authenticated || self.config.requirepass.is_empty(),
+            max_bulk: self.config.proto_max_bulk_len,
+            authenticated: session.authenticated || self.config.requirepass.is_none(),
             ..Limits::default()
         }
     }
@@ -299,12 +363,17 @@ impl Core {
             return;
         }
         for (db, key) in keyspace.take_expired() {
-            self.stats.expired_keys += 1;
-            self.watches.changed(db, &key);
-            if self.log_takes_effects() {
-                let del: [&[u8]; 2] = [b"DEL", &key];
-                self.propagation.push(db, del.into_iter());
-            }
+            self.key_expired(db, &key);
+        }
+    }
+
+    /// A key was removed since its time had come.
+    pub(crate) fn key_expired(&mut self, db: usize, key: &[u8]) {
+        self.stats.expired_keys += 1;
+        self.watches.changed(db, key);
+        if self.log_takes_effects() {
+            let del: [&[u8]; 2] = [b"DEL", key];
+            self.propagation.push(db, del.into_iter());
         }
     }
 
@@ -324,7 +393,7 @@ impl Core {
 
     /// Cuts off a client that reads too little or sends too much.
     pub(crate) fn check_limits(&mut self, session: &mut Session) {
-        if session.input.len() as u64 > self.config.client_query_buffer_limit {
+        if session.input.len() > self.config.client_query_buffer_limit {
             self.stats.query_limit_disconnections += 1;
             let text = format!("Closing client that reached max query buffer length: {}", session.peer);
             self.notice(Level::Warning, &text);
@@ -358,7 +427,7 @@ impl Core {
             std::net::IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
             std::net::IpAddr::V4(_) => false,
         };
-        self.config.protected_mode && self.config.requirepass.is_empty() && !ip.is_loopback() && !mapped
+        self.config.protected_mode && self.config.requirepass.is_none() && !ip.is_loopback() && !mapped
     }
 
     /// The offset replicas must reach to have all that was written so far.

@@ -13,6 +13,8 @@ use crate::command::flag;
 pub struct Pause {
     until: Option<Moment>,
     all: bool,
+    /// Whether a session is held back.
+    held: bool,
 }
 
 impl Pause {
@@ -24,7 +26,18 @@ impl Pause {
 
     /// Lifts it.
     pub fn end(&mut self) {
-        *self = Pause::default();
+        self.until = None;
+        self.all = false;
+    }
+
+    /// A session is held back.
+    pub(crate) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Whether sessions were held back since the last call.
+    pub(crate) fn take_held(&mut self) -> bool {
+        std::mem::take(&mut self.held)
     }
 
     /// When it ends.

@@ -4,11 +4,12 @@
 //! thread while the executor goes on. One is written at a time; one more can be
 //! scheduled behind it.
 
+use slipstream_keyspace::Keyspace;
 use slipstream_rdb::Aux;
 
 use crate::config::Config;
 use crate::host::{Clock, Effect, Level, SaveReason, SnapshotJob};
-use crate::node::Node;
+use crate::node::{Core, Node};
 use crate::session::{SessionId, Wait};
 
 /// After a failure the save points try again no sooner than this.
@@ -78,27 +79,28 @@ impl Saving {
     }
 }
 
-impl Node {
+impl Core {
     /// Begins to write a snapshot.
-    pub fn begin_save(&mut self, reason: SaveReason) {
-        let clock = self.core.clock;
-        self.core.saving.last_attempt = clock.unix_micros.div_euclid(1_000_000);
-        self.core.saving.scheduled = false;
-        self.core.saving.running = Some(RunningSave { reason, began: clock, changes: self.core.saving.changes });
+    pub fn begin_save(&mut self, keyspace: &Keyspace, reason: SaveReason) {
+        let clock = self.clock;
+        self.saving.last_attempt = clock.unix_micros.div_euclid(1_000_000);
+        self.saving.scheduled = false;
+        self.saving.running = Some(RunningSave { reason, began: clock, changes: self.saving.changes });
         if reason == SaveReason::Background {
-            self.core.notice(Level::Notice, "Background saving started");
+            self.notice(Level::Notice, "Background saving started");
         }
-        let job = self.snapshot_job();
-        self.core.effects.push(Effect::Save(Box::new(job), reason));
+        let job = self.snapshot_job(keyspace);
+        self.effects.push(Effect::Save(Box::new(job), reason));
     }
 
     /// A snapshot of this moment with the facts that belong into its head.
-    pub fn snapshot_job(&mut self) -> SnapshotJob {
-        let aux = self.core.aux();
-        let functions = self.core.functions.clone();
-        SnapshotJob { snapshot: self.keyspace.snapshot(), aux, functions }
+    pub fn snapshot_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
+        let aux = self.aux();
+        SnapshotJob { snapshot: keyspace.snapshot(), aux, functions: self.functions.clone() }
     }
+}
 
+impl Node {
     /// The shell wrote a snapshot to disk, or could not.
     pub fn saved(&mut self, result: Result<(), String>) {
         self.core.tick_clock();
@@ -120,8 +122,9 @@ impl Node {
         }
         self.answer_saved(running.reason, &result);
         if self.core.saving.scheduled && self.core.saving.running.is_none() {
-            self.begin_save(SaveReason::Background);
+            self.core.begin_save(&self.keyspace, SaveReason::Background);
         }
+        self.run_woken();
     }
 
     fn answer_saved(&mut self, reason: SaveReason, result: &Result<(), String>) {
@@ -133,10 +136,10 @@ impl Node {
                         Ok(()) => reply.ok(),
                         Err(reason) => reply.error(&format!("ERR saving the DB on disk: {reason}")),
                     });
-                    self.resume(id);
+                    self.core.wake(id);
                 }
             }
-            SaveReason::Shutdown => self.shutdown_saved(result.is_ok()),
+            SaveReason::Shutdown => self.core.shutdown_saved(result.is_ok()),
         }
     }
 
@@ -146,12 +149,12 @@ impl Node {
             let changes = self.core.saving.changes;
             let text = format!("{changes} changes since the last save reached a save point. Saving...");
             self.core.notice(Level::Notice, &text);
-            self.begin_save(SaveReason::Background);
+            self.core.begin_save(&self.keyspace, SaveReason::Background);
         }
     }
 }
 
-impl crate::node::Core {
+impl Core {
     /// Sessions that wait for exactly this.
     pub(crate) fn waiting_sessions(&self, wait: &Wait) -> Vec<SessionId> {
         let waits = |session: &&crate::session::Session| matches!(&session.flow, crate::session::Flow::Waiting(w) if w == wait);

@@ -68,19 +68,10 @@ pub enum Flow {
 /// What a session waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// WAIT: so many replicas at an offset.
-    Replicas {
-        /// The offset they must have acknowledged.
-        offset: Offset,
-        /// How many of them.
-        wanted: usize,
-        /// When it ends anyway.
-        deadline: Option<Moment>,
-    },
+    /// WAIT: enough replicas have what it wrote.
+    Replicas,
     /// SAVE: the snapshot is on disk.
     Save,
-    /// DEBUG RELOAD: the data is loaded again.
-    Reload,
     /// SHUTDOWN: it succeeds by never answering.
     Shutdown,
 }

@@ -78,7 +78,7 @@ fn select(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn auth(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (user, password) = match call.args.len() {
-        2 if call.core.config.requirepass.is_empty() => return Err(CommandError::AUTH_WITHOUT_PASSWORD),
+        2 if call.core.config.requirepass.is_none() => return Err(CommandError::AUTH_WITHOUT_PASSWORD),
         2 => (b"default".as_slice(), &call.args[1]),
         3 => (&call.args[1], &call.args[2]),
         _ => return Err(CommandError::SYNTAX),
@@ -90,8 +90,8 @@ fn auth(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 /// The one user of this version is `default`; without a password anything opens it.
 fn log_in(core: &mut Core, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
-    let wanted = core.config.requirepass.as_bytes();
-    if user != b"default" || !(wanted.is_empty() || equal_in_constant_time(wanted, password)) {
+    let opens = |wanted: &Vec<u8>| equal_in_constant_time(wanted, password);
+    if user != b"default" || !core.config.requirepass.as_ref().is_none_or(opens) {
         core.stats.auth_failures += 1;
         return Err(CommandError::WRONGPASS);
     }
@@ -120,7 +120,7 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
         },
     };
     let name = hello_options(call)?;
-    if !call.session.authenticated && !call.core.config.requirepass.is_empty() {
+    if !call.session.authenticated && !call.core.config.requirepass.is_none() {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
@@ -199,7 +199,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     session.db = 0;
     session.name.clear();
-    session.authenticated = call.core.config.requirepass.is_empty();
+    session.authenticated = call.core.config.requirepass.is_none();
     session.reply_mode = ReplyMode::On;
     session.no_evict = false;
     session.no_touch = false;

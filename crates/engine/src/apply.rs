@@ -1,0 +1,176 @@
+//! A primary's stream, applied: step 12 of a write's way.
+//!
+//! Whole commands are executed without gates and without a reply, and the same
+//! bytes are appended to this node's own log, so that both logs are equal at
+//! each offset. A transaction is applied when its EXEC is there, and counts
+//! then. A command that is unknown or fails stops replication: going on would
+//! make the copy differ in silence.
+
+use slipstream_keyspace::Keyspace;
+use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecoder};
+
+use crate::dispatch::Machine;
+use crate::node::Core;
+use crate::session::{Endpoint, Role, Session, SessionId};
+use crate::table::Entry;
+
+/// What a primary may send: a value may be as long as its own limits allow.
+const LIMITS: Limits = Limits { max_bulk: 4 << 30, max_args: 1 << 30, authenticated: true };
+
+/// The part of the stream that has come and is not applied.
+#[derive(Debug, Default)]
+pub struct Stream {
+    rest: Vec<u8>,
+    decoder: RequestDecoder,
+    /// An open MULTI: its bytes and commands so far.
+    group: Option<Group>,
+    /// The database that the stream has selected.
+    db: usize,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    bytes: Vec<u8>,
+    requests: Vec<(OwnedRequest, Entry)>,
+}
+
+/// Why the stream cannot go on.
+struct Refusal(String);
+
+impl Stream {
+    /// A stream that begins with database `db` selected.
+    pub fn starting_in(db: usize) -> Stream {
+        Stream { db, ..Stream::default() }
+    }
+
+    /// Forgets what is not applied: it is asked for again.
+    pub fn forget_rest(&mut self) {
+        *self = Stream::starting_in(self.db);
+    }
+}
+
+impl Core {
+    /// Takes in the next bytes of the stream.
+    pub(crate) fn apply(&mut self, keyspace: &mut Keyspace, bytes: &[u8]) {
+        let mut stream = std::mem::take(&mut self.replication.stream);
+        let outcome = if stream.rest.is_empty() {
+            self.apply_commands(keyspace, &mut stream, bytes).map(|applied| stream.rest.extend_from_slice(&bytes[applied..]))
+        } else {
+            let mut rest = std::mem::take(&mut stream.rest);
+            rest.extend_from_slice(bytes);
+            self.apply_commands(keyspace, &mut stream, &rest).map(|applied| {
+                rest.drain(..applied);
+                stream.rest = rest;
+            })
+        };
+        self.replication.stream = stream;
+        self.replication.link.on_applied(self.log.end());
+        if let Err(Refusal(reason)) = outcome {
+            let mut actions = Vec::new();
+            self.replication.link.halt(self.clock.moment(), reason, &mut actions);
+            self.perform_link(keyspace, actions);
+        }
+    }
+
+    /// Applies the whole commands at the beginning of `bytes`; returns how many bytes they took.
+    fn apply_commands(&mut self, keyspace: &mut Keyspace, stream: &mut Stream, bytes: &[u8]) -> Result<usize, Refusal> {
+        let mut decoder = std::mem::take(&mut stream.decoder);
+        let mut session = primary_session(stream.db, self);
+        let mut reply = Reply::default();
+        let mut position = 0;
+        let outcome = loop {
+            let length = match decoder.decode(&bytes[position..], &LIMITS) {
+                Ok(Progress::Incomplete) => break Ok(position),
+                Ok(Progress::Complete { consumed }) => consumed,
+                Err(error) => break Err(Refusal(format!("the stream is broken at offset {}: {error}", self.log.end().0))),
+            };
+            let raw = &bytes[position..position + length];
+            let args = decoder.args(&bytes[position..]);
+            let mut machine = Machine { keyspace, core: self, session: &mut session, reply: &mut reply };
+            if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw) {
+                break Err(refusal);
+            }
+            position += length;
+        };
+        stream.db = session.db;
+        stream.decoder = decoder;
+        outcome
+    }
+}
+
+fn primary_session(db: usize, core: &Core) -> Session {
+    let mut session = Session::new(SessionId(0), Endpoint::Internal, Endpoint::Internal, core.clock.moment());
+    session.role = Role::Primary;
+    session.authenticated = true;
+    session.db = db;
+    session
+}
+
+impl Machine<'_> {
+    fn apply_one(&mut self, group: &mut Option<Group>, args: Args<'_>, raw: &[u8]) -> Result<(), Refusal> {
+        if args.is_empty() {
+            self.core.log.append(raw);
+            return Ok(());
+        }
+        let entry = self.known(args)?;
+        match (entry.command.name, group.as_mut()) {
+            ("multi", None) => *group = Some(Group { bytes: raw.to_vec(), requests: Vec::new() }),
+            ("exec", Some(_)) => {
+                let mut whole = group.take().expect("just matched");
+                whole.bytes.extend_from_slice(raw);
+                for (request, entry) in &whole.requests {
+                    self.apply_command(*entry, request.args())?;
+                }
+                self.core.log.append(&whole.bytes);
+            }
+            (_, Some(open)) => {
+                open.bytes.extend_from_slice(raw);
+                open.requests.push((OwnedRequest::new(args), entry));
+            }
+            ("replconf", None) => {
+                self.answer_getack(args);
+                self.core.log.append(raw);
+            }
+            (_, None) => {
+                self.apply_command(entry, args)?;
+                self.core.log.append(raw);
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self, args: Args<'_>) -> Result<Entry, Refusal> {
+        let entry = self.core.table.resolve(args).map_err(|error| self.refusal(args, error.as_str()))?;
+        if !entry.command.accepts(args.len()) || entry.command.run.is_none() {
+            return Err(self.refusal(args, "wrong number of arguments"));
+        }
+        Ok(entry)
+    }
+
+    fn apply_command(&mut self, entry: Entry, args: Args<'_>) -> Result<(), Refusal> {
+        self.run(entry, args);
+        let failed = self.reply.as_bytes().first() == Some(&b'-');
+        let text = failed.then(|| String::from_utf8_lossy(self.reply.as_bytes()).trim_end().to_owned());
+        self.reply.clear();
+        match text {
+            Some(text) => Err(self.refusal(args, &text)),
+            None => Ok(()),
+        }
+    }
+
+    /// The offset that is acknowledged is the one before the request.
+    fn answer_getack(&mut self, args: Args<'_>) {
+        if args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
+            let mut actions = Vec::new();
+            let core = &mut *self.core;
+            core.replication.link.on_getack(core.log.end(), &mut actions);
+            core.perform_link(self.keyspace, actions);
+        }
+    }
+
+    fn refusal(&self, args: Args<'_>, reason: &str) -> Refusal {
+        let name = String::from_utf8_lossy(&args[0]).into_owned();
+        let offset = self.core.log.end().0;
+        Refusal(format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}"))
+    }
+}

@@ -1,0 +1,156 @@
+//! What a node does by itself: expiry, save points, idle clients, pauses, and
+//! the deadlines of replication.
+//!
+//! [`Node::tick`] runs once per turn of the loop and does what is due;
+//! [`Node::time_left`] says how long the loop may wait.
+
+use std::time::Duration;
+
+use slipstream_replication::Moment;
+
+use crate::host::{Effect, Level};
+use crate::node::{Node, Phase, Signal};
+use crate::session::{Flow, Role, SessionId};
+
+/// Keys removed by one step of active expiry before the clock is looked at.
+const EXPIRE_STEP: usize = 64;
+
+impl Node {
+    /// A turn begins.
+    pub fn begin_turn(&mut self) {
+        self.core.tick_clock();
+        self.core.turn_began = self.core.clock.micros;
+    }
+
+    /// A turn ends: its block of the log is finished, what no reader needs is forgotten.
+    pub fn end_turn(&mut self) {
+        self.core.log.trim(self.core.replication.replicas.oldest_needed());
+        self.core.tick_clock();
+        let micros = self.core.clock.micros - self.core.turn_began;
+        let stats = &mut self.core.stats;
+        stats.turns += 1;
+        stats.turn_micros += micros;
+        stats.longest_turn_micros = stats.longest_turn_micros.max(micros);
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self) {
+        self.core.tick_clock();
+        if self.core.clock.moment() >= self.core.next_cron {
+            let period = 1000 / u64::from(self.core.config.hz.max(1));
+            self.core.next_cron = Moment(self.core.clock.moment().0 + period);
+            self.cron();
+        }
+        self.end_pause_if_due();
+        self.replication_turn();
+        if self.core.shutdown.is_some() {
+            self.core.continue_shutdown(&self.keyspace);
+        }
+    }
+
+    /// How long nothing is due.
+    pub fn time_left(&self) -> Duration {
+        let now = self.core.clock.moment();
+        let deadlines = [
+            Some(self.core.next_cron),
+            self.core.pause.until(),
+            self.core.shutdown.as_ref().and_then(crate::shutdown::Shutdown::deadline),
+            self.core.replication.deadline(),
+        ];
+        let next = deadlines.into_iter().flatten().min().unwrap_or(now);
+        Duration::from_millis(next.0.saturating_sub(now.0))
+    }
+
+    fn cron(&mut self) {
+        self.expire_actively();
+        self.close_idle_clients();
+        if self.core.phase == Phase::Serving {
+            self.save_if_due();
+        }
+    }
+
+    /// Removes keys that are due, for a bounded part of the time. Replicas wait for their primary to do it.
+    fn expire_actively(&mut self) {
+        let rests = self.core.pause.until().is_some() || !self.core.active_expire;
+        if self.core.is_replica() || rests || self.core.phase != Phase::Serving {
+            return;
+        }
+        let effort = u64::from(self.core.config.active_expire_effort);
+        let share = 25 + 2 * (effort - 1);
+        let budget = 1_000_000 * share / 100 / u64::from(self.core.config.hz.max(1));
+        let began = self.core.clock.micros;
+        for db in 0..self.keyspace.databases() {
+            loop {
+                let now = self.core.clock.unix();
+                let due = self.keyspace.db_mut(db).take_due(now, EXPIRE_STEP);
+                let count = due.len();
+                self.core.keys_expired(db, due);
+                self.core.tick_clock();
+                if self.core.clock.micros - began > budget {
+                    self.core.stats.expired_time_cap_reached += 1;
+                    return;
+                }
+                if count < EXPIRE_STEP {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn close_idle_clients(&mut self) {
+        let timeout = u64::from(self.core.config.timeout) * 1000;
+        if timeout == 0 {
+            return;
+        }
+        let now = self.core.clock.moment();
+        let idle: Vec<SessionId> = self
+            .core
+            .sessions
+            .iter()
+            .filter(|s| s.role == Role::Client && !matches!(s.flow, Flow::Waiting(_)))
+            .filter(|s| now.0 - s.last_active.0 > timeout)
+            .map(|s| s.id)
+            .collect();
+        for id in idle {
+            self.core.notice(Level::Verbose, "Closing idle client");
+            self.core.effects.push(Effect::Disconnect(id));
+        }
+    }
+
+    fn end_pause_if_due(&mut self) {
+        let now = self.core.clock.moment();
+        if self.core.pause.until().is_some_and(|until| until <= now) {
+            self.core.pause.end();
+        }
+        if self.core.pause.until().is_none() && self.core.pause.take_held() {
+            self.core.wake_paused();
+        }
+        self.run_woken();
+    }
+
+    /// A signal came.
+    pub fn signal(&mut self, signal: Signal) {
+        let (name, options) = match signal {
+            Signal::Terminate => ("SIGTERM", self.core.config.shutdown_on_sigterm),
+            Signal::Interrupt => ("SIGINT", self.core.config.shutdown_on_sigint),
+        };
+        self.core.notice(Level::Notice, &format!("Received {name} scheduling shutdown..."));
+        self.core.begin_shutdown(&self.keyspace, options);
+    }
+
+    /// What the shell is to do.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.core.effects)
+    }
+
+    /// Bytes went out to clients.
+    pub fn sent(&mut self, bytes: u64) {
+        self.core.stats.net_output += bytes;
+        self.core.stats.writes_processed += 1;
+    }
+
+    /// Logs trouble of the shell's.
+    pub fn warn(&mut self, text: &str) {
+        self.core.notice(Level::Warning, text);
+    }
+}

@@ -1,0 +1,132 @@
+//! Data from a file or a full sync into a node.
+//!
+//! Decoding runs on another thread into a keyspace of its own ([`load`]); the
+//! executor only takes the finished value in exchange for the old one. Until
+//! then a starting node answers LOADING, and a replica goes on serving what it
+//! has. A failed load leaves the data as it was.
+
+use std::fmt;
+use std::io::Read;
+
+use slipstream_keyspace::{Encoding, Keyspace, UnixMillis};
+use slipstream_rdb::{Expired, ReadError, ReadOptions};
+
+use crate::host::{Effect, Level, LoadedData};
+use crate::node::{Core, Node, Phase};
+
+/// What a load needs to know of its node.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    databases: usize,
+    seed: [u64; 4],
+    encoding: Encoding,
+    /// Keys due before this are left out; `None` keeps all, for a replica.
+    drop_due: Option<UnixMillis>,
+}
+
+/// Where the data comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file, at the start.
+    File,
+    /// A full sync.
+    Sync,
+}
+
+/// Why data cannot be loaded.
+#[derive(Debug)]
+pub struct LoadError(ReadError);
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Decodes `input` into a keyspace of its own.
+pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
+    let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
+    let mut ignore = |_: usize, _: &[u8]| {};
+    let expired = match options.drop_due {
+        Some(now) => Expired::Drop { now, dropped: &mut ignore },
+        None => Expired::Keep,
+    };
+    let read = ReadOptions { expired, ..ReadOptions::default() };
+    let loaded = slipstream_rdb::read(input, &mut keyspace, read).map_err(LoadError)?;
+    Ok(LoadedData { keyspace, loaded })
+}
+
+impl Node {
+    /// What a load from `source` needs to know.
+    pub fn load_options(&mut self, source: Source) -> LoadOptions {
+        let keeps_due = source == Source::Sync || self.core.is_replica();
+        LoadOptions {
+            databases: self.core.config.databases,
+            seed: std::array::from_fn(|_| self.core.rng.u64(..)),
+            encoding: *self.keyspace.encoding(),
+            drop_due: (!keeps_due).then(|| self.core.clock.unix()),
+        }
+    }
+
+    /// Starts to serve: loads the file first, if there is one.
+    pub fn start(&mut self) {
+        self.core.phase = Phase::Loading;
+        self.core.effects.push(Effect::LoadFile);
+    }
+
+    /// The file is loaded (`None`: there is none), or cannot be.
+    pub fn loaded_file(&mut self, result: Result<Option<LoadedData>, String>) {
+        self.core.tick_clock();
+        match result {
+            Ok(None) => {}
+            Ok(Some(data)) => {
+                let seconds = self.core.clock.micros / 1000;
+                let keys = data.loaded.keys_loaded;
+                self.continue_history(&data);
+                self.replace_data(data);
+                self.core.notice(
+                    Level::Notice,
+                    &format!("DB loaded from disk: {keys} keys, {seconds} ms after the start"),
+                );
+            }
+            Err(reason) => {
+                self.core.notice(Level::Warning, &format!("Fatal error loading the DB: {reason}. Exiting."));
+                self.core.effects.push(Effect::Exit(1));
+                return;
+            }
+        }
+        self.core.phase = Phase::Serving;
+        self.follow_configured();
+        self.core.notice(Level::Notice, "Ready to accept connections");
+    }
+
+    /// Exchanges the data for what was loaded; the old one is dropped elsewhere.
+    pub(crate) fn replace_data(&mut self, data: LoadedData) {
+        let deletes_due = !self.core.is_replica();
+        let old = std::mem::replace(&mut self.keyspace, data.keyspace);
+        self.keyspace.set_deletes_due(deletes_due);
+        self.core.functions = data.loaded.functions;
+        self.core.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
+        self.core.effects.push(Effect::Reclaim(Box::new(old)));
+        self.core.all_keys_changed();
+    }
+}
+
+impl Core {
+    /// Every key may have changed: each watched one breaks its transaction.
+    pub(crate) fn all_keys_changed(&mut self) {
+        for db in 0..self.config.databases {
+            let keys: Vec<Box<[u8]>> = self.watches.keys(db).map(Box::from).collect();
+            for key in keys {
+                self.watches.changed(db, &key);
+            }
+        }
+        for id in self.watches.take_broken() {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.watch_broken = true;
+            }
+        }
+    }
+}
