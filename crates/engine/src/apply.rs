@@ -43,6 +43,11 @@ impl Stream {
         Stream { db, ..Stream::default() }
     }
 
+    /// The database that is selected at the end of what is applied.
+    pub fn database(&self) -> usize {
+        self.db
+    }
+
     /// Forgets what is not applied: it is asked for again.
     pub fn forget_rest(&mut self) {
         *self = Stream::starting_in(self.db);

@@ -89,6 +89,21 @@ impl Call<'_> {
         }
     }
 
+    /// Whether EXEC runs it.
+    pub fn in_exec(&self) -> bool {
+        self.core.propagation.is_grouping()
+    }
+
+    /// Counts a read that found its key, or did not.
+    #[inline]
+    pub fn count_lookup(&mut self, found: bool) {
+        if found {
+            self.core.stats.keyspace_hits += 1;
+        } else {
+            self.core.stats.keyspace_misses += 1;
+        }
+    }
+
     /// Argument `index` as an integer.
     pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
         integer(&self.args[index])

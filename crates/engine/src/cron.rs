@@ -84,7 +84,12 @@ impl Node {
                 let now = self.core.clock.unix();
                 let due = self.keyspace.db_mut(db).take_due(now, EXPIRE_STEP);
                 let count = due.len();
-                self.core.keys_expired(db, due);
+                self.core.saving.changes += due.len() as u64;
+                for key in due {
+                    self.core.key_expired(db, &key);
+                    // Each deletion stands for itself: active expiry makes no transactions.
+                    self.core.propagation.flush(&mut self.core.log);
+                }
                 self.core.tick_clock();
                 if self.core.clock.micros - began > budget {
                     self.core.stats.expired_time_cap_reached += 1;

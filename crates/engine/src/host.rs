@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
+use slipstream_keyspace::{Garbage, Keyspace, Snapshot, UnixMillis, Value};
 pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::Framing;
@@ -99,10 +99,8 @@ pub enum SaveReason {
 pub struct SnapshotJob {
     /// The data.
     pub snapshot: Snapshot,
-    /// Replication facts and other pairs for the file's head.
-    pub aux: slipstream_rdb::Aux,
-    /// Function libraries, kept as they came.
-    pub functions: Vec<Vec<u8>>,
+    /// What goes before it: facts about this node, and function libraries kept as they came.
+    pub preface: slipstream_rdb::Preface,
 }
 
 impl fmt::Debug for SnapshotJob {
@@ -123,6 +121,17 @@ impl fmt::Debug for LoadedData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadedData").finish_non_exhaustive()
     }
+}
+
+/// Data that nobody needs any more, to be dropped away from the executor.
+#[derive(Debug)]
+pub enum Discarded {
+    /// All databases.
+    Keyspace(Keyspace),
+    /// Emptied databases.
+    Databases(Garbage),
+    /// A big value.
+    Value(Value),
 }
 
 /// What the shell does for the engine, in order.
@@ -162,7 +171,7 @@ pub enum Effect {
     /// It is not wanted any more.
     LoadAbort,
     /// Drop this away from the executor.
-    Reclaim(Box<Keyspace>),
+    Reclaim(Box<Discarded>),
     /// End the process.
     Exit(i32),
 }

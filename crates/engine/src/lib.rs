@@ -33,8 +33,8 @@ pub mod syntax;
 pub mod table;
 pub mod transaction;
 
-pub use host::{Clock, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder};
-pub use loading::{LoadOptions, load};
+pub use host::{Clock, Discarded, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder};
+pub use loading::{LoadOptions, Source, load};
 pub use node::{Core, Node, Phase, Signal};
 pub use session::{Endpoint, Flow, Session, SessionId};
 

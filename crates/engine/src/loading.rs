@@ -11,7 +11,7 @@ use std::io::Read;
 use slipstream_keyspace::{Encoding, Keyspace, UnixMillis};
 use slipstream_rdb::{Expired, ReadError, ReadOptions};
 
-use crate::host::{Effect, Level, LoadedData};
+use crate::host::{Discarded, Effect, Level, LoadedData};
 use crate::node::{Core, Node, Phase};
 
 /// What a load needs to know of its node.
@@ -109,7 +109,7 @@ impl Node {
         self.keyspace.set_deletes_due(deletes_due);
         self.core.functions = data.loaded.functions;
         self.core.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
-        self.core.effects.push(Effect::Reclaim(Box::new(old)));
+        self.core.effects.push(Effect::Reclaim(Box::new(Discarded::Keyspace(old))));
         self.core.all_keys_changed();
     }
 }

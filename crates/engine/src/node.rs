@@ -5,7 +5,7 @@
 //! in the log, and [`Effect`]s. One thread owns it. [`Core`] is all of it but
 //! the data, so that a command can hold both.
 
-use slipstream_keyspace::Keyspace;
+use slipstream_keyspace::{Encoding, Keyspace};
 use slipstream_log::{Log, Offset};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
@@ -107,6 +107,21 @@ pub struct Core {
     woken: Vec<SessionId>,
 }
 
+/// The thresholds of packed collections.
+pub(crate) fn encoding(config: &Config) -> Encoding {
+    Encoding {
+        hash_max_listpack_entries: config.hash_max_listpack_entries,
+        hash_max_listpack_value: config.hash_max_listpack_value,
+        set_max_intset_entries: config.set_max_intset_entries,
+        set_max_listpack_entries: config.set_max_listpack_entries,
+        set_max_listpack_value: config.set_max_listpack_value,
+        zset_max_listpack_entries: config.zset_max_listpack_entries,
+        zset_max_listpack_value: config.zset_max_listpack_value,
+        list_max_listpack_size: config.list_max_listpack_size,
+        list_compress_depth: config.list_compress_depth,
+    }
+}
+
 /// A signal that ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -121,7 +136,7 @@ impl Node {
     pub fn new(config: Config, mut host: Box<dyn Host>, seed: u64) -> Result<Node, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let keys = std::array::from_fn(|_| rng.u64(..));
-        let keyspace = Keyspace::new(config.databases, keys, config.encoding());
+        let keyspace = Keyspace::new(config.databases, keys, encoding(&config));
         let table = CommandTable::new(&config.renamed_commands)?;
         let clock = host.clock();
         let core = Core {
@@ -359,11 +374,13 @@ impl Core {
 
     /// Deletions of keys whose time came, found by the running command or by the walk over due keys.
     pub(crate) fn collect_expired(&mut self, keyspace: &mut Keyspace) {
-        if !keyspace.has_expired() {
+        if (0..keyspace.databases()).all(|db| keyspace.db(db).expired.is_empty()) {
             return;
         }
-        for (db, key) in keyspace.take_expired() {
-            self.key_expired(db, &key);
+        for db in 0..keyspace.databases() {
+            for key in std::mem::take(&mut keyspace.db_mut(db).expired) {
+                self.key_expired(db, &key);
+            }
         }
     }
 

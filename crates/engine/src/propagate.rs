@@ -51,6 +51,11 @@ impl Propagation {
         self.grouping = true;
     }
 
+    /// Whether a group is open.
+    pub fn is_grouping(&self) -> bool {
+        self.grouping
+    }
+
     /// Closes the group and sends it.
     pub fn end_group(&mut self, log: &mut Log) {
         self.grouping = false;

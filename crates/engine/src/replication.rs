@@ -276,7 +276,7 @@ impl Node {
     }
 
     fn start_sync(&mut self, job: SyncJob) {
-        let content = self.snapshot_job();
+        let content = self.core.snapshot_job(&self.keyspace);
         self.core.propagation.select_again();
         self.core.replication.replicas.on_snapshot_ready(self.core.clock.moment(), job.id);
         let target = match job.reader {
@@ -360,7 +360,7 @@ impl Node {
 
 /// The replica's side.
 impl Core {
-    fn perform_link(&mut self, keyspace: &mut Keyspace, actions: Vec<link::Action<'_>>) {
+    pub(crate) fn perform_link(&mut self, keyspace: &mut Keyspace, actions: Vec<link::Action<'_>>) {
         use link::Action;
         for action in actions {
             match action {
@@ -392,6 +392,15 @@ impl Core {
         if let Some(id) = id.filter(|id| *id != self.log.history().id) {
             self.log.adopt_id(id);
             self.disconnect_replicas();
+        }
+    }
+
+    /// The database that whoever reads the log has selected at its end.
+    pub(crate) fn stream_database(&self) -> usize {
+        if self.is_replica() {
+            self.replication.stream.database()
+        } else {
+            self.propagation.selected().unwrap_or(0)
         }
     }
 
@@ -442,7 +451,7 @@ impl Node {
             Err(reason) => self.core.replication.link.on_load_failed(now, &reason, &mut actions),
             Ok(data) => {
                 self.core.disconnect_replicas();
-                let db = data.loaded.aux.replication().map_or(0, |point| point.stream_db);
+                let db = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
                 let offset = self.adopt_position();
                 self.core.replication.stream = Stream::starting_in(db);
                 self.core.propagation.set_selected(None);
@@ -471,11 +480,11 @@ impl Node {
     /// Goes on from what a loaded file says of replication.
     pub(crate) fn continue_history(&mut self, data: &LoadedData) {
         let Some(point) = data.loaded.aux.replication() else { return };
-        let Some(id) = slipstream_log::ReplicationId::parse(point.id.as_bytes()) else { return };
+        let Some(id) = slipstream_log::ReplicationId::parse(&point.id) else { return };
         let core = &mut self.core;
-        core.log.adopt_snapshot(id, Offset(point.offset));
+        core.log.adopt_snapshot(id, Offset(u64::try_from(point.offset).unwrap_or(0)));
         if core.config.replicaof.is_some() {
-            core.replication.stream = Stream::starting_in(point.stream_db);
+            core.replication.stream = Stream::starting_in(point.stream_database);
         } else {
             // Whoever has no more than this may continue with what is written from here on.
             core.log.promote(&mut core.rng);

@@ -5,7 +5,7 @@
 //! scheduled behind it.
 
 use slipstream_keyspace::Keyspace;
-use slipstream_rdb::Aux;
+use slipstream_rdb::{Aux, Maker, Preface, ReplicationPoint};
 
 use crate::config::Config;
 use crate::host::{Clock, Effect, Level, SaveReason, SnapshotJob};
@@ -95,8 +95,8 @@ impl Core {
 
     /// A snapshot of this moment with the facts that belong into its head.
     pub fn snapshot_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
-        let aux = self.aux();
-        SnapshotJob { snapshot: keyspace.snapshot(), aux, functions: self.functions.clone() }
+        let preface = Preface { aux: self.aux(), functions: self.functions.clone() };
+        SnapshotJob { snapshot: keyspace.snapshot(), preface }
     }
 }
 
@@ -176,11 +176,17 @@ impl Core {
     /// What the head of a snapshot says about this node.
     fn aux(&mut self) -> Aux {
         let facts = self.host.facts();
-        let mut aux = Aux::new(crate::REDIS_VERSION, self.clock.unix_micros.div_euclid(1_000_000), facts.used_memory);
-        if self.log.is_active() {
-            let db = self.propagation.selected().unwrap_or(0);
-            aux.set_replication(db, self.log.history().id.as_str(), self.log.end().0);
-        }
-        aux
+        let maker = Maker {
+            version_name: "redis-ver",
+            version: crate::REDIS_VERSION,
+            created: self.clock.unix_micros.div_euclid(1_000_000),
+            used_memory: facts.used_memory as u64,
+        };
+        let point = self.log.is_active().then(|| ReplicationPoint {
+            stream_database: self.stream_database(),
+            id: *self.log.history().id.as_bytes(),
+            offset: i64::try_from(self.log.end().0).unwrap_or(i64::MAX),
+        });
+        Aux::describe(maker, point.as_ref(), false)
     }
 }

@@ -1,0 +1,181 @@
+//! Replication by command: REPLICAOF, ROLE, WAIT, and what replicas say
+//! (REPLCONF, PSYNC, SYNC).
+
+use slipstream_replication::link::Endpoint;
+use slipstream_replication::replicas::Request;
+use slipstream_replication::{Level, Moment, Wait, WaiterId};
+
+use crate::call::{Call, integer, is_word};
+use crate::command::{Command, Group, flag};
+use crate::errors::CommandError;
+use crate::session::{self, Flow, Role};
+
+const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT;
+const PEER: u32 = ADMIN | flag::NO_ASYNC_LOADING | flag::NO_MULTI;
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("replicaof", 3, replicaof)
+        .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
+        .doc(Group::Server, "5.0.0", "Follows a primary, or with NO ONE becomes one.", "O(1)")
+        .syntax("(host port:integer)|(NO ONE)"),
+    Command::new("slaveof", 3, replicaof)
+        .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
+        .doc(Group::Server, "1.0.0", "The old name of REPLICAOF.", "O(1)")
+        .syntax("(host port:integer)|(NO ONE)"),
+    Command::new("role", 1, role)
+        .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST)
+        .categories(&["admin", "dangerous"])
+        .doc(Group::Server, "2.8.12", "Tells the role in replication, and the peers.", "O(1)"),
+    Command::new("wait", 3, wait)
+        .flags(flag::BLOCKING)
+        .categories(&["connection"])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .doc(
+            Group::Generic,
+            "3.0.0",
+            "Waits until enough replicas have what this connection wrote.",
+            "O(1)",
+        )
+        .syntax("numreplicas:integer timeout:integer"),
+    Command::new("replconf", -1, replconf)
+        .flags(ADMIN | flag::LOADING | flag::STALE | flag::ALLOW_BUSY)
+        .doc(Group::Server, "3.0.0", "What replicas tell their primary of themselves.", "O(1)"),
+    Command::new("psync", -3, psync)
+        .flags(PEER)
+        .doc(Group::Server, "2.8.0", "Asks for the log from an offset on, or for a snapshot.", "")
+        .syntax("replicationid offset:integer"),
+    Command::new("sync", 1, sync)
+        .flags(PEER)
+        .doc(Group::Server, "1.0.0", "Asks for a snapshot and the log behind it.", ""),
+];
+
+fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.session.role == Role::Replica {
+        return Err(CommandError::fixed("ERR Command is not valid when client is a replica."));
+    }
+    let client = format!("{}", call.session.peer);
+    if call.is_word(1, "NO") && call.is_word(2, "ONE") {
+        if call.core.is_replica() {
+            call.core.promote(call.db.keyspace);
+            call.core.config.replicaof = None;
+            let text = format!("MASTER MODE enabled (user request from '{client}')");
+            call.core.notice(Level::Notice, &text);
+        }
+        call.reply.ok();
+        return Ok(());
+    }
+    let primary = endpoint(&call.args[1], &call.args[2])?;
+    if call.core.replication.link.primary() == Some(&primary) {
+        call.reply.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    call.core.config.replicaof =
+        Some(crate::config::Upstream { host: primary.host.clone(), port: primary.port });
+    let text = format!("REPLICAOF {primary} enabled (user request from '{client}')");
+    call.core.follow(call.db.keyspace, primary);
+    call.core.notice(Level::Notice, &text);
+    call.reply.ok();
+    Ok(())
+}
+
+fn endpoint(host: &[u8], port: &[u8]) -> Result<Endpoint, CommandError> {
+    let port = integer(port)?;
+    let port = u16::try_from(port).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
+    Ok(Endpoint { host: String::from_utf8_lossy(host).into_owned(), port })
+}
+
+fn role(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let core = &*call.core;
+    let reply = &mut *call.reply;
+    let link = &core.replication.link;
+    if let Some(primary) = link.primary() {
+        let offset = link.offsets().map_or(-1, |(_, applied)| wire(applied.0));
+        reply.array(5);
+        reply.bulk(b"slave");
+        reply.bulk(primary.host.as_bytes());
+        reply.integer(primary.port.into());
+        reply.bulk(link.state().as_str().as_bytes());
+        reply.integer(offset);
+        return Ok(());
+    }
+    let replicas: Vec<_> = core.replication.replicas.iter().filter(|replica| replica.is_online()).collect();
+    reply.array(3);
+    reply.bulk(b"master");
+    reply.integer(wire(core.log.end().0));
+    reply.array(replicas.len());
+    for replica in replicas {
+        reply.array(3);
+        reply.bulk(replica.address().as_bytes());
+        reply.bulk(replica.port().to_string().as_bytes());
+        reply.bulk(replica.acked.0.to_string().as_bytes());
+    }
+    Ok(())
+}
+
+/// An offset as a reply's integer.
+fn wire(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
+}
+
+fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.core.is_replica() {
+        return Err(CommandError::fixed(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        ));
+    }
+    let wanted = call.integer(1)?;
+    let timeout = timeout_ms(&call.args[2])?;
+    let offset = call.session.last_write;
+    let acked = call.core.replication.replicas.acked(offset);
+    let wanted = usize::try_from(wanted).unwrap_or(0);
+    if acked >= wanted || call.session.in_transaction() || call.in_exec() {
+        call.reply.count(acked);
+        return Ok(());
+    }
+    let until = (timeout > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout)));
+    let mut actions = Vec::new();
+    let waiter = WaiterId(call.session.id.0);
+    call.core.replication.replicas.on_wait(waiter, Wait { offset, replicas: wanted, until }, &mut actions);
+    call.core.deferred_replica_actions.extend(actions);
+    call.session.flow = Flow::Waiting(session::Wait::Replicas);
+    Ok(())
+}
+
+fn timeout_ms(arg: &[u8]) -> Result<u64, CommandError> {
+    let timeout = integer(arg).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
+    u64::try_from(timeout).map_err(|_| CommandError::TIMEOUT_NEGATIVE)
+}
+
+fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.core.replconf(call.session.id, call.args.from(1))? {
+        call.reply.ok();
+    }
+    Ok(())
+}
+
+fn psync(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let next_byte = call.integer(2)?;
+    let id = call.args[1].to_vec();
+    attach(call, Request::Psync { id: &id, next_byte })
+}
+
+fn sync(call: &mut Call<'_>) -> Result<(), CommandError> {
+    attach(call, Request::Sync)
+}
+
+fn attach(call: &mut Call<'_>, request: Request<'_>) -> Result<(), CommandError> {
+    if call.session.role == Role::Replica {
+        return Ok(());
+    }
+    if !call.reply.is_empty() {
+        return Err(CommandError::fixed(
+            "ERR SYNC and PSYNC are invalid with pending output; wait for all replies first",
+        ));
+    }
+    let failover = call.args.get(3).is_some_and(|word| is_word(word, "FAILOVER"));
+    if failover {
+        return Err(CommandError::fixed("ERR PSYNC FAILOVER is not supported by this version"));
+    }
+    call.core.attach_replica(call.session, request)
+}

@@ -1,0 +1,1 @@
+//! The arguments of a command in a short notation.
