@@ -59,7 +59,8 @@ impl Core {
     pub(crate) fn apply(&mut self, keyspace: &mut Keyspace, bytes: &[u8]) {
         let mut stream = std::mem::take(&mut self.replication.stream);
         let outcome = if stream.rest.is_empty() {
-            self.apply_commands(keyspace, &mut stream, bytes).map(|applied| stream.rest.extend_from_slice(&bytes[applied..]))
+            self.apply_commands(keyspace, &mut stream, bytes)
+                .map(|applied| stream.rest.extend_from_slice(&bytes[applied..]))
         } else {
             let mut rest = std::mem::take(&mut stream.rest);
             rest.extend_from_slice(bytes);
@@ -78,7 +79,12 @@ impl Core {
     }
 
     /// Applies the whole commands at the beginning of `bytes`; returns how many bytes they took.
-    fn apply_commands(&mut self, keyspace: &mut Keyspace, stream: &mut Stream, bytes: &[u8]) -> Result<usize, Refusal> {
+    fn apply_commands(
+        &mut self,
+        keyspace: &mut Keyspace,
+        stream: &mut Stream,
+        bytes: &[u8],
+    ) -> Result<usize, Refusal> {
         let mut decoder = std::mem::take(&mut stream.decoder);
         let mut session = primary_session(stream.db, self);
         let mut reply = Reply::default();
@@ -87,7 +93,12 @@ impl Core {
             let length = match decoder.decode(&bytes[position..], &LIMITS) {
                 Ok(Progress::Incomplete) => break Ok(position),
                 Ok(Progress::Complete { consumed }) => consumed,
-                Err(error) => break Err(Refusal(format!("the stream is broken at offset {}: {error}", self.log.end().0))),
+                Err(error) => {
+                    break Err(Refusal(format!(
+                        "the stream is broken at offset {}: {error}",
+                        self.log.end().0
+                    )));
+                }
             };
             let raw = &bytes[position..position + length];
             let args = decoder.args(&bytes[position..]);

@@ -4,14 +4,11 @@
 //! and the deletion is propagated before the command's own effect). The typed
 //! ones answer WRONGTYPE by themselves.
 
-use slipstream_keyspace::{
-    Database, Encoding, Hash, Keyspace, List, Set, SortedSet, Str, UnixMillis, Value,
-};
+use slipstream_keyspace::{Database, Encoding, Hash, Keyspace, List, Set, SortedSet, Str, UnixMillis, Value};
 
 use crate::errors::CommandError;
 
 /// One database at one time.
-#[derive(Debug)]
 pub struct Db<'a> {
     /// All data.
     pub keyspace: &'a mut Keyspace,

@@ -73,7 +73,9 @@ fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), Comma
     match allow {
         ProtectedAction::Yes => Ok(()),
         ProtectedAction::Local if local => Ok(()),
-        ProtectedAction::Local | ProtectedAction::No => Err(CommandError::protected(&name.to_uppercase(), directive)),
+        ProtectedAction::Local | ProtectedAction::No => {
+            Err(CommandError::protected(&name.to_uppercase(), directive))
+        }
     }
 }
 
@@ -84,7 +86,10 @@ fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandE
 
 fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let concerned = candidate.flags & flag::WRITE != 0 || candidate.entry.command.name == "ping";
-    if concerned && candidate.core.saving.blocks_writes(&candidate.core.config) && !candidate.core.is_replica() {
+    if concerned
+        && candidate.core.saving.blocks_writes(&candidate.core.config)
+        && !candidate.core.is_replica()
+    {
         return Err(CommandError::MISCONF_RDB);
     }
     Ok(())

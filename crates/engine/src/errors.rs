@@ -11,6 +11,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError(Cow<'static, str>);
 
+#[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
     /// An error with a fixed text.
     pub const fn fixed(text: &'static str) -> Self {
@@ -42,8 +43,10 @@ impl fmt::Display for CommandError {
 impl std::error::Error for CommandError {}
 
 /// Arguments and types, shared by all families.
+#[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
-    pub const WRONG_TYPE: Self = Self::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const WRONG_TYPE: Self =
+        Self::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub const SYNTAX: Self = Self::fixed("ERR syntax error");
     pub const NOT_INTEGER: Self = Self::fixed("ERR value is not an integer or out of range");
     pub const NOT_FLOAT: Self = Self::fixed("ERR value is not a valid float");
@@ -100,10 +103,10 @@ impl CommandError {
 }
 
 /// Gates: what the state of the node or session refuses.
+#[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
     pub const NOAUTH: Self = Self::fixed("NOAUTH Authentication required.");
-    pub const WRONGPASS: Self =
-        Self::fixed("WRONGPASS invalid username-password pair or user is disabled.");
+    pub const WRONGPASS: Self = Self::fixed("WRONGPASS invalid username-password pair or user is disabled.");
     pub const AUTH_WITHOUT_PASSWORD: Self = Self::fixed(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
     );
@@ -126,14 +129,14 @@ impl CommandError {
 }
 
 /// Transactions.
+#[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
     pub const NESTED_MULTI: Self = Self::fixed("ERR MULTI calls can not be nested");
     pub const EXEC_WITHOUT_MULTI: Self = Self::fixed("ERR EXEC without MULTI");
     pub const DISCARD_WITHOUT_MULTI: Self = Self::fixed("ERR DISCARD without MULTI");
     pub const WATCH_IN_MULTI: Self = Self::fixed("ERR WATCH inside MULTI is not allowed");
     pub const NOT_IN_MULTI: Self = Self::fixed("ERR Command not allowed inside a transaction");
-    pub const EXECABORT: Self =
-        Self::fixed("EXECABORT Transaction discarded because of previous errors.");
+    pub const EXECABORT: Self = Self::fixed("EXECABORT Transaction discarded because of previous errors.");
 
     /// A transaction that a gate refused as a whole at EXEC.
     pub fn exec_aborted(reason: &CommandError) -> Self {
@@ -142,6 +145,7 @@ impl CommandError {
 }
 
 /// Databases and keys.
+#[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
     pub const DB_INDEX: Self = Self::fixed("ERR DB index is out of range");
     pub const INVALID_DB_INDEX: Self = Self::fixed("ERR invalid DB index");

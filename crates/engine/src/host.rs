@@ -124,7 +124,6 @@ impl fmt::Debug for LoadedData {
 }
 
 /// Data that nobody needs any more, to be dropped away from the executor.
-#[derive(Debug)]
 pub enum Discarded {
     /// All databases.
     Keyspace(Keyspace),
@@ -132,6 +131,12 @@ pub enum Discarded {
     Databases(Garbage),
     /// A big value.
     Value(Value),
+}
+
+impl fmt::Debug for Discarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Discarded")
+    }
 }
 
 /// What the shell does for the engine, in order.

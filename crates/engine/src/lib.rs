@@ -7,7 +7,7 @@
 //!
 //! Read next: [`node`], then [`dispatch`], then any file of [`commands`].
 
-mod apply;
+pub mod apply;
 pub mod call;
 pub mod command;
 pub mod commands;
@@ -33,7 +33,9 @@ pub mod syntax;
 pub mod table;
 pub mod transaction;
 
-pub use host::{Clock, Discarded, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder};
+pub use host::{
+    Clock, Discarded, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder,
+};
 pub use loading::{LoadOptions, Source, load};
 pub use node::{Core, Node, Phase, Signal};
 pub use session::{Endpoint, Flow, Session, SessionId};

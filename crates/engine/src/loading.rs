@@ -20,8 +20,9 @@ pub struct LoadOptions {
     databases: usize,
     seed: [u64; 4],
     encoding: Encoding,
-    /// Keys due before this are left out; `None` keeps all, for a replica.
-    drop_due: Option<UnixMillis>,
+    now: UnixMillis,
+    /// Whether keys due by now are left out; a replica waits for its primary to delete them.
+    drops_due: bool,
 }
 
 /// Where the data comes from.
@@ -49,11 +50,11 @@ impl std::error::Error for LoadError {}
 pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
     let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
     let mut ignore = |_: usize, _: &[u8]| {};
-    let expired = match options.drop_due {
-        Some(now) => Expired::Drop { now, dropped: &mut ignore },
-        None => Expired::Keep,
+    let expired = match options.drops_due {
+        true => Expired::Drop(&mut ignore),
+        false => Expired::Keep,
     };
-    let read = ReadOptions { expired, ..ReadOptions::default() };
+    let read = ReadOptions { expired, ..ReadOptions::new(options.now) };
     let loaded = slipstream_rdb::read(input, &mut keyspace, read).map_err(LoadError)?;
     Ok(LoadedData { keyspace, loaded })
 }
@@ -66,7 +67,8 @@ impl Node {
             databases: self.core.config.databases,
             seed: std::array::from_fn(|_| self.core.rng.u64(..)),
             encoding: *self.keyspace.encoding(),
-            drop_due: (!keeps_due).then(|| self.core.clock.unix()),
+            now: self.core.clock.unix(),
+            drops_due: !keeps_due,
         }
     }
 

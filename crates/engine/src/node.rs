@@ -21,8 +21,8 @@ use crate::pause::Pause;
 use crate::propagate::Propagation;
 use crate::replication::Replication;
 use crate::saving::Saving;
-use crate::shutdown::Shutdown;
 use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
+use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Stats};
 use crate::table::{CommandTable, Entry};
@@ -118,7 +118,8 @@ pub(crate) fn encoding(config: &Config) -> Encoding {
         zset_max_listpack_entries: config.zset_max_listpack_entries,
         zset_max_listpack_value: config.zset_max_listpack_value,
         list_max_listpack_size: config.list_max_listpack_size,
-        list_compress_depth: config.list_compress_depth,
+        list_compress_depth: i32::try_from(config.list_compress_depth).unwrap_or(i32::MAX),
+        ..Encoding::default()
     }
 }
 
@@ -173,7 +174,12 @@ impl Node {
     }
 
     /// A client connected; its number, or the text to refuse it with.
-    pub fn accept(&mut self, peer: Endpoint, local: Endpoint, descriptor: i64) -> Result<SessionId, &'static str> {
+    pub fn accept(
+        &mut self,
+        peer: Endpoint,
+        local: Endpoint,
+        descriptor: i64,
+    ) -> Result<SessionId, &'static str> {
         self.core.tick_clock();
         if self.core.sessions.len() >= self.core.config.maxclients as usize {
             self.core.stats.connections_rejected += 1;

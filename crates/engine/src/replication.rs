@@ -72,8 +72,8 @@ fn replica_settings(config: &Config) -> replicas::Settings {
 fn link_settings(config: &Config) -> link::Settings {
     let announced = config.replica_announce_port;
     link::Settings {
-        user: config.masteruser.clone(),
-        password: config.masterauth.clone(),
+        user: config.primary_user.clone(),
+        password: config.primary_password.clone(),
         announced_port: if announced == 0 { config.port } else { announced },
         announced_ip: config.replica_announce_ip.clone(),
         timeout_ms: u64::from(config.repl_timeout) * 1000,
@@ -163,10 +163,14 @@ impl Core {
     }
 
     /// Ends WAIT of one client with a reply; whether it waited.
-    pub(crate) fn end_wait(&mut self, id: SessionId, write: impl FnOnce(&mut slipstream_resp::Reply)) -> bool {
+    pub(crate) fn end_wait(
+        &mut self,
+        id: SessionId,
+        write: impl FnOnce(&mut slipstream_resp::Reply),
+    ) -> bool {
         let waits = self.sessions.get(id).is_some_and(|s| s.flow == Flow::Waiting(Wait::Replicas));
         if waits {
-            self.replication.replicas.cancel_wait(slipstream_replication::WaiterId(id.0));
+            self.replication.replicas.cancel_wait(replicas::WaiterId(id.0));
             self.answer(id, write);
             self.wake(id);
         }
@@ -177,7 +181,11 @@ impl Core {
 /// The primary's side.
 impl Core {
     /// REPLCONF from a client or a replica. `true` if there is an answer.
-    pub(crate) fn replconf(&mut self, id: SessionId, args: slipstream_resp::Args<'_>) -> Result<bool, CommandError> {
+    pub(crate) fn replconf(
+        &mut self,
+        id: SessionId,
+        args: slipstream_resp::Args<'_>,
+    ) -> Result<bool, CommandError> {
         let mut actions = Vec::new();
         let turn = Turn { now: self.clock.moment(), log: &self.log };
         let answer = self.replication.replicas.on_replconf(turn, ReplicaId(id.0), args, &mut actions);
@@ -189,7 +197,11 @@ impl Core {
     }
 
     /// PSYNC or SYNC.
-    pub(crate) fn attach_replica(&mut self, session: &mut Session, request: Request<'_>) -> Result<(), CommandError> {
+    pub(crate) fn attach_replica(
+        &mut self,
+        session: &mut Session,
+        request: Request<'_>,
+    ) -> Result<(), CommandError> {
         let peer = match &session.peer {
             crate::session::Endpoint::Tcp(ip, _) => ip.to_string(),
             _ => String::new(),
@@ -313,7 +325,8 @@ impl Node {
                 self.settle_replicas();
             }
             Err(reason) => {
-                self.core.notice(Level::Warning, &format!("Sending the snapshot to a replica failed: {reason}"));
+                self.core
+                    .notice(Level::Warning, &format!("Sending the snapshot to a replica failed: {reason}"));
                 self.core.effects.push(Effect::Disconnect(id));
             }
         }
@@ -322,7 +335,7 @@ impl Node {
     /// Replicas that have not been sent everything.
     pub fn streaming_replicas(&self) -> Vec<SessionId> {
         let end = self.core.log.end();
-        let behind = |replica: &&slipstream_replication::replicas::Replica| {
+        let behind = |replica: &&replicas::Replica| {
             replica.is_online() && replica.cursor().is_some_and(|cursor| cursor < end)
         };
         self.core.replication.replicas.iter().filter(behind).map(|replica| SessionId(replica.id.0)).collect()
@@ -340,7 +353,8 @@ impl Node {
     pub fn replica_took(&mut self, id: SessionId, bytes: usize) {
         self.core.stats.repl_output += bytes as u64;
         let replica = ReplicaId(id.0);
-        if let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.cursor()) {
+        if let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.cursor())
+        {
             self.core.replication.replicas.on_sent(replica, cursor.advanced(bytes));
         }
     }
@@ -351,7 +365,7 @@ impl Node {
         let now = self.core.clock.moment();
         self.core.replication.replicas.on_closed(now, ReplicaId(session.id.0), &mut actions);
         if session.flow == Flow::Waiting(Wait::Replicas) {
-            self.core.replication.replicas.cancel_wait(slipstream_replication::WaiterId(session.id.0));
+            self.core.replication.replicas.cancel_wait(replicas::WaiterId(session.id.0));
         }
         self.core.perform_replicas(actions);
         self.settle_replicas();

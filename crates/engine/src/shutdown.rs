@@ -53,7 +53,8 @@ impl Core {
         }
         let wait = u64::from(self.config.shutdown_timeout) * 1000;
         let deadline = Moment(self.clock.moment().0 + wait);
-        let text = format!("Waiting for replicas before shutting down: {} of them lag behind.", lagging.len());
+        let text =
+            format!("Waiting for replicas before shutting down: {} of them lag behind.", lagging.len());
         self.notice(Level::Notice, &text);
         self.pause.start(Moment(u64::MAX), false);
         self.phase = Phase::ShuttingDown;

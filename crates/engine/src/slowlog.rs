@@ -38,7 +38,7 @@ pub struct SlowLog {
 
 impl SlowLog {
     /// Adds a command that took `micros`, and drops the oldest beyond `max`.
-    pub fn record(&mut self, session: &Session, args: Args<'_>, micros: u64, clock: Clock, max: u64) {
+    pub fn record(&mut self, session: &Session, args: Args<'_>, micros: u64, clock: Clock, max: usize) {
         self.entries.push_front(SlowCommand {
             id: self.next,
             unix_seconds: clock.unix_micros.div_euclid(1_000_000),
@@ -47,7 +47,7 @@ impl SlowLog {
             client: (session.peer.to_string(), session.name.clone()),
         });
         self.next += 1;
-        self.entries.truncate(usize::try_from(max).unwrap_or(usize::MAX));
+        self.entries.truncate(max);
     }
 
     /// All, newest first.

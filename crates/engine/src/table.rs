@@ -34,7 +34,7 @@ const MAX_NAME: usize = 32;
 
 impl CommandTable {
     /// All rows, with some renamed; an empty new name removes a command.
-    pub fn new(renames: &[(String, String)]) -> Result<Self, String> {
+    pub fn new(renames: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, String> {
         let mut table =
             CommandTable { slots: vec![None; 1024], subcommands: BTreeMap::new(), entries: Vec::new() };
         for command in commands::FAMILIES.iter().copied().flatten() {
@@ -65,18 +65,19 @@ impl CommandTable {
         self.slots[slot] = Some((name.to_ascii_lowercase().into(), entry));
     }
 
-    fn rename(&mut self, from: &str, to: &str) -> Result<(), String> {
-        let entry = self.find(from.as_bytes()).ok_or("No such command in rename-command")?;
-        if !to.is_empty() && self.find(to.as_bytes()).is_some() {
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), String> {
+        let entry = self.find(from).ok_or("No such command in rename-command")?;
+        if !to.is_empty() && self.find(to).is_some() {
             return Err("Target command name already exists".into());
         }
-        let mut rest: Vec<_> = std::mem::replace(&mut self.slots, vec![None; 1024]).into_iter().flatten().collect();
-        rest.retain(|(name, _)| !name.eq_ignore_ascii_case(from.as_bytes()));
+        let mut rest: Vec<_> =
+            std::mem::replace(&mut self.slots, vec![None; 1024]).into_iter().flatten().collect();
+        rest.retain(|(name, _)| !name.eq_ignore_ascii_case(from));
         for (name, entry) in rest {
             self.insert(&name, entry);
         }
         if !to.is_empty() {
-            self.insert(to.as_bytes(), entry);
+            self.insert(to, entry);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! collection becomes big inside an insertion.
 
 /// Directives that decide how collections are stored, with Redis 7.2's names and defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
     /// `hash-max-listpack-entries`: fields of a packed hash.
     pub hash_max_listpack_entries: usize,

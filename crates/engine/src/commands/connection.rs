@@ -35,7 +35,12 @@ pub const COMMANDS: &[Command] = &[
         .flags(ALWAYS | flag::NO_AUTH)
         .categories(&["connection"])
         .history(&[("6.0.0", "Takes a user name before the password.")])
-        .doc(Group::Connection, "1.0.0", "Logs this connection in.", "O(N), N being the number of passwords of the user")
+        .doc(
+            Group::Connection,
+            "1.0.0",
+            "Logs this connection in.",
+            "O(N), N being the number of passwords of the user",
+        )
         .syntax("[username] password"),
     Command::new("hello", -1, hello)
         .flags(ALWAYS | flag::NO_AUTH)
@@ -70,8 +75,7 @@ fn echo(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn select(call: &mut Call<'_>) -> Result<(), CommandError> {
     let index = integer(&call.args[1]).map_err(|_| CommandError::INVALID_DB_INDEX)?;
     let databases = call.db.keyspace.databases();
-    call.session.db =
-        usize::try_from(index).ok().filter(|i| *i < databases).ok_or(CommandError::DB_INDEX)?;
+    call.session.db = usize::try_from(index).ok().filter(|i| *i < databases).ok_or(CommandError::DB_INDEX)?;
     call.reply.ok();
     Ok(())
 }

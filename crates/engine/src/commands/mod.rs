@@ -12,5 +12,5 @@ pub mod replication;
 pub mod transactions;
 
 /// All rows, family by family.
-pub const FAMILIES: &[&[Command]] = 
+pub const FAMILIES: &[&[Command]] =
     &[connection::COMMANDS, transactions::COMMANDS, monitor::COMMANDS, replication::COMMANDS];

@@ -2,8 +2,8 @@
 //! (REPLCONF, PSYNC, SYNC).
 
 use slipstream_replication::link::Endpoint;
-use slipstream_replication::replicas::Request;
-use slipstream_replication::{Level, Moment, Wait, WaiterId};
+use slipstream_replication::replicas::{Request, Wait, WaiterId};
+use slipstream_replication::{Level, Moment};
 
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, flag};
@@ -31,23 +31,24 @@ pub const COMMANDS: &[Command] = &[
         .flags(flag::BLOCKING)
         .categories(&["connection"])
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
-        .doc(
-            Group::Generic,
-            "3.0.0",
-            "Waits until enough replicas have what this connection wrote.",
-            "O(1)",
-        )
+        .doc(Group::Generic, "3.0.0", "Waits until enough replicas have what this connection wrote.", "O(1)")
         .syntax("numreplicas:integer timeout:integer"),
-    Command::new("replconf", -1, replconf)
-        .flags(ADMIN | flag::LOADING | flag::STALE | flag::ALLOW_BUSY)
-        .doc(Group::Server, "3.0.0", "What replicas tell their primary of themselves.", "O(1)"),
+    Command::new("replconf", -1, replconf).flags(ADMIN | flag::LOADING | flag::STALE | flag::ALLOW_BUSY).doc(
+        Group::Server,
+        "3.0.0",
+        "What replicas tell their primary of themselves.",
+        "O(1)",
+    ),
     Command::new("psync", -3, psync)
         .flags(PEER)
         .doc(Group::Server, "2.8.0", "Asks for the log from an offset on, or for a snapshot.", "")
         .syntax("replicationid offset:integer"),
-    Command::new("sync", 1, sync)
-        .flags(PEER)
-        .doc(Group::Server, "1.0.0", "Asks for a snapshot and the log behind it.", ""),
+    Command::new("sync", 1, sync).flags(PEER).doc(
+        Group::Server,
+        "1.0.0",
+        "Asks for a snapshot and the log behind it.",
+        "",
+    ),
 ];
 
 fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
