@@ -11,7 +11,6 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError(Cow<'static, str>);
 
-#[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
     /// An error with a fixed text.
     pub const fn fixed(text: &'static str) -> Self {

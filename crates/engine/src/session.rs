@@ -14,7 +14,7 @@ use slipstream_resp::{OwnedRequest, Reply, RequestDecoder};
 use crate::transaction::Transaction;
 
 /// A connection's number, as CLIENT ID tells it: never used twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
 /// Where a connection comes from and where it arrived.

@@ -34,13 +34,15 @@ pub enum Aggregate {
 #[derive(Debug, Default)]
 pub struct Reply {
     bytes: Vec<u8>,
+    /// How many of them, from the front, are sent and only wait to be dropped.
+    sent: usize,
     protocol: Protocol,
 }
 
 impl Reply {
     /// An empty buffer for a client of `protocol`.
     pub fn new(protocol: Protocol) -> Self {
-        Reply { bytes: Vec::new(), protocol }
+        Reply { bytes: Vec::new(), sent: 0, protocol }
     }
 
     /// The protocol in force.
@@ -60,17 +62,17 @@ impl Reply {
 
     /// The bytes written so far and not removed.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.sent..]
     }
 
     /// Number of those bytes.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.sent
     }
 
     /// Whether nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Bytes allocated.
@@ -80,17 +82,25 @@ impl Reply {
 
     /// Drops what was written behind `length`: a suppressed reply.
     pub fn truncate(&mut self, length: usize) {
-        self.bytes.truncate(length);
+        self.bytes.truncate(self.sent + length);
     }
 
-    /// Takes everything, leaving an empty buffer.
-    pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes)
+    /// Forgets the first `count` bytes: they are sent.
+    pub fn consume(&mut self, count: usize) {
+        self.sent += count;
+        if self.sent == self.bytes.len() {
+            self.clear();
+        } else if self.sent >= 1 << 20 && self.sent * 2 >= self.bytes.len() {
+            // Moving what is left at most doubles the work of having written it.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     /// Forgets everything but keeps a modest allocation for the next replies.
     pub fn clear(&mut self) {
         const KEEP: usize = 64 * 1024;
+        self.sent = 0;
         if self.bytes.capacity() > KEEP {
             self.bytes = Vec::new();
         } else {

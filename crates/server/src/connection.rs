@@ -51,7 +51,8 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => (tcp(stream.peer_addr()), tcp(stream.local_addr())),
             Socket::Unix(stream) => {
-                let path = stream.local_addr().ok().and_then(|a| a.as_pathname().map(|p| p.display().to_string()));
+                let path =
+                    stream.local_addr().ok().and_then(|a| a.as_pathname().map(|p| p.display().to_string()));
                 let end = Endpoint::Unix(path.unwrap_or_default());
                 (end.clone(), end)
             }
@@ -86,6 +87,16 @@ impl Socket {
             Socket::Unix(stream) => stream.as_fd().try_clone_to_owned()?,
         };
         Ok(descriptor.into())
+    }
+
+    /// Ends the connection for whoever else holds it.
+    pub fn shut_down(&self) {
+        use std::net::Shutdown;
+        // One that is down already needs nothing more.
+        match self {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Both).ok(),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Both).ok(),
+        };
     }
 
     fn source(&mut self) -> &mut dyn Source {

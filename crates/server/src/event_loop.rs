@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
-use slipstream_engine::{Effect, Flow, LoadOptions, Node, SessionId, SyncOrder};
+use slipstream_engine::{Effect, Flow, Node, SessionId, Source, SyncOrder};
 
 use crate::connection::{Connection, Socket};
 use crate::jobs::{self, Report, Reporter, SaveOptions, SendOptions, SyncLoad};
@@ -61,12 +61,26 @@ pub struct EventLoop {
 struct LinkSocket {
     stream: TcpStream,
     unsent: Vec<u8>,
+    /// Whether there may be more to read than was read.
     more: bool,
+    /// Whether nothing is to be read for now.
+    paused: bool,
+}
+
+impl LinkSocket {
+    fn wants_reading(&self) -> bool {
+        self.more && !self.paused
+    }
 }
 
 impl EventLoop {
     /// A loop around `node` that serves `listeners`.
-    pub fn new(node: Node, listeners: Vec<Listener>, rebound: Rebound, signals: Signals) -> io::Result<EventLoop> {
+    pub fn new(
+        node: Node,
+        listeners: Vec<Listener>,
+        rebound: Rebound,
+        signals: Signals,
+    ) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, reports) = channel();
@@ -132,7 +146,7 @@ impl EventLoop {
                 }
             }
         }
-        if self.link.as_ref().is_some_and(|link| link.more) {
+        if self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
             self.link_ready(true, false);
         }
         self.settle();
@@ -141,7 +155,7 @@ impl EventLoop {
 
     /// How long to wait: not at all if something is left to read, else until the node's next deadline.
     fn patience(&self) -> Duration {
-        if !self.unread.is_empty() || self.link.as_ref().is_some_and(|link| link.more) {
+        if !self.unread.is_empty() || self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
             return Duration::ZERO;
         }
         self.node.time_left()
@@ -167,23 +181,32 @@ impl EventLoop {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Disconnect(id) => self.drop_connection(id),
+            Effect::Disconnect(id) => {
+                self.flush(id);
+                self.drop_connection(id);
+            }
             Effect::Save(job, _) => jobs::save(self.reporter.clone(), job, self.save_options()),
             Effect::LoadFile => {
                 let path = self.node.core.config.dbfilename.clone();
-                let options = self.node.load_options(LoadOptions::FILE);
+                let options = self.node.load_options(Source::File);
                 jobs::load_file(self.reporter.clone(), path, options);
             }
             Effect::SendSnapshot(order) => self.send_snapshot(order),
             Effect::Connect { host, port } => self.connect(host, port),
             Effect::LinkSend(bytes) => self.link_send(&bytes),
             Effect::LinkClose => self.close_link(),
+            Effect::LinkPause => self.pause_link(true),
+            Effect::LinkResume => self.pause_link(false),
             Effect::LoadBegin => {
                 self.load_number += 1;
-                let options = self.node.load_options(LoadOptions::SYNC);
+                let options = self.node.load_options(Source::Sync);
                 self.load = Some(SyncLoad::begin(self.reporter.clone(), self.load_number, options));
             }
-            Effect::LoadBytes(piece) => self.load.iter_mut().for_each(|load| load.push(piece.clone())),
+            Effect::LoadBytes(piece) => {
+                if let Some(load) = &mut self.load {
+                    load.push(piece);
+                }
+            }
             Effect::LoadEnd => {
                 if let Some(mut load) = self.load.take() {
                     load.end();
@@ -218,11 +241,14 @@ impl EventLoop {
         while let Ok(report) = self.reports.try_recv() {
             match report {
                 Report::Saved(result) => self.node.saved(result),
-                Report::LoadedFile(result) => self.node.loaded_file(result.map(|data| data.map(|data| *data))),
+                Report::LoadedFile(result) => {
+                    self.node.loaded_file(result.map(|data| data.map(|data| *data)))
+                }
                 Report::LoadedSync(number, result) if number == self.load_number => {
                     self.node.loaded_sync(result.map(|data| *data));
                 }
                 Report::LoadedSync(..) => {}
+                Report::SyncProgress(id) => self.node.sync_progress(id),
                 Report::SyncSent(id, result) => {
                     self.lent.retain(|lent| *lent != id);
                     self.node.sync_sent(id, result);
@@ -243,20 +269,27 @@ impl EventLoop {
         self.listeners = listeners;
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token(LISTENERS - index);
-            match listener {
-                Listener::Tcp(socket) => self.poll.registry().register(socket, token, Interest::READABLE)?,
-                Listener::Unix(socket, _) => self.poll.registry().register(socket, token, Interest::READABLE)?,
-            }
+            let source: &mut dyn mio::event::Source = match listener {
+                Listener::Tcp(socket) => socket,
+                Listener::Unix(socket, _) => socket,
+            };
+            let registry = self.poll.registry();
+            // A listener that stays changes its number only.
+            registry
+                .register(source, token, Interest::READABLE)
+                .or_else(|_| registry.reregister(source, token, Interest::READABLE))?;
         }
         Ok(())
     }
 
     fn take_rebound(&mut self) {
         let rebound = self.rebound.borrow_mut().take();
-        if let Some(listeners) = rebound
-            && let Err(error) = self.listen(listeners)
-        {
-            self.node.warn(&format!("The new listening sockets cannot be watched: {error}"));
+        if let Some(mut listeners) = rebound {
+            let old = std::mem::take(&mut self.listeners);
+            listeners.extend(old.into_iter().filter(|listener| matches!(listener, Listener::Unix(..))));
+            if let Err(error) = self.listen(listeners) {
+                self.node.warn(&format!("The new listening sockets cannot be watched: {error}"));
+            }
         }
     }
 
@@ -265,7 +298,9 @@ impl EventLoop {
             let accepted = match self.listeners.get(index) {
                 None => return,
                 Some(Listener::Tcp(listener)) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
-                Some(Listener::Unix(listener, _)) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
+                Some(Listener::Unix(listener, _)) => {
+                    listener.accept().map(|(stream, _)| Socket::Unix(stream))
+                }
             };
             match accepted {
                 Ok(socket) => self.add_connection(socket),
@@ -330,6 +365,9 @@ impl EventLoop {
         if let Some(mut connection) = self.connections.remove(&id) {
             // The socket closes with its last handle whatever the registry says.
             connection.socket.deregister(self.poll.registry()).ok();
+            if self.lent.contains(&id) {
+                connection.socket.shut_down();
+            }
             self.node.closed(id);
         }
     }
@@ -438,7 +476,7 @@ impl EventLoop {
         let stream = result.and_then(|stream| self.adopt_link(stream).map_err(|error| error.to_string()));
         match stream {
             Ok(stream) => {
-                self.link = Some(LinkSocket { stream, unsent: Vec::new(), more: false });
+                self.link = Some(LinkSocket { stream, unsent: Vec::new(), more: true, paused: false });
                 self.node.link_connected();
             }
             Err(reason) => self.node.link_closed(&reason),
@@ -458,7 +496,10 @@ impl EventLoop {
             self.link_send(&[]);
         }
         let Some(link) = self.link.as_mut().filter(|_| readable) else { return };
-        link.more = false;
+        link.more = link.paused;
+        if link.paused {
+            return;
+        }
         match link.stream.read(&mut self.buffer) {
             Ok(0) => self.link_lost("the primary closed the connection"),
             Ok(count) => {
@@ -483,6 +524,12 @@ impl EventLoop {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.link_lost(&error.to_string()),
             }
+        }
+    }
+
+    fn pause_link(&mut self, paused: bool) {
+        if let Some(link) = &mut self.link {
+            link.paused = paused;
         }
     }
 

@@ -13,8 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
-use slipstream_rdb::{Target, WriteOptions};
+use slipstream_engine::{Discarded, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
+use slipstream_keyspace::Snapshot;
+use slipstream_rdb::{Target, WriteOptions, unsupported_feature};
 
 use crate::process::sync_folder;
 
@@ -27,6 +28,8 @@ pub enum Report {
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// A full sync is loaded, or why not. The number tells which.
     LoadedSync(u64, Result<Box<LoadedData>, String>),
+    /// A replica's socket took some of its snapshot.
+    SyncProgress(SessionId),
     /// A snapshot was sent to a replica's socket, or that failed.
     SyncSent(SessionId, Result<(), String>),
     /// The connection to the primary stands, or why not. The number tells which attempt.
@@ -79,8 +82,9 @@ fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
     let temporary = PathBuf::from(format!("temp-{}.rdb", std::process::id()));
     let write = || {
         let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, every: sync_step(options) };
-        let write = WriteOptions { target: Target::for_disk(&job.snapshot), compress: options.compress, checksum: options.checksum };
-        slipstream_rdb::write(&job.snapshot, &job.aux, &job.functions, write, &mut file).map_err(io::Error::other)?;
+        let target = disk_target(&job.snapshot);
+        let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
+        slipstream_rdb::write(&job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
         file.file.sync_all()?;
         fs::rename(&temporary, &options.file)?;
         sync_folder(Path::new(&options.file))
@@ -90,6 +94,14 @@ fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
         fs::remove_file(&temporary).ok();
     }
     result
+}
+
+/// Version 10, which everything reads, unless the data needs more.
+fn disk_target(snapshot: &Snapshot) -> Target {
+    match unsupported_feature(snapshot, Target::Redis10) {
+        None => Target::Redis10,
+        Some(_) => Target::Redis12,
+    }
 }
 
 fn sync_step(options: &SaveOptions) -> usize {
@@ -195,7 +207,13 @@ impl Read for Pieces {
 }
 
 /// Connects to the primary, off the loop since names may take long to resolve.
-pub fn connect(reporter: Reporter, attempt: u64, target: (String, u16), source: Option<String>, timeout: Duration) {
+pub fn connect(
+    reporter: Reporter,
+    attempt: u64,
+    target: (String, u16),
+    source: Option<String>,
+    timeout: Duration,
+) {
     spawn("link-connect", move || {
         let result = connect_any(&target, source.as_deref(), timeout).map_err(|error| error.to_string());
         reporter.report(Report::Connected(attempt, result));
@@ -224,7 +242,12 @@ fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> 
 }
 
 /// Writes one snapshot to the sockets of several replicas.
-pub fn send_snapshot(reporter: Reporter, order: Box<SyncOrder>, sockets: Vec<(SessionId, TcpStream)>, options: SendOptions) {
+pub fn send_snapshot(
+    reporter: Reporter,
+    order: Box<SyncOrder>,
+    sockets: Vec<(SessionId, TcpStream)>,
+    options: SendOptions,
+) {
     spawn("sync-send", move || crate::sync_send::run(&reporter, &order, sockets, options));
 }
 
@@ -240,10 +263,20 @@ pub struct SendOptions {
 }
 
 impl Reporter {
+    /// Reports that a replica takes its snapshot.
+    pub fn sync_progress(&self, replica: SessionId) {
+        self.report(Report::SyncProgress(replica));
+    }
+
     /// Reports how sending to one replica ended.
     pub fn sync_sent(&self, replica: SessionId, result: Result<(), String>) {
         self.report(Report::SyncSent(replica, result));
     }
+}
+
+/// Drops data away from the executor.
+pub fn reclaim(data: Box<Discarded>) {
+    spawn("reclaim", move || drop(data));
 }
 
 fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {

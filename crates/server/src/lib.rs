@@ -1,1 +1,21 @@
-//! The shell: event loop, sockets, disk, signals, logging.
+//! The shell: the only crate with I/O.
+//!
+//! [`run`] is a whole server process: configuration, sockets, signals, the
+//! loop. The engine inside it decides; this crate moves bytes, writes files and
+//! keeps time. Threads other than the loop's work on values they own
+//! ([`jobs`]) and report by message.
+//!
+//! Read next: [`startup`], then [`event_loop`].
+
+pub mod connection;
+pub mod event_loop;
+pub mod jobs;
+pub mod listeners;
+pub mod log_file;
+pub mod memory;
+pub mod process;
+pub mod signals;
+pub mod startup;
+mod sync_send;
+
+pub use startup::run;

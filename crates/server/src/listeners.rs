@@ -25,23 +25,27 @@ pub enum Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix(_, path) = self
-            && let Err(error) = fs::remove_file(&*path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            // The socket's file stays; the next start removes it.
+        if let Listener::Unix(_, path) = self {
+            // A file that cannot be removed is removed by the next start.
+            fs::remove_file(&*path).ok();
         }
     }
 }
 
 /// Binds everything that `config` names.
 pub fn bind_all(config: &Config) -> Result<Vec<Listener>, String> {
+    let mut listeners = bind_port(config)?;
+    if let Some(path) = &config.unixsocket {
+        listeners.push(bind_unix(path, config)?);
+    }
+    Ok(listeners)
+}
+
+/// Binds the addresses and the port; what CONFIG SET can change.
+pub fn bind_port(config: &Config) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     if config.port != 0 {
         bind_addresses(config, &mut listeners)?;
-    }
-    if let Some(path) = &config.unixsocket {
-        listeners.push(bind_unix(path, config)?);
     }
     Ok(listeners)
 }

@@ -79,8 +79,8 @@ impl Host for Process {
         if concerns(&["logfile", "loglevel"]) {
             self.log = LogFile::open(config)?;
         }
-        if concerns(&["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]) {
-            let listeners = listeners::bind_all(config)
+        if concerns(&["port", "bind"]) {
+            let listeners = listeners::bind_port(config)
                 .map_err(|reason| format!("Unable to listen on this port. Check server logs. {reason}"))?;
             *self.rebound.borrow_mut() = Some(listeners);
         }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipstream_engine::{SessionId, SyncOrder};
 use slipstream_rdb::WriteOptions;
+use slipstream_replication::replicas::Framing;
 
 use crate::jobs::{Reporter, SendOptions};
 
@@ -23,8 +24,13 @@ const AHEAD_OF_FASTEST: usize = 4 << 20;
 const AHEAD_OF_SLOWEST: usize = 64 << 20;
 
 /// Encodes and sends; reports once per replica.
-pub(crate) fn run(reporter: &Reporter, order: &SyncOrder, sockets: Vec<(SessionId, TcpStream)>, options: SendOptions) {
-    let mut fan = FanOut::new(sockets, options.timeout);
+pub(crate) fn run(
+    reporter: &Reporter,
+    order: &SyncOrder,
+    sockets: Vec<(SessionId, TcpStream)>,
+    options: SendOptions,
+) {
+    let mut fan = FanOut::new(reporter.clone(), sockets, options.timeout);
     let outcome = send(order, &mut fan, options);
     for replica in fan.replicas {
         let result = match (&outcome, replica.failure) {
@@ -37,46 +43,31 @@ pub(crate) fn run(reporter: &Reporter, order: &SyncOrder, sockets: Vec<(SessionI
 }
 
 fn send(order: &SyncOrder, fan: &mut FanOut, options: SendOptions) -> io::Result<()> {
-    match order.mark {
-        Some(mark) => {
-            fan.write_all(&[b"$EOF:".as_slice(), &mark, b"\r\n"].concat())?;
-            encode(order, fan, options)?;
-            fan.write_all(&mark)?;
-        }
-        None => {
-            // The length must be announced, and a snapshot does not change: encode twice rather than
-            // keep a copy in memory or on disk.
-            let mut length = Length(0);
-            encode(order, &mut length, options)?;
-            fan.write_all(format!("${}\r\n", length.0).as_bytes())?;
-            encode(order, fan, options)?;
-        }
-    }
+    let length = match order.framing {
+        Framing::Mark(_) => 0,
+        // The length must be announced, and a snapshot does not change: encode twice rather than keep a
+        // copy in memory or on disk.
+        Framing::Length => encode(order, &mut io::sink(), options)?,
+    };
+    fan.write_all(&order.framing.head(length))?;
+    encode(order, fan, options)?;
+    fan.write_all(order.framing.tail())?;
     fan.drain()
 }
 
-fn encode(order: &SyncOrder, out: &mut impl Write, options: SendOptions) -> io::Result<()> {
+/// Writes the snapshot; its length in bytes.
+fn encode(order: &SyncOrder, out: &mut impl Write, options: SendOptions) -> io::Result<u64> {
     let content = &order.content;
     let write = WriteOptions { target: order.target, compress: options.compress, checksum: options.checksum };
-    slipstream_rdb::write(&content.snapshot, &content.aux, &content.functions, write, out).map_err(io::Error::other)
-}
-
-struct Length(u64);
-
-impl Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    slipstream_rdb::write(&content.snapshot, &content.preface, write, out).map_err(io::Error::other)
 }
 
 struct FanOut {
     replicas: Vec<Outlet>,
     timeout: Duration,
+    reporter: Reporter,
+    /// When progress was last reported.
+    reported: Instant,
 }
 
 /// One replica's socket and what waits for it.
@@ -92,7 +83,7 @@ struct Outlet {
 }
 
 impl FanOut {
-    fn new(sockets: Vec<(SessionId, TcpStream)>, timeout: Duration) -> FanOut {
+    fn new(reporter: Reporter, sockets: Vec<(SessionId, TcpStream)>, timeout: Duration) -> FanOut {
         let now = Instant::now();
         let outlet = |(id, socket)| Outlet {
             id,
@@ -103,7 +94,7 @@ impl FanOut {
             progress: now,
             failure: None,
         };
-        FanOut { replicas: sockets.into_iter().map(outlet).collect(), timeout }
+        FanOut { replicas: sockets.into_iter().map(outlet).collect(), timeout, reporter, reported: now }
     }
 
     fn alive(&self) -> impl Iterator<Item = &Outlet> {
@@ -116,6 +107,7 @@ impl FanOut {
             for outlet in &mut self.replicas {
                 outlet.write_some();
             }
+            self.report_progress();
             let least = self.alive().map(|outlet| outlet.queued).min();
             let Some(least) = least else { return Err(io::Error::other("no replica is left")) };
             let most = self.alive().map(|outlet| outlet.queued).max().unwrap_or(0);
@@ -124,6 +116,17 @@ impl FanOut {
             }
             self.wait()?;
         }
+    }
+
+    /// Once a second tells which replicas took something in that second.
+    fn report_progress(&mut self) {
+        if self.reported.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        for outlet in self.alive().filter(|outlet| outlet.progress >= self.reported) {
+            self.reporter.sync_progress(outlet.id);
+        }
+        self.reported = Instant::now();
     }
 
     /// Sends everything.

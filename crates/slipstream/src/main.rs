@@ -1,3 +1,60 @@
-//! The slipstream binary.
+//! The slipstream binary: `slipstream server`, `slipstream playground`.
+//!
+//! Called by the name of a server it replaces (redis-server, valkey-server,
+//! slipstream-server) it behaves as that server, so that scripts, packages and
+//! service files need nothing but a link.
 
-fn main() {}
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use mimalloc::MiMalloc;
+use slipstream_server::memory::Counted;
+
+#[global_allocator]
+static ALLOCATOR: Counted<MiMalloc> = Counted(MiMalloc);
+
+/// Names under which the binary is a server, whatever its first argument.
+const SERVER_NAMES: &[&str] = &["redis-server", "valkey-server", "slipstream-server"];
+
+const USAGE: &str = "\
+Usage: slipstream server [config-file] [--directive value ...]   serve, as redis-server does
+       slipstream server --help                                  more about that
+       slipstream --version
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    exit_code(dispatch(&program, &rest))
+}
+
+fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or("slipstream");
+    if SERVER_NAMES.contains(&name) {
+        return slipstream_server::run(name, arguments);
+    }
+    match arguments.first().and_then(|word| word.to_str()) {
+        Some("server") => slipstream_server::run("slipstream server", &arguments[1..]),
+        Some("--version" | "-v" | "-V") => say(concat!("slipstream ", env!("CARGO_PKG_VERSION"))),
+        Some("--help" | "-h" | "help") => say(USAGE.trim_end()),
+        _ => complain(USAGE.trim_end()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to --version and --help")]
+fn say(text: &str) -> i32 {
+    println!("{text}");
+    0
+}
+
+#[expect(clippy::print_stderr, reason = "a wrong command line has no log")]
+fn complain(text: &str) -> i32 {
+    eprintln!("{text}");
+    2
+}
+
+fn exit_code(status: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(status).unwrap_or(1))
+}
