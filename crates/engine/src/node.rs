@@ -118,7 +118,6 @@ pub(crate) fn encoding(config: &Config) -> Encoding {
         zset_max_listpack_entries: config.zset_max_listpack_entries,
         zset_max_listpack_value: config.zset_max_listpack_value,
         list_max_listpack_size: config.list_max_listpack_size,
-        list_compress_depth: i32::try_from(config.list_compress_depth).unwrap_or(i32::MAX),
         ..Encoding::default()
     }
 }
