@@ -13,11 +13,11 @@ use world::World;
 /// All nodes have the same data at the same offset of the same history.
 #[track_caller]
 fn assert_equal(world: &World) {
-    let first = &world.nodes[0];
+    let (first, seed) = (&world.nodes[0], world.seed);
     for (at, node) in world.nodes.iter().enumerate() {
-        assert_eq!(node.log.history().id, first.log.history().id, "history of node {at}");
-        assert_eq!(node.log.end(), first.log.end(), "offset of node {at}");
-        assert!(node.data == first.data, "data of node {at}");
+        assert_eq!(node.log.history().id, first.log.history().id, "history of node {at}, seed {seed}");
+        assert_eq!(node.log.end(), first.log.end(), "offset of node {at}, seed {seed}");
+        assert!(node.data == first.data, "data of node {at}, seed {seed}");
     }
 }
 
@@ -195,13 +195,10 @@ fn survive(seed: u64) {
     world.write(primary, "set last 1\n");
     world.run(5000);
     assert_equal(&world);
-    assert_eq!(loads(&world), loaded, "what the log holds needs no snapshot");
+    assert_eq!(loads(&world), loaded, "what the log holds needs no snapshot, seed {seed}");
 }
 
 #[test]
 fn copies_end_equal_after_any_faults() {
-    for seed in 0..150 {
-        println!("seed {seed}");
-        survive(seed);
-    }
+    (0..150).for_each(survive);
 }

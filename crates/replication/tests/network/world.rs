@@ -57,6 +57,7 @@ struct Connection {
 }
 
 pub(crate) struct World {
+    pub(crate) seed: u64,
     pub(crate) now: Moment,
     pub(crate) nodes: Vec<Node>,
     pub(crate) rng: fastrand::Rng,
@@ -89,6 +90,7 @@ impl World {
             streams: BTreeMap::new(),
         };
         World {
+            seed,
             now: Moment(0),
             nodes: (0..nodes).map(|_| node(&mut rng)).collect(),
             rng,
@@ -112,7 +114,10 @@ impl World {
             if at == ancestor {
                 return true;
             }
-            above = self.nodes[at].link.primary().map(|endpoint| endpoint.host.parse().unwrap());
+            above = self.nodes[at]
+                .link
+                .primary()
+                .map(|endpoint| endpoint.host.parse().expect("hosts are numbers"));
         }
         false
     }
@@ -241,7 +246,7 @@ impl World {
                 }
             }
             Some(b"PSYNC") => {
-                let next_byte = std::str::from_utf8(&args[2]).unwrap().parse().unwrap();
+                let next_byte = slipstream_resp::number::parse_i64(&args[2]).expect("a link sends numbers");
                 let newcomer = Newcomer { id, peer: "", request: Request::Psync { id: &args[1], next_byte } };
                 let mut refused = None;
                 self.replicas(server, |replicas, turn, actions| {
@@ -281,7 +286,7 @@ impl World {
         let len = self.rng.usize(..=rest.len().min(5000));
         let piece: Vec<u8> = rest.drain(..len).collect();
         let is_done = rest.is_empty();
-        self.connections.get_mut(&id).unwrap().to_client.extend_from_slice(&piece);
+        self.connections.get_mut(&id).expect("looked up above").to_client.extend_from_slice(&piece);
         self.nodes[server].replicas.on_snapshot_progress(self.now, replica);
         if is_done {
             self.nodes[server].outgoing.remove(&replica);
@@ -318,7 +323,7 @@ impl World {
         use link::Action;
         let node = &mut self.nodes[at];
         match action {
-            Action::Connect(endpoint) => self.connect(at, endpoint.host.parse().unwrap()),
+            Action::Connect(endpoint) => self.connect(at, endpoint.host.parse().expect("hosts are numbers")),
             Action::Send(bytes) => self.upstream(at).to_server.extend_from_slice(&bytes),
             Action::Close => {
                 node.partial.clear();
