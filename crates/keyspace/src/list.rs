@@ -91,6 +91,26 @@ impl List {
         }
     }
 
+    /// Adds all elements of a checked block at the tail, in one step where the block fits a chunk.
+    pub fn push_back_packed(&mut self, block: Listpack, encoding: &Encoding) {
+        if self.is_empty() {
+            *self = List::from_packed(block, encoding);
+            return;
+        }
+        if block.is_empty() || chunk::exceeds(block.byte_len(), block.len(), encoding) {
+            let mut digits = itoa::Buffer::new();
+            block.iter().for_each(|item| self.push_back(item.bytes(&mut digits), encoding));
+            return;
+        }
+        self.prepare(block.byte_len(), block.len(), encoding);
+        match Arc::make_mut(&mut self.0) {
+            Body::Packed(packed) => packed.absorb(&block),
+            Body::Chunks(tree) => {
+                tree.edit_at(tree.len(), |chunk, _, added| chunk.push_back_packed(block, encoding, added));
+            }
+        }
+    }
+
     /// Turns a packed list into chunks if `count` more elements of `bytes` together would exceed
     /// one chunk: what Redis asks once per command, before the first of several elements.
     pub fn prepare(&mut self, bytes: usize, count: usize, encoding: &Encoding) {

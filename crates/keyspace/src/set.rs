@@ -280,8 +280,29 @@ impl Set {
 }
 
 /// Whether any two of the items are the same bytes.
-pub(crate) fn has_duplicates<'a>(items: impl Iterator<Item = Item<'a>>) -> bool {
+pub(crate) fn has_duplicates<'a>(items: impl Iterator<Item = Item<'a>> + Clone) -> bool {
+    let mut fingerprints: Vec<u64> = items.clone().map(|item| fingerprint(&item)).collect();
+    fingerprints.sort_unstable();
+    if fingerprints.windows(2).all(|pair| pair[0] != pair[1]) {
+        return false;
+    }
     let mut sorted: Vec<Vec<u8>> = items.map(|item| item.to_vec()).collect();
     sorted.sort_unstable();
     sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Equal for equal elements however they are stored, mostly different for others.
+fn fingerprint(item: &Item<'_>) -> u64 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(MIX).rotate_left(29);
+    match (item.as_int(), *item) {
+        (Some(number), _) | (None, Item::Int(number)) => mix(1, number.cast_unsigned()),
+        (None, Item::Bytes(bytes)) => {
+            let (words, tail) = bytes.as_chunks::<8>();
+            let sum = words.iter().fold(MIX, |sum, word| mix(sum, u64::from_le_bytes(*word)));
+            let mut last = [0; 8];
+            last[..tail.len()].copy_from_slice(tail);
+            mix(mix(sum, u64::from_le_bytes(last)), u64::try_from(bytes.len()).expect("usize fits in u64"))
+        }
+    }
 }

@@ -57,6 +57,20 @@ impl ListChunk {
         }
     }
 
+    pub(super) fn push_back_packed(
+        &mut self,
+        block: Listpack,
+        encoding: &Encoding,
+        added: &mut Vec<ListChunk>,
+    ) {
+        let (bytes, count) = (self.0.byte_len() + block.byte_len(), self.0.len() + block.len());
+        if exceeds(bytes, count, encoding) {
+            added.push(ListChunk(block));
+        } else {
+            self.0.absorb(&block);
+        }
+    }
+
     pub(super) fn push_front(&mut self, element: &[u8], encoding: &Encoding, added: &mut Vec<ListChunk>) {
         if self.has_room(element, encoding) {
             self.0.push_front(element);

@@ -150,3 +150,27 @@ fn equal_elements_are_removed_from_the_side_asked_for() {
         assert_eq!(contents(&list).concat(), expected.as_bytes());
     }
 }
+
+#[test]
+fn whole_blocks_are_added_like_their_elements() {
+    let mut rng = fastrand::Rng::with_seed(11);
+    for size in [-2, -1, 3, 128] {
+        let encoding = with_size(size);
+        let (mut list, mut one_by_one) = (List::new(), List::new());
+        for _ in 0..60 {
+            let mut block = Listpack::new();
+            for _ in 0..rng.usize(..40) {
+                let element = element(&mut rng);
+                block.push_back(&element);
+                one_by_one.push_back(&element, &encoding);
+            }
+            let clone = list.clone();
+            let before = contents(&clone);
+            list.push_back_packed(block, &encoding);
+            assert_eq!(contents(&clone), before);
+            assert_eq!(contents(&list), contents(&one_by_one));
+            assert_eq!(list.encoding_name(), one_by_one.encoding_name());
+            assert!(list.blocks().all(|block| !block.is_empty() || list.is_empty()));
+        }
+    }
+}

@@ -46,11 +46,13 @@ pub(super) fn pairs(block: &Listpack) -> impl Iterator<Item = (Item<'_>, f64)> {
 /// Whether the block is pairs of member and score in ascending order.
 pub(super) fn is_ordered(block: &Listpack) -> bool {
     let mut items = block.iter();
-    let mut last: Option<(f64, Vec<u8>)> = None;
+    let mut last: Option<(f64, Item<'_>)> = None;
+    let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
     while let Some(member) = items.next() {
         let Some(score) = items.next().and_then(score_of) else { return false };
-        let member = member.to_vec();
-        if last.is_some_and(|(before, name)| order((before, &name), (score, &member)).is_gt()) {
+        if let Some((before, name)) = last
+            && order((before, name.bytes(&mut first)), (score, member.bytes(&mut second))).is_gt()
+        {
             return false;
         }
         last = Some((score, member));
