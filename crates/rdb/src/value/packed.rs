@@ -53,13 +53,8 @@ pub(super) fn add_scored(set: &mut SortedSet, member: &[u8], score: f64, encodin
 
 /// Adds a quicklist's node at the list's end.
 pub(super) fn append_listpack(list: &mut List, block: &[u8], encoding: &Encoding) -> Checked<()> {
-    let pack = listpack(block)?;
-    if list.is_empty() {
-        *list = List::from_packed(pack, encoding);
-        return Ok(());
-    }
-    let mut digits = itoa::Buffer::new();
-    pack.iter().try_for_each(|item| add_element(list, item.bytes(&mut digits), encoding))
+    list.push_back_packed(listpack(block)?, encoding);
+    Ok(())
 }
 
 pub(super) fn hash_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<Hash> {

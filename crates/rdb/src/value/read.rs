@@ -129,10 +129,19 @@ impl<R: Read> ValueReader<'_, '_, R> {
         Ok(list)
     }
 
+    /// How many elements follow, as the file says; good for choosing an encoding and for nothing else.
+    fn count(&mut self) -> Result<usize> {
+        Ok(usize::try_from(self.source.length()?).unwrap_or(usize::MAX))
+    }
+
     fn set(&mut self) -> Result<Set> {
+        let count = self.count()?;
         let mut set = Set::new();
-        for _ in 0..self.source.length()? {
+        for index in 0..count {
             let member = self.source.string(&mut self.first)?;
+            if index == 0 {
+                set = Set::with_hint(member, count, self.encoding);
+            }
             let added = packed::add_member(&mut set, member, self.encoding);
             added.map_err(|what| self.source.corrupt(what))?;
         }
@@ -140,8 +149,9 @@ impl<R: Read> ValueReader<'_, '_, R> {
     }
 
     fn sorted_set(&mut self, scores: Scores) -> Result<SortedSet> {
-        let mut set = SortedSet::new();
-        for _ in 0..self.source.length()? {
+        let count = self.count()?;
+        let mut set = SortedSet::with_hint(count, 0, self.encoding);
+        for _ in 0..count {
             self.source.string(&mut self.first)?;
             let score = match scores {
                 Scores::Binary => f64::from_le_bytes(self.source.array()?),
@@ -168,8 +178,10 @@ impl<R: Read> ValueReader<'_, '_, R> {
     }
 
     fn hash(&mut self) -> Result<Hash> {
+        let count = self.count()?;
         let mut hash = Hash::new();
-        for _ in 0..self.source.length()? {
+        hash.prepare(count, 0, self.encoding);
+        for _ in 0..count {
             self.pair(&mut hash)?;
         }
         Ok(hash)
