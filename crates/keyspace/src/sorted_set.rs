@@ -315,10 +315,9 @@ impl Big {
         let mut rank = start;
         while rank < start + count {
             let Some((leaf, local)) = self.order.chunk_at(rank) else { break };
-            let keys = leaf.keys();
-            let taken = (keys.len() - local).min(start + count - rank);
-            for key in &keys[local..local + taken] {
-                self.scores.remove(key.member.as_slice());
+            let taken = (leaf.len() - local).min(start + count - rank);
+            for member in &leaf.members()[local..local + taken] {
+                self.scores.remove(member.as_slice());
             }
             rank += taken;
         }

@@ -18,6 +18,8 @@ pub(crate) trait Chunk: Clone + Default {
     fn weight(&self) -> usize;
     /// A lower bound of the chunk's elements, above all elements before it.
     fn bound(&self) -> Self::Bound;
+    /// Whether the chunk is so small that it should be merged with a neighbour.
+    fn is_sparse(&self) -> bool;
     /// Whether this and the chunk that follows are together well below a chunk's limit.
     fn can_absorb(&self, next: &Self) -> bool;
     /// Takes in the chunk that follows.
@@ -120,6 +122,9 @@ impl<C: Chunk> Tree<C> {
         index: usize,
         edit: impl FnOnce(&mut C, usize, &mut Vec<C>) -> R,
     ) -> R {
+        if index >= self.len() {
+            return self.edit(|slots| (slots.len() - 1, slots.last().map_or(0, |slot| slot.weight)), edit);
+        }
         let mut local = index;
         self.edit(|slots| (slot_at(slots, &mut local), local), edit)
     }
@@ -198,17 +203,15 @@ pub(crate) fn scale(size: usize, all: usize, seen: usize) -> usize {
     (size / seen).saturating_mul(all) + (size % seen).saturating_mul(all) / seen
 }
 
-/// The slot that holds element `local`, which becomes relative to it; the last slot at the end.
+/// The slot that holds element `local`, which becomes relative to it.
 fn slot_at<C: Chunk>(slots: &[Slot<C>], local: &mut usize) -> usize {
     for (at, slot) in slots.iter().enumerate() {
         if *local < slot.weight {
             return at;
         }
-        if at + 1 < slots.len() {
-            *local -= slot.weight;
-        }
+        *local -= slot.weight;
     }
-    slots.len() - 1
+    unreachable!("callers ask for elements that exist")
 }
 
 fn slot_before<C: Chunk>(slots: &[Slot<C>], past: &impl Fn(&C::Bound) -> bool) -> usize {
@@ -219,6 +222,13 @@ fn slot_before<C: Chunk>(slots: &[Slot<C>], past: &impl Fn(&C::Bound) -> bool) -
 impl<C: Chunk> Slot<C> {
     fn of_chunk(chunk: C) -> Self {
         Slot { bound: chunk.bound(), weight: chunk.weight(), child: Child::Chunk(Arc::new(chunk)) }
+    }
+
+    fn is_sparse(&self) -> bool {
+        match &self.child {
+            Child::Chunk(chunk) => chunk.is_sparse(),
+            Child::Node(node) => node.slots.len() < SPARSE,
+        }
     }
 
     fn of_node(node: Node<C>) -> Self {
@@ -288,7 +298,7 @@ impl<C: Chunk> Node<C> {
     fn settle(&mut self, at: usize) {
         if self.slots[at].weight == 0 {
             self.slots.remove(at);
-        } else if !self.merge_with_next(at) && at > 0 {
+        } else if self.slots[at].is_sparse() && !self.merge_with_next(at) && at > 0 {
             self.merge_with_next(at - 1);
         }
     }
@@ -345,8 +355,7 @@ fn absorb_chunk<C: Chunk>(chunk: &mut Arc<C>, next: &C) -> bool {
 
 /// Inside `next` the first slot's bound may be stale; `bound`, which its parent kept, is not.
 fn absorb_node<C: Chunk>(node: &mut Arc<Node<C>>, next: &Node<C>, bound: &C::Bound) -> bool {
-    let sparse = node.slots.len() < SPARSE || next.slots.len() < SPARSE;
-    if !sparse || node.slots.len() + next.slots.len() > MERGED_AT_MOST {
+    if node.slots.len() + next.slots.len() > MERGED_AT_MOST {
         return false;
     }
     let node = Arc::make_mut(node);

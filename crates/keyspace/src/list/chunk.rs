@@ -134,6 +134,10 @@ impl Chunk for ListChunk {
 
     fn bound(&self) {}
 
+    fn is_sparse(&self) -> bool {
+        self.0.byte_len() <= MERGED_BYTES / 2
+    }
+
     fn can_absorb(&self, next: &Self) -> bool {
         self.0.byte_len() + next.0.byte_len() <= MERGED_BYTES
     }

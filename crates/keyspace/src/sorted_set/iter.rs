@@ -3,7 +3,7 @@
 //! A big set is walked leaf by leaf; the next leaf is looked up by its rank, which needs no stack.
 
 use super::Body;
-use super::leaf::Key;
+use super::leaf::Leaf;
 use super::packed::known_score;
 use crate::item::Item;
 use crate::listpack;
@@ -13,7 +13,7 @@ use crate::listpack;
 pub struct SortedSetIter<'a> {
     body: &'a Body,
     packed: Option<listpack::Iter<'a>>,
-    leaf: std::slice::Iter<'a, Key>,
+    leaf: Option<(&'a Leaf, std::ops::Range<usize>)>,
     /// Rank of the first member after the leaf.
     next: usize,
 }
@@ -26,7 +26,7 @@ impl<'a> SortedSetIter<'a> {
             }
             Body::Big(_) => None,
         };
-        SortedSetIter { body, packed, leaf: [].iter(), next: rank }
+        SortedSetIter { body, packed, leaf: None, next: rank }
     }
 }
 
@@ -38,13 +38,15 @@ impl<'a> Iterator for SortedSetIter<'a> {
             return Some((packed.next()?, known_score(packed.next()?)));
         }
         loop {
-            if let Some(key) = self.leaf.next() {
-                return Some((Item::Bytes(key.member.as_slice()), key.score));
+            if let Some((leaf, rest)) = &mut self.leaf
+                && let Some(at) = rest.next()
+            {
+                return Some(pair(leaf, at));
             }
             let Body::Big(big) = self.body else { return None };
             let (leaf, local) = big.order.chunk_at(self.next)?;
-            self.leaf = leaf.keys()[local..].iter();
-            self.next += leaf.keys().len() - local;
+            self.leaf = Some((leaf, local..leaf.len()));
+            self.next += leaf.len() - local;
         }
     }
 }
@@ -54,7 +56,7 @@ impl<'a> Iterator for SortedSetIter<'a> {
 pub struct SortedSetRevIter<'a> {
     body: &'a Body,
     packed: Option<listpack::RevIter<'a>>,
-    leaf: std::iter::Rev<std::slice::Iter<'a, Key>>,
+    leaf: Option<(&'a Leaf, std::ops::Range<usize>)>,
     /// How many members precede the leaf.
     before: usize,
 }
@@ -68,7 +70,7 @@ impl<'a> SortedSetRevIter<'a> {
             }
             Body::Big(big) => (None, if rank < big.order.len() { rank + 1 } else { 0 }),
         };
-        SortedSetRevIter { body, packed, leaf: [].iter().rev(), before }
+        SortedSetRevIter { body, packed, leaf: None, before }
     }
 }
 
@@ -81,13 +83,19 @@ impl<'a> Iterator for SortedSetRevIter<'a> {
             return Some((packed.next()?, score));
         }
         loop {
-            if let Some(key) = self.leaf.next() {
-                return Some((Item::Bytes(key.member.as_slice()), key.score));
+            if let Some((leaf, rest)) = &mut self.leaf
+                && let Some(at) = rest.next_back()
+            {
+                return Some(pair(leaf, at));
             }
             let Body::Big(big) = self.body else { return None };
             let (leaf, local) = big.order.chunk_at(self.before.checked_sub(1)?)?;
-            self.leaf = leaf.keys()[..=local].iter().rev();
+            self.leaf = Some((leaf, 0..local + 1));
             self.before -= local + 1;
         }
     }
+}
+
+fn pair(leaf: &Leaf, at: usize) -> (Item<'_>, f64) {
+    (Item::Bytes(leaf.members()[at].as_slice()), leaf.scores()[at])
 }
