@@ -91,7 +91,7 @@ impl Database {
     /// The value of `key`, recording the access.
     pub fn get(&mut self, key: &[u8], now: UnixMillis) -> Option<&Value> {
         let place = self.find_live(key, now)?;
-        self.touch(place, now);
+        self.touch(place);
         Some(&self.table.at(place).value)
     }
 
@@ -103,7 +103,7 @@ impl Database {
     /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &[u8], now: UnixMillis) -> Option<&mut Value> {
         let place = self.find_live(key, now)?;
-        self.touch(place, now);
+        self.touch(place);
         Some(&mut self.table.at_mut(place).value)
     }
 
@@ -114,10 +114,10 @@ impl Database {
         now: UnixMillis,
         make: impl FnOnce() -> Value,
     ) -> &mut Value {
-        self.now = now;
+        self.now = self.now.max(now);
         let hash = match self.table.find(key) {
             Ok(place) if !self.table.at(place).is_due(now) => {
-                self.touch(place, now);
+                self.touch(place);
                 return &mut self.table.at_mut(place).value;
             }
             Ok(place) => {
@@ -128,7 +128,7 @@ impl Database {
             }
             Err(hash) => hash,
         };
-        let pair = Pair::new(key, make(), None, self.policy.first(now));
+        let pair = Pair::new(key, make(), None, self.policy.first(self.now));
         &mut self.table.insert_new(hash, pair).value
     }
 
@@ -295,7 +295,8 @@ impl Database {
 
     #[inline]
     fn find_live(&mut self, key: &[u8], now: UnixMillis) -> Option<Place> {
-        self.now = now;
+        // Applying a primary's stream shows all keys by a time before all deadlines.
+        self.now = self.now.max(now);
         let place = self.table.find(key).ok()?;
         if self.table.at(place).is_due(now) {
             self.remove_due(place);
@@ -305,10 +306,10 @@ impl Database {
     }
 
     #[inline]
-    fn touch(&mut self, place: Place, now: UnixMillis) {
+    fn touch(&mut self, place: Place) {
         let pair = self.table.at(place);
         let old = pair.clock();
-        let new = self.policy.touched(old, now, &mut self.rng);
+        let new = self.policy.touched(old, self.now, &mut self.rng);
         if new != old {
             pair.set_clock(new);
         }

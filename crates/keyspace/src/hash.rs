@@ -17,10 +17,10 @@ pub use iter::HashIter;
 
 use crate::encoding::Encoding;
 use crate::item::Item;
-use crate::listpack::Listpack;
+use crate::listpack::{Listpack, Position};
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
 use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Place, Table};
 use crate::time::UnixMillis;
 
 /// A hash value.
@@ -37,6 +37,12 @@ struct Body {
 enum Fields {
     Packed(Listpack),
     Table(Table<Field>),
+}
+
+/// Where a field was found.
+enum Found {
+    Packed(Position),
+    Table(Place),
 }
 
 /// A field and its value in a big hash.
@@ -123,11 +129,19 @@ impl Hash {
 
     /// Whether there is such a field.
     pub fn contains(&self, field: &[u8]) -> bool {
-        self.get(field).is_some()
+        self.find(field).is_some()
     }
 
     /// Sets a field and clears its deadline; true when the field is new.
     pub fn insert(&mut self, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
+        if self.has_deadlines() {
+            deadlines::set(&mut Arc::make_mut(&mut self.0).deadlines, field, None);
+        }
+        self.insert_keeping_deadline(field, value, encoding)
+    }
+
+    /// Sets a field and leaves its deadline as it is (HINCRBY); true when the field is new.
+    pub fn insert_keeping_deadline(&mut self, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
         let longest = field.len().max(value.len());
         if let Fields::Packed(packed) = &self.0.fields
             && (longest > encoding.hash_max_listpack_value
@@ -135,9 +149,7 @@ impl Hash {
         {
             self.make_table(encoding);
         }
-        let body = Arc::make_mut(&mut self.0);
-        deadlines::set(&mut body.deadlines, field, None);
-        match &mut body.fields {
+        match &mut Arc::make_mut(&mut self.0).fields {
             Fields::Packed(packed) => {
                 let is_new = insert_packed(packed, field, value);
                 if is_new && packed.len() / 2 > encoding.hash_max_listpack_entries {
@@ -160,18 +172,21 @@ impl Hash {
 
     /// Removes a field; false when there was none.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        if !self.contains(field) {
-            return false;
-        }
+        let Some(found) = self.find(field) else { return false };
         let body = Arc::make_mut(&mut self.0);
         deadlines::set(&mut body.deadlines, field, None);
-        match &mut body.fields {
-            Fields::Packed(packed) => {
-                let first = packed.first().expect("it is contained");
-                let name = packed.find(first, field, 2).expect("it is contained");
-                packed.remove(name, 2) == 2
-            }
-            Fields::Table(table) => table.remove(field).is_some(),
+        match (&mut body.fields, found) {
+            (Fields::Packed(packed), Found::Packed(name)) => drop(packed.remove(name, 2)),
+            (Fields::Table(table), Found::Table(place)) => drop(table.remove_at(place)),
+            _ => unreachable!("found in the encoding that it has"),
+        }
+        true
+    }
+
+    fn find(&self, field: &[u8]) -> Option<Found> {
+        match &self.0.fields {
+            Fields::Packed(packed) => packed.find(packed.first()?, field, 2).map(Found::Packed),
+            Fields::Table(table) => table.find(field).ok().map(Found::Table),
         }
     }
 

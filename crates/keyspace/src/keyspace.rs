@@ -84,7 +84,7 @@ impl Keyspace {
     /// All data as of now.
     pub fn snapshot(&self) -> Snapshot {
         let databases = self.databases.iter().map(SnapshotDatabase::of).collect();
-        Snapshot { databases, encoding: self.encoding.clone() }
+        Snapshot { databases, encoding: self.encoding }
     }
 }
 

@@ -167,6 +167,12 @@ impl Set {
 
     /// Removes a member; false when it was none.
     pub fn remove(&mut self, member: &[u8]) -> bool {
+        if let Body::Table(table) = &*self.0 {
+            let Ok(place) = table.find(member) else { return false };
+            let Body::Table(table) = Arc::make_mut(&mut self.0) else { unreachable!("seen above") };
+            table.remove_at(place);
+            return true;
+        }
         if !self.contains(member) {
             return false;
         }
@@ -177,7 +183,7 @@ impl Set {
                 let position = packed.find(first, member, 1).expect("it is contained");
                 packed.remove(position, 1) == 1
             }
-            Body::Table(table) => table.remove(member).is_some(),
+            Body::Table(_) => unreachable!("returned above"),
         }
     }
 

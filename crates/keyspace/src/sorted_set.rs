@@ -139,15 +139,17 @@ impl SortedSet {
 
     /// Removes a member and returns its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let score = self.score(member)?;
+        if !self.contains(member) {
+            return None;
+        }
         match Arc::make_mut(&mut self.0) {
             Body::Packed(block) => {
-                let (position, _) = packed::find(block, member)?;
+                let (position, score) = packed::find(block, member)?;
                 block.remove(position, 2);
+                Some(score)
             }
-            Body::Big(big) => big.remove(member, score),
+            Body::Big(big) => big.remove(member),
         }
-        Some(score)
     }
 
     /// Removes the members of the ranks from `start` on, `count` at most; each goes to `visit`.
@@ -306,9 +308,10 @@ impl Big {
         }
     }
 
-    fn remove(&mut self, member: &[u8], score: f64) {
-        self.scores.remove(member);
-        self.remove_in_order(member, score);
+    fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let scored = self.scores.remove(member)?;
+        self.remove_in_order(member, scored.score);
+        Some(scored.score)
     }
 
     fn remove_ranks(&mut self, start: usize, count: usize) {

@@ -261,7 +261,9 @@ impl<C: Chunk> Node<C> {
                 let mut chunks = Vec::new();
                 let result = edit(chunk, local, &mut chunks);
                 slot.weight = chunk.weight();
-                added.extend(chunks.into_iter().map(Slot::of_chunk));
+                if !chunks.is_empty() {
+                    added = chunks.into_iter().map(Slot::of_chunk).collect();
+                }
                 result
             }
             Child::Node(node) => {

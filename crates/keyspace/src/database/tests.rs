@@ -190,6 +190,17 @@ fn accesses_set_the_clock() {
 }
 
 #[test]
+fn a_time_before_all_deadlines_shows_what_is_due() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    database.deletes_due = false;
+    database.set_time(UnixMillis(50_000));
+    database.insert(b"k", value(1), Some(UnixMillis(1)));
+    assert_eq!(database.get(b"k", UnixMillis(i64::MIN)).map(int), Some(1));
+    assert_eq!(int(database.get_or_insert_with(b"k", UnixMillis(i64::MIN), || value(2))), 1);
+    assert_eq!(database.idle_seconds(b"k", UnixMillis(60_000)), Some(10));
+}
+
+#[test]
 fn an_entry_fills_one_cache_line() {
     assert_eq!(size_of::<Pair>(), 64);
 }

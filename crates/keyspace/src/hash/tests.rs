@@ -109,7 +109,9 @@ fn fields_expire_by_their_own_deadlines() {
     assert_eq!(hash.take_due(UnixMillis(21)), [b"b".to_vec(), b"c".to_vec()]);
     assert_eq!(hash.len(), 2);
     assert_eq!(clone.deadline(b"c"), Some(UnixMillis(20)));
-    hash.insert(b"a", b"2", &encoding);
+    hash.insert_keeping_deadline(b"a", b"2", &encoding);
+    assert_eq!(hash.deadline(b"a"), Some(UnixMillis(30)));
+    hash.insert(b"a", b"3", &encoding);
     assert!(!hash.has_deadlines(), "setting a field clears its deadline");
 }
 

@@ -174,3 +174,24 @@ fn whole_blocks_are_added_like_their_elements() {
         }
     }
 }
+
+#[test]
+fn blocks_are_taken_as_chunks_within_the_limit() {
+    let encoding = with_size(4);
+    let block = |range: std::ops::Range<i64>| {
+        let mut block = Listpack::new();
+        range.for_each(|number| block.push_back_int(number));
+        block
+    };
+    let mut list = List::from_packed(block(0..3), &encoding);
+    assert_eq!(list.encoding_name(), "listpack");
+    list.push_back_packed(block(3..4), &encoding);
+    assert_eq!((list.encoding_name(), list.block_count()), ("listpack", 1));
+    list.push_back_packed(block(4..6), &encoding);
+    assert_eq!((list.encoding_name(), list.block_count()), ("quicklist", 2));
+    list.push_back_packed(block(6..15), &encoding);
+    list.push_back_packed(Listpack::new(), &encoding);
+    assert!(list.blocks().all(|block| block.len() <= 4));
+    assert!(list.iter().map(|item| item.as_int().unwrap()).eq(0..15));
+    assert_eq!(List::from_packed(block(0..9), &encoding).encoding_name(), "quicklist");
+}
