@@ -69,7 +69,7 @@ fn fresh() -> Keyspace {
 #[expect(clippy::print_stdout, reason = "the table is what this is run for")]
 fn measure(name: &str, keys: usize, value: impl Fn(usize, &Encoding) -> Value) {
     let mut keyspace = fresh();
-    let encoding = keyspace.encoding().clone();
+    let encoding = *keyspace.encoding();
     for i in 0..keys {
         keyspace.db_mut(0).insert(format!("key:{i:08}").as_bytes(), value(i, &encoding), None);
     }

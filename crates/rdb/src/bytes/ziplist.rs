@@ -16,8 +16,8 @@ use slipstream_keyspace::Item;
 const HEADER: usize = 10;
 const COUNT_UNKNOWN: u16 = u16::MAX;
 
-/// The entries of the ziplist in order, or the reason why it is none.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Item<'_>>, &'static str> {
+/// The entries of the ziplist in order, all of which have been checked, or the reason why it is none.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Entries<'_>, &'static str> {
     let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
         return Err("ziplist: header is cut off");
     };
@@ -27,10 +27,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Item<'_>>, &'static str> {
     if usize::try_from(declared) != Ok(bytes.len()) {
         return Err("ziplist: its size differs from the string's");
     }
-    let mut cursor = Cursor { bytes, at: HEADER, entry: HEADER, previous: 0 };
-    let mut items = Vec::new();
-    while let Some(item) = cursor.next()? {
-        items.push(item);
+    let start = Cursor { bytes, at: HEADER, entry: HEADER, previous: 0 };
+    let mut cursor = start.clone();
+    let mut found = 0;
+    while cursor.next()?.is_some() {
+        found += 1;
     }
     if cursor.at + 1 != bytes.len() {
         return Err("ziplist: ends before its last byte");
@@ -38,12 +39,25 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Item<'_>>, &'static str> {
     if usize::try_from(tail) != Ok(cursor.entry) {
         return Err("ziplist: tail does not point to the last entry");
     }
-    if count != COUNT_UNKNOWN && usize::from(count) != items.len() {
+    if count != COUNT_UNKNOWN && usize::from(count) != found {
         return Err("ziplist: holds another number of entries than it declares");
     }
-    Ok(items)
+    Ok(Entries(start))
 }
 
+/// The entries of a ziplist that has been checked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Entries<'a>(Cursor<'a>);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Item<'a>;
+
+    fn next(&mut self) -> Option<Item<'a>> {
+        self.0.next().expect("all entries have been checked")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -146,17 +160,21 @@ pub(crate) mod tests {
         entry
     }
 
+    fn items(bytes: &[u8]) -> Vec<Item<'_>> {
+        decode(bytes).unwrap().collect()
+    }
+
     #[test]
     fn the_two_element_list_of_the_format_s_description() {
         let bytes = [0x0f, 0, 0, 0, 0x0c, 0, 0, 0, 2, 0, 0, 0xf3, 2, 0xf6, 0xff];
         assert_eq!(assemble(&[&[0xf3], &[0xf6]]), bytes);
-        assert_eq!(decode(&bytes), Ok(vec![Item::Int(2), Item::Int(5)]));
+        assert_eq!(items(&bytes), [Item::Int(2), Item::Int(5)]);
     }
 
     #[test]
     fn every_entry_encoding_is_read() {
         let check = |entry: &[u8], expected: Item<'_>| {
-            assert_eq!(decode(&assemble(&[entry, &[0xf1]])), Ok(vec![expected, Item::Int(0)]));
+            assert_eq!(items(&assemble(&[entry, &[0xf1]])), [expected, Item::Int(0)]);
         };
         check(&[0xf1], Item::Int(0));
         check(&[0xfd], Item::Int(12));
@@ -174,7 +192,7 @@ pub(crate) mod tests {
         let mut huge = vec![0x80, 0, 1, 0, 0];
         huge.extend_from_slice(&[b'y'; 65536]);
         check(&huge, Item::Bytes(&[b'y'; 65536]));
-        assert_eq!(decode(&assemble(&[])), Ok(vec![]));
+        assert_eq!(items(&assemble(&[])), []);
     }
 
     #[test]

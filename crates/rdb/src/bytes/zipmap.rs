@@ -11,26 +11,49 @@ const PAST_END: &str = "zipmap: an entry reaches past the end";
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
-/// The pairs of the zipmap in order, or the reason why it is none.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Pair<'_>>, &'static str> {
-    let (&count, mut rest) = bytes.split_first().ok_or("zipmap: empty")?;
-    let mut pairs = Vec::new();
-    while rest.first() != Some(&END) {
-        let (length, tail) = take_length(rest)?;
-        let (field, tail) = tail.split_at_checked(length).ok_or(PAST_END)?;
-        let (length, tail) = take_length(tail)?;
-        let (&free, tail) = tail.split_first().ok_or(PAST_END)?;
-        let (value, tail) = tail.split_at_checked(length).ok_or(PAST_END)?;
-        rest = tail.get(usize::from(free)..).ok_or(PAST_END)?;
-        pairs.push((field, value));
+/// The pairs of the zipmap in order, all of which have been checked, or the reason why it is none.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Pairs<'_>, &'static str> {
+    let (&count, body) = bytes.split_first().ok_or("zipmap: empty")?;
+    let mut rest = body;
+    let mut found = 0;
+    while let Some((_, tail)) = take_pair(rest)? {
+        rest = tail;
+        found += 1;
     }
     if rest.len() != 1 {
         return Err("zipmap: ends before its last byte");
     }
-    if count < BIG && usize::from(count) != pairs.len() {
+    if count < BIG && usize::from(count) != found {
         return Err("zipmap: holds another number of pairs than it declares");
     }
-    Ok(pairs)
+    Ok(Pairs(body))
+}
+
+/// The pairs of a zipmap that has been checked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Pairs<'a>(&'a [u8]);
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Pair<'a>;
+
+    fn next(&mut self) -> Option<Pair<'a>> {
+        let (pair, tail) = take_pair(self.0).expect("all pairs have been checked")?;
+        self.0 = tail;
+        Some(pair)
+    }
+}
+
+fn take_pair(bytes: &[u8]) -> Result<Option<(Pair<'_>, &[u8])>, &'static str> {
+    if bytes.first() == Some(&END) {
+        return Ok(None);
+    }
+    let (length, tail) = take_length(bytes)?;
+    let (field, tail) = tail.split_at_checked(length).ok_or(PAST_END)?;
+    let (length, tail) = take_length(tail)?;
+    let (&free, tail) = tail.split_first().ok_or(PAST_END)?;
+    let (value, tail) = tail.split_at_checked(length).ok_or(PAST_END)?;
+    let tail = tail.get(usize::from(free)..).ok_or(PAST_END)?;
+    Ok(Some(((field, value), tail)))
 }
 
 fn take_length(bytes: &[u8]) -> Result<(usize, &[u8]), &'static str> {
@@ -51,10 +74,12 @@ mod tests {
     #[test]
     fn fields_values_and_unused_bytes() {
         let bytes = b"\x02\x03foo\x03\x00bar\x05hello\x05\x02world..\xff";
-        let pairs: Vec<(&[u8], &[u8])> = vec![(b"foo", b"bar"), (b"hello", b"world")];
-        assert_eq!(decode(bytes), Ok(pairs));
-        assert_eq!(decode(b"\x00\xff"), Ok(vec![]));
-        assert_eq!(decode(b"\xfe\x01a\xfe\x02\x00\x00\x00\x00bc\xff"), Ok(vec![(&b"a"[..], &b"bc"[..])]));
+        let check = |bytes: &[u8], expected: &[Pair<'_>]| {
+            assert_eq!(decode(bytes).unwrap().collect::<Vec<_>>(), expected);
+        };
+        check(bytes, &[(b"foo", b"bar"), (b"hello", b"world")]);
+        check(b"\x00\xff", &[]);
+        check(b"\xfe\x01a\xfe\x02\x00\x00\x00\x00bc\xff", &[(b"a", b"bc")]);
     }
 
     #[test]

@@ -34,16 +34,17 @@ pub(crate) fn read<R: Read>(
         Layout::SetIntset => Value::Set(reader.block(packed::set_from_intset)?),
         Layout::SetListpack => Value::Set(reader.block(packed::set_from_listpack)?),
         Layout::SortedSet(scores) => Value::SortedSet(reader.sorted_set(scores)?),
-        Layout::SortedSetZiplist => Value::SortedSet(reader.block(|block, encoding| {
-            packed::sorted_set_from_items(ziplist::decode(block)?.into_iter(), encoding)
-        })?),
+        Layout::SortedSetZiplist => Value::SortedSet(
+            reader
+                .block(|block, encoding| packed::sorted_set_from_items(ziplist::decode(block)?, encoding))?,
+        ),
         Layout::SortedSetListpack => Value::SortedSet(reader.block(packed::sorted_set_from_listpack)?),
         Layout::Hash => Value::Hash(reader.hash()?),
         Layout::HashDeadlines(deadlines) => Value::Hash(reader.hash_with_deadlines(deadlines)?),
         Layout::HashZipmap => Value::Hash(reader.block(hash_from_zipmap)?),
-        Layout::HashZiplist => Value::Hash(reader.block(|block, encoding| {
-            packed::hash_from_items(ziplist::decode(block)?.into_iter(), encoding)
-        })?),
+        Layout::HashZiplist => Value::Hash(
+            reader.block(|block, encoding| packed::hash_from_items(ziplist::decode(block)?, encoding))?,
+        ),
         Layout::HashListpack => Value::Hash(reader.block(packed::hash_from_listpack)?),
         Layout::HashListpackDeadlines { earliest_first } => {
             if earliest_first {
