@@ -1,0 +1,9 @@
+//! Every command as a script: request, reply, propagated bytes; see [`common::Script`].
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+mod commands {
+    mod transactions;
+}

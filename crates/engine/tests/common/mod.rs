@@ -1,0 +1,196 @@
+//! Command scripts: a request, its reply and the bytes it put into the log.
+//!
+//! A [`Script`] is a node with a fake process around it: its clock stands at
+//! one second after 1970 until [`Script::advance`] moves it, its chance is
+//! seeded, its log is active. Each propagated byte is also applied to a second
+//! node, the copy; after each request both hold equal data, or the check fails.
+//!
+//! Replies are written as one line of RESP without line breaks: `+OK`,
+//! `-ERR syntax error`, `:3`, `$-1`, `*-1`, `_`, `,1.5`, `#t`; a bulk string is its text, in
+//! quotes where it could be mistaken; aggregates are `[…]`, `~[…]` (set),
+//! `%[…]` (map, keys and values in turn), `>[…]` (push).
+//! Propagated commands are their words, with `; ` between two of them.
+
+#![allow(dead_code, reason = "not every family needs every verb")]
+
+mod text;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use slipstream_engine::Node;
+use slipstream_engine::config::Config;
+use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
+use slipstream_engine::session::{Endpoint, Role, SessionId};
+use slipstream_keyspace::{ScoreFormat, dataset_digest};
+use slipstream_log::Offset;
+use slipstream_resp::{Protocol, encode_request, split_line};
+
+/// A process without sockets and files, whose clock stands still.
+struct FakeHost {
+    micros: Arc<AtomicU64>,
+}
+
+impl Host for FakeHost {
+    fn clock(&mut self) -> Clock {
+        let micros = self.micros.load(Ordering::Relaxed);
+        Clock { unix_micros: i64::try_from(micros).unwrap(), micros }
+    }
+
+    fn facts(&mut self) -> ProcessFacts {
+        ProcessFacts { pid: 1, ..ProcessFacts::default() }
+    }
+
+    fn log(&mut self, _: Level, _: bool, _: &str) {}
+
+    fn apply(&mut self, _: &Config, _: &[&'static str]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn read_config(&mut self) -> Result<String, String> {
+        Err("no configuration file".into())
+    }
+
+    fn write_config(&mut self, _: &str) -> Result<(), String> {
+        Err("no configuration file".into())
+    }
+
+    fn stall(&mut self, micros: u64) {
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+/// A node under test, a client of it and a copy fed from its log.
+pub struct Script {
+    /// The node, for what no command can show.
+    pub node: Node,
+    client: SessionId,
+    copy: Node,
+    stream: SessionId,
+    read: Offset,
+    micros: Arc<AtomicU64>,
+}
+
+impl Script {
+    /// A node with the default configuration and a RESP2 client.
+    pub fn new() -> Self {
+        Self::with_config(Config::default())
+    }
+
+    /// The same with a RESP3 client.
+    pub fn resp3() -> Self {
+        let mut script = Self::new();
+        script.use_resp3();
+        script
+    }
+
+    /// A node with this configuration and a RESP2 client.
+    pub fn with_config(config: Config) -> Self {
+        let micros = Arc::new(AtomicU64::new(1_000_000));
+        let node = |seed| {
+            let host = FakeHost { micros: micros.clone() };
+            Node::new(config.clone(), Box::new(host), seed).unwrap()
+        };
+        let (mut node, mut copy) = (node(1), node(2));
+        let client = node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
+        let stream = copy.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
+        copy.core.sessions.get_mut(stream).unwrap().role = Role::Primary;
+        copy.keyspace.set_deletes_due(false);
+        node.core.log.activate(&mut fastrand::Rng::with_seed(3));
+        // Scripts show a SELECT only where a command itself leaves database 0.
+        node.core.propagation.set_selected(Some(0));
+        let read = node.core.log.end();
+        Script { node, client, copy, stream, read, micros }
+    }
+
+    /// Makes the client speak RESP3.
+    pub fn use_resp3(&mut self) {
+        let session = self.node.core.sessions.get_mut(self.client).unwrap();
+        session.output.set_protocol(Protocol::Resp3);
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&mut self, millis: u64) {
+        self.micros.fetch_add(millis * 1000, Ordering::Relaxed);
+    }
+
+    /// A further client; use it with [`Script::ask_as`].
+    pub fn connect(&mut self) -> SessionId {
+        self.node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap()
+    }
+
+    /// Sends a request, in the words of an inline command, and expects its reply and what it propagates.
+    #[track_caller]
+    pub fn check(&mut self, request: &str, reply: &str, propagated: &str) {
+        assert_eq!(self.ask(request), reply, "the reply to {request}");
+        assert_eq!(self.propagated(), propagated, "what {request} propagates");
+    }
+
+    /// Sends a request that propagates nothing and expects its reply.
+    #[track_caller]
+    pub fn check_read(&mut self, request: &str, reply: &str) {
+        self.check(request, reply, "");
+    }
+
+    /// Sends a request that is propagated as it came and expects its reply.
+    #[track_caller]
+    pub fn check_write(&mut self, request: &str, reply: &str) {
+        let words = split_line(request.as_bytes()).unwrap();
+        self.check(request, reply, &text::command(&words));
+    }
+
+    /// Sends a request and returns its reply as text.
+    #[track_caller]
+    pub fn ask(&mut self, request: &str) -> String {
+        self.ask_as(self.client, request)
+    }
+
+    /// Sends a request as another client and returns its reply as text.
+    #[track_caller]
+    pub fn ask_as(&mut self, client: SessionId, request: &str) -> String {
+        let words = split_line(request.as_bytes()).expect("quotes close");
+        self.ask_words(client, &words)
+    }
+
+    /// Sends a request of any bytes and returns its reply as text.
+    pub fn ask_words<T: AsRef<[u8]>>(&mut self, client: SessionId, words: &[T]) -> String {
+        let mut bytes = Vec::new();
+        encode_request(&mut bytes, words.iter().map(AsRef::as_ref));
+        self.node.receive(client, &bytes);
+        self.received(client)
+    }
+
+    /// What a client was sent and has not read yet, as text.
+    pub fn received(&mut self, client: SessionId) -> String {
+        let session = self.node.core.sessions.get_mut(client).unwrap();
+        let text = text::replies(session.output.as_bytes());
+        session.output.clear();
+        text
+    }
+
+    /// What was propagated since the last call, as text. Applies it to the copy and compares.
+    #[track_caller]
+    pub fn propagated(&mut self) -> String {
+        let slices = self.node.core.log.slices_from(self.read).expect("the log keeps all of a script");
+        let bytes: Vec<u8> = slices.flat_map(|slice| slice.to_vec()).collect();
+        self.read = self.node.core.log.end();
+        self.copy.receive(self.stream, &bytes);
+        assert_eq!(self.copy.core.stats.error_replies, 0, "the copy refuses {}", text::commands(&bytes));
+        assert_eq!(
+            digest(&self.node),
+            digest(&self.copy),
+            "the copy differs after {}",
+            text::commands(&bytes)
+        );
+        text::commands(&bytes)
+    }
+
+    /// The effects the node asked for since the last call.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.node.core.effects)
+    }
+}
+
+fn digest(node: &Node) -> String {
+    dataset_digest(&node.keyspace.snapshot(), ScoreFormat::default()).to_string()
+}
