@@ -119,6 +119,18 @@ impl Call<'_> {
         self.args.get(index).is_some_and(|arg| is_word(arg, word))
     }
 
+    /// Answers a HELP subcommand: `lines` alternate between a form and what it does.
+    pub fn help(&mut self, lines: &[&str]) {
+        let container = self.entry.command.full_name.split('|').next().unwrap_or_default().to_uppercase();
+        self.reply.array(lines.len() + 3);
+        self.reply.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+        for line in lines {
+            self.reply.simple(line);
+        }
+        self.reply.simple("HELP");
+        self.reply.simple("    Print this help.");
+    }
+
     /// The error for a number of arguments that does not suit.
     pub fn arity_error(&self) -> CommandError {
         CommandError::arity(self.entry.command.full_name)

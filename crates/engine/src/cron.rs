@@ -62,6 +62,8 @@ impl Node {
     }
 
     fn cron(&mut self) {
+        let now = self.core.clock.moment();
+        self.core.rates.sample(now, &self.core.stats);
         self.expire_actively();
         self.close_idle_clients();
         if self.core.phase == Phase::Serving {
@@ -81,7 +83,7 @@ impl Node {
         let began = self.core.clock.micros;
         for db in 0..self.keyspace.databases() {
             loop {
-                let now = self.core.clock.unix();
+                let (now, step) = (self.core.clock.unix(), self.core.clock.micros);
                 let due = self.keyspace.db_mut(db).take_due(now, EXPIRE_STEP);
                 let count = due.len();
                 self.core.saving.changes += due.len() as u64;
@@ -91,6 +93,7 @@ impl Node {
                     self.core.propagation.flush(&mut self.core.log);
                 }
                 self.core.tick_clock();
+                self.core.stats.expire_micros += self.core.clock.micros - step;
                 if self.core.clock.micros - began > budget {
                     self.core.stats.expired_time_cap_reached += 1;
                     return;

@@ -79,7 +79,7 @@ pub trait Host {
     /// The text of the configuration file.
     fn read_config(&mut self) -> Result<String, String>;
     /// Replaces the configuration file by `text`, so that a crash leaves the old one or the new one.
-    fn write_config(&mut self, text: &str) -> Result<(), String>;
+    fn write_config(&mut self, text: &[u8]) -> Result<(), String>;
     /// Holds up the whole process: DEBUG SLEEP.
     fn stall(&mut self, micros: u64);
 }

@@ -18,6 +18,7 @@ pub mod dispatch;
 pub mod errors;
 pub mod glob;
 pub mod host;
+pub mod info;
 pub mod latency;
 pub mod loading;
 pub mod node;

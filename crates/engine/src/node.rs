@@ -16,6 +16,7 @@ use crate::commands::monitor::Monitors;
 use crate::config::Config;
 use crate::dispatch::{Handled, Machine};
 use crate::host::{Clock, Effect, Host, Level};
+use crate::info::Rates;
 use crate::latency::LatencyMonitor;
 use crate::pause::Pause;
 use crate::propagate::Propagation;
@@ -97,6 +98,10 @@ pub struct Core {
     pub functions: Vec<Vec<u8>>,
     /// Keys that the last load brought, and those it left out since they were due.
     pub loaded: (u64, u64),
+    /// Commands and bytes per second.
+    pub rates: Rates,
+    /// Bytes in use before there was any data.
+    pub startup_memory: usize,
     /// When the periodic work is due.
     pub(crate) next_cron: Moment,
     /// When the turn began.
@@ -156,18 +161,20 @@ impl Node {
             clock,
             run_id: (0..40).map(|_| char::from(b"0123456789abcdef"[rng.usize(..16)])).collect(),
             rng,
-            host,
             effects: Vec::new(),
             active_expire: true,
             shutdown: None,
             functions: Vec::new(),
             loaded: (0, 0),
+            rates: Rates::default(),
+            startup_memory: host.facts().used_memory,
             next_cron: clock.moment(),
             turn_began: clock.micros,
             deferred_replica_actions: Vec::new(),
             woken: Vec::new(),
             table,
             config,
+            host,
         };
         Ok(Node { keyspace, core })
     }
@@ -311,6 +318,16 @@ impl Core {
     #[inline]
     pub fn tick_clock(&mut self) {
         self.clock = self.host.clock();
+    }
+
+    /// Takes over a changed configuration.
+    pub fn reconfigure(&mut self, keyspace: &mut Keyspace, config: Config) {
+        self.config = config;
+        self.log.set_backlog_size(self.config.repl_backlog_size);
+        self.replication.set_config(&self.config);
+        let seed = keyspace.encoding().seed;
+        *keyspace.encoding_mut() = Encoding { seed, ..encoding(&self.config) };
+        self.slowlog.shorten(self.config.slowlog_max_len);
     }
 
     /// Whether effects of commands go into this node's log: not where the log is a primary's.

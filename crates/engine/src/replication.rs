@@ -255,8 +255,10 @@ impl Node {
 
     /// Does what the replicas' side wants done.
     pub(crate) fn settle_replicas(&mut self) {
-        for action in std::mem::take(&mut self.core.deferred_replica_actions) {
-            self.perform_replica(action);
+        while !self.core.deferred_replica_actions.is_empty() {
+            for action in std::mem::take(&mut self.core.deferred_replica_actions) {
+                self.perform_replica(action);
+            }
         }
     }
 
@@ -290,7 +292,6 @@ impl Node {
     fn start_sync(&mut self, job: SyncJob) {
         let content = self.core.snapshot_job(&self.keyspace);
         self.core.propagation.select_again();
-        self.core.replication.replicas.on_snapshot_ready(self.core.clock.moment(), job.id);
         let target = match job.reader {
             Reader::Unproved => slipstream_rdb::Target::Redis10,
             Reader::Valkey9 => slipstream_rdb::Target::Valkey80,
@@ -302,6 +303,8 @@ impl Node {
             self.core.replication.replicas.on_sync_failed(now, job.id, &reason, &mut actions);
             return self.core.perform_replicas(actions);
         }
+        // It is encoded as it is sent: from here on the replicas hear nothing else.
+        self.core.replication.replicas.on_snapshot_ready(self.core.clock.moment(), job.id);
         let replicas = job.replicas.iter().map(|replica| SessionId(replica.0)).collect();
         let order = SyncOrder { replicas, content, target, framing: job.framing };
         self.core.effects.push(Effect::SendSnapshot(Box::new(order)));
@@ -454,6 +457,11 @@ impl Node {
         self.core.perform_link(&mut self.keyspace, actions);
         self.settle_replicas();
         self.run_woken();
+    }
+
+    /// The link is not read for now since the decoder is behind: its silence is ours.
+    pub fn load_is_behind(&mut self) {
+        self.core.replication.link.on_load_progress(self.core.clock.moment());
     }
 
     /// A full sync is loaded, or cannot be.

@@ -50,6 +50,11 @@ impl SlowLog {
         self.entries.truncate(max);
     }
 
+    /// Drops the oldest beyond `max`.
+    pub fn shorten(&mut self, max: usize) {
+        self.entries.truncate(max);
+    }
+
     /// All, newest first.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &SlowCommand> {
         self.entries.iter()

@@ -23,8 +23,8 @@ pub struct Stats {
     pub repl_output: u64,
     /// Keys removed because their time came.
     pub expired_keys: u64,
-    /// Share of looked-at keys that were due, smoothed, in percent.
-    pub expired_stale_perc: f64,
+    /// Time spent in active expiry.
+    pub expire_micros: u64,
     /// Active expiry ended early for lack of time.
     pub expired_time_cap_reached: u64,
     /// Reads that found their key.
@@ -41,12 +41,6 @@ pub struct Stats {
     pub output_limit_disconnections: u64,
     /// Clients cut off since their unfinished request exceeded the limit.
     pub query_limit_disconnections: u64,
-    /// Full syncs served.
-    pub sync_full: u64,
-    /// Partial syncs served.
-    pub sync_partial_ok: u64,
-    /// Partial syncs refused.
-    pub sync_partial_err: u64,
     /// Authentications that failed.
     pub auth_failures: u64,
     /// Commands refused as unexpected while the stream was applied.

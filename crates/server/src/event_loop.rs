@@ -32,6 +32,8 @@ const MAX_LISTENERS: usize = 64;
 const READ_SIZE: usize = 64 * 1024;
 /// Connections accepted in one turn.
 const MAX_ACCEPTS: usize = 1000;
+/// How long the decoder of a full sync gets to make room before it is looked at again.
+const DECODER_PATIENCE: Duration = Duration::from_millis(1);
 /// Log blocks handed to one write.
 const MAX_SLICES: usize = 64;
 
@@ -146,6 +148,9 @@ impl EventLoop {
                 }
             }
         }
+        if let Some(load) = &mut self.load {
+            load.advance();
+        }
         if self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
             self.link_ready(true, false);
         }
@@ -155,6 +160,9 @@ impl EventLoop {
 
     /// How long to wait: not at all if something is left to read, else until the node's next deadline.
     fn patience(&self) -> Duration {
+        if self.load.as_ref().is_some_and(SyncLoad::is_behind) {
+            return DECODER_PATIENCE;
+        }
         if !self.unread.is_empty() || self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
             return Duration::ZERO;
         }
@@ -208,8 +216,8 @@ impl EventLoop {
                 }
             }
             Effect::LoadEnd => {
-                if let Some(mut load) = self.load.take() {
-                    load.end();
+                if let Some(load) = &mut self.load {
+                    load.push(Vec::new());
                 }
             }
             Effect::LoadAbort => {
@@ -496,10 +504,15 @@ impl EventLoop {
             self.link_send(&[]);
         }
         let Some(link) = self.link.as_mut().filter(|_| readable) else { return };
-        link.more = link.paused;
-        if link.paused {
+        let behind = self.load.as_ref().is_some_and(SyncLoad::is_behind);
+        if link.paused || behind {
+            link.more = true;
+            if behind {
+                self.node.load_is_behind();
+            }
             return;
         }
+        link.more = false;
         match link.stream.read(&mut self.buffer) {
             Ok(0) => self.link_lost("the primary closed the connection"),
             Ok(count) => {

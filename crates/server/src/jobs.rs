@@ -3,12 +3,13 @@
 //! Each job owns what it works on and reports once, by a message to the loop.
 //! Nothing is shared with the executor.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -149,6 +150,8 @@ pub fn load_file(reporter: Reporter, path: String, options: LoadOptions) {
 #[derive(Debug)]
 pub struct SyncLoad {
     sender: Option<SyncSender<Vec<u8>>>,
+    /// Pieces that the decoder has no room for yet.
+    waiting: VecDeque<Vec<u8>>,
 }
 
 /// Most pieces of a snapshot that wait for the decoder.
@@ -163,23 +166,31 @@ impl SyncLoad {
             let result = load(input, options).map(Box::new).map_err(|error| error.to_string());
             reporter.report(Report::LoadedSync(number, result));
         });
-        SyncLoad { sender: Some(sender) }
+        SyncLoad { sender: Some(sender), waiting: VecDeque::new() }
     }
 
-    /// The next piece. Waits while the decoder is behind: the sender then waits for us.
+    /// The next piece; an empty one ends the snapshot. Never waits: the caller stops reading while
+    /// [`is_behind`](Self::is_behind), so that the primary waits for the decoder.
     pub fn push(&mut self, piece: Vec<u8>) {
-        if let Some(sender) = &self.sender
-            && sender.send(piece).is_err()
-        {
-            // The decoder gave up; its report says why.
-            self.sender = None;
+        self.waiting.push_back(piece);
+        self.advance();
+    }
+
+    /// Hands the decoder what it has room for.
+    pub fn advance(&mut self) {
+        while let (Some(sender), Some(piece)) = (&self.sender, self.waiting.pop_front()) {
+            match sender.try_send(piece) {
+                Ok(()) => {}
+                Err(TrySendError::Full(piece)) => return self.waiting.push_front(piece),
+                // The decoder gave up; its report says why.
+                Err(TrySendError::Disconnected(_)) => self.sender = None,
+            }
         }
     }
 
-    /// The snapshot is complete.
-    pub fn end(&mut self) {
-        self.push(Vec::new());
-        self.sender = None;
+    /// Whether pieces wait for the decoder.
+    pub fn is_behind(&self) -> bool {
+        self.sender.is_some() && !self.waiting.is_empty()
     }
 }
 

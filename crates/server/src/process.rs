@@ -92,9 +92,9 @@ impl Host for Process {
         fs::read_to_string(path).map_err(|error| error.to_string())
     }
 
-    fn write_config(&mut self, text: &str) -> Result<(), String> {
+    fn write_config(&mut self, text: &[u8]) -> Result<(), String> {
         let path = self.config_file.clone().ok_or("The server is running without a config file")?;
-        replace_file(&path, text.as_bytes()).map_err(|error| error.to_string())
+        replace_file(&path, text).map_err(|error| error.to_string())
     }
 
     fn stall(&mut self, micros: u64) {

@@ -9,8 +9,14 @@ use crate::command::Command;
 pub mod connection;
 pub mod monitor;
 pub mod replication;
+pub mod server;
 pub mod transactions;
 
 /// All rows, family by family.
-pub const FAMILIES: &[&[Command]] =
-    &[connection::COMMANDS, transactions::COMMANDS, monitor::COMMANDS, replication::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    connection::COMMANDS,
+    transactions::COMMANDS,
+    monitor::COMMANDS,
+    replication::COMMANDS,
+    server::COMMANDS,
+];

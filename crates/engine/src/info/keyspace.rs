@@ -1,0 +1,13 @@
+//! Keyspace: databases that hold keys.
+
+use super::{Fields, Subject};
+
+pub(super) fn keyspace(subject: &Subject<'_>, fields: &mut Fields) {
+    for index in 0..subject.keyspace.databases() {
+        let db = subject.keyspace.db(index);
+        if !db.is_empty() {
+            let line = format!("keys={},expires={},avg_ttl=0", db.len(), db.expires_len());
+            fields.add(&format!("db{index}"), line);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Persistence. Nothing forks here, so what Redis tells of its child processes stays 0 by design.
+
+use super::{Fields, Subject};
+use crate::host::SaveReason;
+use crate::node::Phase;
+
+pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
+    let core = subject.core;
+    let saving = &core.saving;
+    let background = saving.running.filter(|save| save.reason == SaveReason::Background);
+    fields.add_switch("loading", core.phase == Phase::Loading);
+    fields.add_switch("async_loading", core.replication.link.is_syncing());
+    fields.add("current_cow_peak", 0);
+    fields.add("current_cow_size", 0);
+    fields.add("current_cow_size_age", 0);
+    fields.add("current_fork_perc", "0.00");
+    fields.add("rdb_changes_since_last_save", saving.changes);
+    fields.add_switch("rdb_bgsave_in_progress", background.is_some());
+    fields.add("rdb_last_save_time", saving.last_save);
+    fields.add("rdb_last_bgsave_status", if saving.last_ok { "ok" } else { "err" });
+    fields.add("rdb_last_bgsave_time_sec", optional(saving.last_seconds));
+    let current = background.map(|save| (core.clock.micros - save.began.micros) / 1_000_000);
+    fields.add("rdb_current_bgsave_time_sec", optional(current));
+    fields.add("rdb_saves", saving.saves);
+    fields.add("rdb_last_cow_size", 0);
+    fields.add("rdb_last_load_keys_expired", core.loaded.1);
+    fields.add("rdb_last_load_keys_loaded", core.loaded.0);
+    fields.add("aof_enabled", 0);
+    fields.add("aof_rewrite_in_progress", 0);
+    fields.add("aof_rewrite_scheduled", 0);
+    fields.add("aof_last_rewrite_time_sec", -1);
+    fields.add("aof_current_rewrite_time_sec", -1);
+    fields.add("aof_last_bgrewrite_status", "ok");
+    fields.add("aof_rewrites", 0);
+    fields.add("aof_last_write_status", "ok");
+    fields.add("aof_last_cow_size", 0);
+    fields.add("module_fork_in_progress", 0);
+    fields.add("module_fork_last_cow_size", 0);
+}
+
+fn optional(value: Option<u64>) -> i64 {
+    value.map_or(-1, |value| i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,93 @@
+//! Replication: the fields that Sentinel and exporters read.
+
+use super::{Fields, Subject};
+use crate::node::Core;
+
+pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
+    let core = subject.core;
+    if core.is_replica() {
+        fields.add("role", "slave");
+        link(core, fields);
+    } else {
+        fields.add("role", "master");
+    }
+    replicas(core, fields);
+    fields.add("master_failover_state", "no-failover");
+    log(core, fields);
+}
+
+fn link(core: &Core, fields: &mut Fields) {
+    let link = &core.replication.link;
+    let Some(primary) = link.primary() else { return };
+    let now = core.clock.moment();
+    let seconds = |since: Option<slipstream_replication::Moment>| {
+        since.map_or(-1, |since| i64::try_from(now.seconds_since(since)).unwrap_or(i64::MAX))
+    };
+    fields.add("master_host", &primary.host);
+    fields.add("master_port", primary.port);
+    fields.add("master_link_status", if link.is_up() { "up" } else { "down" });
+    fields.add("master_last_io_seconds_ago", seconds(link.last_heard().filter(|_| link.is_up())));
+    fields.add_switch("master_sync_in_progress", link.is_syncing());
+    let (received, applied) = link.offsets().unwrap_or((core.log.end(), core.log.end()));
+    fields.add("slave_read_repl_offset", received.0);
+    fields.add("slave_repl_offset", applied.0);
+    if let Some(transfer) = link.transfer() {
+        let total = transfer.total.unwrap_or(0);
+        fields.add("master_sync_total_bytes", total);
+        fields.add("master_sync_read_bytes", transfer.received);
+        fields.add("master_sync_left_bytes", signed(total) - signed(transfer.received));
+        let percent = if total == 0 { 0 } else { transfer.received * 10_000 / total };
+        fields.add("master_sync_perc", format_args!("{}.{:02}", percent / 100, percent % 100));
+        fields.add("master_sync_last_io_seconds_ago", seconds(link.last_heard()));
+    }
+    if !link.is_up() {
+        fields.add("master_link_down_since_seconds", seconds(link.down_since()));
+    }
+    if let Some(reason) = link.halted() {
+        fields.add("master_link_stopped_reason", reason.replace(['\r', '\n'], " "));
+    }
+    fields.add("slave_priority", core.config.replica_priority);
+    fields.add_switch("slave_read_only", core.config.replica_read_only);
+    fields.add_switch("replica_announced", core.config.replica_announced);
+}
+
+fn replicas(core: &Core, fields: &mut Fields) {
+    let replicas = &core.replication.replicas;
+    let now = core.clock.moment();
+    fields.add("connected_slaves", replicas.len());
+    if core.config.min_replicas_to_write > 0 && core.config.min_replicas_max_lag > 0 {
+        fields.add("min_slaves_good_slaves", core.good_replicas());
+    }
+    for (index, replica) in replicas.iter().enumerate() {
+        let line = format!(
+            "ip={},port={},state={},offset={},lag={}",
+            replica.address(),
+            replica.port(),
+            replica.state().as_str(),
+            replica.acked.0,
+            replica.lag_seconds(now)
+        );
+        fields.add(&format!("slave{index}"), line);
+    }
+}
+
+fn log(core: &Core, fields: &mut Fields) {
+    let history = core.log.history();
+    let (previous, fork) = match &history.previous {
+        Some((id, fork)) => (id.as_str().to_owned(), signed(fork.0)),
+        None => ("0".repeat(40), -1),
+    };
+    fields.add("master_replid", history.id.as_str());
+    fields.add("master_replid2", previous);
+    fields.add("master_repl_offset", core.log.end().0);
+    fields.add("second_repl_offset", fork);
+    fields.add_switch("repl_backlog_active", core.log.is_active());
+    fields.add("repl_backlog_size", core.log.backlog_size());
+    let first = if core.log.is_active() { core.log.start().0 + 1 } else { 0 };
+    fields.add("repl_backlog_first_byte_offset", first);
+    fields.add("repl_backlog_histlen", core.log.held());
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

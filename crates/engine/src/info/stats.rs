@@ -1,0 +1,59 @@
+//! Stats.
+
+use super::{Fields, Subject};
+
+pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
+    let (core, stats) = (subject.core, &subject.core.stats);
+    let syncs = core.replication.replicas.counters();
+    let [commands, input, output, repl_input, repl_output] = core.rates.per_second();
+    fields.add("total_connections_received", stats.connections_received);
+    fields.add("total_commands_processed", stats.commands);
+    fields.add("instantaneous_ops_per_sec", commands);
+    fields.add("total_net_input_bytes", stats.net_input + stats.repl_input);
+    fields.add("total_net_output_bytes", stats.net_output + stats.repl_output);
+    fields.add("total_net_repl_input_bytes", stats.repl_input);
+    fields.add("total_net_repl_output_bytes", stats.repl_output);
+    fields.add("instantaneous_input_kbps", kilobytes(input + repl_input));
+    fields.add("instantaneous_output_kbps", kilobytes(output + repl_output));
+    fields.add("instantaneous_input_repl_kbps", kilobytes(repl_input));
+    fields.add("instantaneous_output_repl_kbps", kilobytes(repl_output));
+    fields.add("rejected_connections", stats.connections_rejected);
+    fields.add("sync_full", syncs.full);
+    fields.add("sync_partial_ok", syncs.partial_ok);
+    fields.add("sync_partial_err", syncs.partial_err);
+    fields.add("expired_keys", stats.expired_keys);
+    fields.add("expired_time_cap_reached_count", stats.expired_time_cap_reached);
+    fields.add("expire_cycle_cpu_milliseconds", stats.expire_micros / 1000);
+    fields.add("evicted_keys", 0);
+    fields.add("evicted_clients", 0);
+    fields.add("keyspace_hits", stats.keyspace_hits);
+    fields.add("keyspace_misses", stats.keyspace_misses);
+    fields.add("pubsub_channels", 0);
+    fields.add("pubsub_patterns", 0);
+    fields.add("pubsubshard_channels", 0);
+    fields.add("latest_fork_usec", 0);
+    fields.add("total_forks", 0);
+    fields.add("migrate_cached_sockets", 0);
+    fields.add("slave_expires_tracked_keys", 0);
+    fields.add("tracking_total_keys", 0);
+    fields.add("tracking_total_items", 0);
+    fields.add("tracking_total_prefixes", 0);
+    fields.add("unexpected_error_replies", stats.unexpected_error_replies);
+    fields.add("total_error_replies", stats.error_replies);
+    fields.add("total_reads_processed", stats.reads_processed);
+    fields.add("total_writes_processed", stats.writes_processed);
+    fields.add("io_threaded_reads_processed", 0);
+    fields.add("io_threaded_writes_processed", 0);
+    fields.add("client_query_buffer_limit_disconnections", stats.query_limit_disconnections);
+    let closed = stats.output_limit_disconnections + syncs.output_limit_closes;
+    fields.add("client_output_buffer_limit_disconnections", closed);
+    fields.add("eventloop_cycles", stats.turns);
+    fields.add("eventloop_duration_sum", stats.turn_micros);
+    fields.add("eventloop_duration_cmd_sum", stats.command_micros);
+    fields.add("eventloop_duration_max", stats.longest_turn_micros);
+    fields.add("acl_access_denied_auth", stats.auth_failures);
+}
+
+fn kilobytes(bytes: u64) -> String {
+    format!("{}.{:02}", bytes / 1024, bytes % 1024 * 100 / 1024)
+}
