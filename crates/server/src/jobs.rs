@@ -162,9 +162,13 @@ impl SyncLoad {
     pub fn begin(reporter: Reporter, number: u64, options: LoadOptions) -> SyncLoad {
         let (sender, receiver) = sync_channel(QUEUED_PIECES);
         spawn("sync-load", move || {
-            let input = Pieces { receiver, piece: Vec::new(), position: 0, cut: false };
-            let result = load(input, options).map(Box::new).map_err(|error| error.to_string());
-            reporter.report(Report::LoadedSync(number, result));
+            let mut input = Pieces { receiver, piece: Vec::new(), position: 0, ended: false };
+            let result = load(&mut input, options).map(Box::new).map_err(|error| error.to_string());
+            // The data may be complete before the loop has seen the end of the transfer.
+            let ended = result.is_err() || io::copy(&mut input, &mut io::sink()).is_ok();
+            if ended {
+                reporter.report(Report::LoadedSync(number, result));
+            }
         });
         SyncLoad { sender: Some(sender), waiting: VecDeque::new() }
     }
@@ -199,15 +203,15 @@ struct Pieces {
     receiver: Receiver<Vec<u8>>,
     piece: Vec<u8>,
     position: usize,
-    cut: bool,
+    ended: bool,
 }
 
 impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.position == self.piece.len() && !self.cut {
+        if self.position == self.piece.len() && !self.ended {
             self.piece = self.receiver.recv().map_err(|_| io::Error::other("the transfer was cut off"))?;
             self.position = 0;
-            self.cut = self.piece.is_empty();
+            self.ended = self.piece.is_empty();
         }
         let rest = &self.piece[self.position..];
         let count = rest.len().min(buffer.len());
