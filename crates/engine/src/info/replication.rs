@@ -74,7 +74,7 @@ fn replicas(core: &Core, fields: &mut Fields) {
 fn log(core: &Core, fields: &mut Fields) {
     let history = core.log.history();
     let (previous, fork) = match &history.previous {
-        Some((id, fork)) => (id.as_str().to_owned(), signed(fork.0)),
+        Some((id, fork)) => (id.as_str().to_owned(), signed(fork.0 + 1)),
         None => ("0".repeat(40), -1),
     };
     fields.add("master_replid", history.id.as_str());

@@ -51,7 +51,7 @@ impl Host for FakeHost {
         Err("no configuration file".into())
     }
 
-    fn write_config(&mut self, _: &str) -> Result<(), String> {
+    fn write_config(&mut self, _: &[u8]) -> Result<(), String> {
         Err("no configuration file".into())
     }
 
