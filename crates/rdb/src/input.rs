@@ -24,6 +24,9 @@ pub(crate) type Result<T> = std::result::Result<T, ReadError>;
 /// Buffer of a stream, and the step by which a declared length is trusted.
 const STEP: usize = 64 * 1024;
 
+/// The most that is read past the buffer at once, so that progress is told and the sum finds the bytes in the cache.
+const DIRECT: usize = 256 * 1024;
+
 /// A scratch buffer larger than this is given back after its use.
 const SCRATCH: usize = 1024 * 1024;
 
@@ -214,7 +217,7 @@ impl<'a, R: Read> Source<'a, R> {
             if self.at < self.end || room < self.buffer.len() {
                 self.buffered_bytes(room, output)?;
             } else {
-                self.direct_bytes(room, output)?;
+                self.direct_bytes(room.min(DIRECT), output)?;
             }
         }
         Ok(())

@@ -103,3 +103,16 @@ fn the_progress_function_can_stop_it() {
     assert!(matches!(error.reason, Reason::Interrupted));
     assert_eq!(seen.len(), 2);
 }
+
+#[test]
+fn progress_is_told_within_a_long_string() {
+    let bytes = vec![1; 5_000_000];
+    let mut last = 0;
+    let mut progress = |offset| {
+        assert!(offset - last <= 256 * 1024, "silent from {last} to {offset}");
+        last = offset;
+        ControlFlow::Continue(())
+    };
+    Source::new(&bytes[..], u64::MAX, Some(&mut progress)).bytes(5_000_000, &mut Vec::new()).unwrap();
+    assert!(last >= 5_000_000 - 256 * 1024);
+}
