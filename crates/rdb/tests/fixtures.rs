@@ -167,6 +167,13 @@ fn payloads_of_real_servers_are_restored_and_damaged_ones_refused() {
         Ok(value) => format!("{} of {}", value.type_name(), value.len()),
         Err(error) => error.to_string(),
     };
+    assert_eq!(text(b"\x00\xc0\x0c\n\x00<*\xf8Q\\\x04\xbc\xd5"), "string of 2");
+    assert_eq!(text(b"\x00\xc0\x0cP\x00\xf3\x001\xc0\xc2V\xdb!"), "string of 2");
+    let sorted_set = b"\x11\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x831.5\x04\x81b\x02\x02\x01\xff\n\x00\xfa\x02\xb4%\xaf\x18\x87c";
+    assert_eq!(text(sorted_set), "zset of 2");
+    let hash = b"\x16\x02\x01a\xc0\x01\xff\xff\xff\xff\xff\xff\xff\xff\x01b\xc0\x02{\xd8\xc3,\xbb\x03\x00\x00P\x00>\xca\xb5\xb0\xff\\0\x9a";
+    assert_eq!(text(hash), "hash of 2");
+
     let redis = b"\x00\xc0\x0c\x0a\x00";
     let sealed = |body: &[u8]| [body, &slipstream_rdb::crc64(body).to_le_bytes()].concat();
     assert_eq!(text(&sealed(redis)), "string of 2");
