@@ -5,5 +5,7 @@
 mod common;
 
 mod commands {
+    mod lists;
+    mod sets;
     mod transactions;
 }

@@ -7,9 +7,14 @@
 use crate::command::Command;
 
 pub mod connection;
+pub(crate) mod elements;
+pub mod lists;
 pub mod monitor;
 pub mod replication;
+pub(crate) mod sampling;
+pub(crate) mod scan;
 pub mod server;
+pub mod sets;
 pub mod transactions;
 
 /// All rows, family by family.
@@ -19,4 +24,6 @@ pub const FAMILIES: &[&[Command]] = &[
     monitor::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    lists::COMMANDS,
+    sets::COMMANDS,
 ];
