@@ -62,7 +62,7 @@ pub mod flag {
     /// Asking for a moved slot comes along.
     pub const ASKING: Flags = 1 << 21;
 
-    /// Names in COMMAND INFO, in its order.
+    /// Names in COMMAND INFO, in its order. A flag without a name there is nobody else's business.
     pub const NAMES: &[(Flags, &str)] = &[
         (WRITE, "write"),
         (READONLY, "readonly"),
@@ -78,13 +78,11 @@ pub mod flag {
         (ASKING, "asking"),
         (FAST, "fast"),
         (NO_AUTH, "no_auth"),
-        (MAY_REPLICATE, "may_replicate"),
         (NO_MANDATORY_KEYS, "no_mandatory_keys"),
-        (PROTECTED, "protected"),
-        (ALLOW_BUSY, "allow_busy"),
-        (NO_MULTI, "no_multi"),
         (NO_ASYNC_LOADING, "no_async_loading"),
+        (NO_MULTI, "no_multi"),
         (MOVABLE_KEYS, "movablekeys"),
+        (ALLOW_BUSY, "allow_busy"),
     ];
 }
 
@@ -111,6 +109,24 @@ pub enum Group {
     Server,
     /// Publish and subscribe.
     PubSub,
+}
+
+impl Group {
+    /// Its name in COMMAND DOCS.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::Hash => "hash",
+            Group::SortedSet => "sorted-set",
+            Group::Transactions => "transactions",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::PubSub => "pubsub",
+        }
+    }
 }
 
 /// How a command uses the keys of one spec, as in COMMAND INFO.
@@ -240,6 +256,8 @@ pub struct Command {
     pub complexity: &'static str,
     /// Changes by version.
     pub history: &'static [(&'static str, &'static str)],
+    /// The version since which it is discouraged, and what replaces it.
+    pub deprecated: Option<(&'static str, &'static str)>,
     /// Hints for proxies and clients, as in COMMAND TIPS.
     pub tips: &'static [&'static str],
     /// The arguments behind the name, in the notation of [`crate::syntax`].
@@ -273,11 +291,18 @@ impl Command {
             summary: "",
             complexity: "O(1)",
             history: &[],
+            deprecated: None,
             tips: &[],
             syntax: "",
             subcommands,
             run: None,
         }
+    }
+
+    /// Sets the subcommands of a command that also runs by itself.
+    pub const fn subcommands(mut self, subcommands: &'static [Command]) -> Self {
+        self.subcommands = subcommands;
+        self
     }
 
     /// Sets its flags.
@@ -322,6 +347,12 @@ impl Command {
     /// Sets the changes by version.
     pub const fn history(mut self, history: &'static [(&'static str, &'static str)]) -> Self {
         self.history = history;
+        self
+    }
+
+    /// Sets since when it is discouraged, and what to use instead.
+    pub const fn deprecated(mut self, since: &'static str, instead: &'static str) -> Self {
+        self.deprecated = Some((since, instead));
         self
     }
 

@@ -5,7 +5,6 @@
 mod common;
 
 mod commands {
-    mod lists;
-    mod sets;
+    mod sorted_sets;
     mod transactions;
 }

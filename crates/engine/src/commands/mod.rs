@@ -8,13 +8,12 @@ use crate::command::Command;
 
 pub mod connection;
 pub(crate) mod elements;
-pub mod lists;
 pub mod monitor;
 pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
 pub mod server;
-pub mod sets;
+pub mod sorted_sets;
 pub mod transactions;
 
 /// All rows, family by family.
@@ -24,6 +23,9 @@ pub const FAMILIES: &[&[Command]] = &[
     monitor::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
-    lists::COMMANDS,
-    sets::COMMANDS,
+    sorted_sets::members::COMMANDS,
+    sorted_sets::ranges::COMMANDS,
+    sorted_sets::removal::COMMANDS,
+    sorted_sets::combine::COMMANDS,
+    sorted_sets::sampling::COMMANDS,
 ];

@@ -1,0 +1,213 @@
+//! Removing by place: ZREMRANGEBYRANK, ZREMRANGEBYSCORE, ZREMRANGEBYLEX, ZPOPMIN, ZPOPMAX, ZMPOP.
+
+use slipstream_keyspace::SortedSet;
+use slipstream_resp::Reply;
+
+use super::bounds::{By, Range, Window};
+use super::{announce, changed_by};
+use crate::call::{Call, integer, is_word};
+use crate::command::{Command, DELETE_KEY, Group, KeySpec, TAKE_KEY, flag};
+use crate::commands::elements;
+use crate::errors::CommandError;
+
+const REMOVAL_COMPLEXITY: &str = "O(log N + M), N being the size of the set, M the number of members removed";
+const POP_COMPLEXITY: &str = "O(log N * M), N being the size of the set, M the number of members removed";
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("zremrangebyrank", 4, zremrangebyrank)
+        .flags(flag::WRITE)
+        .keys(DELETE_KEY)
+        .doc(Group::SortedSet, "2.0.0", "Removes the members of a range of ranks.", REMOVAL_COMPLEXITY)
+        .syntax("key start:integer stop:integer"),
+    Command::new("zremrangebyscore", 4, zremrangebyscore)
+        .flags(flag::WRITE)
+        .keys(DELETE_KEY)
+        .doc(Group::SortedSet, "1.2.0", "Removes the members of a range of scores.", REMOVAL_COMPLEXITY)
+        .syntax("key min:double max:double"),
+    Command::new("zremrangebylex", 4, zremrangebylex)
+        .flags(flag::WRITE)
+        .keys(DELETE_KEY)
+        .doc(
+            Group::SortedSet,
+            "2.8.9",
+            "Removes the members between two, in a set whose scores are all equal.",
+            REMOVAL_COMPLEXITY,
+        )
+        .syntax("key min max"),
+    Command::new("zpopmin", -2, zpopmin)
+        .flags(flag::WRITE | flag::FAST)
+        .keys(TAKE_KEY)
+        .doc(Group::SortedSet, "5.0.0", "Removes and returns the members of lowest score.", POP_COMPLEXITY)
+        .syntax("key [count:integer]"),
+    Command::new("zpopmax", -2, zpopmax)
+        .flags(flag::WRITE | flag::FAST)
+        .keys(TAKE_KEY)
+        .doc(Group::SortedSet, "5.0.0", "Removes and returns the members of highest score.", POP_COMPLEXITY)
+        .syntax("key [count:integer]"),
+    Command::new("zmpop", -4, zmpop)
+        .flags(flag::WRITE)
+        .keys(&[KeySpec::counted(1, &["RW", "access", "delete"])])
+        .doc(
+            Group::SortedSet,
+            "7.0.0",
+            "Removes and returns members of lowest or highest score of the first set that has any.",
+            "O(K) + O(M * log N), K being the number of keys, M the number of members removed, N the size of the set",
+        )
+        .syntax("numkeys:integer key... where:(MIN | MAX) [COUNT count:integer]"),
+];
+
+fn zremrangebyrank(call: &mut Call<'_>) -> Result<(), CommandError> {
+    remove_range(call, By::Rank)
+}
+
+fn zremrangebyscore(call: &mut Call<'_>) -> Result<(), CommandError> {
+    remove_range(call, By::Score)
+}
+
+fn zremrangebylex(call: &mut Call<'_>) -> Result<(), CommandError> {
+    remove_range(call, By::Lex)
+}
+
+fn remove_range(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
+    let args = call.args;
+    let range = Range::parse(by, &args[2], &args[3])?;
+    let removed = match call.db.sorted_set_mut(&args[1])? {
+        None => 0,
+        Some(set) => {
+            let window = range.window(set, false);
+            set.remove_ranks(window.first, window.count, |_, _| {});
+            window.count
+        }
+    };
+    note_removal(call, &args[1], removed)?;
+    call.reply.count(removed);
+    Ok(())
+}
+
+/// Removes `key` if it is empty now, and counts the change.
+fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize) -> Result<(), CommandError> {
+    if removed > 0 {
+        if call.db.sorted_set(key)?.is_some_and(SortedSet::is_empty) {
+            call.db.remove(key);
+        }
+        changed_by(call, key, removed);
+    }
+    Ok(())
+}
+
+/// Which end of a set members are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Min,
+    Max,
+}
+
+fn zpopmin(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pop_one(call, End::Min)
+}
+
+fn zpopmax(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pop_one(call, End::Max)
+}
+
+fn pop_one(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
+    let args = call.args;
+    let count = match args.len() {
+        2 => 1,
+        3 => elements::positive(&args[2], CommandError::NOT_POSITIVE)?,
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let Some(set) = call.db.sorted_set_mut(&args[1])? else {
+        call.reply.array(0);
+        return Ok(());
+    };
+    let window = window_at(set, end, count);
+    // Without a count, RESP3 too answers a flat member and score.
+    if args.len() == 2 {
+        call.reply.array(window.count * 2);
+    } else {
+        announce(call.reply, window.count, true);
+    }
+    let nested = args.len() == 3 && call.reply.is_resp3();
+    take(set, window, end, (call.reply, nested));
+    note_removal(call, &args[1], window.count)
+}
+
+fn window_at(set: &SortedSet, end: End, count: usize) -> Window {
+    let count = count.min(set.len());
+    Window { first: if end == End::Min { 0 } else { set.len() - count }, count }
+}
+
+/// Writes the members of the window from its `end` on and removes them.
+fn take(set: &mut SortedSet, window: Window, end: End, (reply, nested): (&mut Reply, bool)) {
+    let mut write = |(member, score)| {
+        if nested {
+            reply.array(2);
+        }
+        elements::write(reply, member);
+        reply.double(score);
+    };
+    match end {
+        End::Min => set.iter_from_rank(window.first).take(window.count).for_each(&mut write),
+        End::Max => set
+            .iter_rev_from_rank(window.first + window.count.saturating_sub(1))
+            .take(window.count)
+            .for_each(&mut write),
+    }
+    set.remove_ranks(window.first, window.count, |_, _| {});
+}
+
+/// The arguments of ZMPOP behind its name.
+struct MultiPop {
+    keys: usize,
+    end: End,
+    count: usize,
+}
+
+impl MultiPop {
+    fn parse(call: &Call<'_>) -> Result<Self, CommandError> {
+        let args = call.args;
+        let keys = positive(&args[1]).ok_or(CommandError::NUMKEYS_NOT_POSITIVE)?;
+        let end = match args.get(keys.saturating_add(2)) {
+            Some(word) if is_word(word, "MIN") => End::Min,
+            Some(word) if is_word(word, "MAX") => End::Max,
+            _ => return Err(CommandError::SYNTAX),
+        };
+        let count = match args.len() - (keys + 3) {
+            0 => 1,
+            n if n >= 2 && call.is_word(keys + 3, "COUNT") => {
+                let count = positive(&args[keys + 4]).ok_or(CommandError::COUNT_NOT_POSITIVE)?;
+                if n > 2 {
+                    return Err(CommandError::SYNTAX);
+                }
+                count
+            }
+            _ => return Err(CommandError::SYNTAX),
+        };
+        Ok(MultiPop { keys, end, count })
+    }
+}
+
+fn positive(arg: &[u8]) -> Option<usize> {
+    integer(arg).ok().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
+}
+
+fn zmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let wanted = MultiPop::parse(call)?;
+    for key in args.iter().skip(2).take(wanted.keys) {
+        let Some(set) = call.db.sorted_set_mut(key)? else { continue };
+        let window = window_at(set, wanted.end, wanted.count);
+        call.reply.array(2);
+        call.reply.bulk(key);
+        call.reply.array(window.count);
+        take(set, window, wanted.end, (call.reply, true));
+        note_removal(call, key, window.count)?;
+        let name: &[u8] = if wanted.end == End::Min { b"ZPOPMIN" } else { b"ZPOPMAX" };
+        call.propagate(&[name, key, itoa::Buffer::new().format(window.count).as_bytes()]);
+        return Ok(());
+    }
+    call.reply.null_array();
+    Ok(())
+}
