@@ -1,1 +1,389 @@
-//! The arguments of a command in a short notation.
+//! The arguments of a command in a short notation, read into the tree that COMMAND DOCS prints.
+//!
+//! ```text
+//! key [EX seconds:integer | PERSIST] data:(score:double member)... LEFT|RIGHT
+//!
+//! NX  =             a word without small letters stands for itself
+//! member n:integer  others name an argument; its type follows (string if not), `key` is a key
+//! d:key@2           a key or pattern of another key spec than the next in order
+//! […] (…)           optional; grouped
+//! … | …             one of them, between brackets; `A|B` without spaces: one of two words
+//! x... [T x]...     repeatable; with its token where one stands before the whole
+//! label:[…]         names what stands in the brackets
+//! ```
+//! A token before one thing within brackets is that thing's token, before
+//! several the token of their block.
+
+use std::fmt;
+
+/// What an argument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any bytes.
+    String,
+    /// An integer.
+    Integer,
+    /// A double.
+    Double,
+    /// The name of a key.
+    Key,
+    /// A pattern for names.
+    Pattern,
+    /// Seconds or milliseconds since 1970.
+    UnixTime,
+    /// A fixed word.
+    Token,
+    /// One of its children.
+    OneOf,
+    /// All of its children.
+    Block,
+}
+
+impl Kind {
+    const NAMES: [(&'static str, Kind); 9] = [
+        ("string", Kind::String),
+        ("integer", Kind::Integer),
+        ("double", Kind::Double),
+        ("key", Kind::Key),
+        ("pattern", Kind::Pattern),
+        ("unix-time", Kind::UnixTime),
+        ("pure-token", Kind::Token),
+        ("oneof", Kind::OneOf),
+        ("block", Kind::Block),
+    ];
+
+    /// Its name in COMMAND DOCS.
+    pub fn name(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(_, kind)| *kind == self);
+        found.map(|(name, _)| *name).expect("every kind has a name")
+    }
+}
+
+/// One argument, or a group of arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The fixed word before it, or that it consists of.
+    pub token: Option<String>,
+    /// Whether it may be left out.
+    pub optional: bool,
+    /// Whether it may come several times.
+    pub multiple: bool,
+    /// Whether its token comes along each time.
+    pub multiple_token: bool,
+    /// Which key spec of its command it belongs to.
+    pub key_spec: Option<usize>,
+    /// The members of a group.
+    pub children: Vec<Argument>,
+}
+
+/// The notation is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenNotation {
+    /// Where, in bytes.
+    pub at: usize,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for BrokenNotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.at)
+    }
+}
+
+impl std::error::Error for BrokenNotation {}
+
+/// Reads the notation of a command.
+pub fn parse(notation: &str) -> Result<Vec<Argument>, BrokenNotation> {
+    let mut parser = Parser { text: notation, at: 0, keys: 0 };
+    let arguments = parser.sequence()?;
+    match parser.rest().is_empty() {
+        true => Ok(arguments),
+        false => Err(parser.broken("a stray bracket or bar")),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    /// Keys seen so far: the next one belongs to the next key spec.
+    keys: usize,
+}
+
+impl Parser<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn broken(&self, reason: &'static str) -> BrokenNotation {
+        BrokenNotation { at: self.at, reason }
+    }
+
+    fn skip_spaces(&mut self) {
+        self.at += self.rest().len() - self.rest().trim_start_matches(' ').len();
+    }
+
+    fn take(&mut self, expected: &str) -> bool {
+        let found = self.rest().starts_with(expected);
+        self.at += if found { expected.len() } else { 0 };
+        found
+    }
+
+    /// Items up to a closing bracket, a bar or the end.
+    fn sequence(&mut self) -> Result<Vec<Argument>, BrokenNotation> {
+        let mut items = Vec::new();
+        loop {
+            self.skip_spaces();
+            if matches!(self.rest().bytes().next(), None | Some(b']' | b')' | b'|')) {
+                return Ok(items);
+            }
+            items.push(self.item()?);
+        }
+    }
+
+    fn item(&mut self) -> Result<Argument, BrokenNotation> {
+        let mut argument = self.alternatives_of_words()?;
+        if self.take("...") {
+            argument.multiple_token = argument.token.is_some() && argument.kind != Kind::Token;
+            argument.multiple = true;
+        }
+        Ok(argument)
+    }
+
+    /// A word or group, or `A|B` without spaces.
+    fn alternatives_of_words(&mut self) -> Result<Argument, BrokenNotation> {
+        let first = self.word_or_group()?;
+        let mut words = vec![first];
+        while self.rest().starts_with('|') {
+            self.at += 1;
+            if self.rest().starts_with(' ') || self.rest().is_empty() {
+                return Err(self.broken("a space behind a bar but none before it"));
+            }
+            words.push(self.word_or_group()?);
+        }
+        if words.len() == 1 {
+            return Ok(words.remove(0));
+        }
+        if words.iter().any(|word| (word.kind == Kind::Token) != (words[0].kind == Kind::Token)) {
+            return Err(self.broken("a bar between a token and a name needs spaces"));
+        }
+        Ok(group(Kind::OneOf, words))
+    }
+
+    fn word_or_group(&mut self) -> Result<Argument, BrokenNotation> {
+        let length = self.rest().find([' ', '[', ']', '(', ')', '|']).unwrap_or(self.rest().len());
+        let word = self.rest()[..length].to_string();
+        let word = word.strip_suffix("...").unwrap_or(&word);
+        if word.is_empty() || word.ends_with(':') {
+            self.at += word.len();
+            let mut argument = self.brackets()?;
+            if let Some(label) = word.strip_suffix(':') {
+                argument.name = label.into();
+            }
+            return Ok(argument);
+        }
+        let argument = self.named(word)?;
+        self.at += word.len();
+        Ok(argument)
+    }
+
+    fn brackets(&mut self) -> Result<Argument, BrokenNotation> {
+        let (optional, closing) = match self.rest().as_bytes().first() {
+            Some(b'[') => (true, "]"),
+            Some(b'(') => (false, ")"),
+            _ => return Err(self.broken("a word or an opening bracket belongs here")),
+        };
+        self.at += 1;
+        let mut choices = Vec::new();
+        loop {
+            let items = self.sequence()?;
+            choices.push(self.fold(items)?);
+            if !self.take("|") {
+                break;
+            }
+        }
+        if !self.take(closing) {
+            return Err(self.broken("a bracket does not close"));
+        }
+        let mut argument = if choices.len() == 1 { choices.remove(0) } else { group(Kind::OneOf, choices) };
+        argument.optional |= optional;
+        Ok(argument)
+    }
+
+    /// Makes one argument of all that stands between brackets.
+    fn fold(&self, mut items: Vec<Argument>) -> Result<Argument, BrokenNotation> {
+        match items.len() {
+            0 => return Err(self.broken("nothing stands between the brackets")),
+            1 => return Ok(items.remove(0)),
+            _ => {}
+        }
+        let leads = items[0].kind == Kind::Token && !items[0].optional;
+        if !leads || items.iter().all(|item| item.kind == Kind::Token) {
+            return Ok(group(Kind::Block, items));
+        }
+        let token = items.remove(0);
+        let alone = items.len() == 1 && items[0].token.is_none() && !items[0].optional;
+        let mut argument = if alone { items.remove(0) } else { group(Kind::Block, items) };
+        if matches!(argument.kind, Kind::OneOf | Kind::Block) {
+            argument.name = token.name;
+        }
+        argument.token = token.token;
+        Ok(argument)
+    }
+
+    fn named(&mut self, word: &str) -> Result<Argument, BrokenNotation> {
+        if !word.contains(|c: char| c.is_ascii_lowercase()) {
+            let mut argument = leaf(word.to_ascii_lowercase(), Kind::Token);
+            argument.token = Some(word.into());
+            return Ok(argument);
+        }
+        let (word, spec) = match word.split_once('@') {
+            Some((word, spec)) => (word, Some(spec.parse().map_err(|_| self.broken("no number behind @"))?)),
+            None => (word, None),
+        };
+        let (name, kind) = match word.split_once(':') {
+            Some((name, kind)) => (name, kind),
+            None => (word, if word == "key" { "key" } else { "string" }),
+        };
+        let known = Kind::NAMES[..6].iter().find(|(known, _)| *known == kind);
+        let kind = known.map(|(_, kind)| *kind).ok_or_else(|| self.broken("no such type"))?;
+        let mut argument = leaf(name.into(), kind);
+        argument.key_spec = spec;
+        if kind == Kind::Key && spec.is_none() {
+            argument.key_spec = Some(self.keys);
+            self.keys += 1;
+        }
+        Ok(argument)
+    }
+}
+
+fn leaf(name: String, kind: Kind) -> Argument {
+    Argument {
+        name,
+        kind,
+        token: None,
+        optional: false,
+        multiple: false,
+        multiple_token: false,
+        key_spec: None,
+        children: Vec::new(),
+    }
+}
+
+/// A group is called by its members unless a label says otherwise.
+fn group(kind: Kind, children: Vec<Argument>) -> Argument {
+    let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();
+    let mut argument = leaf(names.join("-"), kind);
+    argument.children = children;
+    argument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::CommandTable;
+
+    /// `name:type`, its token before it in quotes, flags behind it, children in braces.
+    fn show(argument: &Argument) -> String {
+        let mut text = argument.token.as_ref().map_or(String::new(), |token| format!("'{token}' "));
+        text += &format!("{}:{}", argument.name, argument.kind.name());
+        if let Some(spec) = argument.key_spec {
+            text += &format!("@{spec}");
+        }
+        if !argument.children.is_empty() {
+            text += &format!("{{{}}}", show_all(&argument.children));
+        }
+        for (set, mark) in
+            [(argument.optional, "?"), (argument.multiple, "*"), (argument.multiple_token, "t")]
+        {
+            text += if set { mark } else { "" };
+        }
+        text
+    }
+
+    fn show_all(arguments: &[Argument]) -> String {
+        arguments.iter().map(show).collect::<Vec<_>>().join(" ")
+    }
+
+    fn check(notation: &str, expected: &str) {
+        assert_eq!(show_all(&parse(notation).unwrap()), expected, "{notation}");
+    }
+
+    #[test]
+    fn words_are_arguments_or_tokens() {
+        check("", "");
+        check("key n:integer member...", "key:key@0 n:integer member:string*");
+        check("source:key destination:key", "source:key@0 destination:key@1");
+        check("key [BY by:pattern@1] [STORE d:key@2]", "key:key@0 'BY' by:pattern@1? 'STORE' d:key@2?");
+        check("[WITHSCORES]", "'WITHSCORES' withscores:pure-token?");
+    }
+
+    #[test]
+    fn a_token_belongs_to_what_follows_it_within_brackets() {
+        check("[COUNT n:integer]", "'COUNT' n:integer?");
+        check("[LIMIT offset count]", "'LIMIT' limit:block{offset:string count:string}?");
+        check("[WEIGHTS w...]", "'WEIGHTS' w:string?*");
+        check("[GET p:pattern]...", "'GET' p:pattern?*t");
+        check(
+            "[AGGREGATE (SUM | MIN)]",
+            "'AGGREGATE' aggregate:oneof{'SUM' sum:pure-token 'MIN' min:pure-token}?",
+        );
+        check(
+            "[AGGREGATE SUM|MIN]",
+            "'AGGREGATE' aggregate:oneof{'SUM' sum:pure-token 'MIN' min:pure-token}?",
+        );
+        check("(NO ONE)", "no-one:block{'NO' no:pure-token 'ONE' one:pure-token}");
+    }
+
+    #[test]
+    fn a_label_names_a_group() {
+        check("data:(score:double member)...", "data:block{score:double member:string}*");
+        check("when:[NX | XX]", "when:oneof{'NX' nx:pure-token 'XX' xx:pure-token}?");
+        check("change:[CH]", "'CH' change:pure-token?");
+        check("[EX s:integer | PERSIST]", "s-persist:oneof{'EX' s:integer 'PERSIST' persist:pure-token}?");
+        check(
+            "key LEFT|RIGHT",
+            "key:key@0 left-right:oneof{'LEFT' left:pure-token 'RIGHT' right:pure-token}",
+        );
+    }
+
+    #[test]
+    fn a_broken_notation_is_refused() {
+        for notation in ["[a", "a]", "[]", "a:nosuch", "x |", "EX s|PX", "(a", "a:key@x", "| b"] {
+            assert!(parse(notation).is_err(), "{notation}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_table_can_be_read() {
+        let table = CommandTable::new(&[]).unwrap();
+        for entry in table.entries() {
+            let command = entry.command;
+            if let Err(error) = parse(command.syntax) {
+                panic!("{}: {} ({error})", command.full_name, command.syntax);
+            }
+        }
+    }
+
+    fn spec_indexes(arguments: &[Argument], found: &mut Vec<usize>) {
+        for argument in arguments {
+            found.extend(argument.key_spec);
+            spec_indexes(&argument.children, found);
+        }
+    }
+
+    #[test]
+    fn key_arguments_point_to_key_specs_of_their_command() {
+        let table = CommandTable::new(&[]).unwrap();
+        for entry in table.entries() {
+            let mut indexes = Vec::new();
+            spec_indexes(&parse(entry.command.syntax).unwrap(), &mut indexes);
+            let specs = entry.command.keys.len();
+            assert!(indexes.iter().all(|index| *index < specs), "{}", entry.command.full_name);
+        }
+    }
+}

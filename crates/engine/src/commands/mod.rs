@@ -8,6 +8,7 @@ use crate::command::Command;
 
 pub mod connection;
 pub(crate) mod elements;
+pub mod introspection;
 pub mod monitor;
 pub mod replication;
 pub(crate) mod sampling;
@@ -23,6 +24,7 @@ pub const FAMILIES: &[&[Command]] = &[
     monitor::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    introspection::COMMANDS,
     sorted_sets::members::COMMANDS,
     sorted_sets::ranges::COMMANDS,
     sorted_sets::removal::COMMANDS,
