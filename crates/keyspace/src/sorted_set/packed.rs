@@ -28,13 +28,18 @@ pub(super) fn known_score(item: Item<'_>) -> f64 {
 
 fn score_text(score: f64) -> Vec<u8> {
     let mut text = Vec::new();
-    if score.fract() == 0.0 && score.abs() < EXACT {
-        // No fraction, so that every digit is before the point.
-        text.extend_from_slice(format!("{score:.0}").as_bytes());
-    } else {
-        write_score(score, ScoreFormat::Shortest, &mut text);
+    match whole(score) {
+        Some(number) => text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        None => write_score(score, ScoreFormat::Shortest, &mut text),
     }
     text
+}
+
+/// The integer that a score is; minus zero is none.
+fn whole(score: f64) -> Option<i64> {
+    let is_whole = score.fract() == 0.0 && score.abs() < EXACT && !(score == 0.0 && score.is_sign_negative());
+    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^52")]
+    is_whole.then_some(score as i64)
 }
 
 /// Each member with its score, in order.
