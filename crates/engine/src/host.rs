@@ -73,9 +73,9 @@ pub trait Host {
     fn facts(&mut self) -> ProcessFacts;
     /// Writes one line to the log; `replica` decides its role letter.
     fn log(&mut self, level: Level, replica: bool, text: &str);
-    /// Acts on changed directives: binds a port, changes the folder, opens the log file. Refuses with the
-    /// reason, and then everything is as before.
-    fn apply(&mut self, config: &Config, changed: &[&'static str]) -> Result<(), String>;
+    /// Acts on changed directives: binds a port, changes the folder, opens the log file; may write a value
+    /// in its full form (a folder's path). Refuses with the reason, and then everything is as before.
+    fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), String>;
     /// The text of the configuration file.
     fn read_config(&mut self) -> Result<String, String>;
     /// Replaces the configuration file by `text`, so that a crash leaves the old one or the new one.
@@ -115,6 +115,8 @@ pub struct LoadedData {
     pub keyspace: Keyspace,
     /// What was read besides.
     pub loaded: slipstream_rdb::Loaded,
+    /// Keys that were left out since they were due, with their database.
+    pub expired: Vec<(usize, Vec<u8>)>,
 }
 
 impl fmt::Debug for LoadedData {
@@ -144,8 +146,14 @@ impl fmt::Debug for Discarded {
 pub enum Effect {
     /// Close a connection after one attempt to send what it has not read.
     Disconnect(SessionId),
-    /// Write a snapshot to `dbfilename`; answer with [`Node::saved`](crate::Node::saved).
-    Save(Box<SnapshotJob>, SaveReason),
+    /// Write a snapshot to `dbfilename`; answer with [`Node::saved`](crate::Node::saved) and its number. An
+    /// older one that is still being written is given up.
+    Save {
+        /// Its number.
+        number: u64,
+        /// What to write.
+        job: Box<SnapshotJob>,
+    },
     /// Load `dbfilename`; answer with [`Node::loaded_file`](crate::Node::loaded_file).
     LoadFile,
     /// Write a snapshot to the sockets of replicas; answer with [`Node::sync_sent`](crate::Node::sync_sent)

@@ -49,14 +49,15 @@ impl std::error::Error for LoadError {}
 /// Decodes `input` into a keyspace of its own.
 pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
     let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
-    let mut ignore = |_: usize, _: &[u8]| {};
+    let mut expired_keys = Vec::new();
+    let mut keep = |db: usize, key: &[u8]| expired_keys.push((db, key.to_vec()));
     let expired = match options.drops_due {
-        true => Expired::Drop(&mut ignore),
+        true => Expired::Drop(&mut keep),
         false => Expired::Keep,
     };
     let read = ReadOptions { expired, ..ReadOptions::new(options.now) };
     let loaded = slipstream_rdb::read(input, &mut keyspace, read).map_err(LoadError)?;
-    Ok(LoadedData { keyspace, loaded })
+    Ok(LoadedData { keyspace, loaded, expired: expired_keys })
 }
 
 impl Node {
@@ -87,7 +88,8 @@ impl Node {
                 let seconds = self.core.clock.micros / 1000;
                 let keys = data.loaded.keys_loaded;
                 self.continue_history(&data);
-                self.replace_data(data);
+                let expired = self.replace_data(data);
+                self.core.propagate_expired(&expired);
                 self.core.notice(
                     Level::Notice,
                     &format!("DB loaded from disk: {keys} keys, {seconds} ms after the start"),
@@ -104,8 +106,8 @@ impl Node {
         self.core.notice(Level::Notice, "Ready to accept connections");
     }
 
-    /// Exchanges the data for what was loaded; the old one is dropped elsewhere.
-    pub(crate) fn replace_data(&mut self, data: LoadedData) {
+    /// Exchanges the data for what was loaded; the old one is dropped elsewhere. Returns what was left out.
+    pub(crate) fn replace_data(&mut self, data: LoadedData) -> Vec<(usize, Vec<u8>)> {
         let deletes_due = !self.core.is_replica();
         let old = std::mem::replace(&mut self.keyspace, data.keyspace);
         self.keyspace.set_deletes_due(deletes_due);
@@ -113,10 +115,19 @@ impl Node {
         self.core.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
         self.core.effects.push(Effect::Reclaim(Box::new(Discarded::Keyspace(old))));
         self.core.all_keys_changed();
+        data.expired
     }
 }
 
 impl Core {
+    /// Replicas that continue from before the restart still have what was left out.
+    fn propagate_expired(&mut self, expired: &[(usize, Vec<u8>)]) {
+        for (db, key) in expired {
+            self.key_expired(*db, key);
+            self.propagation.flush(&mut self.log);
+        }
+    }
+
     /// Every key may have changed: each watched one breaks its transaction.
     pub(crate) fn all_keys_changed(&mut self) {
         for db in 0..self.config.databases {

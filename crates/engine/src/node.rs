@@ -382,7 +382,8 @@ impl Core {
         if u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold)
             && !entry.command.has(flag::SKIP_SLOWLOG)
         {
-            self.slowlog.record(session, args, micros, self.clock, self.config.slowlog_max_len);
+            self.slowlog.record(session, args, micros, self.clock);
+            self.slowlog.shorten(self.config.slowlog_max_len);
         }
         let latency = self.config.latency_monitor_threshold;
         if latency > 0 && micros >= latency * 1000 {
@@ -439,6 +440,9 @@ impl Core {
             session.flow = Flow::Closing;
             session.input = Vec::new();
             session.output.clear();
+        }
+        if session.role == Role::Replica {
+            return;
         }
         let limit = self.config.client_output_buffer_limit.normal;
         if session.output.is_empty() || (limit.hard == 0 && limit.soft == 0) {

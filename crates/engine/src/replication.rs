@@ -118,7 +118,8 @@ impl Core {
             self.unblock_all();
         }
         keyspace.set_deletes_due(false);
-        self.replication.stream = Stream::default();
+        // Where this node stands, this database is selected, whoever goes on from here.
+        self.replication.stream = Stream::starting_in(self.stream_database());
         self.propagation.forget();
         let mut actions = Vec::new();
         self.replication.link.follow(now, primary, &mut actions);
@@ -296,13 +297,6 @@ impl Node {
             Reader::Unproved => slipstream_rdb::Target::Redis10,
             Reader::Valkey9 => slipstream_rdb::Target::Valkey80,
         };
-        if let Some(feature) = slipstream_rdb::unsupported_feature(&content.snapshot, target) {
-            let reason = format!("the replica cannot read {feature}");
-            let mut actions = Vec::new();
-            let now = self.core.clock.moment();
-            self.core.replication.replicas.on_sync_failed(now, job.id, &reason, &mut actions);
-            return self.core.perform_replicas(actions);
-        }
         // It is encoded as it is sent: from here on the replicas hear nothing else.
         self.core.replication.replicas.on_snapshot_ready(self.core.clock.moment(), job.id);
         let replicas = job.replicas.iter().map(|replica| SessionId(replica.0)).collect();
@@ -516,9 +510,9 @@ impl Node {
     /// Follows the primary that the configuration names.
     pub(crate) fn follow_configured(&mut self) {
         if let Some(primary) = self.core.config.replicaof.clone() {
-            let stream = std::mem::take(&mut self.core.replication.stream);
+            let db = self.core.replication.stream.database();
             self.core.follow(&mut self.keyspace, Endpoint { host: primary.host, port: primary.port });
-            self.core.replication.stream = stream;
+            self.core.replication.stream = Stream::starting_in(db);
         }
     }
 }

@@ -18,6 +18,8 @@ const RETRY_SECONDS: i64 = 5;
 /// A snapshot being written.
 #[derive(Clone, Copy, Debug)]
 pub struct RunningSave {
+    /// Its number.
+    number: u64,
     /// What for.
     pub reason: SaveReason,
     /// When it began.
@@ -41,6 +43,8 @@ pub struct Saving {
     pub last_seconds: Option<u64>,
     /// How many were written since the start.
     pub saves: u64,
+    /// How many were begun.
+    begun: u64,
     /// The one being written.
     pub running: Option<RunningSave>,
     /// Whether another is to follow it.
@@ -57,6 +61,7 @@ impl Saving {
             last_ok: true,
             last_seconds: None,
             saves: 0,
+            begun: 0,
             running: None,
             scheduled: false,
         }
@@ -85,12 +90,15 @@ impl Core {
         let clock = self.clock;
         self.saving.last_attempt = clock.unix_micros.div_euclid(1_000_000);
         self.saving.scheduled = false;
-        self.saving.running = Some(RunningSave { reason, began: clock, changes: self.saving.changes });
+        self.saving.begun += 1;
+        let number = self.saving.begun;
+        self.saving.running =
+            Some(RunningSave { number, reason, began: clock, changes: self.saving.changes });
         if reason == SaveReason::Background {
             self.notice(Level::Notice, "Background saving started");
         }
         let job = self.snapshot_job(keyspace);
-        self.effects.push(Effect::Save(Box::new(job), reason));
+        self.effects.push(Effect::Save { number, job: Box::new(job) });
     }
 
     /// A snapshot of this moment with the facts that belong into its head.
@@ -101,10 +109,10 @@ impl Core {
 }
 
 impl Node {
-    /// The shell wrote a snapshot to disk, or could not.
-    pub fn saved(&mut self, result: Result<(), String>) {
+    /// The shell wrote snapshot `number` to disk, or could not.
+    pub fn saved(&mut self, number: u64, result: Result<(), String>) {
         self.core.tick_clock();
-        let Some(running) = self.core.saving.running.take() else { return };
+        let Some(running) = self.core.saving.running.take_if(|save| save.number == number) else { return };
         let clock = self.core.clock;
         let saving = &mut self.core.saving;
         saving.last_ok = result.is_ok();

@@ -37,8 +37,8 @@ pub struct SlowLog {
 }
 
 impl SlowLog {
-    /// Adds a command that took `micros`, and drops the oldest beyond `max`.
-    pub fn record(&mut self, session: &Session, args: Args<'_>, micros: u64, clock: Clock, max: usize) {
+    /// Adds a command that took `micros` and ended at `clock`.
+    pub fn record(&mut self, session: &Session, args: Args<'_>, micros: u64, clock: Clock) {
         self.entries.push_front(SlowCommand {
             id: self.next,
             unix_seconds: clock.unix_micros.div_euclid(1_000_000),
@@ -47,7 +47,6 @@ impl SlowLog {
             client: (session.peer.to_string(), session.name.clone()),
         });
         self.next += 1;
-        self.entries.truncate(max);
     }
 
     /// Drops the oldest beyond `max`.

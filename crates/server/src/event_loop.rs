@@ -16,7 +16,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slipstream_engine::{Effect, Flow, Node, SessionId, Source, SyncOrder};
 
 use crate::connection::{Connection, Socket};
-use crate::jobs::{self, Report, Reporter, SaveOptions, SendOptions, SyncLoad};
+use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
 use crate::listeners::Listener;
 use crate::process::Rebound;
 use crate::signals::Signals;
@@ -51,6 +51,7 @@ pub struct EventLoop {
     link_attempt: u64,
     load: Option<SyncLoad>,
     load_number: u64,
+    saves: Saves,
     signals: Signals,
     reports: Receiver<Report>,
     reporter: Reporter,
@@ -97,6 +98,7 @@ impl EventLoop {
             link_attempt: 0,
             load: None,
             load_number: 0,
+            saves: Saves::default(),
             signals,
             reports,
             reporter: Reporter::new(sender, waker),
@@ -193,7 +195,7 @@ impl EventLoop {
                 self.flush(id);
                 self.drop_connection(id);
             }
-            Effect::Save(job, _) => jobs::save(self.reporter.clone(), job, self.save_options()),
+            Effect::Save { number, job } => jobs::save(self.reporter.clone(), job, self.save_options(number)),
             Effect::LoadFile => {
                 let path = self.node.core.config.dbfilename.clone();
                 let options = self.node.load_options(Source::File);
@@ -229,9 +231,12 @@ impl EventLoop {
         }
     }
 
-    fn save_options(&self) -> SaveOptions {
+    fn save_options(&self, number: u64) -> SaveOptions {
+        self.saves.begin(number);
         let config = &self.node.core.config;
         SaveOptions {
+            number,
+            saves: self.saves.clone(),
             file: config.dbfilename.clone(),
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
@@ -248,7 +253,7 @@ impl EventLoop {
     fn take_reports(&mut self) {
         while let Ok(report) = self.reports.try_recv() {
             match report {
-                Report::Saved(result) => self.node.saved(result),
+                Report::Saved(number, result) => self.node.saved(number, result),
                 Report::LoadedFile(result) => {
                     self.node.loaded_file(result.map(|data| data.map(|data| *data)))
                 }
@@ -337,10 +342,8 @@ impl EventLoop {
                     }
                 }
             }
-            Err(refusal) => {
-                // A peer that does not even take this line is closed all the same.
-                socket.write(refusal.as_bytes()).ok();
-            }
+            // A peer that does not even take this line is closed all the same.
+            Err(refusal) => drop(socket.write_all(refusal.as_bytes())),
         }
     }
 

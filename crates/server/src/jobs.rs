@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use crate::process::sync_folder;
 /// What a job tells the loop.
 #[derive(Debug)]
 pub enum Report {
-    /// A snapshot is on disk, or why not.
-    Saved(Result<(), String>),
+    /// The snapshot of this number is on disk, or why not.
+    Saved(u64, Result<(), String>),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// A full sync is loaded, or why not. The number tells which.
@@ -58,9 +58,34 @@ impl Reporter {
     }
 }
 
+/// Which snapshot is the newest that was begun: an older one must not replace its file.
+#[derive(Clone, Debug, Default)]
+pub struct Saves(Arc<Mutex<u64>>);
+
+impl Saves {
+    /// Snapshot `number` begins: older ones are given up.
+    pub fn begin(&self, number: u64) {
+        *self.newest() = number;
+    }
+
+    fn newest(&self) -> MutexGuard<'_, u64> {
+        // The number is right whatever happened to a thread that held it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&self, number: u64) -> io::Result<MutexGuard<'_, u64>> {
+        let newest = self.newest();
+        if *newest == number { Ok(newest) } else { Err(io::Error::other("a newer snapshot was begun")) }
+    }
+}
+
 /// How snapshots are written to disk.
 #[derive(Clone, Debug)]
 pub struct SaveOptions {
+    /// The snapshot's number.
+    pub number: u64,
+    /// The newest one's.
+    pub saves: Saves,
     /// The file's name in the current folder.
     pub file: String,
     /// LZF compression of strings.
@@ -75,19 +100,21 @@ pub struct SaveOptions {
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
     spawn("rdb-save", move || {
         let result = save_file(&job, &options).map_err(|error| error.to_string());
-        reporter.report(Report::Saved(result));
+        reporter.report(Report::Saved(options.number, result));
     });
 }
 
 fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
-    let temporary = PathBuf::from(format!("temp-{}.rdb", std::process::id()));
+    let temporary = PathBuf::from(format!("temp-{}-{}.rdb", std::process::id(), options.number));
     let write = || {
-        let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, every: sync_step(options) };
+        let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options };
         let target = disk_target(&job.snapshot);
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
         slipstream_rdb::write(&job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
         file.file.sync_all()?;
+        let newest = options.saves.check(options.number)?;
         fs::rename(&temporary, &options.file)?;
+        drop(newest);
         sync_folder(Path::new(&options.file))
     };
     let result = write();
@@ -105,23 +132,26 @@ fn disk_target(snapshot: &Snapshot) -> Target {
     }
 }
 
-fn sync_step(options: &SaveOptions) -> usize {
-    if options.incremental_sync { 4 * 1024 * 1024 } else { usize::MAX }
-}
+/// Bytes between two flushes.
+const SYNC_STEP: usize = 4 * 1024 * 1024;
 
-/// A file that is flushed to disk as it grows, so that no flush takes long.
-struct SyncedFile {
+/// A file that is flushed to disk as it grows, so that no flush takes long. It fails once a newer snapshot
+/// is begun.
+struct SyncedFile<'a> {
     file: File,
     unsynced: usize,
-    every: usize,
+    options: &'a SaveOptions,
 }
 
-impl Write for SyncedFile {
+impl Write for SyncedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.unsynced += written;
-        if self.unsynced >= self.every {
-            self.file.sync_data()?;
+        if self.unsynced >= SYNC_STEP {
+            drop(self.options.saves.check(self.options.number)?);
+            if self.options.incremental_sync {
+                self.file.sync_data()?;
+            }
             self.unsynced = 0;
         }
         Ok(written)

@@ -71,18 +71,21 @@ impl Host for Process {
         self.log.line(level, replica, text);
     }
 
-    fn apply(&mut self, config: &Config, changed: &[&'static str]) -> Result<(), String> {
+    fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), String> {
         let concerns = |names: &[&str]| changed.iter().any(|name| names.contains(name));
+        // What can fail comes first, and changes nothing until all of it has succeeded.
+        let refused = |reason| format!("Unable to listen on this port. Check server logs. {reason}");
+        let listeners =
+            concerns(&["port", "bind"]).then(|| listeners::bind_port(config).map_err(refused)).transpose()?;
+        let log = concerns(&["logfile", "loglevel"]).then(|| LogFile::open(config)).transpose()?;
         if concerns(&["dir"]) {
-            std::env::set_current_dir(&config.dir).map_err(|error| format!("Changing directory: {error}"))?;
+            config.dir = change_folder(&config.dir)?;
         }
-        if concerns(&["logfile", "loglevel"]) {
-            self.log = LogFile::open(config)?;
+        if let Some(log) = log {
+            self.log = log;
         }
-        if concerns(&["port", "bind"]) {
-            let listeners = listeners::bind_port(config)
-                .map_err(|reason| format!("Unable to listen on this port. Check server logs. {reason}"))?;
-            *self.rebound.borrow_mut() = Some(listeners);
+        if listeners.is_some() {
+            *self.rebound.borrow_mut() = listeners;
         }
         Ok(())
     }
@@ -100,6 +103,13 @@ impl Host for Process {
     fn stall(&mut self, micros: u64) {
         std::thread::sleep(Duration::from_micros(micros));
     }
+}
+
+/// Makes `folder` the current one; its full path.
+pub fn change_folder(folder: &str) -> Result<String, String> {
+    std::env::set_current_dir(folder).map_err(|error| format!("Can't chdir to '{folder}': {error}"))?;
+    let path = std::env::current_dir().map_err(|error| error.to_string())?;
+    Ok(path.display().to_string())
 }
 
 /// Replaces a file so that a crash at any moment leaves the old text or the new one.

@@ -18,7 +18,7 @@ use slipstream_engine::{Host, Level, Node, REDIS_VERSION};
 
 use crate::event_loop::EventLoop;
 use crate::listeners;
-use crate::process::{Process, Rebound};
+use crate::process::{Process, Rebound, change_folder};
 use crate::signals::Signals;
 
 /// Set for the process that `daemonize yes` leaves running.
@@ -57,12 +57,11 @@ fn complain(text: &str) -> i32 {
 
 fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let config_file = sources.file.as_ref().map(|path| absolute(path)).transpose()?;
-    let config = read_config(sources, config_file.as_deref())?;
+    let mut config = read_config(sources, config_file.as_deref())?;
     if config.daemonize && std::env::var_os(DETACHED).is_none() {
         return detach();
     }
-    std::env::set_current_dir(&config.dir)
-        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    config.dir = change_folder(&config.dir)?;
     let rebound: Rebound = Rc::new(RefCell::new(None));
     let mut process = Process::new(&config, config_file, Rc::clone(&rebound))?;
     announce(&mut process, program, &config, sources);

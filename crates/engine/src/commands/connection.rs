@@ -124,7 +124,7 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
         },
     };
     let name = hello_options(call)?;
-    if !call.session.authenticated && !call.core.config.requirepass.is_none() {
+    if !call.session.authenticated && call.core.config.requirepass.is_some() {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));

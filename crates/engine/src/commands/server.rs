@@ -124,7 +124,7 @@ fn config_get(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn config_set(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if call.args.len() % 2 != 0 {
+    if !call.args.len().is_multiple_of(2) {
         return Err(call.arity_error());
     }
     let args: Vec<&[u8]> = call.args.iter().skip(2).collect();
@@ -138,9 +138,9 @@ fn config_set(call: &mut Call<'_>) -> Result<(), CommandError> {
         SetError::Loading => CommandError::LOADING,
         error => CommandError::text(format!("ERR {error}")),
     };
-    let change = config::set(&call.core.config, &pairs, when).map_err(refuse)?;
+    let mut change = config::set(&call.core.config, &pairs, when).map_err(refuse)?;
     let names: Vec<&'static str> = change.changed.iter().map(|directive| directive.name).collect();
-    call.core.host.apply(&change.config, &names).map_err(|reason| {
+    call.core.host.apply(&mut change.config, &names).map_err(|reason| {
         let argument = names.first().copied().unwrap_or_default();
         CommandError::text(format!(
             "ERR CONFIG SET failed (possibly related to argument '{argument}') - {reason}"

@@ -36,7 +36,7 @@ fn link(core: &Core, fields: &mut Fields) {
         fields.add("master_sync_total_bytes", total);
         fields.add("master_sync_read_bytes", transfer.received);
         fields.add("master_sync_left_bytes", signed(total) - signed(transfer.received));
-        let percent = if total == 0 { 0 } else { transfer.received * 10_000 / total };
+        let percent = (transfer.received * 10_000).checked_div(total).unwrap_or(0);
         fields.add("master_sync_perc", format_args!("{}.{:02}", percent / 100, percent % 100));
         fields.add("master_sync_last_io_seconds_ago", seconds(link.last_heard()));
     }

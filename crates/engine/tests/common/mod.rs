@@ -43,7 +43,7 @@ impl Host for FakeHost {
 
     fn log(&mut self, _: Level, _: bool, _: &str) {}
 
-    fn apply(&mut self, _: &Config, _: &[&'static str]) -> Result<(), String> {
+    fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), String> {
         Ok(())
     }
 
