@@ -61,7 +61,7 @@ impl Host for FakeHost {
 }
 
 /// A node under test, a client of it and a copy fed from its log.
-pub struct Script {
+pub(crate) struct Script {
     /// The node, for what no command can show.
     pub node: Node,
     client: SessionId,
@@ -73,19 +73,19 @@ pub struct Script {
 
 impl Script {
     /// A node with the default configuration and a RESP2 client.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_config(Config::default())
     }
 
     /// The same with a RESP3 client.
-    pub fn resp3() -> Self {
+    pub(crate) fn resp3() -> Self {
         let mut script = Self::new();
         script.use_resp3();
         script
     }
 
     /// A node with this configuration and a RESP2 client.
-    pub fn with_config(config: Config) -> Self {
+    pub(crate) fn with_config(config: Config) -> Self {
         let micros = Arc::new(AtomicU64::new(1_000_000));
         let node = |seed| {
             let host = FakeHost { micros: micros.clone() };
@@ -104,56 +104,56 @@ impl Script {
     }
 
     /// Makes the client speak RESP3.
-    pub fn use_resp3(&mut self) {
+    pub(crate) fn use_resp3(&mut self) {
         let session = self.node.core.sessions.get_mut(self.client).unwrap();
         session.output.set_protocol(Protocol::Resp3);
     }
 
     /// Moves the clock on.
-    pub fn advance(&mut self, millis: u64) {
+    pub(crate) fn advance(&mut self, millis: u64) {
         self.micros.fetch_add(millis * 1000, Ordering::Relaxed);
     }
 
     /// A further client; use it with [`Script::ask_as`].
-    pub fn connect(&mut self) -> SessionId {
+    pub(crate) fn connect(&mut self) -> SessionId {
         self.node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap()
     }
 
     /// Sends a request, in the words of an inline command, and expects its reply and what it propagates.
     #[track_caller]
-    pub fn check(&mut self, request: &str, reply: &str, propagated: &str) {
+    pub(crate) fn check(&mut self, request: &str, reply: &str, propagated: &str) {
         assert_eq!(self.ask(request), reply, "the reply to {request}");
         assert_eq!(self.propagated(), propagated, "what {request} propagates");
     }
 
     /// Sends a request that propagates nothing and expects its reply.
     #[track_caller]
-    pub fn check_read(&mut self, request: &str, reply: &str) {
+    pub(crate) fn check_read(&mut self, request: &str, reply: &str) {
         self.check(request, reply, "");
     }
 
     /// Sends a request that is propagated as it came and expects its reply.
     #[track_caller]
-    pub fn check_write(&mut self, request: &str, reply: &str) {
+    pub(crate) fn check_write(&mut self, request: &str, reply: &str) {
         let words = split_line(request.as_bytes()).unwrap();
         self.check(request, reply, &text::command(&words));
     }
 
     /// Sends a request and returns its reply as text.
     #[track_caller]
-    pub fn ask(&mut self, request: &str) -> String {
+    pub(crate) fn ask(&mut self, request: &str) -> String {
         self.ask_as(self.client, request)
     }
 
     /// Sends a request as another client and returns its reply as text.
     #[track_caller]
-    pub fn ask_as(&mut self, client: SessionId, request: &str) -> String {
+    pub(crate) fn ask_as(&mut self, client: SessionId, request: &str) -> String {
         let words = split_line(request.as_bytes()).expect("quotes close");
         self.ask_words(client, &words)
     }
 
     /// Sends a request of any bytes and returns its reply as text.
-    pub fn ask_words<T: AsRef<[u8]>>(&mut self, client: SessionId, words: &[T]) -> String {
+    pub(crate) fn ask_words<T: AsRef<[u8]>>(&mut self, client: SessionId, words: &[T]) -> String {
         let mut bytes = Vec::new();
         encode_request(&mut bytes, words.iter().map(AsRef::as_ref));
         self.node.receive(client, &bytes);
@@ -161,7 +161,7 @@ impl Script {
     }
 
     /// What a client was sent and has not read yet, as text.
-    pub fn received(&mut self, client: SessionId) -> String {
+    pub(crate) fn received(&mut self, client: SessionId) -> String {
         let session = self.node.core.sessions.get_mut(client).unwrap();
         let text = text::replies(session.output.as_bytes());
         session.output.clear();
@@ -170,7 +170,7 @@ impl Script {
 
     /// What was propagated since the last call, as text. Applies it to the copy and compares.
     #[track_caller]
-    pub fn propagated(&mut self) -> String {
+    pub(crate) fn propagated(&mut self) -> String {
         let slices = self.node.core.log.slices_from(self.read).expect("the log keeps all of a script");
         let bytes: Vec<u8> = slices.flat_map(|slice| slice.to_vec()).collect();
         self.read = self.node.core.log.end();
@@ -186,7 +186,7 @@ impl Script {
     }
 
     /// The effects the node asked for since the last call.
-    pub fn effects(&mut self) -> Vec<Effect> {
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.node.core.effects)
     }
 }

@@ -3,7 +3,7 @@
 use slipstream_resp::{Limits, Progress, RequestDecoder};
 
 /// All replies in `bytes`, with a space between two of them.
-pub fn replies(bytes: &[u8]) -> String {
+pub(crate) fn replies(bytes: &[u8]) -> String {
     let mut rest = bytes;
     let mut texts = Vec::new();
     while !rest.is_empty() {
@@ -43,7 +43,7 @@ fn take_line(rest: &mut &[u8]) -> String {
 }
 
 /// All requests in `bytes`, with `; ` between two of them.
-pub fn commands(bytes: &[u8]) -> String {
+pub(crate) fn commands(bytes: &[u8]) -> String {
     let mut decoder = RequestDecoder::default();
     let limits = Limits { authenticated: true, ..Limits::default() };
     let mut texts = Vec::new();
@@ -59,7 +59,7 @@ pub fn commands(bytes: &[u8]) -> String {
 }
 
 /// One request.
-pub fn command<T: AsRef<[u8]>>(words: &[T]) -> String {
+pub(crate) fn command<T: AsRef<[u8]>>(words: &[T]) -> String {
     words.iter().map(|w| word(w.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
