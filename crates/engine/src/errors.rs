@@ -51,7 +51,16 @@ impl CommandError {
     pub const NOT_FLOAT: Self = Self::fixed("ERR value is not a valid float");
     pub const OUT_OF_RANGE: Self = Self::fixed("ERR value is out of range");
     pub const NOT_POSITIVE: Self = Self::fixed("ERR value is out of range, must be positive");
+    pub const NUMKEYS_NOT_POSITIVE: Self = Self::fixed("ERR numkeys should be greater than 0");
+    pub const TOO_MANY_KEYS: Self = Self::fixed("ERR Number of keys can't be greater than number of args");
+    pub const LIMIT_NEGATIVE: Self = Self::fixed("ERR LIMIT can't be negative");
+    pub const COUNT_NOT_POSITIVE: Self = Self::fixed("ERR count should be greater than 0");
+    pub const COUNT_OUT_OF_LONG: Self = Self::fixed(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+    );
     pub const INDEX_OUT_OF_RANGE: Self = Self::fixed("ERR index out of range");
+    pub const INCREMENT_OVERFLOW: Self = Self::fixed("ERR increment or decrement would overflow");
+    pub const INCREMENT_NAN: Self = Self::fixed("ERR increment would produce NaN or Infinity");
     pub const NO_SUCH_KEY: Self = Self::fixed("ERR no such key");
     pub const SAME_OBJECT: Self = Self::fixed("ERR source and destination objects are the same");
     pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
@@ -166,12 +175,6 @@ impl CommandError {
     pub const WITHSCORES_BY_LEX: Self =
         Self::fixed("ERR syntax error, WITHSCORES not supported in combination with BYLEX");
     pub const WEIGHT_NOT_FLOAT: Self = Self::fixed("ERR weight value is not a float");
-    pub const LIMIT_NEGATIVE: Self = Self::fixed("ERR LIMIT can't be negative");
-    pub const NUMKEYS_NOT_POSITIVE: Self = Self::fixed("ERR numkeys should be greater than 0");
-    pub const COUNT_NOT_POSITIVE: Self = Self::fixed("ERR count should be greater than 0");
-    pub const COUNT_OUT_OF_LONG: Self = Self::fixed(
-        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-    );
 
     /// A union, intersection or difference of nothing.
     pub fn no_input_keys(command: &str) -> Self {
@@ -187,4 +190,22 @@ impl CommandError {
     pub const INVALID_ARGUMENT_COUNT: Self =
         Self::fixed("ERR Invalid number of arguments specified for command");
     pub const INVALID_ARGUMENTS: Self = Self::fixed("ERR Invalid arguments specified for command");
+}
+
+/// Lists.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const COUNT_NEGATIVE: Self = Self::fixed("ERR COUNT can't be negative");
+    pub const MAXLEN_NEGATIVE: Self = Self::fixed("ERR MAXLEN can't be negative");
+    pub const RANK_ZERO: Self = Self::fixed(
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+    );
+}
+
+/// Hashes.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const HASH_NOT_INTEGER: Self = Self::fixed("ERR hash value is not an integer");
+    pub const NAN_OR_INFINITY: Self = Self::fixed("ERR value is NaN or Infinity");
+    pub const HASH_NOT_FLOAT: Self = Self::fixed("ERR hash value is not a float");
 }

@@ -5,6 +5,8 @@
 mod common;
 
 mod commands {
+    mod lists;
+    mod sets;
     mod sorted_sets;
     mod transactions;
 }

@@ -9,11 +9,13 @@ use crate::command::Command;
 pub mod connection;
 pub(crate) mod elements;
 pub mod introspection;
+pub mod lists;
 pub mod monitor;
 pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
 pub mod server;
+pub mod sets;
 pub mod sorted_sets;
 pub mod transactions;
 
@@ -30,4 +32,6 @@ pub const FAMILIES: &[&[Command]] = &[
     sorted_sets::removal::COMMANDS,
     sorted_sets::combine::COMMANDS,
     sorted_sets::sampling::COMMANDS,
+    lists::COMMANDS,
+    sets::COMMANDS,
 ];

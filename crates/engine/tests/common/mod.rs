@@ -22,7 +22,7 @@ use slipstream_engine::Node;
 use slipstream_engine::config::Config;
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
-use slipstream_keyspace::{ScoreFormat, dataset_digest};
+use slipstream_keyspace::{ScoreFormat, UnixMillis, dataset_digest};
 use slipstream_log::Offset;
 use slipstream_resp::{Protocol, encode_request, split_line};
 
@@ -63,7 +63,7 @@ impl Host for FakeHost {
 /// A node under test, a client of it and a copy fed from its log.
 pub(crate) struct Script {
     /// The node, for what no command can show.
-    pub node: Node,
+    pub(crate) node: Node,
     client: SessionId,
     copy: Node,
     stream: SessionId,
@@ -137,6 +137,11 @@ impl Script {
     pub(crate) fn check_write(&mut self, request: &str, reply: &str) {
         let words = split_line(request.as_bytes()).unwrap();
         self.check(request, reply, &text::command(&words));
+    }
+
+    /// Whether database 0 holds a key, due or not: an empty collection under a key would be seen here.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.node.keyspace.db(0).contains(key.as_bytes(), UnixMillis(i64::MIN))
     }
 
     /// Sends a request and returns its reply as text.

@@ -1,0 +1,602 @@
+//! Lists: LPUSH, LPOP, LRANGE, LMOVE and the like.
+//!
+//! A list never stays empty under its key: whatever removes elements removes
+//! the key with the last one. Indexes count from 0 at the head, or from -1 at
+//! the tail backwards.
+
+use std::ops::Range;
+
+use slipstream_keyspace::{Encoding, List};
+use slipstream_resp::{Args, Reply};
+
+use super::elements::{self, positive};
+use crate::call::{Call, is_word};
+use crate::command::{
+    Command, DELETE_KEY, Group, INSERT_KEY, INSPECT_KEY, KeySpec, READ_KEY, TAKE_KEY, flag,
+};
+use crate::errors::CommandError;
+
+const PUSH: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
+const MOVE_KEYS: &[KeySpec] =
+    &[KeySpec::at(1, &["RW", "access", "delete"]), KeySpec::at(2, &["RW", "insert"])];
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("lindex", 3, lindex)
+        .flags(flag::READONLY)
+        .keys(READ_KEY)
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Answers the element at an index.",
+            "O(N), N being the distance from the nearer end",
+        )
+        .syntax("key index:integer"),
+    Command::new("linsert", 5, linsert)
+        .flags(flag::WRITE | flag::DENYOOM)
+        .keys(INSERT_KEY)
+        .doc(
+            Group::List,
+            "2.2.0",
+            "Puts an element before or behind the first one that equals a pivot.",
+            "O(N), N being the distance of the pivot from the head",
+        )
+        .syntax("key BEFORE|AFTER pivot element"),
+    Command::new("llen", 2, llen)
+        .flags(flag::READONLY | flag::FAST)
+        .keys(INSPECT_KEY)
+        .doc(Group::List, "1.0.0", "Answers how long a list is.", "O(1)")
+        .syntax("key"),
+    Command::new("lmove", 5, lmove)
+        .flags(flag::WRITE | flag::DENYOOM)
+        .keys(MOVE_KEYS)
+        .doc(
+            Group::List,
+            "6.2.0",
+            "Takes an element from one end of a list and adds it at an end of another.",
+            "O(1)",
+        )
+        .syntax("source:key destination:key LEFT|RIGHT LEFT|RIGHT"),
+    Command::new("lmpop", -4, lmpop)
+        .flags(flag::WRITE | flag::MOVABLE_KEYS)
+        .keys(&[KeySpec::counted(1, &["RW", "access", "delete"])])
+        .doc(
+            Group::List,
+            "7.0.0",
+            "Takes elements from the first of several lists that exists.",
+            "O(N+M), N being the number of keys and M that of elements taken",
+        )
+        .syntax("numkeys:integer key... LEFT|RIGHT [COUNT count:integer]"),
+    Command::new("lpop", -2, |call| pop(call, Side::Head))
+        .flags(flag::WRITE | flag::FAST)
+        .keys(TAKE_KEY)
+        .history(&[("6.2.0", "Takes a count.")])
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Takes elements from the head of a list.",
+            "O(N), N being the number of elements taken",
+        )
+        .syntax("key [count:integer]"),
+    Command::new("lpos", -3, lpos)
+        .flags(flag::READONLY)
+        .keys(READ_KEY)
+        .doc(
+            Group::List,
+            "6.0.6",
+            "Answers at which indexes an element stands.",
+            "O(N), N being the number of elements compared",
+        )
+        .syntax("key element [RANK rank:integer] [COUNT num-matches:integer] [MAXLEN len:integer]"),
+    Command::new("lpush", -3, |call| push(call, Side::Head))
+        .flags(PUSH)
+        .keys(INSERT_KEY)
+        .history(&[("2.4.0", "Takes several elements.")])
+        .doc(Group::List, "1.0.0", "Adds elements at the head of a list.", "O(1) for every element")
+        .syntax("key element..."),
+    Command::new("lpushx", -3, |call| push_existing(call, Side::Head))
+        .flags(PUSH)
+        .keys(INSERT_KEY)
+        .history(&[("4.0.0", "Takes several elements.")])
+        .doc(
+            Group::List,
+            "2.2.0",
+            "Adds elements at the head of a list if it exists.",
+            "O(1) for every element",
+        )
+        .syntax("key element..."),
+    Command::new("lrange", 4, lrange)
+        .flags(flag::READONLY)
+        .keys(READ_KEY)
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Answers the elements between two indexes.",
+            "O(S+N), S being the distance of the first from the nearer end and N their number",
+        )
+        .syntax("key start:integer stop:integer"),
+    Command::new("lrem", 4, lrem)
+        .flags(flag::WRITE)
+        .keys(DELETE_KEY)
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Removes elements that equal a given one.",
+            "O(N+M), N being the list's length and M the number of elements removed",
+        )
+        .syntax("key count:integer element"),
+    Command::new("lset", 4, lset)
+        .flags(flag::WRITE | flag::DENYOOM)
+        .keys(&[KeySpec::at(1, &["RW", "update"])])
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Replaces the element at an index.",
+            "O(N), N being the distance from the nearer end",
+        )
+        .syntax("key index:integer element"),
+    Command::new("ltrim", 4, ltrim)
+        .flags(flag::WRITE)
+        .keys(DELETE_KEY)
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Removes all elements but those between two indexes.",
+            "O(N), N being the number of elements removed",
+        )
+        .syntax("key start:integer stop:integer"),
+    Command::new("rpop", -2, |call| pop(call, Side::Tail))
+        .flags(flag::WRITE | flag::FAST)
+        .keys(TAKE_KEY)
+        .history(&[("6.2.0", "Takes a count.")])
+        .doc(
+            Group::List,
+            "1.0.0",
+            "Takes elements from the tail of a list.",
+            "O(N), N being the number of elements taken",
+        )
+        .syntax("key [count:integer]"),
+    Command::new("rpoplpush", 3, |call| transfer(call, Side::Tail, Side::Head))
+        .flags(flag::WRITE | flag::DENYOOM)
+        .keys(MOVE_KEYS)
+        .doc(
+            Group::List,
+            "1.2.0",
+            "Takes the last element of a list and adds it at the head of another.",
+            "O(1)",
+        )
+        .syntax("source:key destination:key"),
+    Command::new("rpush", -3, |call| push(call, Side::Tail))
+        .flags(PUSH)
+        .keys(INSERT_KEY)
+        .history(&[("2.4.0", "Takes several elements.")])
+        .doc(Group::List, "1.0.0", "Adds elements at the tail of a list.", "O(1) for every element")
+        .syntax("key element..."),
+    Command::new("rpushx", -3, |call| push_existing(call, Side::Tail))
+        .flags(PUSH)
+        .keys(INSERT_KEY)
+        .history(&[("4.0.0", "Takes several elements.")])
+        .doc(
+            Group::List,
+            "2.2.0",
+            "Adds elements at the tail of a list if it exists.",
+            "O(1) for every element",
+        )
+        .syntax("key element..."),
+];
+
+/// An end of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Head,
+    Tail,
+}
+
+impl Side {
+    fn parse(word: &[u8]) -> Result<Side, CommandError> {
+        if is_word(word, "LEFT") {
+            Ok(Side::Head)
+        } else if is_word(word, "RIGHT") {
+            Ok(Side::Tail)
+        } else {
+            Err(CommandError::SYNTAX)
+        }
+    }
+
+    #[inline]
+    fn push(self, list: &mut List, element: &[u8], encoding: &Encoding) {
+        match self {
+            Side::Head => list.push_front(element, encoding),
+            Side::Tail => list.push_back(element, encoding),
+        }
+    }
+}
+
+fn push(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
+    let args = call.args;
+    let encoding = call.db.encoding();
+    let list = call.db.list_or_new(&args[1])?;
+    push_all(list, side, args.from(2), &encoding);
+    call.reply.count(list.len());
+    changed_by(call, &args[1], args.len() - 2);
+    Ok(())
+}
+
+fn push_existing(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
+    let args = call.args;
+    let encoding = call.db.encoding();
+    let Some(list) = call.db.list_mut(&args[1])? else {
+        call.reply.integer(0);
+        return Ok(());
+    };
+    push_all(list, side, args.from(2), &encoding);
+    call.reply.count(list.len());
+    changed_by(call, &args[1], args.len() - 2);
+    Ok(())
+}
+
+#[inline]
+fn push_all(list: &mut List, side: Side, elements: Args<'_>, encoding: &Encoding) {
+    if elements.len() > 1 {
+        list.prepare(elements.iter().map(<[u8]>::len).sum(), elements.len(), encoding);
+    }
+    for element in elements.iter() {
+        side.push(list, element, encoding);
+    }
+}
+
+fn pop(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
+    let args = call.args;
+    let count = match args.len() {
+        2 => None,
+        3 => Some(positive(&args[2], CommandError::NOT_POSITIVE)?),
+        _ => return Err(call.arity_error()),
+    };
+    let encoding = call.db.encoding();
+    let Some(list) = call.db.list_mut(&args[1])? else {
+        match count {
+            None => call.reply.null(),
+            Some(_) => call.reply.null_array(),
+        }
+        return Ok(());
+    };
+    let taken = match count {
+        None => {
+            pop_one(list, side, call.reply, &encoding);
+            1
+        }
+        Some(count) => pop_many(list, side, count, call.reply, &encoding),
+    };
+    let emptied = list.is_empty();
+    taken_from(call, &args[1], taken, emptied);
+    Ok(())
+}
+
+/// Writes the element first and removes it then: so it is copied once.
+#[inline]
+fn pop_one(list: &mut List, side: Side, reply: &mut Reply, encoding: &Encoding) {
+    let index = match side {
+        Side::Head => 0,
+        Side::Tail => list.len() - 1,
+    };
+    elements::write(reply, list.get(index).expect("a list under a key has an element"));
+    list.remove_range(index, 1, encoding);
+}
+
+fn pop_many(list: &mut List, side: Side, count: usize, reply: &mut Reply, encoding: &Encoding) -> usize {
+    let taken = count.min(list.len());
+    reply.array(taken);
+    let first = match side {
+        Side::Head => {
+            list.iter().take(taken).for_each(|item| elements::write(reply, item));
+            0
+        }
+        Side::Tail => {
+            let last = list.len() - 1;
+            list.iter_rev_from(last).take(taken).for_each(|item| elements::write(reply, item));
+            list.len() - taken
+        }
+    };
+    list.remove_range(first, taken, encoding)
+}
+
+fn lmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let keys = positive(&args[1], CommandError::NUMKEYS_NOT_POSITIVE)?;
+    if keys == 0 {
+        return Err(CommandError::NUMKEYS_NOT_POSITIVE);
+    }
+    let side = keys.checked_add(2).and_then(|at| args.get(at)).ok_or(CommandError::SYNTAX)?;
+    let side = Side::parse(side)?;
+    let count = match args.len() - keys - 3 {
+        0 => 1,
+        2 if is_word(&args[keys + 3], "COUNT") => {
+            match positive(&args[keys + 4], CommandError::COUNT_NOT_POSITIVE)? {
+                0 => return Err(CommandError::COUNT_NOT_POSITIVE),
+                count => count,
+            }
+        }
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let encoding = call.db.encoding();
+    for key in args.iter().skip(2).take(keys) {
+        let Some(list) = call.db.list_mut(key)? else { continue };
+        call.reply.array(2);
+        call.reply.bulk(key);
+        let taken = pop_many(list, side, count, call.reply, &encoding);
+        let emptied = list.is_empty();
+        taken_from(call, key, taken, emptied);
+        let name: &[u8] = if side == Side::Head { b"LPOP" } else { b"RPOP" };
+        call.propagate(&[name, key, itoa::Buffer::new().format(taken).as_bytes()]);
+        return Ok(());
+    }
+    call.reply.null_array();
+    Ok(())
+}
+
+fn lmove(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let from = Side::parse(&call.args[3])?;
+    let to = Side::parse(&call.args[4])?;
+    transfer(call, from, to)
+}
+
+fn transfer(call: &mut Call<'_>, from: Side, to: Side) -> Result<(), CommandError> {
+    let args = call.args;
+    let (source, destination) = (&args[1], &args[2]);
+    if call.db.list(source)?.is_none() {
+        call.reply.null();
+        return Ok(());
+    }
+    // Its type is looked at before anything moves.
+    call.db.list(destination)?;
+    let encoding = call.db.encoding();
+    let list = call.db.list_mut(source)?.expect("seen above");
+    let element = match from {
+        Side::Head => list.pop_front(&encoding),
+        Side::Tail => list.pop_back(&encoding),
+    };
+    let element = element.expect("a list under a key has an element");
+    to.push(call.db.list_or_new(destination)?, &element, &encoding);
+    call.reply.bulk(&element);
+    // Not before the push: both may be the same list of one element.
+    call.db.remove_if_empty(source);
+    call.changed_in(call.db.index, destination);
+    call.changed(source);
+    Ok(())
+}
+
+fn llen(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let length = call.db.list(&call.args[1])?.map(List::len);
+    call.count_lookup(length.is_some());
+    call.reply.count(length.unwrap_or(0));
+    Ok(())
+}
+
+fn lindex(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let Some(list) = call.db.list(&args[1])? else {
+        call.count_lookup(false);
+        call.reply.null();
+        return Ok(());
+    };
+    let index = call_index(&args[2], list.len())?;
+    match index.and_then(|index| list.get(index)) {
+        Some(item) => elements::write(call.reply, item),
+        None => call.reply.null(),
+    }
+    call.count_lookup(true);
+    Ok(())
+}
+
+/// An index as a distance from the head; `None` when it lies before it.
+fn call_index(word: &[u8], length: usize) -> Result<Option<usize>, CommandError> {
+    let index = crate::call::integer(word)?;
+    Ok(match usize::try_from(index) {
+        Ok(index) => Some(index),
+        Err(_) => usize::try_from(index.unsigned_abs()).ok().and_then(|back| length.checked_sub(back)),
+    })
+}
+
+fn lset(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let encoding = call.db.encoding();
+    let list = call.db.list_mut(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
+    let index = call_index(&args[2], list.len())?;
+    if !index.is_some_and(|index| list.set(index, &args[3], &encoding)) {
+        return Err(CommandError::INDEX_OUT_OF_RANGE);
+    }
+    call.reply.ok();
+    call.changed(&args[1]);
+    Ok(())
+}
+
+fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let behind = match &args[2] {
+        word if is_word(word, "AFTER") => 1,
+        word if is_word(word, "BEFORE") => 0,
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let encoding = call.db.encoding();
+    let Some(list) = call.db.list_mut(&args[1])? else {
+        call.reply.integer(0);
+        return Ok(());
+    };
+    let pivot = elements::as_stored(&args[3]);
+    let Some(found) = list.iter().position(|item| item == pivot) else {
+        call.reply.integer(-1);
+        return Ok(());
+    };
+    list.insert(found + behind, &args[4], &encoding);
+    call.reply.count(list.len());
+    call.changed(&args[1]);
+    Ok(())
+}
+
+fn lrange(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let (start, stop) = (call.integer(2)?, call.integer(3)?);
+    let Some(list) = call.db.list(&args[1])? else {
+        call.count_lookup(false);
+        call.reply.array(0);
+        return Ok(());
+    };
+    let range = clamped(start, stop, list.len());
+    call.reply.array(range.len());
+    for item in list.iter_from(range.start).take(range.len()) {
+        elements::write(call.reply, item);
+    }
+    call.count_lookup(true);
+    Ok(())
+}
+
+fn ltrim(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let (start, stop) = (call.integer(2)?, call.integer(3)?);
+    let encoding = call.db.encoding();
+    if let Some(list) = call.db.list_mut(&args[1])? {
+        let kept = clamped(start, stop, list.len());
+        let removed = list.len() - kept.len();
+        list.remove_range(kept.end, list.len() - kept.end, &encoding);
+        list.remove_range(0, kept.start, &encoding);
+        let emptied = list.is_empty();
+        taken_from(call, &args[1], removed, emptied);
+    }
+    call.reply.ok();
+    Ok(())
+}
+
+/// The elements between two indexes, both included; those out of range are cut off.
+fn clamped(start: i64, stop: i64, length: usize) -> Range<usize> {
+    let length = i64::try_from(length).expect("a list fits into memory");
+    let start = if start < 0 { (start + length).max(0) } else { start };
+    let stop = if stop < 0 { stop + length } else { stop.min(length - 1) };
+    if start > stop || start >= length {
+        return 0..0;
+    }
+    let bound = |at: i64| usize::try_from(at).expect("between 0 and the length");
+    bound(start)..bound(stop + 1)
+}
+
+fn lrem(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let count = call.integer(2)?;
+    let limit = match count {
+        0 => usize::MAX,
+        _ => usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX),
+    };
+    let encoding = call.db.encoding();
+    let Some(list) = call.db.list_mut(&args[1])? else {
+        call.reply.integer(0);
+        return Ok(());
+    };
+    let removed = list.remove_equal(&args[3], limit, count < 0, &encoding);
+    let emptied = list.is_empty();
+    call.reply.count(removed);
+    taken_from(call, &args[1], removed, emptied);
+    Ok(())
+}
+
+/// The options of LPOS.
+struct Search {
+    /// The match to begin with, counted from 1.
+    rank: u64,
+    from_tail: bool,
+    /// How many matches to answer, as an array; 0 is all.
+    count: Option<usize>,
+    /// How many elements to look at.
+    max_len: usize,
+}
+
+impl Search {
+    fn parse(call: &Call<'_>) -> Result<Search, CommandError> {
+        let mut search = Search { rank: 1, from_tail: false, count: None, max_len: usize::MAX };
+        for index in (3..call.args.len()).step_by(2) {
+            let value = call.args.get(index + 1).ok_or(CommandError::SYNTAX)?;
+            if call.is_word(index, "RANK") {
+                let rank = call.integer(index + 1)?;
+                match rank {
+                    0 => return Err(CommandError::RANK_ZERO),
+                    i64::MIN => return Err(CommandError::COUNT_OUT_OF_LONG),
+                    _ => (search.rank, search.from_tail) = (rank.unsigned_abs(), rank < 0),
+                }
+            } else if call.is_word(index, "COUNT") {
+                search.count = Some(positive(value, CommandError::COUNT_NEGATIVE)?);
+            } else if call.is_word(index, "MAXLEN") {
+                let limit = positive(value, CommandError::MAXLEN_NEGATIVE)?;
+                search.max_len = if limit == 0 { usize::MAX } else { limit };
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(search)
+    }
+}
+
+fn lpos(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let search = Search::parse(call)?;
+    let found = match call.db.list(&args[1])? {
+        Some(list) => {
+            write_matches(list, &args[2], &search, call.reply);
+            true
+        }
+        None if search.count.is_some() => {
+            call.reply.array(0);
+            false
+        }
+        None => {
+            call.reply.null();
+            false
+        }
+    };
+    call.count_lookup(found);
+    Ok(())
+}
+
+fn write_matches(list: &List, element: &[u8], search: &Search, reply: &mut Reply) {
+    let wanted = elements::as_stored(element);
+    let skipped = usize::try_from(search.rank - 1).unwrap_or(usize::MAX);
+    let limit = match search.count {
+        None => 1,
+        Some(0) => usize::MAX,
+        Some(count) => count,
+    };
+    let last = list.len() - 1;
+    let mut found: Vec<usize> = Vec::new();
+    if search.from_tail {
+        let matches = list.iter_rev_from(last).take(search.max_len).enumerate();
+        let matches = matches.filter(|(_, item)| *item == wanted).skip(skipped).take(limit);
+        found.extend(matches.map(|(back, _)| last - back));
+    } else {
+        let matches = list.iter().take(search.max_len).enumerate();
+        let matches = matches.filter(|(_, item)| *item == wanted).skip(skipped).take(limit);
+        found.extend(matches.map(|(index, _)| index));
+    }
+    if search.count.is_some() {
+        reply.array(found.len());
+        found.iter().for_each(|index| reply.count(*index));
+    } else {
+        match found.first() {
+            Some(index) => reply.count(*index),
+            None => reply.null(),
+        }
+    }
+}
+
+/// Notes that elements were taken away, and removes the key with the last of them.
+#[inline]
+fn taken_from(call: &mut Call<'_>, key: &[u8], taken: usize, emptied: bool) {
+    if emptied {
+        call.db.database().remove(key);
+    }
+    changed_by(call, key, taken);
+}
+
+#[inline]
+fn changed_by(call: &mut Call<'_>, key: &[u8], elements: usize) {
+    if elements > 0 {
+        call.changed(key);
+        call.outcome.changes += elements as u64 - 1;
+    }
+}
