@@ -1,4 +1,6 @@
 //! A client's socket: TCP or in the file system, never blocking.
+//!
+//! Moves bytes and reports how far it came; whose they are and what they mean is the node's.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::time::Duration;

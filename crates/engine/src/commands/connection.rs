@@ -1,4 +1,6 @@
 //! The connection itself: PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET.
+//!
+//! Nothing here is propagated: a connection's state is its session's, and a copy has none of it.
 
 use slipstream_resp::Protocol;
 

@@ -1,4 +1,6 @@
 //! MONITOR: clients that see every command.
+//!
+//! A monitor is a session whose output also takes the words of every command that runs.
 
 use std::fmt::Write;
 

@@ -1,4 +1,6 @@
 //! Random elements for SRANDMEMBER, HRANDFIELD, ZRANDMEMBER: every choice fair.
+//!
+//! Works on any walk of elements and any fair draw; which of the two is cheaper is decided here.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
 //! What SCAN, HSCAN, SSCAN and ZSCAN share: the cursor, the options and the reply.
+//!
+//! A cursor is the collection's own place in its order of hashes; nothing is remembered between
+//! two steps.
 
 use slipstream_resp::{Args, Reply};
 

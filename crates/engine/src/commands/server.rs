@@ -1,4 +1,7 @@
 //! The server: INFO, CONFIG, SAVE, BGSAVE, LASTSAVE, SHUTDOWN, TIME.
+//!
+//! The functions read and change the node's own parts; what needs the process goes through the
+//! host or leaves as an effect.
 
 use crate::call::{Call, is_word};
 use crate::command::{Command, Group, flag};

@@ -1,4 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//!
+//! The queue and the watched keys are the session's and the node's; here are only the commands
+//! that open, run and drop them.
 
 use crate::call::Call;
 use crate::command::{Command, Group, KeySpec, flag};

@@ -1,4 +1,6 @@
 //! Commandstats, Errorstats, Latencystats.
+//!
+//! One line per command or error that has occurred; others are left out.
 
 use super::{Fields, Subject};
 use crate::command::Command;

@@ -1,4 +1,6 @@
 //! Keyspace: databases that hold keys.
+//!
+//! The sizes are kept by the databases themselves, so this walks no data.
 
 use super::{Fields, Subject};
 

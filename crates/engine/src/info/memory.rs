@@ -1,4 +1,7 @@
 //! Memory.
+//!
+//! What is counted comes from the allocator and from parts that know their own size; what only
+//! Redis' allocator could tell is left out.
 
 use super::{Fields, Subject, ratio};
 use crate::session::Role;

@@ -1,4 +1,6 @@
 //! Persistence. Nothing forks here, so what Redis tells of its child processes stays 0 by design.
+//!
+//! What a running save reports comes from the node's own account of it.
 
 use super::{Fields, Subject};
 use crate::host::SaveReason;

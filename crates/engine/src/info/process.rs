@@ -1,4 +1,6 @@
 //! Server, Clients, CPU, Modules, Cluster.
+//!
+//! Facts that only the process knows come from the host; one that it cannot tell is left out.
 
 use super::{Fields, Subject};
 use crate::session::{Flow, Role};

@@ -1,4 +1,6 @@
 //! Replication: the fields that Sentinel and exporters read.
+//!
+//! Both roles' fields come from the two machines; the names are old words of the wire.
 
 use super::{Fields, Subject};
 use crate::node::Core;

@@ -1,4 +1,6 @@
 //! Stats.
+//!
+//! Counters only go up, until CONFIG RESETSTAT; rates are those of the last second and a half.
 
 use super::{Fields, Subject};
 

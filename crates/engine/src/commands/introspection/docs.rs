@@ -1,4 +1,6 @@
 //! COMMAND DOCS: what a command is for and which arguments it takes.
+//!
+//! Every word of it comes from the commands' rows; a text is written once, there.
 
 use slipstream_resp::Reply;
 use slipstream_resp::reply::Aggregate;

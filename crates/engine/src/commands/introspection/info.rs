@@ -1,4 +1,6 @@
 //! COMMAND INFO: ten facts about a command.
+//!
+//! Old clients read the key range, new ones the key specs; both are made from the row's specs.
 
 use slipstream_resp::Reply;
 

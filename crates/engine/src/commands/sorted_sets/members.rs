@@ -1,4 +1,6 @@
 //! Members by name: ZADD, ZINCRBY, ZREM, ZCARD, ZSCORE, ZMSCORE, ZRANK, ZREVRANK.
+//!
+//! All options and scores are read before the first change, so a bad request changes nothing.
 
 use slipstream_keyspace::{Encoding, SortedSet};
 use slipstream_resp::Args;

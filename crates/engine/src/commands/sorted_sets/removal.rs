@@ -1,4 +1,6 @@
 //! Removing by place: ZREMRANGEBYRANK, ZREMRANGEBYSCORE, ZREMRANGEBYLEX, ZPOPMIN, ZPOPMAX, ZMPOP.
+//!
+//! What is removed follows from the data alone, so the commands are propagated as they came.
 
 use slipstream_keyspace::SortedSet;
 use slipstream_resp::Reply;

@@ -1,4 +1,6 @@
 //! Members by chance and step by step: ZRANDMEMBER, ZSCAN.
+//!
+//! Reads only, so chance never reaches the log.
 
 use slipstream_keyspace::{Item, ScoreFormat, write_score};
 use slipstream_resp::Reply;
