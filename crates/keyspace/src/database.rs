@@ -6,14 +6,17 @@
 //! log.
 //! Invariant: `expires` is the number of entries that have a deadline.
 
+mod occupied;
 mod pair;
 #[cfg(test)]
 mod tests;
 
+pub use occupied::Occupied;
 use pair::NEVER;
 pub(crate) use pair::Pair;
 
 use crate::access::{self, AccessPolicy};
+use crate::string::Str;
 use crate::table::{Entry, Place, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -152,6 +155,32 @@ impl Database {
                 self.expires += usize::from(deadline.is_some());
                 self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
                 None
+            }
+        }
+    }
+
+    /// Makes `key` the string that SET stores for `bytes`, with this deadline, whatever it was. A
+    /// string that was there is overwritten in place.
+    pub fn set_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<UnixMillis>, now: UnixMillis) {
+        self.now = self.now.max(now);
+        let clock = self.policy.first(self.now);
+        match self.table.find(key) {
+            Ok(place) => {
+                let pair = self.table.at_mut(place);
+                pair.set_clock(clock);
+                match &mut pair.value {
+                    Value::String(string) => string.assign(bytes),
+                    other => {
+                        let old = std::mem::replace(other, Str::from_bytes(bytes).into());
+                        self.dispose(Some(old));
+                    }
+                }
+                self.set_deadline_at(place, deadline);
+            }
+            Err(hash) => {
+                self.expires += usize::from(deadline.is_some());
+                let value = Str::from_bytes(bytes).into();
+                self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
             }
         }
     }
