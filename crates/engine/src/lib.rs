@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod cron;
 pub mod db;
+pub mod decimal;
 pub mod dispatch;
 pub mod errors;
 pub mod glob;
