@@ -4,7 +4,9 @@
 //! and the deletion is propagated before the command's own effect). The typed
 //! ones answer WRONGTYPE by themselves.
 
-use slipstream_keyspace::{Database, Encoding, Hash, Keyspace, List, Set, SortedSet, Str, UnixMillis, Value};
+use slipstream_keyspace::{
+    Database, Encoding, Hash, Keyspace, List, Occupied, Set, SortedSet, Str, UnixMillis, Value,
+};
 
 use crate::errors::CommandError;
 
@@ -113,9 +115,23 @@ impl Db<'_> {
         self.database().insert(key, value, deadline);
     }
 
+    /// Stores what SET stores, whatever was there.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<UnixMillis>) {
+        let now = self.now;
+        self.database().set_string(key, bytes, deadline, now);
+    }
+
+    /// The place of `key`, if it exists, to look at it and then change it. Records no access.
+    #[inline]
+    pub fn occupied(&mut self, key: &[u8]) -> Option<Occupied<'_>> {
+        let now = self.now;
+        self.database().occupied(key, now)
+    }
+
     /// Removes `key`; whether it existed (and was not due).
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.contains(key) && self.database().remove(key).is_some()
+        self.occupied(key).map(Occupied::remove).is_some()
     }
 
     /// Removes `key` if it holds an empty collection.

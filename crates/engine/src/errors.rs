@@ -152,9 +152,43 @@ impl CommandError {
     }
 }
 
+/// Strings.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const DECREMENT_OVERFLOW: Self = Self::fixed("ERR decrement would overflow");
+    pub const NOT_FINITE: Self = Self::fixed("ERR increment would produce NaN or Infinity");
+    pub const OFFSET_OUT_OF_RANGE: Self = Self::fixed("ERR offset is out of range");
+    pub const LCS_NOT_STRINGS: Self = Self::fixed("ERR The specified keys must contain string values");
+    pub const LCS_LEN_AND_IDX: Self =
+        Self::fixed("ERR If you want both the length and indexes, please just use IDX.");
+    pub const LCS_TOO_LONG: Self = Self::fixed("ERR String too long for LCS");
+    pub const LCS_EXCEEDS_LIMIT: Self =
+        Self::fixed("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+    pub const LCS_NO_MEMORY: Self =
+        Self::fixed("ERR Insufficient memory, failed allocating transient memory for LCS");
+}
+
 /// Databases and keys.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
+    pub const NOT_INT32: Self =
+        Self::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
+    pub const FIRST_DB_INDEX: Self = Self::fixed("ERR invalid first DB index");
+    pub const SECOND_DB_INDEX: Self = Self::fixed("ERR invalid second DB index");
+    pub const EXPIRE_NX_AND_OTHERS: Self =
+        Self::fixed("ERR NX and XX, GT or LT options at the same time are not compatible");
+    pub const EXPIRE_GT_AND_LT: Self =
+        Self::fixed("ERR GT and LT options at the same time are not compatible");
+    pub const BUSY_KEY: Self = Self::fixed("BUSYKEY Target key name already exists.");
+    pub const INVALID_TTL: Self = Self::fixed("ERR Invalid TTL value, must be >= 0");
+    pub const INVALID_IDLETIME: Self = Self::fixed("ERR Invalid IDLETIME value, must be >= 0");
+    pub const INVALID_FREQ: Self = Self::fixed("ERR Invalid FREQ value, must be >= 0 and <= 255");
+    pub const DUMP_FOOTER: Self = Self::fixed("ERR DUMP payload version or checksum are wrong");
+    pub const DUMP_FORMAT: Self = Self::fixed("ERR Bad data format");
+    pub const NOT_LFU: Self = Self::fixed(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    );
+    pub const SORT_NOT_FLOAT: Self = Self::fixed("ERR One or more scores can't be converted into double");
     pub const DB_INDEX: Self = Self::fixed("ERR DB index is out of range");
     pub const INVALID_DB_INDEX: Self = Self::fixed("ERR invalid DB index");
     pub const INVALID_CURSOR: Self = Self::fixed("ERR invalid cursor");

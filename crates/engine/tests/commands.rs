@@ -5,8 +5,10 @@
 mod common;
 
 mod commands {
+    mod keys;
     mod lists;
     mod sets;
     mod sorted_sets;
+    mod strings;
     mod transactions;
 }

@@ -9,6 +9,7 @@ use crate::command::Command;
 pub mod connection;
 pub(crate) mod elements;
 pub mod introspection;
+pub mod keys;
 pub mod lists;
 pub mod monitor;
 pub mod replication;
@@ -17,6 +18,7 @@ pub(crate) mod scan;
 pub mod server;
 pub mod sets;
 pub mod sorted_sets;
+pub mod strings;
 pub mod transactions;
 
 /// All rows, family by family.
@@ -34,4 +36,6 @@ pub const FAMILIES: &[&[Command]] = &[
     sorted_sets::sampling::COMMANDS,
     lists::COMMANDS,
     sets::COMMANDS,
+    keys::COMMANDS,
+    strings::COMMANDS,
 ];

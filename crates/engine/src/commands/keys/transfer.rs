@@ -1,0 +1,153 @@
+//! Keys on the move: RENAME, RENAMENX, MOVE, COPY, SWAPDB.
+//!
+//! A key takes its deadline along. A copy shares its value's memory with the original until one of
+//! them is written to.
+
+use slipstream_keyspace::Occupied;
+
+use super::presence::discard;
+use crate::call::{Call, integer, is_word};
+use crate::errors::CommandError;
+
+pub(super) fn rename(call: &mut Call<'_>) -> Result<(), CommandError> {
+    rename_key(call, false)?;
+    call.reply.ok();
+    Ok(())
+}
+
+pub(super) fn renamenx(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let renamed = rename_key(call, true)?;
+    call.reply.integer(renamed.into());
+    Ok(())
+}
+
+fn rename_key(call: &mut Call<'_>, only_if_absent: bool) -> Result<bool, CommandError> {
+    let args = call.args;
+    let (from, to) = (&args[1], &args[2]);
+    if !call.db.contains(from) {
+        return Err(CommandError::NO_SUCH_KEY);
+    }
+    if from == to || (only_if_absent && call.db.contains(to)) {
+        return Ok(false);
+    }
+    let source = call.db.occupied(from).expect("it was seen above");
+    let (value, deadline) = source.remove();
+    if let Some(old) = call.db.database().insert(to, value, deadline) {
+        discard(call, old);
+    }
+    call.changed(from);
+    watched_changed(call, call.db.index, to);
+    Ok(true)
+}
+
+/// For the second key of one change: it breaks watches but does not count again.
+fn watched_changed(call: &mut Call<'_>, db: usize, key: &[u8]) {
+    if !call.core.watches.is_empty() {
+        call.core.watches.changed(db, key);
+    }
+}
+
+pub(super) fn move_key(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let key = &args[1];
+    let target = database_index(call, &args[2])?;
+    if target == call.db.index {
+        return Err(CommandError::SAME_OBJECT);
+    }
+    let now = call.db.now;
+    let moves = call.db.contains(key) && call.db.keyspace.db_mut(target).occupied(key, now).is_none();
+    if moves {
+        let (value, deadline) = call.db.occupied(key).expect("it was seen above").remove();
+        call.db.keyspace.db_mut(target).insert(key, value, deadline);
+        call.changed(key);
+        watched_changed(call, target, key);
+    }
+    call.reply.integer(moves.into());
+    Ok(())
+}
+
+/// COPY's options.
+struct Destination {
+    db: usize,
+    replace: bool,
+}
+
+impl Destination {
+    fn parse(call: &Call<'_>) -> Result<Destination, CommandError> {
+        let mut destination = Destination { db: call.db.index, replace: false };
+        let mut words = call.args.iter().skip(3);
+        while let Some(word) = words.next() {
+            if is_word(word, "REPLACE") {
+                destination.replace = true;
+            } else if is_word(word, "DB") && words.len() > 0 {
+                let index = words.next().expect("one is left");
+                destination.db = database_index(call, index)?;
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(destination)
+    }
+}
+
+pub(super) fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let (from, to) = (&args[1], &args[2]);
+    let destination = Destination::parse(call)?;
+    if destination.db == call.db.index && from == to {
+        return Err(CommandError::SAME_OBJECT);
+    }
+    let source = call.db.occupied(from).map(Occupied::touched);
+    let source = source.map(|source| (source.value().clone(), source.deadline()));
+    call.count_lookup(source.is_some());
+    let now = call.db.now;
+    let target = call.db.keyspace.db_mut(destination.db);
+    let taken = target.occupied(to, now).is_some();
+    let source = source.filter(|_| !taken || destination.replace);
+    let copies = source.is_some();
+    if let Some((value, deadline)) = source {
+        if let Some(old) = target.insert(to, value, deadline) {
+            discard(call, old);
+        }
+        call.changed_in(destination.db, to);
+    }
+    call.reply.integer(copies.into());
+    Ok(())
+}
+
+pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let index = |arg: &[u8]| integer(arg).ok().and_then(|index| i32::try_from(index).ok());
+    let first = index(&args[1]).ok_or(CommandError::FIRST_DB_INDEX)?;
+    let second = index(&args[2]).ok_or(CommandError::SECOND_DB_INDEX)?;
+    let (first, second) = (existing_database(call, first)?, existing_database(call, second)?);
+    if first != second {
+        let mut touched = watched_and_present(call, first, [first, second]);
+        touched.extend(watched_and_present(call, second, [first, second]));
+        call.db.keyspace.swap(first, second);
+        touched.into_iter().for_each(|(db, key)| call.core.watches.changed(db, &key));
+    }
+    call.outcome.changes += 1;
+    call.reply.ok();
+    Ok(())
+}
+
+/// Keys watched in `db` that exist in one of these databases.
+pub(super) fn watched_and_present<const N: usize>(
+    call: &Call<'_>,
+    db: usize,
+    among: [usize; N],
+) -> Vec<(usize, Box<[u8]>)> {
+    let exists =
+        |key: &[u8]| among.iter().any(|other| call.db.keyspace.db(*other).contains(key, call.db.now));
+    call.core.watches.keys(db).filter(|key| exists(key)).map(|key| (db, Box::from(key))).collect()
+}
+
+fn database_index(call: &Call<'_>, arg: &[u8]) -> Result<usize, CommandError> {
+    existing_database(call, i32::try_from(integer(arg)?).map_err(|_| CommandError::NOT_INT32)?)
+}
+
+fn existing_database(call: &Call<'_>, index: i32) -> Result<usize, CommandError> {
+    let exists = |index: &usize| *index < call.db.keyspace.databases();
+    usize::try_from(index).ok().filter(exists).ok_or(CommandError::DB_INDEX)
+}
