@@ -60,7 +60,7 @@ impl CommandError {
     );
     pub const INDEX_OUT_OF_RANGE: Self = Self::fixed("ERR index out of range");
     pub const INCREMENT_OVERFLOW: Self = Self::fixed("ERR increment or decrement would overflow");
-    pub const INCREMENT_NAN: Self = Self::fixed("ERR increment would produce NaN or Infinity");
+    pub const NOT_FINITE: Self = Self::fixed("ERR increment would produce NaN or Infinity");
     pub const NO_SUCH_KEY: Self = Self::fixed("ERR no such key");
     pub const SAME_OBJECT: Self = Self::fixed("ERR source and destination objects are the same");
     pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
@@ -156,7 +156,6 @@ impl CommandError {
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
     pub const DECREMENT_OVERFLOW: Self = Self::fixed("ERR decrement would overflow");
-    pub const NOT_FINITE: Self = Self::fixed("ERR increment would produce NaN or Infinity");
     pub const OFFSET_OUT_OF_RANGE: Self = Self::fixed("ERR offset is out of range");
     pub const LCS_NOT_STRINGS: Self = Self::fixed("ERR The specified keys must contain string values");
     pub const LCS_LEN_AND_IDX: Self =

@@ -5,6 +5,7 @@
 mod common;
 
 mod commands {
+    mod hashes;
     mod keys;
     mod lists;
     mod sets;

@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
             "Puts an element before or behind the first one that equals a pivot.",
             "O(N), N being the distance of the pivot from the head",
         )
-        .syntax("key BEFORE|AFTER pivot element"),
+        .syntax("key where:(BEFORE | AFTER) pivot element"),
     Command::new("llen", 2, llen)
         .flags(flag::READONLY | flag::FAST)
         .keys(INSPECT_KEY)
@@ -56,7 +56,7 @@ pub const COMMANDS: &[Command] = &[
             "Takes an element from one end of a list and adds it at an end of another.",
             "O(1)",
         )
-        .syntax("source:key destination:key LEFT|RIGHT LEFT|RIGHT"),
+        .syntax("source:key destination:key wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT)"),
     Command::new("lmpop", -4, lmpop)
         .flags(flag::WRITE | flag::MOVABLE_KEYS)
         .keys(&[KeySpec::counted(1, &["RW", "access", "delete"])])
@@ -66,7 +66,7 @@ pub const COMMANDS: &[Command] = &[
             "Takes elements from the first of several lists that exists.",
             "O(N+M), N being the number of keys and M that of elements taken",
         )
-        .syntax("numkeys:integer key... LEFT|RIGHT [COUNT count:integer]"),
+        .syntax("numkeys:integer key... where:(LEFT | RIGHT) [COUNT count:integer]"),
     Command::new("lpop", -2, |call| pop(call, Side::Head))
         .flags(flag::WRITE | flag::FAST)
         .keys(TAKE_KEY)
@@ -157,6 +157,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .syntax("key [count:integer]"),
     Command::new("rpoplpush", 3, |call| transfer(call, Side::Tail, Side::Head))
+        .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")
         .flags(flag::WRITE | flag::DENYOOM)
         .keys(MOVE_KEYS)
         .doc(

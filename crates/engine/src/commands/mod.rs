@@ -8,6 +8,7 @@ use crate::command::Command;
 
 pub mod connection;
 pub(crate) mod elements;
+pub mod hashes;
 pub mod introspection;
 pub mod keys;
 pub mod lists;
@@ -38,4 +39,5 @@ pub const FAMILIES: &[&[Command]] = &[
     sets::COMMANDS,
     keys::COMMANDS,
     strings::COMMANDS,
+    hashes::COMMANDS,
 ];

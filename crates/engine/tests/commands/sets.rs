@@ -151,6 +151,7 @@ fn resp3_answers_sets() {
     script.check_read("SRANDMEMBER nosuch", "_");
     script.check_read("SRANDMEMBER nosuch 1", "[]");
     script.check_read("SRANDMEMBER s 5", "[1 2]");
+    script.check("SPOP s 5", "~[1 2]", "DEL s");
 }
 
 #[test]
@@ -165,8 +166,10 @@ fn spop_propagates_what_it_took() {
     let taken = script.ask("SPOP s 1");
     assert_eq!(script.propagated(), format!("SREM s {}", taken.trim_matches(['[', ']'])));
     script.check_read("SPOP s 0", "[]");
-    script.check_read("SPOP nosuch", "$-1");
-    script.check_read("SPOP nosuch 1", "[]");
+    let last = script.ask("SMEMBERS s");
+    script.check("SPOP s 2", &last, "DEL s");
+    script.check_read("SPOP s", "$-1");
+    script.check_read("SPOP s 1", "[]");
     script.check_read("SPOP s -1", "-ERR value is out of range, must be positive");
     script.check_read("SPOP s x", "-ERR value is out of range, must be positive");
     script.check_read("SPOP s 1 2", "-ERR syntax error");

@@ -22,7 +22,7 @@ use slipstream_engine::Node;
 use slipstream_engine::config::Config;
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
-use slipstream_keyspace::{ScoreFormat, UnixMillis, dataset_digest};
+use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, dataset_digest};
 use slipstream_log::Offset;
 use slipstream_resp::{Protocol, encode_request, split_line};
 
@@ -142,6 +142,12 @@ impl Script {
     /// Whether database 0 holds a key, due or not: an empty collection under a key would be seen here.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.node.keyspace.db(0).contains(key.as_bytes(), UnixMillis(i64::MIN))
+    }
+
+    /// Changes the data of the node and of the copy past all commands, as loading a file does.
+    pub(crate) fn on_both(&mut self, change: impl Fn(&mut Keyspace)) {
+        change(&mut self.node.keyspace);
+        change(&mut self.copy.keyspace);
     }
 
     /// Sends a request and returns its reply as text.
