@@ -260,6 +260,8 @@ pub struct Command {
     pub deprecated: Option<(&'static str, &'static str)>,
     /// Hints for proxies and clients, as in COMMAND TIPS.
     pub tips: &'static [&'static str],
+    /// Where it differs from Redis 7.2, for docs/commands.md; empty if nowhere.
+    pub differs: &'static str,
     /// The arguments behind the name, in the notation of [`crate::syntax`].
     pub syntax: &'static str,
     /// Subcommands; a container without a function of its own answers only these.
@@ -293,6 +295,7 @@ impl Command {
             history: &[],
             deprecated: None,
             tips: &[],
+            differs: "",
             syntax: "",
             subcommands,
             run: None,
@@ -353,6 +356,12 @@ impl Command {
     /// Sets since when it is discouraged, and what to use instead.
     pub const fn deprecated(mut self, since: &'static str, instead: &'static str) -> Self {
         self.deprecated = Some((since, instead));
+        self
+    }
+
+    /// Says where it differs from Redis 7.2.
+    pub const fn differs(mut self, differs: &'static str) -> Self {
+        self.differs = differs;
         self
     }
 

@@ -107,6 +107,40 @@ pub fn parse(notation: &str) -> Result<Vec<Argument>, BrokenNotation> {
     }
 }
 
+/// The arguments as people write them: without types and labels, `x...` as `x [x ...]`.
+pub fn usage(arguments: &[Argument]) -> String {
+    arguments.iter().map(Argument::usage).collect::<Vec<_>>().join(" ")
+}
+
+impl Argument {
+    fn usage(&self) -> String {
+        let (separator, is_choice) = match self.kind {
+            Kind::OneOf => (" | ", true),
+            _ => (" ", false),
+        };
+        let inner: Vec<String> = self.children.iter().map(Argument::usage).collect();
+        let mut text = match self.kind {
+            Kind::Token => String::new(),
+            Kind::OneOf | Kind::Block => inner.join(separator),
+            _ => self.name.clone(),
+        };
+        if is_choice && (!self.optional || self.token.is_some()) {
+            text = format!("<{text}>");
+        }
+        if self.multiple && !self.multiple_token {
+            text = format!("{text} [{text} ...]");
+        }
+        if let Some(token) = &self.token {
+            let gap = if text.is_empty() { "" } else { " " };
+            text = format!("{token}{gap}{text}");
+        }
+        if self.multiple_token {
+            text = format!("{text} [{text} ...]");
+        }
+        if self.optional { format!("[{text}]") } else { text }
+    }
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -349,6 +383,19 @@ mod tests {
             "key LEFT|RIGHT",
             "key:key@0 left-right:oneof{'LEFT' left:pure-token 'RIGHT' right:pure-token}",
         );
+    }
+
+    fn check_usage(notation: &str, expected: &str) {
+        assert_eq!(usage(&parse(notation).unwrap()), expected, "{notation}");
+    }
+
+    #[test]
+    fn usage_shows_what_a_user_types() {
+        check_usage("key n:integer member...", "key n member [member ...]");
+        check_usage("when:[NX | XX] data:(s m)...", "[NX | XX] s m [s m ...]");
+        check_usage("key LEFT|RIGHT [COUNT n:integer]", "key <LEFT | RIGHT> [COUNT n]");
+        check_usage("[AGGREGATE (SUM | MIN)] [WEIGHTS w...]", "[AGGREGATE <SUM | MIN>] [WEIGHTS w [w ...]]");
+        check_usage("[GET p:pattern]...", "[GET p [GET p ...]]");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod common;
 
 mod commands {
     mod hashes;
+    mod introspection;
     mod keys;
     mod lists;
     mod sets;

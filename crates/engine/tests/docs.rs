@@ -1,20 +1,28 @@
-//! docs/configuration.md says what the table of directives says.
+//! The generated pages in docs/ say what the tables say.
 //!
-//! `cargo xtask docs` writes it anew: it runs this test with UPDATE_DOCS=1.
+//! `cargo xtask docs` writes them anew: it runs this test with UPDATE_DOCS=1.
 
-use slipstream_engine::config::docs;
+use slipstream_engine::{commands, config};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
-
-#[test]
-fn the_page_on_configuration_is_up_to_date() {
+fn check(name: &str, expected: &str) {
+    let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_DOCS").is_some() {
         #[expect(
             clippy::disallowed_methods,
             reason = "this test compares with a file; the crate itself reads none"
         )]
-        std::fs::write(PAGE, docs::markdown()).unwrap();
+        std::fs::write(&path, expected).unwrap();
     }
-    let page = std::fs::read_to_string(PAGE).unwrap_or_default();
-    assert!(page == docs::markdown(), "docs/configuration.md is stale: cargo xtask docs");
+    let page = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(page == expected, "docs/{name} is stale: cargo xtask docs");
+}
+
+#[test]
+fn the_page_on_configuration_is_up_to_date() {
+    check("configuration.md", &config::docs::markdown());
+}
+
+#[test]
+fn the_page_on_commands_is_up_to_date() {
+    check("commands.md", &commands::page::markdown());
 }

@@ -13,6 +13,7 @@ pub mod introspection;
 pub mod keys;
 pub mod lists;
 pub mod monitor;
+pub mod page;
 pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
