@@ -49,11 +49,12 @@ pub const COMMANDS: &[Command] = &[
         .categories(&["connection"])
         .history(&[("6.2.0", "Without a version it answers without switching.")])
         .doc(Group::Connection, "6.0.0", "Tells who the server is and chooses the protocol.", "O(1)")
-        .syntax("[protover:integer [AUTH username password] [SETNAME clientname]]"),
+        .syntax("arguments:[protover:integer [AUTH username password] [SETNAME clientname]]"),
     Command::new("quit", -1, quit)
         .flags(ALWAYS | flag::NO_AUTH | flag::NOT_QUEUED)
         .categories(&["connection"])
-        .doc(Group::Connection, "1.0.0", "Closes this connection once its replies are sent.", "O(1)"),
+        .doc(Group::Connection, "1.0.0", "Closes this connection once its replies are sent.", "O(1)")
+        .deprecated("7.2.0", "closing the connection"),
     Command::new("reset", 1, reset)
         .flags(ALWAYS | flag::NO_AUTH | flag::NOT_QUEUED)
         .categories(&["connection"])

@@ -18,17 +18,17 @@ pub const COMMANDS: &[Command] = &[
     Command::new("replicaof", 3, replicaof)
         .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
         .doc(Group::Server, "5.0.0", "Follows a primary, or with NO ONE becomes one.", "O(1)")
-        .syntax("(host port:integer)|(NO ONE)"),
+        .syntax("args:((host port:integer) | (NO ONE))"),
     Command::new("slaveof", 3, replicaof)
         .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
         .doc(Group::Server, "1.0.0", "The old name of REPLICAOF.", "O(1)")
-        .syntax("(host port:integer)|(NO ONE)"),
+        .deprecated("5.0.0", "`REPLICAOF`")
+        .syntax("args:((host port:integer) | (NO ONE))"),
     Command::new("role", 1, role)
         .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST)
         .categories(&["admin", "dangerous"])
         .doc(Group::Server, "2.8.12", "Tells the role in replication, and the peers.", "O(1)"),
     Command::new("wait", 3, wait)
-        .flags(flag::BLOCKING)
         .categories(&["connection"])
         .tips(&["request_policy:all_shards", "response_policy:agg_min"])
         .doc(Group::Generic, "3.0.0", "Waits until enough replicas have what this connection wrote.", "O(1)")

@@ -57,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
             "Saves where configured, and ends the server.",
             "O(N) when saving, N being the number of keys",
         )
-        .syntax("[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]"),
+        .syntax("save-selector:[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
     Command::new("time", 1, time)
         .flags(flag::LOADING | flag::STALE | flag::FAST)
         .tips(&["nondeterministic_output"])
@@ -85,7 +85,7 @@ const CONFIG: &[Command] = &[
             "Changes directives, all of them or none.",
             "O(N), N being the number of directives",
         )
-        .syntax("(parameter value)..."),
+        .syntax("data:(parameter value)..."),
     Command::new("config|rewrite", 2, config_rewrite)
         .flags(ADMIN)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])

@@ -191,13 +191,13 @@ pub const COMMANDS: &[Command] = &[
         .categories(SORTED)
         .keys(&[KeySpec::at(1, &["RO", "access"]), SORT_PATTERNS, SORT_STORE])
         .doc(Group::Generic, "1.0.0", "Sorts a list, set or sorted set, and may store the result.", SORT_COMPLEXITY)
-        .syntax("key [BY by-pattern:pattern@1] limit:[LIMIT offset:integer count:integer] [GET get-pattern:pattern@1]... order:[ASC|DESC] [ALPHA] [STORE destination:key@2]"),
+        .syntax("key [BY by-pattern:pattern@1] limit:[LIMIT offset:integer count:integer] [GET get-pattern:pattern@1]... order:[ASC|DESC] sorting:[ALPHA] [STORE destination:key@2]"),
     Command::new("sort_ro", -2, sort::sort_ro)
         .flags(flag::READONLY | flag::MOVABLE_KEYS)
         .categories(SORTED)
         .keys(&[KeySpec::at(1, &["RO", "access"]), SORT_PATTERNS])
         .doc(Group::Generic, "7.0.0", "Sorts a list, set or sorted set.", SORT_COMPLEXITY)
-        .syntax("key [BY by-pattern:pattern@1] limit:[LIMIT offset:integer count:integer] [GET get-pattern:pattern@1]... order:[ASC|DESC] [ALPHA]"),
+        .syntax("key [BY by-pattern:pattern@1] limit:[LIMIT offset:integer count:integer] [GET get-pattern:pattern@1]... order:[ASC|DESC] sorting:[ALPHA]"),
     Command::new("swapdb", 3, transfer::swapdb)
         .flags(FAST_WRITE)
         .categories(DANGEROUS)
