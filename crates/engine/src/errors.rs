@@ -189,7 +189,6 @@ impl CommandError {
     );
     pub const SORT_NOT_FLOAT: Self = Self::fixed("ERR One or more scores can't be converted into double");
     pub const DB_INDEX: Self = Self::fixed("ERR DB index is out of range");
-    pub const INVALID_DB_INDEX: Self = Self::fixed("ERR invalid DB index");
     pub const INVALID_CURSOR: Self = Self::fixed("ERR invalid cursor");
 }
 

@@ -6,6 +6,7 @@ use slipstream_resp::Protocol;
 
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, flag};
+use crate::commands::keys::database_index;
 use crate::errors::CommandError;
 use crate::node::Core;
 use crate::session::{Flow, ReplyMode, Role, Session};
@@ -76,9 +77,7 @@ fn echo(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn select(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let index = integer(&call.args[1]).map_err(|_| CommandError::INVALID_DB_INDEX)?;
-    let databases = call.db.keyspace.databases();
-    call.session.db = usize::try_from(index).ok().filter(|i| *i < databases).ok_or(CommandError::DB_INDEX)?;
+    call.session.db = database_index(call, &call.args[1])?;
     call.reply.ok();
     Ok(())
 }

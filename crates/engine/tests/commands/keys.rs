@@ -158,6 +158,8 @@ fn keys_move_and_are_copied_between_databases() {
             "MOVE string 99999999999",
             "-ERR value is out of range, value must between -2147483648 and 2147483647",
         ),
+        ("SELECT a", "-ERR value is not an integer or out of range"),
+        ("SELECT -1", range),
         ("COPY string a FOO", "-ERR syntax error"),
         ("COPY string a DB", "-ERR syntax error"),
     ] {

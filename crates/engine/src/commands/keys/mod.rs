@@ -13,6 +13,7 @@ mod transfer;
 mod walk;
 
 pub(super) use expire::has_passed;
+pub(super) use transfer::database_index;
 
 use crate::command::{
     BeginSearch, Command, FindKeys, Group, INSPECT_KEY, KeySpec, OVERWRITE_KEY, READ_KEY, UPDATE_KEY, flag,

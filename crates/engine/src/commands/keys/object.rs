@@ -1,4 +1,6 @@
-//! OBJECT: what lies behind a key. Looking leaves no trace of an access.
+//! OBJECT: what lies behind a key: its encoding, and how it is used.
+//!
+//! Looking records no access: else the idle time of a key could not be read.
 
 use slipstream_keyspace::Occupied;
 

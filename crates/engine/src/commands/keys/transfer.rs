@@ -143,7 +143,8 @@ pub(super) fn watched_and_present<const N: usize>(
     call.core.watches.keys(db).filter(|key| exists(key)).map(|key| (db, Box::from(key))).collect()
 }
 
-fn database_index(call: &Call<'_>, arg: &[u8]) -> Result<usize, CommandError> {
+/// The number of a database that exists.
+pub(in crate::commands) fn database_index(call: &Call<'_>, arg: &[u8]) -> Result<usize, CommandError> {
     existing_database(call, i32::try_from(integer(arg)?).map_err(|_| CommandError::NOT_INT32)?)
 }
 
