@@ -324,7 +324,15 @@ pub fn reclaim(data: Box<Discarded>) {
     spawn("reclaim", move || drop(data));
 }
 
+/// How much a job gives way to the executor, on Unix' scale.
+const NICENESS: i32 = 10;
+
 fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
+    let quietly = move || {
+        // Clients come first, even on one core. A system that knows no niceness runs it all the same.
+        rustix::process::setpriority_process(None, NICENESS).ok();
+        job();
+    };
     // Without threads the system is beyond what this process could mend.
-    thread::Builder::new().name(name.to_owned()).spawn(job).expect("the system has room for a thread");
+    thread::Builder::new().name(name.to_owned()).spawn(quietly).expect("the system has room for a thread");
 }
