@@ -1,0 +1,122 @@
+//! Everything that a server holds, as a value that can be compared key by key.
+//!
+//! Reads through ordinary commands, so it shows what a client would see, and owes nothing to DUMP or DEBUG. Order
+//! is kept where it means something (lists, sorted sets) and dropped where it does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redis::{Cmd, FromRedisValue, Value};
+
+use crate::client::Client;
+
+const DATABASES: u32 = 16;
+/// How much of a value that differs is shown.
+const SHOWN: usize = 300;
+
+/// All keys of all databases.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Content(BTreeMap<Place, Entry>);
+
+type Place = (u32, Vec<u8>);
+
+#[derive(Debug, PartialEq)]
+struct Entry {
+    data: Data,
+    /// The wall clock's milliseconds, or -1 for never.
+    expires_at: i64,
+}
+
+#[derive(Debug, PartialEq)]
+enum Data {
+    String(Vec<u8>),
+    List(Vec<Vec<u8>>),
+    Set(BTreeSet<Vec<u8>>),
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    SortedSet(Vec<(Vec<u8>, f64)>),
+}
+
+impl Content {
+    /// Reads all keys. Nobody may write meanwhile.
+    #[track_caller]
+    pub(crate) fn read(client: &mut Client) -> Self {
+        let mut all = BTreeMap::new();
+        for database in 0..DATABASES {
+            client.call::<()>(&format!("SELECT {database}"));
+            let keys: Vec<Vec<u8>> = client.call("KEYS *");
+            let types: Vec<String> = client.pipeline(keys.iter().map(|key| about("TYPE", key)));
+            let expiries: Vec<i64> = client.pipeline(keys.iter().map(|key| about("PEXPIRETIME", key)));
+            let reads = keys.iter().zip(&types).map(|(key, kind)| read_command(kind, key));
+            let values: Vec<Value> = client.pipeline(reads);
+            for (((key, kind), value), expires_at) in keys.into_iter().zip(types).zip(values).zip(expiries) {
+                all.insert((database, key), Entry { data: Data::from_reply(&kind, &value), expires_at });
+            }
+        }
+        client.call::<()>("SELECT 0");
+        Self(all)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Fails the test with the first few keys that differ.
+    #[track_caller]
+    pub(crate) fn assert_equal(&self, other: &Self) {
+        let places: BTreeSet<&Place> = self.0.keys().chain(other.0.keys()).collect();
+        let differing = places.into_iter().filter(|place| self.0.get(place) != other.0.get(place));
+        let shown: Vec<String> = differing
+            .take(5)
+            .map(|place| {
+                let key = String::from_utf8_lossy(&place.1);
+                let [here, there] = [self, other].map(|content| brief(content.0.get(place)));
+                format!("database {}, key {key}:\n  {here}\n  {there}", place.0)
+            })
+            .collect();
+        assert!(shown.is_empty(), "the copies differ:\n{}", shown.join("\n"));
+    }
+}
+
+fn brief(entry: Option<&Entry>) -> String {
+    format!("{entry:?}").chars().take(SHOWN).collect()
+}
+
+fn about(command: &str, key: &[u8]) -> Cmd {
+    let mut about = redis::cmd(command);
+    about.arg(key);
+    about
+}
+
+#[track_caller]
+fn read_command(kind: &str, key: &[u8]) -> Cmd {
+    let (command, arguments): (&str, &[&str]) = match kind {
+        "string" => ("GET", &[]),
+        "list" => ("LRANGE", &["0", "-1"]),
+        "set" => ("SMEMBERS", &[]),
+        "hash" => ("HGETALL", &[]),
+        "zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
+        _ => panic!("{} is of type {kind}", String::from_utf8_lossy(key)),
+    };
+    let mut read = about(command, key);
+    for argument in arguments {
+        read.arg(argument);
+    }
+    read
+}
+
+impl Data {
+    #[track_caller]
+    fn from_reply(kind: &str, reply: &Value) -> Self {
+        match kind {
+            "string" => Self::String(converted(reply)),
+            "list" => Self::List(converted(reply)),
+            "set" => Self::Set(converted(reply)),
+            "hash" => Self::Hash(converted(reply)),
+            _ => Self::SortedSet(converted(reply)),
+        }
+    }
+}
+
+#[track_caller]
+fn converted<T: FromRedisValue>(reply: &Value) -> T {
+    T::from_redis_value(reply).unwrap_or_else(|error| panic!("{reply:?}: {error}"))
+}

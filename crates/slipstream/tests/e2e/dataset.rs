@@ -1,0 +1,141 @@
+//! A dataset with every type and every encoding that Redis gives it, in several databases, with and without expiry.
+//!
+//! Built by ordinary commands, so that any server can be filled with it; the same for every server, from one seed.
+
+use fastrand::Rng;
+use redis::Cmd;
+
+use crate::client::{Client, command};
+
+/// Keys beside the special ones, so that a full sync takes long enough for writes to fall into it.
+const PLAIN_KEYS: usize = 20_000;
+const BATCH: usize = 2_000;
+
+/// Fills an empty server.
+#[track_caller]
+pub(crate) fn fill(client: &mut Client) {
+    let mut random = Rng::with_seed(1);
+    let mut commands = strings(&mut random);
+    commands.extend(lists(&mut random));
+    commands.extend(sets());
+    commands.extend(hashes(&mut random));
+    commands.extend(sorted_sets(&mut random));
+    commands.extend(expiries());
+    commands.extend(plain(&mut random));
+    commands.extend(other_databases());
+    while !commands.is_empty() {
+        let batch = commands.drain(..BATCH.min(commands.len()));
+        client.pipeline::<redis::Value>(batch);
+    }
+}
+
+fn with(name: &str, arguments: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Cmd {
+    let mut command = redis::cmd(name);
+    for argument in arguments {
+        command.arg(argument.as_ref());
+    }
+    command
+}
+
+fn noise(random: &mut Rng, length: usize) -> Vec<u8> {
+    (0..length).map(|_| random.u8(..)).collect()
+}
+
+fn strings(random: &mut Rng) -> Vec<Cmd> {
+    let values: [(&str, Vec<u8>); 9] = [
+        ("empty", Vec::new()),
+        ("int", b"12345".to_vec()),
+        ("int-min", i64::MIN.to_string().into_bytes()),
+        ("int-beyond", b"9223372036854775808".to_vec()),
+        ("not-quite-int", b"007".to_vec()),
+        ("embedded", b"at most forty-four bytes".to_vec()),
+        ("binary", (0..=255).collect()),
+        ("compressible", b"slipstream ".repeat(50_000)),
+        ("incompressible", noise(random, 300_000)),
+    ];
+    let mut commands: Vec<Cmd> = values
+        .iter()
+        .map(|(name, value)| with("SET", [format!("string:{name}").as_bytes(), value]))
+        .collect();
+    commands.push(with("SET", [&noise(random, 40)[..], b"under a binary key"]));
+    commands.push(command("SET string:appended 1"));
+    commands.push(command("APPEND string:appended 2"));
+    commands
+}
+
+fn lists(random: &mut Rng) -> Vec<Cmd> {
+    let elements = (0..5_000).map(|i| format!("element:{i}"));
+    let mut long = with("RPUSH", ["list:long"]);
+    elements.for_each(|element| {
+        long.arg(element);
+    });
+    let huge = [noise(random, 20_000), b"small".to_vec(), b"z".repeat(70_000)];
+    let mut big_elements = with("RPUSH", ["list:big-elements"]);
+    huge.iter().for_each(|element| {
+        big_elements.arg(element);
+    });
+    let numbers =
+        command("RPUSH list:numbers 0 -1 127 128 -32768 8388607 2147483648 -9223372036854775808 1.5");
+    vec![command("RPUSH list:short a b c"), numbers, long, big_elements]
+}
+
+fn sets() -> Vec<Cmd> {
+    let many = |key: &str, member: fn(u32) -> String| {
+        with("SADD", std::iter::once(key.to_owned()).chain((0..2_000).map(member)))
+    };
+    vec![
+        command("SADD set:int16 1 2 3 -32768"),
+        command("SADD set:int32 1 2147483647"),
+        command("SADD set:int64 1 -9223372036854775808"),
+        command("SADD set:listpack a b c 1 2 3"),
+        many("set:hashtable", |i| format!("member:{i}")),
+        many("set:many-ints", |i| (i * 7919).to_string()),
+        with("SADD", ["set:long-member", &"m".repeat(500)]),
+    ]
+}
+
+fn hashes(random: &mut Rng) -> Vec<Cmd> {
+    let mut big = with("HSET", ["hash:hashtable"]);
+    for i in 0..2_000 {
+        big.arg(format!("field:{i}")).arg(noise(random, 12));
+    }
+    let long_value = with("HSET", ["hash:long-value", "field", &"v".repeat(1_000)]);
+    vec![command("HSET hash:listpack name ada born 1815 1 -1"), big, long_value]
+}
+
+fn sorted_sets(random: &mut Rng) -> Vec<Cmd> {
+    let mut big = with("ZADD", ["zset:skiplist"]);
+    for i in 0..2_000 {
+        big.arg(random.f64() * 1e6 - 5e5).arg(format!("member:{i}"));
+    }
+    let scores = "ZADD zset:listpack 0.1 tenth -0 zero 3 three inf most -inf least 1e300 large 5e-324 tiny";
+    vec![command(scores), command("ZADD zset:ties 1 b 1 a 1 c"), big]
+}
+
+fn expiries() -> Vec<Cmd> {
+    [
+        "SET expires:string value EX 100000",
+        "RPUSH expires:list a",
+        "PEXPIREAT expires:list 4102444800123",
+        "HSET expires:hash a 1",
+        "EXPIRE expires:hash 100000",
+        "ZADD expires:zset 1 a",
+        "EXPIRE expires:zset 100000",
+        "SADD expires:set 1",
+        "EXPIRE expires:set 100000",
+        "SET short:gone value PX 20",
+    ]
+    .map(command)
+    .into()
+}
+
+fn plain(random: &mut Rng) -> Vec<Cmd> {
+    (0..PLAIN_KEYS).map(|i| with("SET", [format!("plain:{i}").into_bytes(), noise(random, 100)])).collect()
+}
+
+/// Ends in database 0, as it began.
+fn other_databases() -> Vec<Cmd> {
+    ["SELECT 1", "SET one first", "RPUSH two a b", "SELECT 15", "SET last key EX 100000", "SELECT 0"]
+        .map(command)
+        .into()
+}

@@ -1,0 +1,73 @@
+//! Every pair of implementations replicates in both directions.
+//!
+//! One story for each pair: data of every type is there, a replica is attached while clients write, the link is
+//! cut and restored, and in the end both hold the same, key by key.
+
+use crate::copies::{assert_same, follow, wait_until_linked};
+use crate::dataset;
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
+use crate::peer::all_found;
+use crate::proxy::Proxy;
+use crate::server::Server;
+use crate::traffic::Traffic;
+
+/// Large enough that a cut link never costs a full sync in these tests.
+const BACKLOG: &str = "--repl-backlog-size 64mb";
+
+#[test]
+fn our_replica_of_redis_7() {
+    check(Redis7, Ours);
+}
+
+#[test]
+fn our_replica_of_valkey_9() {
+    check(Valkey9, Ours);
+}
+
+#[test]
+fn redis_7_replica_of_ours() {
+    check(Ours, Redis7);
+}
+
+#[test]
+fn valkey_9_replica_of_ours() {
+    check(Ours, Valkey9);
+}
+
+#[test]
+fn our_replica_of_ours() {
+    check(Ours, Ours);
+}
+
+/// Nothing of ours takes part: shows that the story itself is true.
+#[test]
+fn valkey_9_replica_of_redis_7() {
+    check(Redis7, Valkey9);
+}
+
+#[track_caller]
+fn check(primary: Kind, replica: Kind) {
+    if !all_found(&[primary, replica]) {
+        return;
+    }
+    let primary = Server::start(primary, &[BACKLOG]);
+    dataset::fill(&mut primary.client());
+    let traffic = Traffic::start(&primary);
+    let proxy = Proxy::start(primary.port);
+    let replica = Server::start(replica, &[BACKLOG]);
+
+    follow(&replica, proxy.port);
+    traffic.let_some_pass();
+    wait_until_linked(&replica);
+
+    proxy.cut();
+    traffic.let_some_pass();
+    proxy.restore();
+    traffic.let_some_pass();
+    traffic.stop();
+
+    assert_same(&primary, &replica);
+    let mut primary = primary.client();
+    assert_eq!(primary.info_number("stats", "sync_full"), 1);
+    assert_eq!(primary.info_number("stats", "sync_partial_ok"), 1);
+}

@@ -1,0 +1,31 @@
+//! End-to-end tests: real processes on loopback, a real client library, real Redis and Valkey peers.
+//!
+//! Few, and each shows what no test of a single crate can: bytes that cross between implementations. A test that
+//! needs a peer which is not installed says `skipped: redis-server not found` and passes, unless
+//! `SLIPSTREAM_REQUIRE_PEERS=1`. Nothing here sleeps: tests wait until something holds ([`wait`]).
+
+mod wait;
+
+mod client;
+mod peer;
+mod proxy;
+mod server;
+
+mod content;
+mod copies;
+mod dataset;
+mod traffic;
+
+mod commandline;
+mod files;
+mod guards;
+mod interop;
+mod tools;
+mod topology;
+
+use std::io::Write;
+
+/// Prints past the test runner, which hides what a passing test prints and mixes what the others do.
+fn report(text: &str) {
+    writeln!(std::io::stdout(), "{text}").expect("the test runner reads its output");
+}

@@ -1,0 +1,158 @@
+//! A server process of a test: on loopback, on a port from the system, in a folder of its own.
+//!
+//! It is ended by its own process id when the value is dropped. Its folder goes too, unless the test failed: then
+//! it stays, and the end of its log is printed.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::panicking;
+
+use crate::client::Client;
+use crate::peer::Kind;
+use crate::wait::wait_for;
+
+/// What every server of the tests is started with, before its own arguments.
+const BASE: &[&str] = &[
+    "--bind 127.0.0.1",
+    "--save ''",
+    "--enable-debug-command yes",
+    "--repl-diskless-sync yes",
+    "--repl-diskless-sync-delay 0",
+];
+
+const PORT_ATTEMPTS: usize = 10;
+const LOG_LINES_SHOWN: usize = 40;
+
+pub(crate) struct Server {
+    pub(crate) kind: Kind,
+    pub(crate) port: u16,
+    /// Where it runs and keeps its files; its log is `log` in there.
+    pub(crate) folder: PathBuf,
+    arguments: Vec<String>,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a server and returns once it answers. Each argument is a directive as on the command line,
+    /// `--name value`; a value of `''` is empty. One without dashes is the path of a configuration file.
+    #[track_caller]
+    pub(crate) fn start(kind: Kind, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> =
+            BASE.iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
+        for _ in 0..PORT_ATTEMPTS {
+            let (folder, port) = (new_folder(kind), free_port());
+            let child = spawn(kind, &folder, port, &arguments);
+            let mut server = Self { kind, port, folder, arguments: arguments.clone(), child };
+            if server.comes_up() {
+                return server;
+            }
+            assert!(server.log().contains("in use"), "{kind:?} ended while starting");
+        }
+        panic!("no free port for {kind:?} in {PORT_ATTEMPTS} attempts");
+    }
+
+    /// Waits until this very process answers and has loaded its file: false when it ends before, as on a port that is taken.
+    #[track_caller]
+    fn comes_up(&mut self) -> bool {
+        wait_for("the server answers or ends", || {
+            if self.child.try_wait().expect("the process is our child").is_some() {
+                return Some(false);
+            }
+            let mut client = Client::try_connect(self.port).ok()?;
+            let pid: u32 = client.info("server", "process_id")?.parse().ok()?;
+            let loaded = client.info("persistence", "loading").as_deref() == Some("0");
+            (pid == self.child.id() && loaded).then_some(true)
+        })
+    }
+
+    /// Starts it again after it ended, on the same port and files.
+    #[track_caller]
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(self.kind, &self.folder, self.port, &self.arguments);
+        assert!(self.comes_up(), "{:?} does not start again", self.kind);
+    }
+
+    /// Ends the process without warning.
+    pub(crate) fn kill(&mut self) {
+        // An error means that it ended by itself, which is as good.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().expect("the process is our child");
+    }
+
+    /// Sends a signal by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is part of every system").success());
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        wait_for("the server ends", || self.child.try_wait().expect("the process is our child"))
+    }
+
+    #[track_caller]
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    /// The end of what the server logged.
+    pub(crate) fn log(&self) -> String {
+        end_of_log(&self.folder)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if panicking() {
+            let folder = self.folder.display();
+            crate::report(&format!(
+                "{:?} on port {}, kept in {folder}:\n{}",
+                self.kind,
+                self.port,
+                self.log()
+            ));
+        } else {
+            fs::remove_dir_all(&self.folder).expect("nobody else uses the folder");
+        }
+    }
+}
+
+/// A new folder below cargo's own for tests. Whoever asks for one removes it.
+pub(crate) fn new_folder(kind: Kind) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{kind:?}-{}-{count}", std::process::id()).to_lowercase();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).expect("cargo's folder for tests is writable");
+    folder
+}
+
+/// A port that was free just now. Another process may take it first, so whoever uses it must be ready to try again.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
+    listener.local_addr().expect("the listener is bound").port()
+}
+
+fn spawn(kind: Kind, folder: &Path, port: u16, arguments: &[String]) -> Child {
+    let log = File::create(folder.join("log")).expect("the folder is ours");
+    let mut command = kind.start_command();
+    let (directives, files): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|argument| argument.starts_with("--"));
+    command.args(files).args(["--port", &port.to_string(), "--dir"]).arg(folder);
+    for directive in directives {
+        command.args(directive.split(' ').map(|word| if word == "''" { "" } else { word }));
+    }
+    let errors = log.try_clone().expect("a file can be cloned");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("the binary was found")
+}
+
+fn end_of_log(folder: &Path) -> String {
+    let log = fs::read(folder.join("log")).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+}

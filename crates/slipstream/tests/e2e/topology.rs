@@ -1,0 +1,123 @@
+//! More than a pair: chains of replicas, and promotion, across implementations.
+//!
+//! What must hold in both: nobody who has the history is sent the data again.
+
+use crate::client::Client;
+use crate::copies::{assert_same, follow, wait_until_linked};
+use crate::dataset;
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
+use crate::peer::all_found;
+use crate::proxy::Proxy;
+use crate::server::Server;
+use crate::traffic::Traffic;
+
+/// No pings: an old primary that pings once more than its successor saw has a history of its own.
+const ARGUMENTS: &[&str] = &["--repl-backlog-size 64mb", "--repl-ping-replica-period 3600"];
+
+#[test]
+fn a_chain_through_ours_from_redis_to_valkey() {
+    check_chain([Redis7, Ours, Valkey9]);
+}
+
+#[test]
+fn a_chain_through_redis_between_ours() {
+    check_chain([Ours, Redis7, Ours]);
+}
+
+#[test]
+fn a_chain_of_ours() {
+    check_chain([Ours, Ours, Ours]);
+}
+
+/// The middle's link is cut and continues; the end never notices.
+#[track_caller]
+fn check_chain(kinds: [Kind; 3]) {
+    if !all_found(&kinds) {
+        return;
+    }
+    let [top, middle, end] = kinds.map(|kind| Server::start(kind, ARGUMENTS));
+    dataset::fill(&mut top.client());
+    let traffic = Traffic::start(&top);
+    let proxy = Proxy::start(top.port);
+    follow(&middle, proxy.port);
+    wait_until_linked(&middle);
+    follow(&end, middle.port);
+    wait_until_linked(&end);
+
+    proxy.cut();
+    traffic.let_some_pass();
+    proxy.restore();
+    traffic.let_some_pass();
+    traffic.stop();
+
+    assert_same(&top, &middle);
+    assert_same(&middle, &end);
+    assert_eq!(syncs(&mut top.client()), Syncs { full: 1, partial: 1 });
+    assert_eq!(syncs(&mut middle.client()), Syncs { full: 1, partial: 0 });
+}
+
+#[test]
+fn ours_takes_over_from_redis() {
+    check_promotion([Redis7, Ours, Redis7]);
+}
+
+#[test]
+fn ours_takes_over_from_valkey() {
+    check_promotion([Valkey9, Ours, Valkey9]);
+}
+
+#[test]
+fn redis_takes_over_from_ours() {
+    check_promotion([Ours, Redis7, Ours]);
+}
+
+#[test]
+fn ours_takes_over_from_ours() {
+    check_promotion([Ours, Ours, Ours]);
+}
+
+/// The first replica is promoted; its sibling and the old primary continue with it where they are.
+#[track_caller]
+fn check_promotion(kinds: [Kind; 3]) {
+    if !all_found(&kinds) {
+        return;
+    }
+    let [old, new, sibling] = kinds.map(|kind| Server::start(kind, ARGUMENTS));
+    dataset::fill(&mut old.client());
+    for replica in [&new, &sibling] {
+        follow(replica, old.port);
+        wait_until_linked(replica);
+    }
+    let traffic = Traffic::start(&old);
+    traffic.let_some_pass();
+    traffic.stop();
+    assert_same(&old, &new);
+    assert_same(&old, &sibling);
+
+    new.client().call::<()>("REPLICAOF NO ONE");
+    follow(&sibling, new.port);
+    follow(&old, new.port);
+    let traffic = Traffic::start(&new);
+    traffic.let_some_pass();
+    wait_until_linked(&sibling);
+    wait_until_linked(&old);
+    traffic.stop();
+
+    assert_same(&new, &sibling);
+    assert_same(&new, &old);
+    assert_eq!(syncs(&mut new.client()), Syncs { full: 0, partial: 2 });
+}
+
+/// How replicas of this server got here.
+#[derive(Debug, PartialEq, Eq)]
+struct Syncs {
+    full: u64,
+    partial: u64,
+}
+
+#[track_caller]
+fn syncs(client: &mut Client) -> Syncs {
+    let full = client.info_number("stats", "sync_full");
+    let partial = client.info_number("stats", "sync_partial_ok");
+    Syncs { full, partial }
+}
