@@ -335,6 +335,11 @@ fn sort_stores_a_list_or_deletes_the_key() {
     script.check_read("SORT sorted BY nosort", "[3 2 1]");
     script.check_write("SORT set BY nosort STORE sorted", ":3");
     script.check_read("SORT sorted BY nosort", "[1 2 3]");
+    script.check_write("SADD words c b d a", ":4");
+    script.check_write("SORT words BY nokey_* ALPHA STORE sorted", ":4");
+    script.check_read("SORT sorted BY nosort", "[a b c d]");
+    script.check_write("SORT words BY nosort DESC STORE sorted", ":4");
+    script.check_read("SORT sorted BY nosort", "[d c b a]");
     script.check_write("SORT list GET nokey_* STORE sorted", ":3");
     script.check_read("SORT sorted BY nosort", r#"["" "" ""]"#);
     script.check_write("SORT nokey STORE sorted", ":0");

@@ -87,29 +87,26 @@ enum Order<'a> {
 
 fn run(call: &mut Call<'_>, options: &Options<'_>) -> Result<(), CommandError> {
     let args = call.args;
-    let mut order = match options.by {
+    let order = match options.by {
         None => Order::Own,
         Some(pattern) if pattern.contains(&b'*') => Order::By(pattern),
         Some(_) => Order::AsIs,
     };
-    let mut alpha = options.alpha;
     let found = call.db.get(&args[1]).map(Source::of).transpose();
     call.count_lookup(!matches!(found, Ok(None)));
-    let source = found?.unwrap_or_default();
-    if order == Order::AsIs && !source.is_ordered && options.store.is_some() {
-        // A set has no order of its own that a replica would share.
-        order = Order::Own;
-        alpha = true;
+    let mut source = found?.unwrap_or_default();
+    if !source.is_ordered && options.store.is_some() {
+        // A set has no order of its own that a replica would share, and equal weights keep the order.
+        source.elements.sort();
+        source.is_ordered = true;
     }
     let mut elements = source.elements;
-    if order == Order::AsIs {
-        if options.descending && source.is_ordered {
-            elements.reverse();
-        }
-    } else {
-        let mut weighed = weigh(call, elements, order, alpha)?;
+    if order != Order::AsIs {
+        let mut weighed = weigh(call, elements, order, options.alpha)?;
         weighed.sort_by(|a, b| if options.descending { a.compare(b).reverse() } else { a.compare(b) });
         elements = weighed.into_iter().map(|weighed| weighed.element).collect();
+    } else if options.descending && source.is_ordered {
+        elements.reverse();
     }
     let selected = &elements[options.range(elements.len())];
     match options.store {
