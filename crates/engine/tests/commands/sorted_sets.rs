@@ -1,6 +1,6 @@
 //! Sorted sets: requests, replies in both protocols, and what is propagated.
 
-use crate::common::Script;
+use crate::script::Script;
 
 /// A node with `z` = a 1, b 2, c 3, d 3.
 fn filled() -> Script {
