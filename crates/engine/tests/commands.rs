@@ -1,8 +1,8 @@
-//! Every command as a script: request, reply, propagated bytes; see [`script::Script`].
+//! Every command as a script: request, reply, propagated bytes; see [`common::Script`].
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod script;
+mod common;
 
 mod commands {
     mod hashes;

@@ -4,6 +4,8 @@
 //! slipstream-server) it behaves as that server, so that scripts, packages and
 //! service files need nothing but a link.
 
+mod playground;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ const SERVER_NAMES: &[&str] = &["redis-server", "valkey-server", "slipstream-ser
 const USAGE: &str = "\
 Usage: slipstream server [config-file] [--directive value ...]   serve, as redis-server does
        slipstream server --help                                  more about that
+       slipstream playground [--seconds N] ...                   a primary and two replicas to watch
+       slipstream playground --help                              more about that
        slipstream --version
 ";
 
@@ -37,6 +41,8 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
     }
     match arguments.first().and_then(|word| word.to_str()) {
         Some("server") => slipstream_server::run("slipstream server", &arguments[1..]),
+        Some("playground") => playground::run(&arguments[1..]),
+        Some(playground::tether::COMMAND) => playground::tether::run(&arguments[1..]),
         Some("--version" | "-v" | "-V") => say(concat!("slipstream ", env!("CARGO_PKG_VERSION"))),
         Some("--help" | "-h" | "help") => say(USAGE.trim_end()),
         _ => complain(USAGE.trim_end()),

@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-engine", PURE),
     ("slipstream-sim", PURE_AND_ENGINE),
     ("slipstream-server", PURE_AND_ENGINE),
-    ("slipstream", &["slipstream-server"]),
+    ("slipstream", &["slipstream-resp", "slipstream-server"]),
     ("xtask", &[]),
 ];
 

@@ -1,6 +1,6 @@
 //! Sets.
 
-use crate::script::Script;
+use crate::common::Script;
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 

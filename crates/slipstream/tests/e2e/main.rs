@@ -20,6 +20,7 @@ mod commandline;
 mod files;
 mod guards;
 mod interop;
+mod playground;
 mod tools;
 mod topology;
 

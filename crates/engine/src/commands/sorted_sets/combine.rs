@@ -193,16 +193,11 @@ fn combine(call: &mut Call<'_>, operation: Operation, form: Form) -> Result<(), 
         return Ok(());
     }
     let encoding = call.db.encoding();
-    // What is only returned needs no packing, which would cost minus zero its sign.
-    let mut result = match form {
-        Form::Stored => SortedSet::new(),
-        _ => SortedSet::with_hint(usize::MAX, 0, &encoding),
+    let result = match operation {
+        Operation::Union => union(&sources, options.aggregate, &encoding),
+        Operation::Intersection => collect(intersection(&sources, options.aggregate), &encoding),
+        Operation::Difference => collect(difference(&sources), &encoding),
     };
-    match operation {
-        Operation::Union => union(&mut result, &sources, options.aggregate, &encoding),
-        Operation::Intersection => collect(&mut result, intersection(&sources, options.aggregate), &encoding),
-        Operation::Difference => collect(&mut result, difference(&sources), &encoding),
-    }
     drop(sources);
     if form == Form::Stored {
         store(call, result);
@@ -276,7 +271,8 @@ fn aggregate(word: &[u8]) -> Result<Aggregate, CommandError> {
     found.map(|(_, aggregate)| aggregate).ok_or(CommandError::SYNTAX)
 }
 
-fn union(result: &mut SortedSet, sources: &[Source], aggregate: Aggregate, encoding: &Encoding) {
+fn union(sources: &[Source], aggregate: Aggregate, encoding: &Encoding) -> SortedSet {
+    let mut result = SortedSet::new();
     let mut scratch = itoa::Buffer::new();
     for source in sources {
         for (member, score) in source.iter() {
@@ -286,6 +282,7 @@ fn union(result: &mut SortedSet, sources: &[Source], aggregate: Aggregate, encod
             result.insert(member, score, encoding);
         }
     }
+    result
 }
 
 /// Members of all sources; the first is the smallest.
@@ -311,9 +308,11 @@ fn difference(sources: &[Source]) -> impl Iterator<Item = (Item<'_>, f64)> {
     })
 }
 
-fn collect<'a>(result: &mut SortedSet, members: impl Iterator<Item = (Item<'a>, f64)>, encoding: &Encoding) {
+fn collect<'a>(members: impl Iterator<Item = (Item<'a>, f64)>, encoding: &Encoding) -> SortedSet {
+    let mut result = SortedSet::new();
     let mut scratch = itoa::Buffer::new();
     for (member, score) in members {
         result.insert(member.bytes(&mut scratch), score, encoding);
     }
+    result
 }

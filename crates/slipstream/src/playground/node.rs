@@ -1,0 +1,122 @@
+//! One node: a server process of our own binary, its port, its folder and a connection to it.
+//!
+//! The process is in a group of its own, so that Ctrl-C reaches the playground alone, and ends by its own process
+//! id when the value is dropped. A reading counts only if the very process that was started answers.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use slipstream_resp::Value;
+
+use super::client::{Client, ClientError};
+use super::reading::Reading;
+use super::tether;
+
+/// Every node is started with these: fresh copies in memory alone, full syncs without a wait for more replicas,
+/// and a backlog that holds whatever is missed during the story.
+const DIRECTIVES: &[(&str, &str)] = &[
+    ("--bind", "127.0.0.1"),
+    ("--save", ""),
+    ("--enable-debug-command", "local"),
+    ("--repl-diskless-sync-delay", "0"),
+    ("--repl-backlog-size", "64mb"),
+];
+
+const LOG_LINES_SHOWN: usize = 10;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: &'static str,
+    pub(super) port: u16,
+    folder: PathBuf,
+    child: Option<Child>,
+    client: Option<Client>,
+}
+
+impl Node {
+    /// A node that is not started yet.
+    pub(super) fn new(name: &'static str, folder: PathBuf, port: u16) -> io::Result<Self> {
+        fs::create_dir(&folder)?;
+        Ok(Self { name, port, folder, child: None, client: None })
+    }
+
+    /// Starts the process, as a replica of whoever listens on port `following`.
+    pub(super) fn start(&mut self, following: Option<u16>) -> io::Result<()> {
+        let log = File::create(self.folder.join(tether::LOG_FILE))?;
+        let errors = log.try_clone()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(tether::COMMAND).arg(&self.folder);
+        command.args(["--port", &self.port.to_string()]).arg("--dir").arg(&self.folder);
+        command.args(DIRECTIVES.iter().flat_map(|&(name, value)| [name, value]));
+        if let Some(port) = following {
+            command.args(["--replicaof", "127.0.0.1", &port.to_string()]);
+        }
+        let child = command.process_group(0).stdin(Stdio::piped()).stdout(log).stderr(errors).spawn()?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// The number of its process, if there is one.
+    pub(super) fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether the process ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// SIGKILL: the process has no chance to say goodbye.
+    pub(super) fn kill(&mut self) {
+        self.client = None;
+        if let Some(mut child) = self.child.take() {
+            // Both fail only if it is gone already.
+            child.kill().unwrap_or_default();
+            child.wait().map(drop).unwrap_or_default();
+        }
+    }
+
+    /// Sends one request over the kept connection, making it if there is none.
+    pub(super) fn call(&mut self, words: &[&str]) -> Result<Value, ClientError> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => Client::connect(self.port)?,
+        };
+        let reply = client.call(words);
+        if matches!(reply, Ok(_) | Err(ClientError::Refused(_))) {
+            self.client = Some(client);
+        }
+        reply
+    }
+
+    /// How the node is, if it answers.
+    pub(super) fn read(&mut self) -> Option<Reading> {
+        let process = self.process()?;
+        let Ok(Value::Bulk(info)) = self.call(&["INFO"]) else { return None };
+        let reading = Reading::from_info(&String::from_utf8_lossy(&info))?;
+        (reading.process == process).then_some(reading)
+    }
+
+    /// The last lines of its log.
+    pub(super) fn log_end(&self) -> String {
+        let log = fs::read(self.folder.join(tether::LOG_FILE)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free just now. Another process may take it first.
+pub(super) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

@@ -1,0 +1,42 @@
+//! A node's tie to its playground: when the playground is gone, however it went, so is the node.
+//!
+//! A node is our own binary started as `slipstream playground-node FOLDER [server arguments]`: a server with a
+//! thread that reads standard input, a pipe of which the playground alone holds the other end. The system closes
+//! that end even when the playground is killed. The node then removes the files that a node has, and no others,
+//! since the folder is whatever the command line says.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{fs, io, process, thread};
+
+/// The argument that makes the binary a node of a playground.
+pub(crate) const COMMAND: &str = "playground-node";
+
+/// Where a node's standard output goes, in its folder.
+pub(super) const LOG_FILE: &str = "log";
+/// Left there only if somebody asks a node for SAVE.
+const SNAPSHOT_FILE: &str = "dump.rdb";
+
+/// Runs a node; returns the process's exit status.
+pub(crate) fn run(arguments: &[OsString]) -> i32 {
+    let Some((folder, server_arguments)) = arguments.split_first() else {
+        return super::tell(io::stderr(), "slipstream playground-node: started by the playground alone", 2);
+    };
+    let folder = PathBuf::from(folder);
+    thread::spawn(move || end_with_playground(&folder));
+    slipstream_server::run("slipstream server", server_arguments)
+}
+
+fn end_with_playground(folder: &Path) {
+    // An error ends the reading as well as the other end's closing does.
+    io::copy(&mut io::stdin(), &mut io::sink()).map(drop).unwrap_or_default();
+    for file in [LOG_FILE, SNAPSHOT_FILE] {
+        fs::remove_file(folder.join(file)).unwrap_or_default();
+    }
+    fs::remove_dir(folder).unwrap_or_default();
+    if let Some(shared) = folder.parent() {
+        // Fails for all nodes but the last.
+        fs::remove_dir(shared).unwrap_or_default();
+    }
+    process::exit(0);
+}
