@@ -63,7 +63,9 @@ pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadEr
 impl Node {
     /// What a load from `source` needs to know.
     pub fn load_options(&mut self, source: Source) -> LoadOptions {
-        let keeps_due = source == Source::Sync || self.core.is_replica();
+        // A node that is about to follow a primary is as good as a replica: it has no link yet.
+        let follows = self.core.is_replica() || self.core.config.replicaof.is_some();
+        let keeps_due = source == Source::Sync || follows;
         LoadOptions {
             databases: self.core.config.databases,
             seed: std::array::from_fn(|_| self.core.rng.u64(..)),
