@@ -71,6 +71,8 @@ impl Call<'_> {
     /// The same for another database.
     pub fn propagate_on(&mut self, db: usize, args: &[&[u8]]) {
         self.outcome.effects_named = true;
+        // A key that this command found expired may be there again by this effect: its deletion goes first.
+        self.core.collect_expired(self.db.keyspace);
         if self.core.log_takes_effects() {
             self.core.propagation.push(db, args.iter().copied());
         }
@@ -84,6 +86,7 @@ impl Call<'_> {
     /// Propagates the command as it came although it changed nothing that counts.
     pub fn propagate_verbatim(&mut self) {
         self.outcome.effects_named = true;
+        self.core.collect_expired(self.db.keyspace);
         if self.core.log_takes_effects() {
             self.core.propagation.push(self.db.index, self.args.iter());
         }

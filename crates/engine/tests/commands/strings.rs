@@ -156,6 +156,14 @@ fn incrbyfloat_is_propagated_as_its_result() {
 }
 
 #[test]
+fn an_expired_key_is_deleted_before_the_effect_that_makes_it_anew() {
+    let mut script = Script::new();
+    script.check("SET f 1 PX 10", "+OK", "SET f 1 PXAT 1010");
+    script.advance(20);
+    script.check("INCRBYFLOAT f 0.5", "0.5", "MULTI; DEL f; SET f 0.5 KEEPTTL; EXEC");
+}
+
+#[test]
 fn append_and_setrange_grow_a_string() {
     let mut script = with_list();
     script.check_write("APPEND a 12", ":2");
