@@ -1,1 +1,27 @@
-//! A world in a box: nodes on a virtual network and clock, attacked from a seed.
+//! A world in a box: production nodes on a virtual clock, network and disk, attacked from one seed.
+//!
+//! A [`World`] runs [`slipstream_engine::Node`]s as the shell would: it moves bytes, does effects and keeps
+//! deadlines, in virtual time. From a seed it draws its [`Options`], the clients' commands and the faults.
+//! First come faults (safety: [`checker`] looks at every step), then everything is healed, and all nodes must
+//! become equal within bounded time (liveness). Nothing here reads a clock or any other source of chance, so
+//! a seed tells the same story every time.
+//!
+//! Read on in `world.rs`, then `process.rs` (one node and its shell) and `network.rs`. `tests/stories.rs` has
+//! the scenarios that are worth a name.
+
+pub mod checker;
+pub mod client;
+pub mod environment;
+pub mod faults;
+pub mod host;
+pub mod network;
+pub mod options;
+pub mod process;
+pub mod story;
+pub mod transfer;
+pub mod world;
+
+pub use checker::Scrutiny;
+pub use options::Options;
+pub use story::Story;
+pub use world::{Outcome, World, survive};

@@ -1,0 +1,142 @@
+//! What all nodes and clients share: time, chance, the network, and what is still to happen.
+//!
+//! Events at the same time happen in the order in which they were planned, so nothing depends on anything
+//! but the seed.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use slipstream_engine::{LoadedData, SessionId};
+
+use crate::host::Time;
+use crate::network::{Network, Place, Side, WireId};
+use crate::options::Options;
+use crate::story::Story;
+
+/// Something that happens at its time.
+#[derive(Debug)]
+pub enum Event {
+    /// Bytes, or the end of a connection, come to one side of it.
+    Arrive(WireId, Side),
+    /// A request for a connection comes to a node.
+    Knock {
+        /// Who asks.
+        from: Place,
+        /// Which of its attempts; an earlier one is given up.
+        attempt: u64,
+        /// The node.
+        to: usize,
+    },
+    /// There will be no connection.
+    Refused {
+        /// Who asked.
+        from: Place,
+        /// Which of its attempts.
+        attempt: u64,
+    },
+    /// Something within a node, if it still lives that life.
+    Inside {
+        /// The node.
+        node: usize,
+        /// Its life.
+        life: u32,
+        /// What.
+        what: Inside,
+    },
+    /// A node starts again.
+    Start(usize),
+    /// A client does something.
+    Client(usize),
+    /// The network lets bytes pass again in this direction.
+    Unblock(Place, Place),
+    /// The operator tells a node whom to follow.
+    Order(usize, Option<usize>),
+    /// Time for the next fault.
+    Fault,
+}
+
+/// What happens within a node.
+#[derive(Debug)]
+pub enum Inside {
+    /// Its deadline.
+    Wake,
+    /// The snapshot of this number is written.
+    Saved(u64, Vec<u8>),
+    /// The file is loaded.
+    LoadedFile(Result<Option<Box<LoadedData>>, String>),
+    /// A full sync is loaded; which one.
+    LoadedSync(u64, Result<Box<LoadedData>, String>),
+    /// The next piece of a snapshot may go out to a replica.
+    SendPiece(SessionId),
+    /// A snapshot went out to a replica's socket, or did not.
+    SyncSent(SessionId, Result<(), String>),
+}
+
+/// What all nodes and clients share.
+#[derive(Debug)]
+pub struct Environment {
+    /// Microseconds since the world began.
+    pub time: Time,
+    /// The source of all chance.
+    pub rng: fastrand::Rng,
+    /// The settings.
+    pub options: Options,
+    /// The connections.
+    pub network: Network,
+    /// What happened.
+    pub story: Story,
+    agenda: BTreeMap<(u64, u64), Event>,
+    planned: u64,
+}
+
+impl Environment {
+    /// At the beginning of time.
+    pub fn new(options: Options, mut rng: fastrand::Rng) -> Environment {
+        Environment {
+            time: Time::default(),
+            network: Network::new(&options, rng.fork()),
+            rng,
+            options,
+            story: Story::default(),
+            agenda: BTreeMap::new(),
+            planned: 0,
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> u64 {
+        self.time.get()
+    }
+
+    /// A length of time.
+    pub fn draw(&mut self, range: &RangeInclusive<u64>) -> u64 {
+        self.rng.u64(range.clone())
+    }
+
+    /// Plans an event so many microseconds from now.
+    pub fn after(&mut self, micros: u64, event: Event) {
+        self.planned += 1;
+        self.agenda.insert((self.now() + micros, self.planned), event);
+    }
+
+    /// Plans an event after the time that bytes travel.
+    pub fn after_delay(&mut self, event: Event) {
+        let delay = self.draw(&self.options.delay.clone());
+        self.after(delay, event);
+    }
+
+    /// The next event that happens no later than `until`; time moves on to it.
+    pub fn next(&mut self, until: u64) -> Option<Event> {
+        for (micros, wire, side) in self.network.take_arrivals() {
+            self.after(micros, Event::Arrive(wire, side));
+        }
+        let entry = self.agenda.first_entry().filter(|entry| entry.key().0 <= until)?;
+        self.time.set(self.time.get().max(entry.key().0));
+        Some(entry.remove())
+    }
+
+    /// Adds a line to the story.
+    pub fn tell(&self, who: impl std::fmt::Display, what: impl std::fmt::Display) {
+        self.story.tell(self.now(), who, what);
+    }
+}

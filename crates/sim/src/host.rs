@@ -1,0 +1,70 @@
+//! The process around a simulated node: two clocks and a log that becomes part of the story.
+//!
+//! The monotonic clock counts from the node's start. The clock on the wall is off by as much as the world
+//! decides, and may jump.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use slipstream_engine::config::Config;
+use slipstream_engine::{Clock, Host, Level, ProcessFacts};
+
+use crate::story::Story;
+
+/// When the world begins, in microseconds since 1970.
+const GENESIS_MICROS: i64 = 1_700_000_000_000_000;
+
+/// The time of the world in microseconds since it began.
+pub type Time = Rc<Cell<u64>>;
+
+/// One life of a simulated process.
+#[derive(Debug)]
+pub struct SimulatedHost {
+    /// The name of its machine.
+    pub name: String,
+    /// The time of the world.
+    pub time: Time,
+    /// When this life began.
+    pub started: u64,
+    /// How far the machine's wall clock is off, in microseconds.
+    pub skew: Rc<Cell<i64>>,
+    /// Where log lines go.
+    pub story: Story,
+}
+
+impl Host for SimulatedHost {
+    fn clock(&mut self) -> Clock {
+        let now = self.time.get();
+        let true_time = GENESIS_MICROS + i64::try_from(now).expect("worlds are short");
+        Clock { unix_micros: true_time + self.skew.get(), micros: now - self.started }
+    }
+
+    fn facts(&mut self) -> ProcessFacts {
+        ProcessFacts { pid: 1, ..ProcessFacts::default() }
+    }
+
+    fn log(&mut self, level: Level, replica: bool, text: &str) {
+        let mark = match level {
+            Level::Warning => '#',
+            _ => '*',
+        };
+        let role = if replica { 'S' } else { 'M' };
+        self.story.tell(self.time.get(), &self.name, format_args!("{role} {mark} {text}"));
+    }
+
+    fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn read_config(&mut self) -> Result<String, String> {
+        Err("there is no configuration file".to_owned())
+    }
+
+    fn write_config(&mut self, _: &[u8]) -> Result<(), String> {
+        Err("there is no configuration file".to_owned())
+    }
+
+    fn stall(&mut self, micros: u64) {
+        self.time.set(self.time.get() + micros);
+    }
+}

@@ -1,0 +1,108 @@
+//! What differs between two worlds, drawn from the seed.
+//!
+//! Small worlds find more than big ones: few keys, a small backlog and short timeouts make rare events
+//! frequent.
+
+use std::ops::RangeInclusive;
+
+/// The settings of one world. Durations are microseconds unless the name says otherwise.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long bytes travel.
+    pub delay: RangeInclusive<u64>,
+    /// The most bytes that arrive at once.
+    pub chunk: usize,
+    /// Bytes that a connection holds before its writer must wait.
+    pub capacity: usize,
+    /// Commands that clients send until the faults end.
+    pub commands: u32,
+    /// The pause of a client between two pipelines.
+    pub client_pause: RangeInclusive<u64>,
+    /// How many keys there are of each type.
+    pub keys: usize,
+    /// The longest value in bytes.
+    pub value_len: usize,
+    /// The pause between two faults; the faults end with the commands.
+    pub fault_pause: RangeInclusive<u64>,
+    /// How long a fault lasts.
+    pub fault_length: RangeInclusive<u64>,
+    /// How long disk jobs take: saving and loading.
+    pub disk_delay: RangeInclusive<u64>,
+    /// How far wall clocks are off.
+    pub skew: i64,
+    /// `repl-backlog-size` in bytes.
+    pub backlog: u64,
+    /// `repl-backlog-ttl` in seconds.
+    pub backlog_ttl: u64,
+    /// `repl-diskless-sync-delay` in seconds.
+    pub sync_delay: u32,
+    /// `repl-timeout` in seconds.
+    pub timeout: u32,
+    /// `repl-ping-replica-period` in seconds.
+    pub ping_period: u32,
+    /// `client-output-buffer-limit replica`, the hard one, in bytes; 0 for none.
+    pub output_limit: u64,
+    /// `hz`.
+    pub hz: u32,
+    /// Whether a snapshot is saved on a clean shutdown, and now and then.
+    pub saves: bool,
+}
+
+impl Options {
+    /// A world without troubles of its own: what scenarios start from.
+    pub fn calm() -> Options {
+        Options {
+            delay: 200..=2000,
+            chunk: 4096,
+            capacity: 64 << 10,
+            commands: 0,
+            client_pause: 1000..=20_000,
+            keys: 4,
+            value_len: 20,
+            fault_pause: 1..=1,
+            fault_length: 1..=1,
+            disk_delay: 1000..=50_000,
+            skew: 0,
+            backlog: 64 << 10,
+            backlog_ttl: 3600,
+            sync_delay: 1,
+            timeout: 10,
+            ping_period: 2,
+            output_limit: 0,
+            hz: 10,
+            saves: true,
+        }
+    }
+
+    /// Anything that a world may be.
+    pub fn draw(rng: &mut fastrand::Rng) -> Options {
+        let most_delay = pick(rng, &[200, 2000, 20_000, 200_000]);
+        let most_pause = pick(rng, &[5000, 50_000, 200_000]);
+        let most_fault = pick(rng, &[500_000, 3_000_000, 15_000_000]);
+        Options {
+            delay: most_delay / 10..=most_delay,
+            chunk: pick(rng, &[20, 200, 2000, 16_384]),
+            capacity: pick(rng, &[2048, 16 << 10, 256 << 10]),
+            commands: rng.u32(100..1200),
+            client_pause: most_pause / 20..=most_pause,
+            keys: rng.usize(1..6),
+            value_len: pick(rng, &[8, 100, 1500]),
+            fault_pause: 50_000..=pick(rng, &[500_000, 2_000_000, 8_000_000]),
+            fault_length: 1000..=most_fault,
+            disk_delay: 100..=pick(rng, &[1000, 100_000, 3_000_000]),
+            skew: pick(rng, &[0, 0, 200_000, 5_000_000]),
+            backlog: pick(rng, &[16 << 10, 64 << 10, 1 << 20]),
+            backlog_ttl: pick(rng, &[3600, 3600, 5]),
+            sync_delay: rng.u32(0..3),
+            timeout: rng.u32(4..12),
+            ping_period: rng.u32(1..4),
+            output_limit: pick(rng, &[0, 0, 20_000]),
+            hz: pick(rng, &[2, 10, 25]),
+            saves: rng.bool(),
+        }
+    }
+}
+
+fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
+    choices[rng.usize(..choices.len())]
+}

@@ -1,0 +1,552 @@
+//! One machine: a node, the shell around it, and its disk.
+//!
+//! Does what the server's event loop does, in the same order: one event is a turn, then what is due, the
+//! effects, the log for the replicas, the replies. A machine outlives its node: the disk, the wall clock and
+//! the configuration stay when the process is killed; connections and unfinished jobs do not.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
+use slipstream_engine::{Effect, Endpoint, Flow, Node, Phase, SessionId, Signal, SnapshotJob, Source};
+use slipstream_log::{Offset, ReplicationId};
+use slipstream_resp::{Value, decode_value, encode_request};
+
+use crate::environment::{Environment, Event, Inside};
+use crate::host::SimulatedHost;
+use crate::network::{Place, Side, WireId};
+use crate::options::Options;
+use crate::transfer::{self, Load, Outgoing};
+
+/// All nodes listen here.
+pub const PORT: u16 = 6379;
+
+/// Turns in a row that may find that something is due at once.
+const MOST_SPINS: u32 = 50;
+
+/// One machine.
+pub struct Process {
+    /// Its number.
+    pub index: usize,
+    /// The node, while the process runs.
+    pub node: Option<Node>,
+    /// How often it was started.
+    pub life: u32,
+    /// `dump.rdb`.
+    pub dump: Option<Vec<u8>>,
+    /// How far the wall clock is off.
+    pub skew: Rc<Cell<i64>>,
+    /// Until when nothing runs, if it stands still.
+    pub stalled_until: u64,
+    /// Snapshots that were loaded from a primary, in all lives.
+    pub loads: u32,
+    /// Where the link's connection is.
+    pub link: Option<Link>,
+    /// Which attempt to connect is the current one.
+    pub attempt: u64,
+    config: Config,
+    sessions: BTreeMap<SessionId, WireId>,
+    callers: BTreeMap<WireId, SessionId>,
+    pub(crate) outgoing: BTreeMap<SessionId, Outgoing>,
+    pub(crate) load: Option<Load>,
+    pub(crate) load_number: u64,
+    newest_save: u64,
+    wake_at: Option<u64>,
+    spins: u32,
+}
+
+/// The connection to the primary.
+#[derive(Debug)]
+pub struct Link {
+    /// The connection.
+    pub wire: WireId,
+    /// What it asked its primary for, until that is answered.
+    pub asked: Option<Asked>,
+    unsent: Vec<u8>,
+}
+
+/// PSYNC as a node sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// For everything.
+    Snapshot,
+    /// For the rest of a history.
+    Continuation(ReplicationId, Offset),
+}
+
+impl Asked {
+    /// Reads the request.
+    fn parse(request: &[u8]) -> Option<Asked> {
+        let mut words =
+            request.strip_prefix(b"*3\r\n$5\r\nPSYNC\r\n")?.split(|byte| *byte == b'\n').skip(1).step_by(2);
+        let id = words.next()?.trim_ascii_end();
+        let next_byte = std::str::from_utf8(words.next()?.trim_ascii_end()).ok()?.parse().ok()?;
+        Some(match ReplicationId::parse(id) {
+            Some(id) => Asked::Continuation(id, Offset::from_next_byte(next_byte)?),
+            None => Asked::Snapshot,
+        })
+    }
+}
+
+/// The address of a machine.
+pub fn address(index: usize) -> IpAddr {
+    let last = u8::try_from(index + 1).expect("a world has few machines");
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+}
+
+/// The machine with that address.
+fn machine(host: &str) -> usize {
+    let last = host.rsplit('.').next().and_then(|last| last.parse::<usize>().ok());
+    last.expect("hosts are addresses of machines") - 1
+}
+
+fn config(options: &Options) -> Config {
+    let mut config = Config::default();
+    config.protected_mode = false;
+    config.databases = 3;
+    config.hz = options.hz;
+    config.repl_backlog_size = options.backlog;
+    config.repl_backlog_ttl = options.backlog_ttl;
+    config.repl_diskless_sync_delay = options.sync_delay;
+    config.repl_timeout = options.timeout;
+    config.repl_ping_replica_period = options.ping_period;
+    config.shutdown_timeout = 2;
+    config.latency_tracking = false;
+    config.save = if options.saves { vec![SavePoint { seconds: 5, changes: 20 }] } else { Vec::new() };
+    config.client_output_buffer_limit.replica =
+        OutputLimit { hard: options.output_limit, soft: 0, soft_seconds: 0 };
+    config
+}
+
+impl Process {
+    /// A machine without data whose process does not run yet.
+    pub fn new(index: usize, options: &Options) -> Process {
+        Process {
+            index,
+            node: None,
+            life: 0,
+            dump: None,
+            skew: Rc::default(),
+            stalled_until: 0,
+            loads: 0,
+            link: None,
+            attempt: 0,
+            config: config(options),
+            sessions: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            load: None,
+            load_number: 0,
+            newest_save: 0,
+            wake_at: None,
+            spins: 0,
+        }
+    }
+
+    /// Its name in the story.
+    pub fn place(&self) -> Place {
+        Place::Node(self.index)
+    }
+
+    /// Starts the process, to follow `primary` if that is given.
+    pub fn start(&mut self, env: &mut Environment, primary: Option<usize>) {
+        self.life += 1;
+        env.tell(self.place(), format_args!("--- starts, life {}", self.life));
+        let upstream = |primary| Upstream { host: address(primary).to_string(), port: PORT };
+        self.config.replicaof = primary.map(upstream);
+        let host = SimulatedHost {
+            name: self.place().to_string(),
+            time: env.time.clone(),
+            started: env.now(),
+            skew: self.skew.clone(),
+            story: env.story.clone(),
+        };
+        let node = Node::new(self.config.clone(), Box::new(host), env.rng.u64(..));
+        self.node = Some(node.expect("no command is renamed"));
+        self.turn(env, Node::start);
+    }
+
+    /// Ends the process at once. Whoever is connected finds out, unless the network is silent.
+    pub fn kill(&mut self, env: &mut Environment) {
+        env.tell(self.place(), "--- is gone");
+        self.node = None;
+        self.link = None;
+        self.attempt += 1;
+        self.sessions.clear();
+        self.callers.clear();
+        self.outgoing.clear();
+        self.load = None;
+        self.wake_at = None;
+        self.spins = 0;
+        for wire in env.network.wires_of(self.place()) {
+            let own = env.network.place(wire, Side::Caller) == Some(self.place());
+            env.network.cut(wire);
+            env.network.close(wire, if own { Side::Caller } else { Side::Server });
+        }
+    }
+
+    /// Asks the process to end.
+    pub fn terminate(&mut self, env: &mut Environment) {
+        env.tell(self.place(), "--- SIGTERM");
+        self.turn(env, |node| node.signal(Signal::Terminate));
+    }
+
+    /// Runs a command as a client on the same machine; its reply. The node must run.
+    pub fn command<T: AsRef<[u8]>>(&mut self, env: &mut Environment, words: &[T]) -> Value {
+        let reply = self.commands(env, &[words]).pop();
+        reply.expect("a node that runs replies")
+    }
+
+    /// Runs several, in one turn; their replies.
+    pub fn commands<T: AsRef<[u8]>>(
+        &mut self,
+        env: &mut Environment,
+        requests: &[impl AsRef<[T]>],
+    ) -> Vec<Value> {
+        let mut input = Vec::new();
+        for words in requests {
+            encode_request(&mut input, words.as_ref().iter().map(AsRef::as_ref));
+        }
+        let mut output = Vec::new();
+        self.turn(env, |node| {
+            let local = || Endpoint::Unix("/operator".to_owned());
+            let session = node.accept(local(), local(), -1).expect("a world has few connections");
+            node.receive(session, &input);
+            let replies = node.core.sessions.get(session).expect("nobody closed it");
+            output.extend_from_slice(replies.output.as_bytes());
+            node.closed(session);
+        });
+        let mut values = Vec::new();
+        while let Some((value, length)) = decode_value(&output).expect("replies are well-formed") {
+            output.drain(..length);
+            values.push(value);
+        }
+        values
+    }
+
+    /// A turn of the loop: `input` happens, and then everything that it leads to.
+    pub(crate) fn turn(&mut self, env: &mut Environment, input: impl FnOnce(&mut Node)) {
+        let Some(node) = &mut self.node else { return };
+        node.begin_turn();
+        input(node);
+        self.settle(env);
+    }
+
+    fn settle(&mut self, env: &mut Environment) {
+        if let Some(node) = &mut self.node {
+            node.tick();
+        }
+        while let Some(node) = &mut self.node {
+            let effects = node.take_effects();
+            if effects.is_empty() {
+                break;
+            }
+            for effect in effects {
+                self.perform(env, effect);
+            }
+        }
+        self.feed_replicas(env);
+        self.flush_marked(env);
+        let Some(node) = &mut self.node else { return };
+        node.end_turn();
+        let left = u64::try_from(node.time_left().as_micros()).expect("deadlines are near");
+        self.spins = if left == 0 { self.spins + 1 } else { 0 };
+        assert!(self.spins < MOST_SPINS, "{} spins: what is due is not done", self.place());
+        self.wake(env, left.max(1000));
+    }
+
+    fn wake(&mut self, env: &mut Environment, micros: u64) {
+        let at = env.now() + micros;
+        if self.wake_at != Some(at) {
+            self.wake_at = Some(at);
+            self.later(env, micros, Inside::Wake);
+        }
+    }
+
+    pub(crate) fn later(&self, env: &mut Environment, micros: u64, what: Inside) {
+        env.after(micros, Event::Inside { node: self.index, life: self.life, what });
+    }
+
+    /// Something that was planned within this life happens.
+    pub(crate) fn on_inside(&mut self, env: &mut Environment, what: Inside) {
+        match what {
+            Inside::Wake if self.wake_at.is_none_or(|at| at > env.now()) => {}
+            Inside::Wake => {
+                self.wake_at = None;
+                self.turn(env, |_| {});
+            }
+            Inside::Saved(number, bytes) => self.saved(env, number, bytes),
+            Inside::LoadedFile(result) => {
+                self.turn(env, |node| node.loaded_file(result.map(|data| data.map(|data| *data))));
+            }
+            Inside::LoadedSync(number, result) if number == self.load_number => {
+                self.loads += 1;
+                self.load = None;
+                self.turn(env, |node| node.loaded_sync(result.map(|data| *data)));
+            }
+            Inside::LoadedSync(..) => {}
+            Inside::SendPiece(session) => self.send_piece(env, session),
+            Inside::SyncSent(session, result) => self.sync_sent(env, session, result),
+        }
+    }
+
+    fn sync_sent(&mut self, env: &mut Environment, session: SessionId, result: Result<(), String>) {
+        self.outgoing.remove(&session);
+        let is_connected = self.sessions.contains_key(&session);
+        self.turn(env, |node| {
+            node.sync_sent(session, result);
+            if !is_connected {
+                node.closed(session);
+            }
+        });
+    }
+}
+
+/// Effects.
+impl Process {
+    fn perform(&mut self, env: &mut Environment, effect: Effect) {
+        match effect {
+            Effect::Disconnect(id) => {
+                self.flush(env, id);
+                self.drop_session(env, id);
+            }
+            Effect::Save { number, job } => self.save(env, number, &job),
+            Effect::LoadFile => self.load_file(env),
+            Effect::SendSnapshot(order) => self.send_snapshot(env, &order),
+            Effect::Connect { host, .. } => self.connect(env, machine(&host)),
+            Effect::LinkSend(bytes) => self.link_send(env, &bytes),
+            Effect::LinkClose => self.close_link(env),
+            Effect::LinkPause => self.read_link(env, false),
+            Effect::LinkResume => self.read_link(env, true),
+            Effect::LoadBegin => self.begin_load(),
+            Effect::LoadBytes(piece) => self.load.as_mut().expect("a load has begun").bytes.extend(piece),
+            Effect::LoadEnd => self.end_load(env),
+            Effect::LoadAbort => {
+                self.load = None;
+                self.load_number += 1;
+            }
+            Effect::Reclaim(_) => {}
+            Effect::Exit(status) => {
+                assert_eq!(status, 0, "{} gives up", self.place());
+                self.flush_marked(env);
+                self.kill(env);
+            }
+        }
+    }
+
+    fn save(&mut self, env: &mut Environment, number: u64, job: &SnapshotJob) {
+        self.newest_save = number;
+        let bytes = transfer::encode(job, slipstream_rdb::Target::Redis10);
+        let micros = env.draw(&env.options.disk_delay.clone());
+        self.later(env, micros, Inside::Saved(number, bytes));
+    }
+
+    fn saved(&mut self, env: &mut Environment, number: u64, bytes: Vec<u8>) {
+        let is_newest = number == self.newest_save;
+        if is_newest {
+            self.dump = Some(bytes);
+        }
+        let result = if is_newest { Ok(()) } else { Err("a newer snapshot was begun".to_owned()) };
+        self.turn(env, |node| node.saved(number, result));
+    }
+
+    fn load_file(&mut self, env: &mut Environment) {
+        let Some(node) = &mut self.node else { return };
+        let options = node.load_options(Source::File);
+        let decode = |bytes: &Vec<u8>| transfer::decode(bytes, options).map(Box::new);
+        let result = self.dump.as_ref().map(decode).transpose();
+        let micros = env.draw(&env.options.disk_delay.clone());
+        self.later(env, micros, Inside::LoadedFile(result));
+    }
+}
+
+/// Clients and replicas of this node.
+impl Process {
+    /// A place that asked for a connection gets one.
+    pub(crate) fn accept(&mut self, env: &mut Environment, from: Place) -> Option<WireId> {
+        let ip = match from {
+            Place::Node(index) => address(index),
+            Place::Client(index) => address(100 + index),
+        };
+        let own = address(self.index);
+        let mut accepted = None;
+        self.turn(env, |node| {
+            let session = node.accept(Endpoint::Tcp(ip, 40_000), Endpoint::Tcp(own, PORT), 8);
+            accepted = Some(session.expect("a world has few connections"));
+        });
+        let session = accepted?;
+        let wire = env.network.open(from, self.place());
+        self.sessions.insert(session, wire);
+        self.callers.insert(wire, session);
+        Some(wire)
+    }
+
+    /// A client sent something.
+    pub(crate) fn received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
+        let Some(session) = self.callers.get(&wire).copied() else { return };
+        self.turn(env, |node| node.receive(session, bytes));
+    }
+
+    /// A client's connection has ended.
+    pub(crate) fn ended(&mut self, env: &mut Environment, wire: WireId) {
+        let Some(session) = self.callers.get(&wire).copied() else { return };
+        if let Some(node) = &mut self.node {
+            node.begin_turn();
+        }
+        self.drop_session(env, session);
+        self.settle(env);
+    }
+
+    /// A client's connection has room again.
+    pub(crate) fn writable(&mut self, env: &mut Environment, wire: WireId) {
+        if self.link.as_ref().is_some_and(|link| link.wire == wire) {
+            return self.link_send(env, &[]);
+        }
+        let Some(session) = self.callers.get(&wire).copied() else { return };
+        self.turn(env, |node| node.core.sessions.mark(session));
+    }
+
+    fn drop_session(&mut self, env: &mut Environment, id: SessionId) {
+        let Some(wire) = self.sessions.remove(&id) else { return };
+        self.callers.remove(&wire);
+        env.network.close(wire, Side::Server);
+        if let Some(node) = &mut self.node {
+            node.closed(id);
+        }
+    }
+
+    fn flush_marked(&mut self, env: &mut Environment) {
+        let Some(node) = &mut self.node else { return };
+        for id in node.core.sessions.take_marked() {
+            self.flush(env, id);
+        }
+    }
+
+    pub(crate) fn flush(&mut self, env: &mut Environment, id: SessionId) {
+        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
+        let Some(session) = node.core.sessions.get_mut(id) else { return };
+        if self.outgoing.contains_key(&id) {
+            return;
+        }
+        if !session.output.is_empty() {
+            let count = env.network.write(*wire, Side::Server, session.output.as_bytes());
+            session.output.consume(count);
+        }
+        if session.flow == Flow::Closing && session.output.is_empty() {
+            self.drop_session(env, id);
+        }
+    }
+
+    fn feed_replicas(&mut self, env: &mut Environment) {
+        let Some(node) = &self.node else { return };
+        for id in node.streaming_replicas() {
+            self.feed(env, id);
+        }
+    }
+
+    fn feed(&mut self, env: &mut Environment, id: SessionId) {
+        let (Some(node), Some(wire)) = (&self.node, self.wire_of(id)) else { return };
+        // Replies (+CONTINUE) go before the stream.
+        if node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
+            self.flush(env, id);
+        }
+        let Some(node) = &mut self.node else { return };
+        if node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
+            return;
+        }
+        loop {
+            let blocks = node.replica_blocks(id, 1);
+            let Some(block) = blocks.first() else { return };
+            let count = env.network.write(wire, Side::Server, block);
+            node.replica_took(id, count);
+            if count < block.len() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a connection is one that this node has accepted and not closed.
+    pub fn serves(&self, wire: WireId) -> bool {
+        self.callers.contains_key(&wire)
+    }
+
+    /// Whether it takes commands.
+    pub fn is_serving(&self, now: u64) -> bool {
+        self.stalled_until <= now && self.node.as_ref().is_some_and(|node| node.core.phase == Phase::Serving)
+    }
+
+    /// The connection of a session.
+    pub(crate) fn wire_of(&self, id: SessionId) -> Option<WireId> {
+        self.sessions.get(&id).copied()
+    }
+}
+
+/// The link to the primary.
+impl Process {
+    fn connect(&mut self, env: &mut Environment, primary: usize) {
+        self.close_link(env);
+        let (from, attempt) = (self.place(), self.attempt);
+        env.after_delay(Event::Knock { from, attempt, to: primary });
+    }
+
+    /// The connection that was asked for stands.
+    pub(crate) fn connected(&mut self, env: &mut Environment, attempt: u64, wire: WireId) {
+        if attempt != self.attempt || self.node.is_none() {
+            return env.network.close(wire, Side::Caller);
+        }
+        self.link = Some(Link { wire, asked: None, unsent: Vec::new() });
+        self.turn(env, Node::link_connected);
+    }
+
+    /// There will be none.
+    pub(crate) fn refused(&mut self, env: &mut Environment, attempt: u64) {
+        if attempt == self.attempt {
+            self.turn(env, |node| node.link_closed("Connection refused"));
+        }
+    }
+
+    /// The primary sent something.
+    pub(crate) fn link_received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
+        if self.is_link(wire) {
+            self.turn(env, |node| node.link_received(bytes));
+        }
+    }
+
+    /// The connection to the primary has ended.
+    pub(crate) fn link_ended(&mut self, env: &mut Environment, wire: WireId) {
+        if self.is_link(wire) {
+            self.close_link(env);
+            self.turn(env, |node| node.link_closed("the primary closed the connection"));
+        }
+    }
+
+    fn is_link(&self, wire: WireId) -> bool {
+        self.link.as_ref().is_some_and(|link| link.wire == wire)
+    }
+
+    fn link_send(&mut self, env: &mut Environment, bytes: &[u8]) {
+        let Some(link) = &mut self.link else { return };
+        if let (Some(asked), Some(node)) = (Asked::parse(bytes), &self.node) {
+            crate::checker::check_request(node, asked);
+            link.asked = Some(asked);
+        }
+        link.unsent.extend_from_slice(bytes);
+        let count = env.network.write(link.wire, Side::Caller, &link.unsent);
+        link.unsent.drain(..count);
+    }
+
+    fn read_link(&mut self, env: &mut Environment, reads: bool) {
+        if let Some(link) = &self.link {
+            env.network.set_reading(link.wire, Side::Caller, reads);
+        }
+    }
+
+    fn close_link(&mut self, env: &mut Environment) {
+        self.attempt += 1;
+        if let Some(link) = self.link.take() {
+            env.network.close(link.wire, Side::Caller);
+        }
+    }
+}

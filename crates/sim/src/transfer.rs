@@ -1,0 +1,118 @@
+//! Snapshots on their way: out of a node to its replicas, and into one from its primary.
+//!
+//! Encoding and decoding are those of the real shell, only that no thread does them: a snapshot is encoded
+//! when it is ordered and goes out in pieces, and it is decoded when its last piece is there.
+
+use std::rc::Rc;
+
+use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, Source, SyncOrder, load};
+use slipstream_rdb::{Target, WriteOptions};
+
+use crate::environment::{Environment, Inside};
+use crate::network::Side;
+use crate::process::Process;
+
+/// The pause between two pieces, and between the last one and the report, in microseconds.
+const PIECE_PAUSE: u64 = 2000;
+
+/// How often a job that makes progress says so, in microseconds.
+const REPORT_PERIOD: u64 = 1_000_000;
+
+/// A snapshot that goes out to one replica. Its socket is lent to the job meanwhile.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    body: Rc<[u8]>,
+    sent: usize,
+    progressed: u64,
+    reported: u64,
+}
+
+/// A snapshot that comes in.
+#[derive(Debug)]
+pub(crate) struct Load {
+    pub(crate) bytes: Vec<u8>,
+    options: LoadOptions,
+}
+
+/// The bytes of a snapshot.
+pub(crate) fn encode(job: &SnapshotJob, target: Target) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let options = WriteOptions { target, ..WriteOptions::default() };
+    slipstream_rdb::write(&job.snapshot, &job.preface, options, &mut bytes).expect("memory takes it all");
+    bytes
+}
+
+/// The data in them.
+pub(crate) fn decode(bytes: &[u8], options: LoadOptions) -> Result<LoadedData, String> {
+    load(bytes, options).map_err(|error| error.to_string())
+}
+
+/// Out.
+impl Process {
+    pub(crate) fn send_snapshot(&mut self, env: &mut Environment, order: &SyncOrder) {
+        let rdb = encode(&order.content, order.target);
+        let head = order.framing.head(rdb.len() as u64);
+        let body: Rc<[u8]> = [&head, &rdb, order.framing.tail()].concat().into();
+        let now = env.now();
+        for id in &order.replicas {
+            self.flush(env, *id);
+            if self.wire_of(*id).is_none() {
+                self.later(env, 0, Inside::SyncSent(*id, Err("it disconnected".to_owned())));
+                continue;
+            }
+            let outgoing = Outgoing { body: body.clone(), sent: 0, progressed: now, reported: now };
+            self.outgoing.insert(*id, outgoing);
+            let pause = env.rng.u64(..PIECE_PAUSE);
+            self.later(env, pause, Inside::SendPiece(*id));
+        }
+    }
+
+    pub(crate) fn send_piece(&mut self, env: &mut Environment, id: SessionId) {
+        let (wire, now) = (self.wire_of(id), env.now());
+        let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
+        let pause = env.rng.u64(1..PIECE_PAUSE);
+        let Some(wire) = wire else {
+            return self.later(env, pause, Inside::SyncSent(id, Err("Broken pipe".to_owned())));
+        };
+        let rest = &outgoing.body[outgoing.sent..];
+        let piece = env.rng.usize(1..=rest.len().min(8 * env.options.chunk));
+        let count = env.network.write(wire, Side::Server, &rest[..piece]);
+        outgoing.sent += count;
+        if count > 0 {
+            outgoing.progressed = now;
+        }
+        let silence = u64::from(env.options.timeout) * 1_000_000;
+        if outgoing.sent == outgoing.body.len() {
+            self.later(env, pause, Inside::SyncSent(id, Ok(())));
+        } else if now - outgoing.progressed > silence {
+            let reason = "it took nothing for repl-timeout seconds".to_owned();
+            self.later(env, pause, Inside::SyncSent(id, Err(reason)));
+        } else {
+            let reports =
+                now - outgoing.reported >= REPORT_PERIOD && outgoing.progressed >= outgoing.reported;
+            if now - outgoing.reported >= REPORT_PERIOD {
+                outgoing.reported = now;
+            }
+            if reports {
+                self.turn(env, |node| node.sync_progress(id));
+            }
+            self.later(env, pause, Inside::SendPiece(id));
+        }
+    }
+}
+
+/// In.
+impl Process {
+    pub(crate) fn begin_load(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        self.load_number += 1;
+        self.load = Some(Load { bytes: Vec::new(), options: node.load_options(Source::Sync) });
+    }
+
+    pub(crate) fn end_load(&mut self, env: &mut Environment) {
+        let load = self.load.as_ref().expect("a load has begun");
+        let result = decode(&load.bytes, load.options).map(Box::new);
+        let micros = env.draw(&env.options.disk_delay.clone());
+        self.later(env, micros, Inside::LoadedSync(self.load_number, result));
+    }
+}
