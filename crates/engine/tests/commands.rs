@@ -1,8 +1,8 @@
-//! Every command as a script: request, reply, propagated bytes; see [`common::Script`].
+//! Every command as a script: request, reply, propagated bytes; see [`script::Script`].
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod common;
+mod script;
 
 mod commands {
     mod hashes;

@@ -11,7 +11,7 @@ fn check(name: &str, expected: &str) {
             clippy::disallowed_methods,
             reason = "this test compares with a file; the crate itself reads none"
         )]
-        std::fs::write(&path, expected).unwrap();
+        std::fs::write(&path, expected).expect("docs/ can be written to");
     }
     let page = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(page == expected, "docs/{name} is stale: cargo xtask docs");

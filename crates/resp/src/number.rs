@@ -78,12 +78,12 @@ pub fn format_f64(value: f64) -> Vec<u8> {
 }
 
 fn as_exact_integer(value: f64) -> Option<i64> {
-    // Beyond 2^52 neighbouring doubles are integers anyway and print by their digits.
-    const LIMIT: f64 = 4_503_599_627_370_496.0;
+    // Redis prints whole numbers in full up to half of what 64 bits hold.
+    const LIMIT: f64 = 4_611_686_018_427_387_904.0;
     if value.fract() != 0.0 || value.abs() > LIMIT {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^52")]
+    #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^62")]
     Some(value as i64)
 }
 
@@ -173,6 +173,9 @@ mod tests {
             (-1.5, "-1.5"),
             (3.0e20, "3e+20"),
             (1.0e7, "10000000"),
+            (-1.0e17, "-100000000000000000"),
+            (4.611_686_018_427_388e18, "4611686018427387904"),
+            (5e18, "5e+18"),
             (1e21, "1e+21"),
             (1.0e-7, "1e-7"),
             (0.000_001, "0.000001"),

@@ -380,7 +380,7 @@ fn lindex(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.null();
         return Ok(());
     };
-    let index = call_index(&args[2], list.len())?;
+    let index = index_from_head(&args[2], list.len())?;
     match index.and_then(|index| list.get(index)) {
         Some(item) => elements::write(call.reply, item),
         None => call.reply.null(),
@@ -390,7 +390,7 @@ fn lindex(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 /// An index as a distance from the head; `None` when it lies before it.
-fn call_index(word: &[u8], length: usize) -> Result<Option<usize>, CommandError> {
+fn index_from_head(word: &[u8], length: usize) -> Result<Option<usize>, CommandError> {
     let index = crate::call::integer(word)?;
     Ok(match usize::try_from(index) {
         Ok(index) => Some(index),
@@ -402,7 +402,9 @@ fn lset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let encoding = call.db.encoding();
     let list = call.db.list_mut(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
-    let index = call_index(&args[2], list.len())?;
+    let index = index_from_head(&args[2], list.len())?;
+    // Before it is known whether there is such an element: OBJECT ENCODING shows it.
+    list.prepare(args[3].len(), 1, &encoding);
     if !index.is_some_and(|index| list.set(index, &args[3], &encoding)) {
         return Err(CommandError::INDEX_OUT_OF_RANGE);
     }
@@ -423,6 +425,8 @@ fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.integer(0);
         return Ok(());
     };
+    // Before it is known whether the pivot is there: OBJECT ENCODING shows it.
+    list.prepare(args[4].len(), 1, &encoding);
     let pivot = elements::as_stored(&args[3]);
     let Some(found) = list.iter().position(|item| item == pivot) else {
         call.reply.integer(-1);

@@ -2,7 +2,7 @@
 
 use slipstream_keyspace::{UnixMillis, Value};
 
-use crate::common::Script;
+use crate::script::Script;
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 

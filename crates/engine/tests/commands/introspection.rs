@@ -1,6 +1,6 @@
 //! COMMAND: the facts of a few rows, the keys of whole commands.
 
-use crate::common::Script;
+use crate::script::Script;
 
 const READ_ZSET: &str = "[zrange :-4 [+readonly] :1 :1 :1 [+@read +@sortedset +@slow] [] \
      [[flags [+RO +access] begin_search [type index spec [index :1]] \

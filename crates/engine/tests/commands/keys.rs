@@ -1,6 +1,6 @@
 //! Keys of any type. The clock stands at 1000 milliseconds.
 
-use crate::common::Script;
+use crate::script::Script;
 
 /// DUMP of the list 3, 1, 2, of the hash f: 1, g: 2, of the set 1, 2, 3 and of the sorted set b, c, a.
 const LIST: &str = r#""\x12\x01\x02\r\r\x00\x00\x00\x03\x00\x03\x01\x01\x01\x02\x01\xff\n\x00\x8a\xbeY\xd5\xc4\xcc\xdc\x02""#;

@@ -1,6 +1,6 @@
 //! Lists.
 
-use crate::common::Script;
+use crate::script::Script;
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 
@@ -219,4 +219,16 @@ fn lpos_searches_by_rank_count_and_length() {
     script.check_read("LPOS l c RANK 0", zero);
     let least = "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
     script.check_read("LPOS l c RANK -9223372036854775808", least);
+}
+
+#[test]
+fn an_element_too_big_for_a_packed_list_changes_the_encoding_even_if_it_finds_no_place() {
+    let big = "x".repeat(9000);
+    for request in [format!("LINSERT l BEFORE nosuch {big}"), format!("LSET l 9 {big}")] {
+        let mut script = Script::new();
+        script.check_write("RPUSH l a", ":1");
+        script.check_read("OBJECT ENCODING l", "listpack");
+        script.ask(&request);
+        script.check_read("OBJECT ENCODING l", "quicklist");
+    }
 }

@@ -1,6 +1,6 @@
 //! Sets.
 
-use crate::common::Script;
+use crate::script::Script;
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 

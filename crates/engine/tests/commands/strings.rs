@@ -1,6 +1,6 @@
 //! Strings. The clock stands at 1000 milliseconds.
 
-use crate::common::Script;
+use crate::script::Script;
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 /// DUMP of a list of one element.

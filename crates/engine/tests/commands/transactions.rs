@@ -1,6 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
-use crate::common::Script;
+use crate::script::Script;
 
 #[test]
 fn a_transaction_answers_with_all_replies_at_once() {

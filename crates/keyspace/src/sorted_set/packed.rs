@@ -7,8 +7,8 @@ use crate::item::Item;
 use crate::listpack::{Listpack, Position};
 use crate::number::{ScoreFormat, parse_score, write_score};
 
-/// Integers beyond this may not be exact as doubles.
-const EXACT: f64 = 4_503_599_627_370_496.0;
+/// Redis packs whole scores up to this as integers: half of what 64 bits hold.
+const EXACT: f64 = 4_611_686_018_427_387_904.0;
 
 /// The score that an element holds; None when it is no number.
 fn score_of(item: Item<'_>) -> Option<f64> {
@@ -35,10 +35,10 @@ fn score_text(score: f64) -> Vec<u8> {
     text
 }
 
-/// The integer that a score is; minus zero is none.
+/// The integer that a score is; minus zero loses its sign here, as in Redis.
 fn whole(score: f64) -> Option<i64> {
-    let is_whole = score.fract() == 0.0 && score.abs() < EXACT && !(score == 0.0 && score.is_sign_negative());
-    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^52")]
+    let is_whole = score.fract() == 0.0 && score.abs() <= EXACT;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and at most 2^62")]
     is_whole.then_some(score as i64)
 }
 

@@ -1,4 +1,6 @@
-//! HRANDFIELD.
+//! HRANDFIELD: fields left to chance, every choice of as many equally likely.
+//!
+//! A negative count may answer a field several times, another one never does.
 
 use slipstream_keyspace::{Hash, Item};
 use slipstream_resp::Reply;

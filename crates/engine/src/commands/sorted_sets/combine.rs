@@ -193,11 +193,16 @@ fn combine(call: &mut Call<'_>, operation: Operation, form: Form) -> Result<(), 
         return Ok(());
     }
     let encoding = call.db.encoding();
-    let result = match operation {
-        Operation::Union => union(&sources, options.aggregate, &encoding),
-        Operation::Intersection => collect(intersection(&sources, options.aggregate), &encoding),
-        Operation::Difference => collect(difference(&sources), &encoding),
+    // What is only returned needs no packing, which would cost minus zero its sign.
+    let mut result = match form {
+        Form::Stored => SortedSet::new(),
+        _ => SortedSet::with_hint(usize::MAX, 0, &encoding),
     };
+    match operation {
+        Operation::Union => union(&mut result, &sources, options.aggregate, &encoding),
+        Operation::Intersection => collect(&mut result, intersection(&sources, options.aggregate), &encoding),
+        Operation::Difference => collect(&mut result, difference(&sources), &encoding),
+    }
     drop(sources);
     if form == Form::Stored {
         store(call, result);
@@ -271,8 +276,7 @@ fn aggregate(word: &[u8]) -> Result<Aggregate, CommandError> {
     found.map(|(_, aggregate)| aggregate).ok_or(CommandError::SYNTAX)
 }
 
-fn union(sources: &[Source], aggregate: Aggregate, encoding: &Encoding) -> SortedSet {
-    let mut result = SortedSet::new();
+fn union(result: &mut SortedSet, sources: &[Source], aggregate: Aggregate, encoding: &Encoding) {
     let mut scratch = itoa::Buffer::new();
     for source in sources {
         for (member, score) in source.iter() {
@@ -282,7 +286,6 @@ fn union(sources: &[Source], aggregate: Aggregate, encoding: &Encoding) -> Sorte
             result.insert(member, score, encoding);
         }
     }
-    result
 }
 
 /// Members of all sources; the first is the smallest.
@@ -308,11 +311,9 @@ fn difference(sources: &[Source]) -> impl Iterator<Item = (Item<'_>, f64)> {
     })
 }
 
-fn collect<'a>(members: impl Iterator<Item = (Item<'a>, f64)>, encoding: &Encoding) -> SortedSet {
-    let mut result = SortedSet::new();
+fn collect<'a>(result: &mut SortedSet, members: impl Iterator<Item = (Item<'a>, f64)>, encoding: &Encoding) {
     let mut scratch = itoa::Buffer::new();
     for (member, score) in members {
         result.insert(member.bytes(&mut scratch), score, encoding);
     }
-    result
 }

@@ -166,7 +166,12 @@ impl<'a> Query<'a> {
     }
 
     fn window(&self, set: &SortedSet) -> Window {
-        self.range.window(set, self.reverse).limit(self.limit.0, self.limit.1, self.reverse)
+        let window = self.range.window(set, self.reverse);
+        match self.range {
+            // A LIMIT that takes all is not refused here, but neither does its offset count.
+            Range::Rank(..) => window,
+            _ => window.limit(self.limit.0, self.limit.1, self.reverse),
+        }
     }
 
     /// Shows the members to `visit` in the order asked for.

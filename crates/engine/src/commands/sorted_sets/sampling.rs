@@ -4,6 +4,7 @@
 
 use slipstream_keyspace::{Item, ScoreFormat, write_score};
 use slipstream_resp::Reply;
+use slipstream_resp::number::write_f64;
 
 use super::{announce, read, write_member};
 use crate::call::Call;
@@ -67,7 +68,10 @@ fn zrandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let (size, wanted) = (set.len(), wanted.min(set.len()));
     announce(call.reply, wanted, with_scores);
-    if sampling::is_worth_a_walk(wanted, size) {
+    if wanted == size {
+        // All of them come in Redis' order: from the greatest down.
+        set.iter_rev_from_rank(size - 1).for_each(|pair| write(call.reply, pair));
+    } else if sampling::is_worth_a_walk(wanted, size) {
         sampling::pick(set.iter(), size, wanted, rng, |pair| write(call.reply, pair));
     } else {
         sampling::draw(wanted, random, |member, score| write(call.reply, (member, score)));
@@ -101,14 +105,18 @@ fn zscan(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     let options = ScanOptions::parse(call.args, 3)?;
     // A big set prints its scores in full length, as Redis' skip list does here and only here.
-    let format = if set.packed().is_some() { ScoreFormat::Shortest } else { ScoreFormat::SeventeenDigits };
+    let is_packed = set.packed().is_some();
     scan::write_step(call.reply, |reply| {
         let (mut written, mut text, mut scratch) = (0, Vec::new(), itoa::Buffer::new());
         let next = set.scan(cursor, options.count, |member, score| {
             let name = member.bytes(&mut scratch);
             if options.selects(name) {
                 text.clear();
-                write_score(score, format, &mut text);
+                if is_packed {
+                    write_f64(&mut text, score);
+                } else {
+                    write_score(score, ScoreFormat::SeventeenDigits, &mut text);
+                }
                 reply.bulk(name);
                 reply.bulk(&text);
                 written += 2;

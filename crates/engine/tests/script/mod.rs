@@ -11,8 +11,6 @@
 //! `%[…]` (map, keys and values in turn), `>[…]` (push).
 //! Propagated commands are their words, with `; ` between two of them.
 
-#![allow(dead_code, reason = "not every family needs every verb")]
-
 mod text;
 
 use std::sync::Arc;
@@ -20,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use slipstream_engine::Node;
 use slipstream_engine::config::Config;
-use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
+use slipstream_engine::host::{Clock, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
 use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, dataset_digest};
 use slipstream_log::Offset;
@@ -194,11 +192,6 @@ impl Script {
             text::commands(&bytes)
         );
         text::commands(&bytes)
-    }
-
-    /// The effects the node asked for since the last call.
-    pub(crate) fn effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.node.core.effects)
     }
 }
 
