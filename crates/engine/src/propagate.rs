@@ -100,11 +100,6 @@ impl Propagation {
 
     fn append(&mut self, log: &mut Log) {
         let wrapped = self.effects.len() > 1;
-        if let [(_, Some(db)), ..] = self.effects[..]
-            && wrapped
-        {
-            self.select(log, db);
-        }
         if wrapped {
             log.append(b"*1\r\n$5\r\nMULTI\r\n");
         }
