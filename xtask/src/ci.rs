@@ -44,7 +44,9 @@ fn tidy_step() -> Outcome {
 }
 
 fn doc() -> Outcome {
-    finish(cargo(&["doc", "--locked", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    // Private items too: the headers of files lead from one to the next.
+    let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
+    finish(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn test() -> Outcome {

@@ -2,7 +2,7 @@
 //!
 //! [`GATES`] is the ordered list of reasons to refuse; a refusal inside MULTI
 //! dooms the transaction. What the stream of a primary brings passes no gate
-//! ([`crate::apply`]). [`execute`] is the one way any command runs: it counts,
+//! ([`crate::apply`]). [`Machine::execute`] is the one way any command runs: it counts,
 //! times, logs slow ones, feeds monitors and hands the effects to propagation.
 
 use slipstream_keyspace::{Keyspace, UnixMillis};

@@ -1,6 +1,6 @@
 //! The snapshot file format of Redis and Valkey: read in all versions, written for a named reader.
 //!
-//! [`read`] fills a keyspace from any `Read`, [`write()`] streams a keyspace's snapshot to any `Write`; [`dump`] and
+//! [`read()`] fills a keyspace from any `Read`, [`write()`] streams a keyspace's snapshot to any `Write`; [`dump()`] and
 //! [`restore`] do the same for one value. Owns every encoding of the format and no data, file or clock. Foreign
 //! bytes never panic, never allocate more than they justify, and are refused with their offset and the reason.
 //! Start with `format`, then `read` and `write`; the codecs are in `bytes`, the value layouts in `value`.

@@ -253,7 +253,7 @@ impl Replicas {
         self.replicas.is_empty()
     }
 
-    /// The oldest byte of the log that a replica still needs, for [`Log::trim`].
+    /// The oldest byte of the log that a replica still needs, for [`Log::trim`](slipstream_log::Log::trim).
     pub fn oldest_needed(&self) -> Option<Offset> {
         self.replicas.values().filter_map(Replica::cursor).min()
     }

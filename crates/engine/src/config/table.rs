@@ -2,7 +2,7 @@
 //!
 //! A row is a constructor for its shape (`yes_no`, `integer`, …), its name, its home (`field!`, `moot`,
 //! `later`) and one sentence, then what is particular about it. The order is that of CONFIG GET and
-//! docs/configuration.md. A directive whose feature arrives gets a field in [`Config`] and changes `later`
+//! docs/configuration.md. A directive whose feature arrives gets a field in [`Config`](super::Config) and changes `later`
 //! into `field!`.
 
 mod checks;
@@ -53,7 +53,7 @@ const MAX_I64: i128 = i64::MAX as i128;
 const MAX_U64: i128 = u64::MAX as i128;
 const MAX_PORT: i128 = u16::MAX as i128;
 
-/// The field of [`Config`] that holds a directive's value.
+/// The field of [`Config`](super::Config) that holds a directive's value.
 macro_rules! field {
     ($field:ident) => {
         crate::config::directive::Home::Field {
