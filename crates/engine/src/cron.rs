@@ -43,6 +43,11 @@ impl Node {
         }
         self.end_pause_if_due();
         self.replication_turn();
+        while self.core.has_woken() {
+            // Whoever waited goes on in this turn, and may wait again.
+            self.run_woken();
+            self.replication_turn();
+        }
         if self.core.shutdown.is_some() {
             self.core.continue_shutdown(&self.keyspace);
         }

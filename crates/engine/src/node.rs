@@ -336,9 +336,19 @@ impl Core {
         self.log.is_active() && !self.is_replica()
     }
 
-    /// The wait of a session is over: its requests are taken up again soon.
+    /// The wait of a session is over, and so nothing else answers it: its requests are taken up again soon.
     pub(crate) fn wake(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id)
+            && session.flow != Flow::Closing
+        {
+            session.flow = Flow::Ready;
+        }
         self.woken.push(id);
+    }
+
+    /// Whether sessions are to be taken up again.
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
     }
 
     /// CLIENT PAUSE is over: what it held back is taken up again.

@@ -130,6 +130,8 @@ pub struct Client {
     in_transaction: bool,
     keys: usize,
     value_len: usize,
+    /// The replies of a client in a scenario, not read yet.
+    pub(crate) replies: Vec<String>,
 }
 
 /// What a reply means for its client.
@@ -156,6 +158,7 @@ impl Client {
             in_transaction: false,
             keys,
             value_len,
+            replies: Vec::new(),
         }
     }
 
@@ -181,6 +184,7 @@ impl Client {
         if self.outstanding > MOST_OUTSTANDING || !self.unsent.is_empty() {
             return 0;
         }
+        self.replies.clear();
         let count = rng.u32(1..8);
         for _ in 0..count {
             let template = self.template(rng);
@@ -189,6 +193,15 @@ impl Client {
             self.outstanding += 1;
         }
         count
+    }
+
+    /// Appends requests of a scenario.
+    pub fn say(&mut self, lines: &[&str]) {
+        for line in lines {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            encode_request(&mut self.unsent, words.into_iter());
+            self.outstanding += 1;
+        }
     }
 
     fn template(&mut self, rng: &mut fastrand::Rng) -> &'static str {
@@ -236,8 +249,9 @@ impl Client {
         let mut verdict = Verdict::Fine;
         while let Some((reply, length)) = decode_value(&self.input).expect("replies are well-formed") {
             self.input.drain(..length);
-            assert!(self.outstanding > 0, "c{} gets a reply that it did not ask for", self.index);
+            assert!(self.outstanding > 0, "c{} gets a reply that it did not ask for: {reply:?}", self.index);
             self.outstanding -= 1;
+            self.replies.push(reply.text());
             if let Value::Error(text) = &reply {
                 let possible = POSSIBLE_ERRORS.iter().any(|error| text.starts_with(error));
                 assert!(possible, "c{} gets an impossible error: {text}", self.index);

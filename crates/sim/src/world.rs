@@ -177,6 +177,26 @@ impl World {
         replies.iter().map(Value::text).collect()
     }
 
+    /// Connects a client to a node.
+    pub fn connect_client(&mut self, node: usize) -> usize {
+        let index = self.clients.len();
+        self.clients.push(Client::new(index, true, (1, 1)));
+        self.env.after_delay(Event::Knock { from: Place::Client(index), attempt: 0, to: node });
+        self.run_until(|world| world.clients[index].wire.is_some());
+        index
+    }
+
+    /// Sends requests of a client, all at once.
+    pub fn client_sends(&mut self, client: usize, lines: &[&str]) {
+        self.clients[client].say(lines);
+        self.send_client(client);
+    }
+
+    /// What it got since the last look.
+    pub fn client_gets(&mut self, client: usize) -> Vec<String> {
+        std::mem::take(&mut self.clients[client].replies)
+    }
+
     /// Ends a process as an operator would: it saves, and exits when that is done.
     pub fn shut_down(&mut self, node: usize) {
         self.processes[node].terminate(&mut self.env);
@@ -507,6 +527,9 @@ impl World {
     fn deliver(&mut self, wire: WireId, (place, side): (Place, Side), bytes: &[u8]) {
         match (place, side) {
             (Place::Client(client), _) => {
+                if self.checker.scrutiny == Scrutiny::Every {
+                    self.env.tell(place, format_args!("gets {}", bytes.escape_ascii()));
+                }
                 if self.clients[client].wire == Some(wire)
                     && self.clients[client].received(bytes) == Verdict::WrongNode
                 {
@@ -562,6 +585,9 @@ impl World {
         if client.wire.is_some() {
             let asked = client.ask(&mut self.env.rng);
             self.commands_left = self.commands_left.saturating_sub(asked);
+            if asked > 0 && self.checker.scrutiny == Scrutiny::Every {
+                self.env.tell(Place::Client(index), format_args!("asks {}", client.unsent.escape_ascii()));
+            }
             self.send_client(index);
         } else if !client.connecting {
             client.connecting = true;

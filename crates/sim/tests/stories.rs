@@ -283,6 +283,21 @@ fn an_expired_key_is_deleted_before_it_is_made_anew() {
     assert_eq!(world.command(1, "GET due"), "0.5");
 }
 
+/// Found by a seed: what came behind WAIT was taken up by chance, and the wait could be answered twice.
+#[test]
+fn requests_behind_a_wait_are_taken_up_when_it_is_over() {
+    let mut world = World::calm(&[0]);
+    world.isolate(1, true);
+    let client = world.connect_client(0);
+    world.client_sends(client, &["SET a 1", "WAIT 1 200", "SET a 2"]);
+    world.run(150);
+    assert_eq!(world.client_gets(client), ["OK"]);
+    world.run(60);
+    assert_eq!(world.client_gets(client), ["0", "OK"]);
+    world.isolate(1, false);
+    world.converge();
+}
+
 #[test]
 fn a_seed_tells_one_story() {
     assert_eq!(survive(5, Scrutiny::Sample), survive(5, Scrutiny::Sample));
