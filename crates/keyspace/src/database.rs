@@ -17,7 +17,7 @@ pub(crate) use pair::Pair;
 
 use crate::access::{self, AccessPolicy};
 use crate::string::Str;
-use crate::table::{Entry, Place, Table};
+use crate::table::{Entry, Fill, Place, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
 
@@ -33,6 +33,8 @@ pub struct Database {
     /// Where active expiry goes on.
     resume: usize,
     policy: AccessPolicy,
+    /// Whether accesses are not recorded for now.
+    quiet: bool,
     rng: fastrand::Rng,
     /// The latest time that this database was told.
     now: UnixMillis,
@@ -63,6 +65,7 @@ impl Database {
             expires: 0,
             resume: 0,
             policy: AccessPolicy::default(),
+            quiet: false,
             rng: fastrand::Rng::with_seed(seed[0]),
             now: UnixMillis::default(),
             deletes_due: true,
@@ -89,6 +92,11 @@ impl Database {
     /// How many segments the keys are spread over.
     pub fn segments(&self) -> usize {
         self.table.segments()
+    }
+
+    /// How the keys fill the segments.
+    pub fn fill(&self) -> Fill {
+        self.table.fill()
     }
 
     /// The value of `key`, recording the access.
@@ -278,6 +286,11 @@ impl Database {
         self.now = now;
     }
 
+    /// Whether accesses leave no trace from now on.
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
     /// Records accesses in another way from now on; clocks of present keys keep their bits.
     pub fn set_access_policy(&mut self, policy: AccessPolicy) {
         self.policy = policy;
@@ -336,6 +349,9 @@ impl Database {
 
     #[inline]
     fn touch(&mut self, place: Place) {
+        if self.quiet {
+            return;
+        }
         let pair = self.table.at(place);
         let old = pair.clock();
         let new = self.policy.touched(old, self.now, &mut self.rng);

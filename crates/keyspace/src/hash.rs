@@ -20,7 +20,7 @@ use crate::item::Item;
 use crate::listpack::{Listpack, Position};
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
 use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Place, Table};
+use crate::table::{Entry, Fill, Place, Table};
 use crate::time::UnixMillis;
 
 /// A hash value.
@@ -259,6 +259,14 @@ impl Hash {
         match &self.0.fields {
             Fields::Packed(packed) => Some(packed),
             Fields::Table(_) => None,
+        }
+    }
+
+    /// How the elements fill the table's segments, if there is a table.
+    pub fn fill(&self) -> Option<Fill> {
+        match &self.0.fields {
+            Fields::Table(table) => Some(table.fill()),
+            Fields::Packed(_) => None,
         }
     }
 

@@ -66,6 +66,11 @@ impl Keyspace {
         self.databases.iter_mut().for_each(|database| database.set_time(now));
     }
 
+    /// Whether accesses leave no trace from now on, in all databases.
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.databases.iter_mut().for_each(|database| database.set_quiet(quiet));
+    }
+
     /// How all databases record accesses.
     pub fn set_access_policy(&mut self, policy: AccessPolicy) {
         self.databases.iter_mut().for_each(|database| database.set_access_policy(policy));

@@ -42,6 +42,6 @@ pub use set::{Set, SetIter};
 pub use short_bytes::ShortBytes;
 pub use sorted_set::{LexBound, ScoreBound, SortedSet, SortedSetIter, SortedSetRevIter};
 pub use string::Str;
-pub use table::{Entry, Table, TableIter};
+pub use table::{Entry, Fill, Table, TableIter};
 pub use time::UnixMillis;
 pub use value::Value;

@@ -19,7 +19,7 @@ use crate::item::Item;
 use crate::listpack::Listpack;
 use crate::number::{decimal_len, parse_int};
 use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Fill, Table};
 
 /// Redis' own bound of an intset, whatever the directive says.
 const MAX_INTSET: usize = 1 << 30;
@@ -233,6 +233,14 @@ impl Set {
         match &*self.0 {
             Body::Ints(ints) => Some(ints),
             _ => None,
+        }
+    }
+
+    /// How the elements fill the table's segments, if there is a table.
+    pub fn fill(&self) -> Option<Fill> {
+        match &*self.0 {
+            Body::Table(table) => Some(table.fill()),
+            Body::Ints(_) | Body::Packed(_) => None,
         }
     }
 

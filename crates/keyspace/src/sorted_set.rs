@@ -23,7 +23,7 @@ use crate::item::Item;
 use crate::listpack::Listpack;
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
 use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Fill, Table};
 use crate::tree::Tree;
 
 /// A sorted set value.
@@ -252,6 +252,14 @@ impl SortedSet {
         match &*self.0 {
             Body::Packed(block) => Some(block),
             Body::Big(_) => None,
+        }
+    }
+
+    /// How the elements fill the table's segments, if there is a table.
+    pub fn fill(&self) -> Option<Fill> {
+        match &*self.0 {
+            Body::Big(big) => Some(big.scores.fill()),
+            Body::Packed(_) => None,
         }
     }
 

@@ -59,6 +59,15 @@ struct Slot<E> {
     earliest: i64,
 }
 
+/// How the entries of a table fill its segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Entries of each segment.
+    pub entries: Vec<usize>,
+    /// The most that one takes.
+    pub capacity: usize,
+}
+
 /// An extendible hash table, copy-on-write by segment.
 #[derive(Clone)]
 pub struct Table<E> {
@@ -186,6 +195,12 @@ impl<E: Entry> Table<E> {
     /// All entries, in an order that depends on the operations so far alone.
     pub fn iter(&self) -> TableIter<'_, E> {
         TableIter::new(&self.slots)
+    }
+
+    /// How the entries fill the segments.
+    pub fn fill(&self) -> Fill {
+        let entries = self.slots.iter().map(|slot| slot.segment.len()).collect();
+        Fill { entries, capacity: segment::CAPACITY }
     }
 
     /// Bytes that the table takes beside its entries' own allocations.

@@ -8,6 +8,7 @@ use crate::list::List;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
 use crate::string::Str;
+use crate::table::Fill;
 
 /// A value of any type.
 #[derive(Clone)]
@@ -73,6 +74,16 @@ impl Value {
             Value::SortedSet(set) => set.heap_size(samples),
         };
         size_of::<Value>() + heap
+    }
+
+    /// How the elements fill the segments of the value's table, if it has one.
+    pub fn fill(&self) -> Option<Fill> {
+        match self {
+            Value::String(_) | Value::List(_) => None,
+            Value::Set(set) => set.fill(),
+            Value::Hash(hash) => hash.fill(),
+            Value::SortedSet(set) => set.fill(),
+        }
     }
 
     /// About how many allocations freeing the value gives back: above some 64 it is worth

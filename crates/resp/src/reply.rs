@@ -41,7 +41,7 @@ pub struct Reply {
 
 impl Reply {
     /// An empty buffer for a client of `protocol`.
-    pub fn new(protocol: Protocol) -> Self {
+    pub const fn new(protocol: Protocol) -> Self {
         Reply { bytes: Vec::new(), sent: 0, protocol }
     }
 
