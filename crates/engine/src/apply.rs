@@ -26,6 +26,8 @@ pub struct Stream {
     group: Option<Group>,
     /// The database that the stream has selected.
     db: usize,
+    /// The name of the last command, for CLIENT LIST.
+    last_command: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,16 @@ impl Stream {
     /// The database that is selected at the end of what is applied.
     pub fn database(&self) -> usize {
         self.db
+    }
+
+    /// The last command that was applied.
+    pub(crate) fn last_command(&self) -> &'static str {
+        self.last_command.unwrap_or("NULL")
+    }
+
+    /// Bytes that are no whole command yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.rest.len()
     }
 
     /// Forgets what is not applied: it is asked for again.
@@ -106,6 +118,7 @@ impl Core {
             if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw) {
                 break Err(refusal);
             }
+            stream.last_command = Some(session.last_command);
             position += length;
         };
         stream.db = session.db;
@@ -129,6 +142,7 @@ impl Machine<'_> {
             return Ok(());
         }
         let entry = self.known(args)?;
+        self.session.last_command = entry.command.full_name;
         match (entry.command.name, group.as_mut()) {
             ("multi", None) => *group = Some(Group { bytes: raw.to_vec(), requests: Vec::new() }),
             ("exec", Some(_)) => {

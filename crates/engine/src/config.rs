@@ -30,6 +30,7 @@ mod tests;
 
 pub use change::{Change, Circumstances, SetError, get, set};
 pub use directive::{Directive, Flags};
+pub(crate) use kind::parse_memory;
 pub use load::{Files, LoadError, load};
 pub use rewrite::rewrite;
 pub use table::directives;

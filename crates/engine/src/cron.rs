@@ -39,7 +39,9 @@ impl Node {
         if self.core.clock.moment() >= self.core.next_cron {
             let period = 1000 / u64::from(self.core.config.hz.max(1));
             self.core.next_cron = Moment(self.core.clock.moment().0 + period);
-            self.cron();
+            if !self.core.cron_paused {
+                self.cron();
+            }
         }
         self.end_pause_if_due();
         self.replication_turn();
@@ -78,7 +80,7 @@ impl Node {
 
     /// Removes keys that are due, for a bounded part of the time. Replicas wait for their primary to do it.
     fn expire_actively(&mut self) {
-        let rests = self.core.pause.until().is_some() || !self.core.active_expire;
+        let rests = self.core.pause.is_active() || !self.core.active_expire;
         if self.core.is_replica() || rests || self.core.phase != Phase::Serving {
             return;
         }
@@ -135,7 +137,8 @@ impl Node {
         if self.core.pause.until().is_some_and(|until| until <= now) {
             self.core.pause.end();
         }
-        if self.core.pause.until().is_none() && self.core.pause.take_held() {
+        self.core.rest_or_expire(&mut self.keyspace);
+        if !self.core.pause.is_active() && self.core.pause.take_held() {
             self.core.wake_paused();
         }
         self.run_woken();

@@ -137,6 +137,7 @@ impl Machine<'_> {
             Ok(entry) => entry,
             Err(error) => return self.reject(None, &error),
         };
+        self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry);
         let candidate = Candidate { core: self.core, session: self.session, entry, flags };
         if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
@@ -222,7 +223,6 @@ impl Machine<'_> {
 
     /// Runs one command: alone, as part of EXEC, or from a primary's stream.
     pub(crate) fn run(&mut self, entry: Entry, args: Args<'_>) {
-        self.session.last_command = entry.command.full_name;
         let began = self.core.clock;
         let (result, outcome) = self.call(entry, args, began.unix());
         if let Err(error) = &result {
@@ -240,6 +240,11 @@ impl Machine<'_> {
     fn call(&mut self, entry: Entry, args: Args<'_>, now: UnixMillis) -> (Result<(), CommandError>, Outcome) {
         let run = entry.command.run.expect("a container is never executed");
         let visible = if self.session.role == Role::Primary { UnixMillis(i64::MIN) } else { now };
+        // TOUCH is there to touch, whatever CLIENT NO-TOUCH says.
+        let quiet = self.session.no_touch && entry.command.name != "touch";
+        if quiet {
+            self.keyspace.set_quiet(true);
+        }
         let mut call = Call {
             args,
             entry,
@@ -251,7 +256,11 @@ impl Machine<'_> {
             outcome: Outcome::default(),
         };
         let result = run(&mut call);
-        (result, call.outcome)
+        let outcome = call.outcome;
+        if quiet {
+            self.keyspace.set_quiet(false);
+        }
+        (result, outcome)
     }
 
     /// Expired keys first, then the command or the effects it named.

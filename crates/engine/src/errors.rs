@@ -241,3 +241,22 @@ impl CommandError {
     pub const NAN_OR_INFINITY: Self = Self::fixed("ERR value is NaN or Infinity");
     pub const HASH_NOT_FLOAT: Self = Self::fixed("ERR hash value is not a float");
 }
+
+/// Clients and what watches them.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const INVALID_CLIENT_ID: Self = Self::fixed("ERR Invalid client ID");
+    pub const CLIENT_ID_NOT_POSITIVE: Self = Self::fixed("ERR client-id should be greater than 0");
+    pub const TIMEOUT_OUT_OF_RANGE: Self = Self::fixed("ERR timeout is out of range");
+    pub const SLOWLOG_COUNT: Self = Self::fixed("ERR count should be greater than or equal to -1");
+
+    /// A TYPE that no client has.
+    pub fn unknown_client_type(name: &[u8]) -> Self {
+        Self::text(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name)))
+    }
+
+    /// A USER that does not exist.
+    pub fn no_such_user(name: &[u8]) -> Self {
+        Self::text(format!("ERR No such user '{}'", String::from_utf8_lossy(name)))
+    }
+}

@@ -9,6 +9,7 @@
 use std::fmt;
 
 use slipstream_keyspace::{Garbage, Keyspace, Snapshot, UnixMillis, Value};
+use slipstream_rdb::Target;
 pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::Framing;
@@ -101,6 +102,16 @@ pub struct SnapshotJob {
     pub snapshot: Snapshot,
     /// What goes before it: facts about this node, and function libraries kept as they came.
     pub preface: slipstream_rdb::Preface,
+}
+
+impl SnapshotJob {
+    /// The format for a file: version 10, which everything reads, unless the data needs more.
+    pub fn disk_target(&self) -> Target {
+        match slipstream_rdb::unsupported_feature(&self.snapshot, Target::Redis10) {
+            None => Target::Redis10,
+            Some(_) => Target::Redis12,
+        }
+    }
 }
 
 impl fmt::Debug for SnapshotJob {
@@ -197,7 +208,7 @@ pub struct SyncOrder {
     /// What to send.
     pub content: SnapshotJob,
     /// In which encoding.
-    pub target: slipstream_rdb::Target,
+    pub target: Target,
     /// How the end of the snapshot is told.
     pub framing: Framing,
 }

@@ -25,6 +25,8 @@ pub mod loading;
 pub mod node;
 pub mod pause;
 pub mod propagate;
+mod redact;
+mod reload;
 pub mod replication;
 pub mod saving;
 pub mod session;

@@ -49,6 +49,7 @@ impl std::error::Error for LoadError {}
 /// Decodes `input` into a keyspace of its own.
 pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
     let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
+    keyspace.set_time(options.now);
     let mut expired_keys = Vec::new();
     let mut keep = |db: usize, key: &[u8]| expired_keys.push((db, key.to_vec()));
     let expired = match options.drops_due {
@@ -63,16 +64,7 @@ pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadEr
 impl Node {
     /// What a load from `source` needs to know.
     pub fn load_options(&mut self, source: Source) -> LoadOptions {
-        // A node that is about to follow a primary is as good as a replica: it has no link yet.
-        let follows = self.core.is_replica() || self.core.config.replicaof.is_some();
-        let keeps_due = source == Source::Sync || follows;
-        LoadOptions {
-            databases: self.core.config.databases,
-            seed: std::array::from_fn(|_| self.core.rng.u64(..)),
-            encoding: *self.keyspace.encoding(),
-            now: self.core.clock.unix(),
-            drops_due: !keeps_due,
-        }
+        self.core.load_options(&self.keyspace, source)
     }
 
     /// Starts to serve: loads the file first, if there is one.
@@ -84,6 +76,9 @@ impl Node {
     /// The file is loaded (`None`: there is none), or cannot be.
     pub fn loaded_file(&mut self, result: Result<Option<LoadedData>, String>) {
         self.core.tick_clock();
+        if let Some(present) = self.core.reloading.take() {
+            return self.finish_reload(present, result);
+        }
         match result {
             Ok(None) => {}
             Ok(Some(data)) => {
@@ -110,24 +105,48 @@ impl Node {
 
     /// Exchanges the data for what was loaded; the old one is dropped elsewhere. Returns what was left out.
     pub(crate) fn replace_data(&mut self, data: LoadedData) -> Vec<(usize, Vec<u8>)> {
-        let deletes_due = !self.core.is_replica();
-        let old = std::mem::replace(&mut self.keyspace, data.keyspace);
-        self.keyspace.set_deletes_due(deletes_due);
-        self.core.functions = data.loaded.functions;
-        self.core.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
-        self.core.effects.push(Effect::Reclaim(Box::new(Discarded::Keyspace(old))));
-        self.core.all_keys_changed();
-        data.expired
+        let expired = self.core.replace_data(&mut self.keyspace, data);
+        self.core.tell_broken_watches();
+        expired
     }
 }
 
 impl Core {
     /// Replicas that continue from before the restart still have what was left out.
-    fn propagate_expired(&mut self, expired: &[(usize, Vec<u8>)]) {
+    pub(crate) fn propagate_expired(&mut self, expired: &[(usize, Vec<u8>)]) {
         for (db, key) in expired {
             self.key_expired(*db, key);
             self.propagation.flush(&mut self.log);
         }
+    }
+
+    /// What a load from `source` needs to know.
+    pub(crate) fn load_options(&mut self, keyspace: &Keyspace, source: Source) -> LoadOptions {
+        // A node that is about to follow a primary is as good as a replica: it has no link yet.
+        let follows = self.is_replica() || self.config.replicaof.is_some();
+        let keeps_due = source == Source::Sync || follows;
+        LoadOptions {
+            databases: self.config.databases,
+            seed: std::array::from_fn(|_| self.rng.u64(..)),
+            encoding: *keyspace.encoding(),
+            now: self.clock.unix(),
+            drops_due: !keeps_due,
+        }
+    }
+
+    /// Exchanges the data for what was loaded; the old one is dropped elsewhere. Returns what was left out.
+    pub(crate) fn replace_data(
+        &mut self,
+        keyspace: &mut Keyspace,
+        data: LoadedData,
+    ) -> Vec<(usize, Vec<u8>)> {
+        let old = std::mem::replace(keyspace, data.keyspace);
+        self.rest_or_expire(keyspace);
+        self.functions = data.loaded.functions;
+        self.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
+        self.effects.push(Effect::Reclaim(Box::new(Discarded::Keyspace(old))));
+        self.all_keys_changed();
+        data.expired
     }
 
     /// Every key may have changed: each watched one breaks its transaction.
@@ -138,6 +157,10 @@ impl Core {
                 self.watches.changed(db, &key);
             }
         }
+    }
+
+    /// Tells sessions whose watched keys changed; where a command runs, its end does.
+    pub(crate) fn tell_broken_watches(&mut self) {
         for id in self.watches.take_broken() {
             if let Some(session) = self.sessions.get_mut(id) {
                 session.watch_broken = true;

@@ -9,7 +9,7 @@ use slipstream_keyspace::{Encoding, Keyspace};
 use slipstream_log::{Log, Offset};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
-use slipstream_resp::{Args, Limits, Progress, Reply};
+use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply};
 
 use crate::command::flag;
 use crate::commands::monitor::Monitors;
@@ -20,6 +20,8 @@ use crate::info::Rates;
 use crate::latency::LatencyMonitor;
 use crate::pause::Pause;
 use crate::propagate::Propagation;
+use crate::redact::redacted;
+use crate::reload::Present;
 use crate::replication::Replication;
 use crate::saving::Saving;
 use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
@@ -92,6 +94,10 @@ pub struct Core {
     pub run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
+    /// DEBUG RELOAD NOSAVE under way.
+    pub(crate) reloading: Option<Present>,
     /// A shutdown under way.
     pub shutdown: Option<Shutdown>,
     /// Function libraries of the loaded data, kept to be written again.
@@ -163,6 +169,8 @@ impl Node {
             rng,
             effects: Vec::new(),
             active_expire: true,
+            cron_paused: false,
+            reloading: None,
             shutdown: None,
             functions: Vec::new(),
             loaded: (0, 0),
@@ -279,6 +287,7 @@ impl Node {
                 }
             };
             let args = decoder.args(&input[consumed..]);
+            session.in_hand = input.len() - consumed;
             if args.is_empty() {
                 self.sign_of_life(session);
             } else if self.dispatch(session, &mut reply, args) == Handled::Postponed {
@@ -357,6 +366,11 @@ impl Core {
         self.woken.extend(paused.map(|session| session.id));
     }
 
+    /// Keys that are due are removed where this node decides on its data, and not while that stands still.
+    pub(crate) fn rest_or_expire(&self, keyspace: &mut Keyspace) {
+        keyspace.set_deletes_due(!self.is_replica() && !self.pause.is_active());
+    }
+
     /// Writes a log line.
     pub fn notice(&mut self, level: Level, text: &str) {
         let replica = self.is_replica();
@@ -389,9 +403,12 @@ impl Core {
     #[inline]
     pub(crate) fn observe(&mut self, session: &Session, entry: Entry, args: Args<'_>, micros: u64) {
         let threshold = self.config.slowlog_log_slower_than;
-        if u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold)
-            && !entry.command.has(flag::SKIP_SLOWLOG)
-        {
+        let slow = u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold)
+            && !entry.command.has(flag::SKIP_SLOWLOG);
+        let watched = !self.monitors.is_empty() && !entry.command.has(flag::SKIP_MONITOR | flag::ADMIN);
+        let redacted = if slow || watched { redacted(entry.command, args) } else { None };
+        let args = redacted.as_ref().map_or(args, OwnedRequest::args);
+        if slow {
             self.slowlog.record(session, args, micros, self.clock);
             self.slowlog.shorten(self.config.slowlog_max_len);
         }
@@ -400,7 +417,7 @@ impl Core {
             let event = if entry.command.has(flag::FAST) { "fast-command" } else { "command" };
             self.latency.record(event, micros / 1000, self.clock);
         }
-        if !self.monitors.is_empty() && !entry.command.has(flag::SKIP_MONITOR | flag::ADMIN) {
+        if watched {
             self.feed_monitors(session, args);
         }
     }

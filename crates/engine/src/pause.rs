@@ -1,33 +1,48 @@
-//! CLIENT PAUSE: commands held back for a while.
+//! CLIENT PAUSE, and a shutdown that waits: commands held back for a while.
 //!
 //! A pause of writes holds back what may change the data; expiry rests too, so
 //! that the data truly stands still. A longer or stricter pause in force is
-//! never shortened or weakened by a newer one.
+//! never shortened or weakened by a newer one. What a shutdown holds back does
+//! not depend on what clients ask for.
 
 use slipstream_replication::Moment;
 
 use crate::command::flag;
 
-/// The pause in force, if any.
+/// The pauses in force, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pause {
-    until: Option<Moment>,
-    all: bool,
+    asked: Option<Asked>,
+    /// Whether a shutdown waits until replicas have everything: no writes meanwhile.
+    shutting_down: bool,
     /// Whether a session is held back.
     held: bool,
 }
 
+/// What CLIENT PAUSE asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    until: Moment,
+    all: bool,
+}
+
 impl Pause {
     /// Holds back writes, or with `all` every command of ordinary clients, until a moment.
-    pub fn start(&mut self, until: Moment, all: bool) {
-        self.all |= all;
-        self.until = self.until.max(Some(until));
+    pub fn start(&mut self, now: Moment, until: Moment, all: bool) {
+        self.asked = match self.asked {
+            Some(asked) => Some(Asked { until: asked.until.max(until), all: asked.all || all }),
+            None => (until > now).then_some(Asked { until, all }),
+        };
     }
 
-    /// Lifts it.
+    /// Lifts what clients asked for.
     pub fn end(&mut self) {
-        self.until = None;
-        self.all = false;
+        self.asked = None;
+    }
+
+    /// A shutdown begins to wait, or is over.
+    pub(crate) fn set_shutting_down(&mut self, waits: bool) {
+        self.shutting_down = waits;
     }
 
     /// A session is held back.
@@ -40,19 +55,57 @@ impl Pause {
         std::mem::take(&mut self.held)
     }
 
-    /// When it ends.
+    /// Whether anything is held back.
+    pub fn is_active(&self) -> bool {
+        self.asked.is_some() || self.shutting_down
+    }
+
+    /// When what clients asked for ends.
     pub fn until(&self) -> Option<Moment> {
-        self.until
+        self.asked.map(|asked| asked.until)
     }
 
     /// Whether all commands are held back, not only writes.
     pub fn holds_all(&self) -> bool {
-        self.until.is_some() && self.all
+        self.asked.is_some_and(|asked| asked.all)
     }
 
     /// Whether a command with these flags is held back.
     #[inline]
     pub fn holds(&self, flags: u32) -> bool {
-        self.until.is_some() && (self.all || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
+        self.is_active() && (self.holds_all() || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_neither_shortened_nor_weakened() {
+        let mut pause = Pause::default();
+        pause.start(Moment(0), Moment(100), true);
+        pause.start(Moment(0), Moment(50), false);
+        assert_eq!(pause.until(), Some(Moment(100)));
+        assert!(pause.holds(flag::READONLY));
+        pause.end();
+        pause.start(Moment(0), Moment(50), false);
+        assert!(pause.holds(flag::WRITE) && !pause.holds(flag::READONLY));
+    }
+
+    #[test]
+    fn a_pause_of_no_time_is_none() {
+        let mut pause = Pause::default();
+        pause.start(Moment(7), Moment(7), true);
+        assert!(!pause.is_active());
+    }
+
+    #[test]
+    fn lifting_a_pause_leaves_a_shutdown_waiting() {
+        let mut pause = Pause::default();
+        pause.start(Moment(0), Moment(50), true);
+        pause.set_shutting_down(true);
+        pause.end();
+        assert!(pause.holds(flag::WRITE) && !pause.holds(flag::READONLY));
     }
 }

@@ -26,10 +26,27 @@ pub struct Replication {
     pub replicas: Replicas,
     /// The link to its primary.
     pub link: Link,
+    /// The open connection to it, for CLIENT LIST.
+    pub(crate) opened: Option<OpenLink>,
     /// What came over the link and is not applied yet.
     pub(crate) stream: Stream,
     /// Where the stream joins the snapshot being loaded.
     joins: Option<Position>,
+}
+
+/// An open connection to the primary, as a client of this node.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenLink {
+    /// Its number among the sessions.
+    pub(crate) id: SessionId,
+    /// The primary's end.
+    pub(crate) peer: crate::session::Endpoint,
+    /// This node's end.
+    pub(crate) local: crate::session::Endpoint,
+    /// Its file descriptor.
+    pub(crate) descriptor: i64,
+    /// When it was opened.
+    pub(crate) since: Moment,
 }
 
 impl Replication {
@@ -38,6 +55,7 @@ impl Replication {
         Replication {
             replicas: Replicas::new(now, replica_settings(config), rng),
             link: Link::new(link_settings(config)),
+            opened: None,
             stream: Stream::default(),
             joins: None,
         }
@@ -146,7 +164,7 @@ impl Core {
         self.disconnect_replicas();
     }
 
-    fn disconnect_replicas(&mut self) {
+    pub(crate) fn disconnect_replicas(&mut self) {
         let mut actions = Vec::new();
         self.replication.replicas.disconnect_all(self.clock.moment(), &mut actions);
         self.perform_replicas(actions);
@@ -422,6 +440,17 @@ impl Core {
 }
 
 impl Node {
+    /// Says between which ends the connection to the primary is; it is told before it is said to be open.
+    pub fn link_opened(
+        &mut self,
+        peer: crate::session::Endpoint,
+        local: crate::session::Endpoint,
+        descriptor: i64,
+    ) {
+        let (id, since) = (self.core.sessions.next_id(), self.core.clock.moment());
+        self.core.replication.opened = Some(OpenLink { id, peer, local, descriptor, since });
+    }
+
     /// The connection to the primary is open.
     pub fn link_connected(&mut self) {
         self.core.tick_clock();

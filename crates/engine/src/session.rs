@@ -74,6 +74,8 @@ pub enum Wait {
     Save,
     /// SHUTDOWN: it succeeds by never answering.
     Shutdown,
+    /// DEBUG RELOAD: the file is loaded.
+    Reload,
 }
 
 /// What CLIENT REPLY asked for.
@@ -142,6 +144,8 @@ pub struct Session {
     /// A request that the memory of a MULTI or a postponement holds is owned.
     pub(crate) input: Vec<u8>,
     pub(crate) decoder: RequestDecoder,
+    /// Bytes received and not done with as the running command began, its own included.
+    pub(crate) in_hand: usize,
     /// Encoded replies.
     pub output: Reply,
 }
@@ -175,6 +179,7 @@ impl Session {
             descriptor: -1,
             input: Vec::new(),
             decoder: RequestDecoder::default(),
+            in_hand: 0,
             output: Reply::default(),
         }
     }

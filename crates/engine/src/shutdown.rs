@@ -56,7 +56,7 @@ impl Core {
         let text =
             format!("Waiting for replicas before shutting down: {} of them lag behind.", lagging.len());
         self.notice(Level::Notice, &text);
-        self.pause.start(Moment(u64::MAX), false);
+        self.pause.set_shutting_down(true);
         self.phase = Phase::ShuttingDown;
         self.shutdown = Some(Shutdown { options, step: Step::WaitingForReplicas { deadline } });
     }
@@ -120,7 +120,7 @@ impl Core {
     fn cancel_shutdown(&mut self, error: &str) {
         self.shutdown = None;
         self.phase = Phase::Serving;
-        self.pause.end();
+        self.pause.set_shutting_down(false);
         for id in self.waiting_sessions(&Wait::Shutdown) {
             self.answer(id, |reply| reply.error(error));
             self.wake(id);

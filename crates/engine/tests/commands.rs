@@ -5,6 +5,8 @@
 mod script;
 
 mod commands {
+    mod client;
+    mod debug;
     mod hashes;
     mod introspection;
     mod keys;
@@ -13,4 +15,5 @@ mod commands {
     mod sorted_sets;
     mod strings;
     mod transactions;
+    mod watching;
 }

@@ -32,6 +32,15 @@ pub struct Connection {
     pub writable: bool,
 }
 
+/// The two ends of a TCP connection: the peer's and ours.
+pub fn tcp_endpoints(stream: &TcpStream) -> (Endpoint, Endpoint) {
+    let end = |address: io::Result<std::net::SocketAddr>| match address {
+        Ok(address) => Endpoint::Tcp(address.ip(), address.port()),
+        Err(_) => Endpoint::Internal,
+    };
+    (end(stream.peer_addr()), end(stream.local_addr()))
+}
+
 impl Socket {
     /// Sets what `config` asks of client sockets.
     pub fn configure(&self, config: &Config) -> io::Result<()> {
@@ -46,12 +55,8 @@ impl Socket {
 
     /// The two ends: the peer's and ours.
     pub fn endpoints(&self) -> (Endpoint, Endpoint) {
-        let tcp = |address: io::Result<std::net::SocketAddr>| match address {
-            Ok(address) => Endpoint::Tcp(address.ip(), address.port()),
-            Err(_) => Endpoint::Internal,
-        };
         match self {
-            Socket::Tcp(stream) => (tcp(stream.peer_addr()), tcp(stream.local_addr())),
+            Socket::Tcp(stream) => tcp_endpoints(stream),
             Socket::Unix(stream) => {
                 let path =
                     stream.local_addr().ok().and_then(|a| a.as_pathname().map(|p| p.display().to_string()));

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slipstream_engine::{Effect, Flow, Node, SessionId, Source, SyncOrder};
 
-use crate::connection::{Connection, Socket};
+use crate::connection::{Connection, Socket, tcp_endpoints};
 use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
 use crate::listeners::Listener;
 use crate::process::Rebound;
@@ -487,6 +488,8 @@ impl EventLoop {
         let stream = result.and_then(|stream| self.adopt_link(stream).map_err(|error| error.to_string()));
         match stream {
             Ok(stream) => {
+                let (peer, local) = tcp_endpoints(&stream);
+                self.node.link_opened(peer, local, i64::from(stream.as_raw_fd()));
                 self.link = Some(LinkSocket { stream, unsent: Vec::new(), more: true, paused: false });
                 self.node.link_connected();
             }

@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use mio::Waker;
 use slipstream_engine::{Discarded, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
-use slipstream_keyspace::Snapshot;
-use slipstream_rdb::{Target, WriteOptions, unsupported_feature};
+use slipstream_rdb::WriteOptions;
 
 use crate::process::sync_folder;
 
@@ -108,7 +107,7 @@ fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
     let temporary = PathBuf::from(format!("temp-{}-{}.rdb", std::process::id(), options.number));
     let write = || {
         let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options };
-        let target = disk_target(&job.snapshot);
+        let target = job.disk_target();
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
         slipstream_rdb::write(&job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
         file.file.sync_all()?;
@@ -122,14 +121,6 @@ fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
         fs::remove_file(&temporary).ok();
     }
     result
-}
-
-/// Version 10, which everything reads, unless the data needs more.
-fn disk_target(snapshot: &Snapshot) -> Target {
-    match unsupported_feature(snapshot, Target::Redis10) {
-        None => Target::Redis10,
-        Some(_) => Target::Redis12,
-    }
 }
 
 /// Bytes between two flushes.

@@ -6,12 +6,17 @@
 
 use crate::command::Command;
 
+pub mod client;
 pub mod connection;
+pub mod debug;
 pub(crate) mod elements;
 pub mod hashes;
 pub mod introspection;
 pub mod keys;
+pub mod latency;
 pub mod lists;
+pub mod lolwut;
+pub mod memory;
 pub mod monitor;
 pub mod page;
 pub mod replication;
@@ -19,6 +24,7 @@ pub(crate) mod sampling;
 pub(crate) mod scan;
 pub mod server;
 pub mod sets;
+pub mod slowlog;
 pub mod sorted_sets;
 pub mod strings;
 pub mod transactions;
@@ -31,6 +37,12 @@ pub const FAMILIES: &[&[Command]] = &[
     replication::COMMANDS,
     server::COMMANDS,
     introspection::COMMANDS,
+    client::COMMANDS,
+    memory::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+    lolwut::COMMANDS,
+    debug::COMMANDS,
     sorted_sets::members::COMMANDS,
     sorted_sets::ranges::COMMANDS,
     sorted_sets::removal::COMMANDS,

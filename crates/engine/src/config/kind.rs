@@ -175,7 +175,7 @@ fn parse_text(arg: &[u8], check: fn(&str) -> Result<(), &'static str>) -> Result
 }
 
 /// Bytes with an optional unit; more than 64 bits hold is the most that they hold.
-pub(super) fn parse_memory(arg: &[u8]) -> Option<i128> {
+pub(crate) fn parse_memory(arg: &[u8]) -> Option<i128> {
     let digits = arg.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = arg.split_at(digits);
     let unit: i128 = match unit.to_ascii_lowercase().as_slice() {

@@ -13,7 +13,7 @@ use crate::node::Core;
 
 mod commands;
 mod keyspace;
-mod memory;
+pub(crate) mod memory;
 mod persistence;
 mod process;
 mod rates;

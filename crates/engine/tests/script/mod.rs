@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use slipstream_engine::Node;
-use slipstream_engine::config::Config;
-use slipstream_engine::host::{Clock, Host, Level, ProcessFacts};
+use slipstream_engine::config::{Config, ProtectedAction};
+use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
 use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, dataset_digest};
 use slipstream_log::Offset;
@@ -99,6 +99,13 @@ impl Script {
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
         Script { node, client, copy, stream, read, micros }
+    }
+
+    /// A node that allows DEBUG.
+    pub(crate) fn with_debug() -> Self {
+        let mut script = Self::new();
+        script.node.core.config.enable_debug_command = ProtectedAction::Yes;
+        script
     }
 
     /// Makes the client speak RESP3.
@@ -192,6 +199,11 @@ impl Script {
             text::commands(&bytes)
         );
         text::commands(&bytes)
+    }
+
+    /// The effects the node asked for since the last call.
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.node.core.effects)
     }
 }
 

@@ -94,7 +94,7 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 /// The row called `name`, a subcommand being called `container|subcommand`.
-fn look_up(table: &CommandTable, name: &[u8]) -> Option<Entry> {
+pub(crate) fn look_up(table: &CommandTable, name: &[u8]) -> Option<Entry> {
     let mut parts = name.splitn(2, |byte| *byte == b'|');
     let container = table.find(parts.next()?)?;
     match parts.next() {
