@@ -94,6 +94,29 @@ fn is_alive(node: &Node) -> bool {
 }
 
 #[test]
+fn the_story_ends_with_equal_copies() {
+    let mut playground = Playground::start(&["--seconds", "8"]);
+    let output = playground.read_until("All copies are equal");
+    assert_eq!(output.matches("by partial resync").count(), 2, "{output}");
+    assert!(!output.contains('\x1b'), "no terminal, no colours: {output}");
+    assert_eq!(playground.nodes.len(), 4, "three nodes, one of them twice: {output}");
+    assert_eq!(playground.leaves_nothing().code(), Some(0), "{output}");
+}
+
+#[test]
+fn copies_that_differ_are_named_and_end_in_status_1() {
+    let mut playground = Playground::start(&["--seconds", "10"]);
+    playground.read_until("The cluster is whole");
+    let old_primary = playground.nodes.last().expect("node-1 started last");
+    let mut client = Client::connect(old_primary.port);
+    client.call::<()>("CONFIG SET replica-read-only no");
+    client.call::<()>("SET stray 1");
+    let output = playground.read_until("stray is not on the primary");
+    assert!(output.contains("The copies are NOT equal"), "{output}");
+    assert_eq!(playground.leaves_nothing().code(), Some(1));
+}
+
+#[test]
 fn a_signal_ends_the_playground_and_all_it_started() {
     let mut playground = Playground::start(&[]);
     playground.read_until("full syncs: 2");
