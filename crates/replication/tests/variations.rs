@@ -1,0 +1,41 @@
+//! The fuzz target's body over known conversations and all their small variations: each byte replaced, each cut.
+//!
+//! What a fuzzer finds is added to the known ones.
+
+mod bodies;
+
+const GREETED: &str = "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n";
+const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// Bytes that mean something somewhere, and some that mean nothing anywhere.
+const REPLACEMENTS: &[u8] = b"+-$:EF 09a\r\n\0\xff";
+
+fn conversations() -> Vec<String> {
+    vec![
+        format!("{GREETED}+CONTINUE\r\n*1\r\n$4\r\nping\r\n"),
+        format!("{GREETED}+CONTINUE {ID}\r\n*1\r\n$4\r\nping\r\n"),
+        format!("{GREETED}+FULLRESYNC {ID} 100\r\n\n\n$8\r\nsnapshot*1\r\n$4\r\nping\r\n"),
+        format!("{GREETED}+FULLRESYNC {ID} 100\r\n$EOF:{ID}\r\nsnapshot{ID}"),
+        format!("{GREETED}-ERR unknown command\r\n\n$8\r\nsnapshot*1\r\n$4\r\nping\r\n"),
+        format!("{GREETED}-NOMASTERLINK Can't SYNC\r\n"),
+        format!("{GREETED}+FULLRESYNC {ID} 100\r\n-ERR no\r\n"),
+        "-NOAUTH Authentication required.\r\n+OK\r\n-ERR x\r\n".to_owned(),
+    ]
+}
+
+#[test]
+fn a_link_stays_whole_whatever_a_primary_sends() {
+    for conversation in conversations() {
+        for (step, resumes) in [(1, 0), (7, 1), (255, 0), (255, 1)] {
+            let input = [&[step, resumes], conversation.as_bytes()].concat();
+            for at in 2..input.len() {
+                bodies::link_input(&input[..at]);
+                for &byte in REPLACEMENTS {
+                    let mut varied = input.clone();
+                    varied[at] = byte;
+                    bodies::link_input(&varied);
+                }
+            }
+        }
+    }
+}
