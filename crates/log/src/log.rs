@@ -159,6 +159,11 @@ impl Log {
         self.backlog_size
     }
 
+    /// Without a reader that needs more, less than this is kept: whole blocks are dropped.
+    pub fn kept_anyway(&self) -> u64 {
+        self.backlog_size + self.block_len() as u64
+    }
+
     /// Whether a reader that has everything of history `id` up to `from` can go on from there.
     /// The rule is that of PSYNC.
     pub fn can_continue(&self, id: &ReplicationId, from: Offset) -> Result<(), Refusal> {

@@ -80,6 +80,20 @@ fn who_missed_more_than_the_backlog_gets_a_snapshot() {
     });
 }
 
+/// Found by a seed: a replica that continued from far back was cut off at once, again and again.
+#[test]
+fn who_may_continue_is_not_cut_off_for_being_behind() {
+    let strict = Options { output_limit: 1, backlog: 16 << 10, ..Options::calm() };
+    let mut world = World::with_options(&[0], strict);
+    converges(&mut world, (0, 1), |world| {
+        world.cut(1);
+        world.run_until(|world| world.node(0).core.replication.replicas.is_empty());
+        for number in 0..7 {
+            world.command(0, &format!("SET key{number} {}", "x".repeat(4000)));
+        }
+    });
+}
+
 #[test]
 fn a_chained_replica_follows_through_a_full_sync() {
     let mut world = World::calm(&[0, 1]);

@@ -133,6 +133,16 @@ fn a_smaller_backlog_keeps_the_newest_bytes() {
 }
 
 #[test]
+fn without_readers_little_more_than_the_backlog_is_kept() {
+    let mut log = log_at(0);
+    for length in [1, 10_000, 100, 30_000, 7, 16_384, 20_000, 16_383, 2] {
+        log.append(&pattern(log.end().0, length));
+        log.trim(None);
+        assert!(log.held() < log.kept_anyway(), "{} of {}", log.held(), log.kept_anyway());
+    }
+}
+
+#[test]
 fn psync_is_decided_by_history_and_offset() {
     // Followed `a` to 100, promoted there, wrote 50 bytes as `b`.
     let mut log = log_at(60);

@@ -29,8 +29,7 @@ pub struct Settings {
 /// How far a replica may be behind, in bytes of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLimit {
-    /// Never so far; 0 for no limit. Counts as the backlog's size if that is more, since that much is kept
-    /// anyway.
+    /// Never so far; 0 for no limit. Counts as what the log keeps without readers if that is more.
     pub hard: u64,
     /// Not so far for longer than `soft_ms`; 0 for no limit.
     pub soft: u64,

@@ -57,7 +57,8 @@ impl Replicas {
             replica.over_soft_limit = is_over_soft.then(|| replica.over_soft_limit.unwrap_or(turn.now));
             let too_long =
                 replica.over_soft_limit.is_some_and(|since| turn.now.ms_since(since) > limit.soft_ms);
-            let too_far = limit.hard > 0 && behind >= limit.hard.max(turn.log.backlog_size());
+            // Who continues is as far behind as the log reaches: to close it for that would be to do so for ever.
+            let too_far = limit.hard > 0 && behind >= limit.hard.max(turn.log.kept_anyway());
             if too_long || too_far {
                 over.push(replica.id);
             }
