@@ -6,14 +6,15 @@
 
 use slipstream_keyspace::Keyspace;
 use slipstream_rdb::{Aux, Maker, Preface, ReplicationPoint};
+use slipstream_replication::Moment;
 
-use crate::config::Config;
+use crate::config::{Config, SavePoint};
 use crate::host::{Clock, Effect, Level, SaveReason, SnapshotJob};
 use crate::node::{Core, Node};
 use crate::session::{SessionId, Wait};
 
 /// After a failure the save points try again no sooner than this.
-const RETRY_SECONDS: i64 = 5;
+const RETRY_SECONDS: u64 = 5;
 
 /// A snapshot being written.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +36,10 @@ pub struct Saving {
     pub changes: u64,
     /// When that was, in seconds since 1970.
     pub last_save: i64,
-    /// When the last attempt began, in the same unit.
-    last_attempt: i64,
+    /// The same by the clock that never jumps: save points count from here.
+    saved_at: Moment,
+    /// When the last attempt began.
+    last_attempt: Option<Moment>,
     /// Whether the last one succeeded.
     pub last_ok: bool,
     /// How long the last one took in seconds.
@@ -57,7 +60,8 @@ impl Saving {
         Saving {
             changes: 0,
             last_save: clock.unix_micros.div_euclid(1_000_000),
-            last_attempt: 0,
+            saved_at: clock.moment(),
+            last_attempt: None,
             last_ok: true,
             last_seconds: None,
             saves: 0,
@@ -74,12 +78,11 @@ impl Saving {
 
     /// Whether a save point is reached.
     fn is_due(&self, config: &Config, clock: Clock) -> bool {
-        let now = clock.unix_micros.div_euclid(1_000_000);
-        let reached = |point: &crate::config::SavePoint| {
-            let elapsed = u64::try_from(now - self.last_save).unwrap_or(0);
-            self.changes >= point.changes && elapsed > point.seconds
-        };
-        let may_retry = self.last_ok || now - self.last_attempt > RETRY_SECONDS;
+        let now = clock.moment();
+        let elapsed = now.seconds_since(self.saved_at);
+        let reached = |point: &SavePoint| self.changes >= point.changes && elapsed > point.seconds;
+        let since_attempt = self.last_attempt.map_or(u64::MAX, |attempt| now.seconds_since(attempt));
+        let may_retry = self.last_ok || since_attempt > RETRY_SECONDS;
         self.running.is_none() && may_retry && config.save.iter().any(reached)
     }
 }
@@ -88,7 +91,7 @@ impl Core {
     /// Begins to write a snapshot.
     pub fn begin_save(&mut self, keyspace: &Keyspace, reason: SaveReason) {
         let clock = self.clock;
-        self.saving.last_attempt = clock.unix_micros.div_euclid(1_000_000);
+        self.saving.last_attempt = Some(clock.moment());
         self.saving.scheduled = false;
         self.saving.begun += 1;
         let number = self.saving.begun;
@@ -120,6 +123,7 @@ impl Node {
         if result.is_ok() {
             saving.changes = saving.changes.saturating_sub(running.changes);
             saving.last_save = clock.unix_micros.div_euclid(1_000_000);
+            saving.saved_at = clock.moment();
             saving.saves += 1;
         }
         match &result {
@@ -136,18 +140,16 @@ impl Node {
     }
 
     fn answer_saved(&mut self, reason: SaveReason, result: &Result<(), String>) {
-        match reason {
-            SaveReason::Background => {}
-            SaveReason::Save => {
-                for id in self.core.waiting_sessions(&Wait::Save) {
-                    self.core.answer(id, |reply| match result {
-                        Ok(()) => reply.ok(),
-                        Err(reason) => reply.error(&format!("ERR saving the DB on disk: {reason}")),
-                    });
-                    self.core.wake(id);
-                }
-            }
-            SaveReason::Shutdown => self.core.shutdown_saved(result.is_ok()),
+        // The snapshot of a shutdown takes the place of one that a client waits for.
+        for id in self.core.waiting_sessions(&Wait::Save) {
+            self.core.answer(id, |reply| match result {
+                Ok(()) => reply.ok(),
+                Err(reason) => reply.error(&format!("ERR saving the DB on disk: {reason}")),
+            });
+            self.core.wake(id);
+        }
+        if reason == SaveReason::Shutdown {
+            self.core.shutdown_saved(result.is_ok());
         }
     }
 

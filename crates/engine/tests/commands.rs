@@ -11,7 +11,9 @@ mod commands {
     mod introspection;
     mod keys;
     mod lists;
+    mod saving;
     mod sets;
+    mod shutdown;
     mod sorted_sets;
     mod strings;
     mod transactions;

@@ -14,7 +14,7 @@
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use slipstream_engine::Node;
 use slipstream_engine::config::{Config, ProtectedAction};
@@ -27,12 +27,15 @@ use slipstream_resp::{Protocol, encode_request, split_line};
 /// A process without sockets and files, whose clock stands still.
 struct FakeHost {
     micros: Arc<AtomicU64>,
+    /// How far the wall clock is off, in microseconds.
+    skew: Arc<AtomicI64>,
 }
 
 impl Host for FakeHost {
     fn clock(&mut self) -> Clock {
         let micros = self.micros.load(Ordering::Relaxed);
-        Clock { unix_micros: i64::try_from(micros).unwrap(), micros }
+        let unix_micros = i64::try_from(micros).unwrap() + self.skew.load(Ordering::Relaxed);
+        Clock { unix_micros, micros }
     }
 
     fn facts(&mut self) -> ProcessFacts {
@@ -67,6 +70,7 @@ pub(crate) struct Script {
     stream: SessionId,
     read: Offset,
     micros: Arc<AtomicU64>,
+    skew: Arc<AtomicI64>,
 }
 
 impl Script {
@@ -85,8 +89,9 @@ impl Script {
     /// A node with this configuration and a RESP2 client.
     pub(crate) fn with_config(config: Config) -> Self {
         let micros = Arc::new(AtomicU64::new(1_000_000));
+        let skew = Arc::new(AtomicI64::new(0));
         let node = |seed| {
-            let host = FakeHost { micros: micros.clone() };
+            let host = FakeHost { micros: micros.clone(), skew: skew.clone() };
             Node::new(config.clone(), Box::new(host), seed).unwrap()
         };
         let (mut node, mut copy) = (node(1), node(2));
@@ -98,7 +103,7 @@ impl Script {
         // Scripts show a SELECT only where a command itself leaves database 0.
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
-        Script { node, client, copy, stream, read, micros }
+        Script { node, client, copy, stream, read, micros, skew }
     }
 
     /// A node that allows DEBUG.
@@ -117,6 +122,16 @@ impl Script {
     /// Moves the clock on.
     pub(crate) fn advance(&mut self, millis: u64) {
         self.micros.fetch_add(millis * 1000, Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock forward or back; the time since the start goes on as before.
+    pub(crate) fn jump(&mut self, millis: i64) {
+        self.skew.fetch_add(millis * 1000, Ordering::Relaxed);
+    }
+
+    /// The client that [`Script::ask`] speaks as.
+    pub(crate) fn client(&self) -> SessionId {
+        self.client
     }
 
     /// A further client; use it with [`Script::ask_as`].

@@ -1,0 +1,60 @@
+//! When snapshots are written to disk.
+
+use slipstream_engine::Effect;
+use slipstream_engine::config::{Config, SavePoint};
+
+use crate::script::Script;
+
+fn script(seconds: u64, changes: u64) -> Script {
+    let mut config = Config::default();
+    config.save = vec![SavePoint { seconds, changes }];
+    Script::with_config(config)
+}
+
+/// How many snapshots the node wants written, a moment later.
+fn saves(script: &mut Script, after_millis: u64) -> usize {
+    script.advance(after_millis);
+    script.node.tick();
+    let effects = script.node.take_effects();
+    effects.iter().filter(|effect| matches!(effect, Effect::Save { .. })).count()
+}
+
+#[test]
+fn a_save_point_needs_both_its_time_and_its_changes() {
+    let mut script = script(10, 2);
+    script.ask("SET a 1");
+    assert_eq!(saves(&mut script, 11_000), 0, "one change is too few");
+    script.ask("SET b 1");
+    assert_eq!(saves(&mut script, 1_000), 1);
+    assert_eq!(saves(&mut script, 60_000), 0, "one runs already");
+    script.node.saved(1, Ok(()));
+    assert_eq!(saves(&mut script, 60_000), 0, "nothing changed since");
+}
+
+#[test]
+fn changes_made_while_a_snapshot_is_written_count_for_the_next() {
+    let mut script = script(10, 1);
+    script.ask("SET a 1");
+    assert_eq!(saves(&mut script, 11_000), 1);
+    script.ask("SET b 1");
+    script.node.saved(1, Ok(()));
+    assert_eq!(saves(&mut script, 11_000), 1);
+}
+
+#[test]
+fn a_failed_save_is_tried_again_after_five_seconds() {
+    let mut script = script(10, 1);
+    script.ask("SET a 1");
+    assert_eq!(saves(&mut script, 11_000), 1);
+    script.node.saved(1, Err("disk full".into()));
+    assert_eq!(saves(&mut script, 4_000), 0);
+    assert_eq!(saves(&mut script, 2_000), 1);
+}
+
+#[test]
+fn a_jump_of_the_wall_clock_does_not_stop_save_points() {
+    let mut script = script(10, 1);
+    script.ask("SET a 1");
+    script.jump(-3_600_000);
+    assert_eq!(saves(&mut script, 11_000), 1);
+}
