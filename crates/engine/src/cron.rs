@@ -151,7 +151,7 @@ impl Node {
             Signal::Interrupt => ("SIGINT", self.core.config.shutdown_on_sigint),
         };
         self.core.notice(Level::Notice, &format!("Received {name} scheduling shutdown..."));
-        self.core.begin_shutdown(&self.keyspace, options);
+        self.core.signal_shutdown(&self.keyspace, options);
     }
 
     /// What the shell is to do.

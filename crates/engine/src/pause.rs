@@ -13,7 +13,7 @@ use crate::command::flag;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pause {
     asked: Option<Asked>,
-    /// Whether a shutdown waits until replicas have everything: no writes meanwhile.
+    /// Whether a shutdown waits for replicas or its snapshot: no writes meanwhile.
     shutting_down: bool,
     /// Whether a session is held back.
     held: bool,

@@ -5,7 +5,7 @@
 //!    ▲                        │ ABORT                                      │ failed, not FORCE
 //!    └────────────────────────┴────────────────────────────────────────────┘
 //! ```
-//! While it waits for replicas, writes are held back.
+//! From the beginning on writes are held back: what is answered now would not be in the final snapshot.
 
 use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
@@ -20,6 +20,8 @@ use crate::session::Wait;
 pub struct Shutdown {
     options: ShutdownOn,
     step: Step,
+    /// Whether a signal asked for it: the next one forces.
+    signalled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,31 +41,48 @@ impl Shutdown {
 }
 
 impl Core {
-    /// Begins to shut down. A second signal forces.
-    pub fn begin_shutdown(&mut self, keyspace: &Keyspace, options: ShutdownOn) {
-        if self.shutdown.is_some() {
+    /// SIGTERM or SIGINT. The second one forces.
+    pub(crate) fn signal_shutdown(&mut self, keyspace: &Keyspace, options: ShutdownOn) {
+        if self.shutdown.is_some_and(|shutdown| shutdown.signalled) {
             self.notice(Level::Warning, "Asked again to shut down: exiting now.");
-            self.effects.push(Effect::Exit(1));
+            return self.effects.push(Effect::Exit(1));
+        }
+        self.begin_shutdown(keyspace, options);
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.signalled = true;
+        }
+    }
+
+    /// Begins to shut down, unless that is under way: who asks again waits as well.
+    pub fn begin_shutdown(&mut self, keyspace: &Keyspace, mut options: ShutdownOn) {
+        if self.shutdown.is_some() {
             return;
         }
-        self.notice(Level::Notice, "User requested shutdown...");
-        let lagging = self.lagging_replicas();
-        if options.now || lagging.is_empty() || self.config.shutdown_timeout == 0 {
-            return self.finish_shutdown(keyspace, options);
+        if self.phase == Phase::Loading {
+            // What is on disk is all there is: a snapshot of what is loaded so far would replace it.
+            options.nosave = true;
+            options.save = false;
         }
+        self.notice(Level::Notice, "User requested shutdown...");
+        self.pause.set_shutting_down(true);
+        self.phase = Phase::ShuttingDown;
+        let lagging = self.lagging_replicas();
         let wait = u64::from(self.config.shutdown_timeout) * 1000;
         let deadline = Moment(self.clock.moment().0 + wait);
+        let step = Step::WaitingForReplicas { deadline };
+        self.shutdown = Some(Shutdown { options, step, signalled: false });
+        if options.now || lagging.is_empty() || wait == 0 {
+            return self.finish_shutdown(keyspace, options);
+        }
         let text =
             format!("Waiting for replicas before shutting down: {} of them lag behind.", lagging.len());
         self.notice(Level::Notice, &text);
-        self.pause.set_shutting_down(true);
-        self.phase = Phase::ShuttingDown;
-        self.shutdown = Some(Shutdown { options, step: Step::WaitingForReplicas { deadline } });
     }
 
     /// Goes on when the replicas have everything or the time is over.
     pub(crate) fn continue_shutdown(&mut self, keyspace: &Keyspace) {
-        let Some(Shutdown { options, step: Step::WaitingForReplicas { deadline } }) = self.shutdown else {
+        let Some(Shutdown { options, step: Step::WaitingForReplicas { deadline }, .. }) = self.shutdown
+        else {
             return;
         };
         if self.lagging_replicas().is_empty() || self.clock.moment() >= deadline {
@@ -82,8 +101,9 @@ impl Core {
             let text = format!("{in_step} of {all} replicas are in sync when shutting down.");
             self.notice(Level::Notice, &text);
         }
-        self.phase = Phase::ShuttingDown;
-        self.shutdown = Some(Shutdown { options, step: Step::Saving });
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.step = Step::Saving;
+        }
         if options.save || (!options.nosave && !self.config.save.is_empty()) {
             self.notice(Level::Notice, "Saving the final RDB snapshot before exiting.");
             self.begin_save(keyspace, SaveReason::Shutdown);

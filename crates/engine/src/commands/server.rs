@@ -240,11 +240,6 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), CommandError> {
     if abort {
         return abort_shutdown(call, options);
     }
-    if call.core.phase == Phase::Loading {
-        // What is on disk is all there is: a snapshot of what is loaded so far would replace it.
-        options.nosave = true;
-        options.save = false;
-    }
     call.session.flow = Flow::Waiting(Wait::Shutdown);
     call.core.begin_shutdown(call.db.keyspace, options);
     Ok(())
