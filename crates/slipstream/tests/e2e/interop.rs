@@ -45,6 +45,19 @@ fn valkey_9_replica_of_redis_7() {
     check(Redis7, Valkey9);
 }
 
+/// A snapshot that a primary first writes to disk has a length, and no mark at its end.
+#[test]
+fn our_replica_takes_a_snapshot_of_known_length() {
+    if !all_found(&[Redis7]) {
+        return;
+    }
+    let primary = Server::start(Redis7, &["--repl-diskless-sync no"]);
+    dataset::fill(&mut primary.client());
+    let replica = Server::start(Ours, &[&format!("--replicaof localhost {}", primary.port)]);
+    wait_until_linked(&replica);
+    assert_same(&primary, &replica);
+}
+
 #[track_caller]
 fn check(primary: Kind, replica: Kind) {
     if !all_found(&[primary, replica]) {

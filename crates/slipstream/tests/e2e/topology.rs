@@ -108,6 +108,46 @@ fn check_promotion(kinds: [Kind; 3]) {
     assert_eq!(syncs(&mut new.client()), Syncs { full: 0, partial: 2 });
 }
 
+#[test]
+fn our_replica_of_redis_restarts_and_continues() {
+    check_restart(Redis7, Ours);
+}
+
+#[test]
+fn a_redis_replica_of_ours_restarts_and_continues() {
+    check_restart(Ours, Redis7);
+}
+
+#[test]
+fn our_replica_of_ours_restarts_and_continues() {
+    check_restart(Ours, Ours);
+}
+
+/// A replica that saves when it ends comes back with its data and its place in the stream.
+#[track_caller]
+fn check_restart(primary: Kind, replica: Kind) {
+    if !all_found(&[primary, replica]) {
+        return;
+    }
+    let primary = Server::start(primary, ARGUMENTS);
+    dataset::fill(&mut primary.client());
+    let following = format!("--replicaof 127.0.0.1 {}", primary.port);
+    let mut replica = Server::start(replica, &[ARGUMENTS, &[&following, "--save 3600 1"]].concat());
+    wait_until_linked(&replica);
+    let traffic = Traffic::start(&primary);
+    traffic.let_some_pass();
+
+    replica.signal("TERM");
+    assert!(replica.wait_for_end().success());
+    traffic.let_some_pass();
+    replica.restart();
+    wait_until_linked(&replica);
+    traffic.stop();
+
+    assert_same(&primary, &replica);
+    assert_eq!(syncs(&mut primary.client()), Syncs { full: 1, partial: 1 });
+}
+
 /// How replicas of this server got here.
 #[derive(Debug, PartialEq, Eq)]
 struct Syncs {
