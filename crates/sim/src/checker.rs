@@ -4,6 +4,7 @@
 //!   values and deadlines. Looked at for a part of all offsets, the same part on every node.
 //! - Nobody has bytes that the writer of a history has not written, nor is a replica ahead of the primary
 //!   that it streams from.
+//! - No replica meets a command on the stream that it cannot apply.
 //! - A replica asks for what it lacks, and whoever the log still holds continues without a snapshot.
 
 use std::collections::BTreeMap;
@@ -88,6 +89,8 @@ impl Checker {
     /// Looks at a node after something happened to it.
     pub fn observe(&mut self, process: &Process, env: &Environment) {
         let Some(node) = &process.node else { return };
+        let halted = node.core.replication.link.halted();
+        assert!(halted.is_none(), "{} cannot apply the stream: {halted:?}", process.place());
         let Some((id, end)) = position(node) else { return };
         if !node.core.is_replica() {
             self.written.insert(id, end);

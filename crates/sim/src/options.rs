@@ -28,6 +28,8 @@ pub struct Options {
     pub fault_length: RangeInclusive<u64>,
     /// How long disk jobs take: saving and loading.
     pub disk_delay: RangeInclusive<u64>,
+    /// One in so many snapshots of a primary cannot be loaded; 0 for none.
+    pub bad_loads: u32,
     /// How far wall clocks are off.
     pub skew: i64,
     /// `repl-backlog-size` in bytes.
@@ -62,6 +64,7 @@ impl Options {
             fault_pause: 1..=1,
             fault_length: 1..=1,
             disk_delay: 1000..=50_000,
+            bad_loads: 0,
             skew: 0,
             backlog: 64 << 10,
             backlog_ttl: 3600,
@@ -83,13 +86,14 @@ impl Options {
             delay: most_delay / 10..=most_delay,
             chunk: pick(rng, &[20, 200, 2000, 16_384]),
             capacity: pick(rng, &[2048, 16 << 10, 256 << 10]),
-            commands: rng.u32(100..1200),
+            commands: rng.u32(100..4000),
             client_pause: most_pause / 20..=most_pause,
             keys: rng.usize(1..6),
             value_len: pick(rng, &[8, 100, 1500]),
             fault_pause: 50_000..=pick(rng, &[500_000, 2_000_000, 8_000_000]),
             fault_length: 1000..=most_fault,
             disk_delay: 100..=pick(rng, &[1000, 100_000, 3_000_000]),
+            bad_loads: pick(rng, &[0, 0, 4]),
             skew: pick(rng, &[0, 0, 200_000, 5_000_000]),
             backlog: pick(rng, &[16 << 10, 64 << 10, 1 << 20]),
             backlog_ttl: pick(rng, &[3600, 3600, 5]),

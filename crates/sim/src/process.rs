@@ -282,7 +282,7 @@ impl Process {
                 self.turn(env, |node| node.loaded_file(result.map(|data| data.map(|data| *data))));
             }
             Inside::LoadedSync(number, result) if number == self.load_number => {
-                self.loads += 1;
+                self.loads += u32::from(result.is_ok());
                 self.load = None;
                 self.turn(env, |node| node.loaded_sync(result.map(|data| *data)));
             }

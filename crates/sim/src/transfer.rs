@@ -111,7 +111,10 @@ impl Process {
 
     pub(crate) fn end_load(&mut self, env: &mut Environment) {
         let load = self.load.as_ref().expect("a load has begun");
-        let result = decode(&load.bytes, load.options).map(Box::new);
+        let result = match env.options.bad_loads {
+            lots if lots > 0 && env.rng.u32(..lots) == 0 => Err("out of luck".to_owned()),
+            _ => decode(&load.bytes, load.options).map(Box::new),
+        };
         let micros = env.draw(&env.options.disk_delay.clone());
         self.later(env, micros, Inside::LoadedSync(self.load_number, result));
     }

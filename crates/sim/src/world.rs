@@ -309,6 +309,7 @@ impl World {
     pub fn heal(&mut self) {
         self.env.tell("--", "healed");
         self.env.network.unblock_all();
+        self.env.options.bad_loads = 0;
         for index in 0..self.clients.len() {
             self.disconnect_client(index);
         }
