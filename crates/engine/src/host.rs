@@ -170,9 +170,12 @@ pub enum Effect {
     /// Write a snapshot to the sockets of replicas; answer with [`Node::sync_sent`](crate::Node::sync_sent)
     /// for each.
     SendSnapshot(Box<SyncOrder>),
-    /// Open the link to the primary; answer with [`Node::link_connected`](crate::Node::link_connected) or
+    /// Open the link to the primary instead of any other; answer with
+    /// [`Node::link_connected`](crate::Node::link_connected) or
     /// [`Node::link_closed`](crate::Node::link_closed).
     Connect {
+        /// The connection's number: whatever is told of the link is told with it.
+        number: u64,
         /// Name or address.
         host: String,
         /// Port.
@@ -186,8 +189,8 @@ pub enum Effect {
     LinkPause,
     /// Read it again.
     LinkResume,
-    /// A full sync's snapshot begins: decode what follows.
-    LoadBegin,
+    /// A full sync's snapshot begins: decode what follows, and answer with this number.
+    LoadBegin(u64),
     /// The next bytes of it.
     LoadBytes(Vec<u8>),
     /// It is complete; answer with [`Node::loaded_sync`](crate::Node::loaded_sync).

@@ -32,6 +32,11 @@ pub struct Replication {
     pub(crate) stream: Stream,
     /// Where the stream joins the snapshot being loaded.
     joins: Option<Position>,
+    /// The number of the connection to the primary: what the shell still tells of an earlier one, while it
+    /// has not done what ended that, is not heard.
+    connection: u64,
+    /// The number of the snapshot being loaded, likewise.
+    load: u64,
 }
 
 /// An open connection to the primary, as a client of this node.
@@ -58,6 +63,8 @@ impl Replication {
             opened: None,
             stream: Stream::default(),
             joins: None,
+            connection: 0,
+            load: 0,
         }
     }
 
@@ -393,9 +400,14 @@ impl Core {
         use link::Action;
         for action in actions {
             match action {
-                Action::Connect(Endpoint { host, port }) => self.effects.push(Effect::Connect { host, port }),
+                Action::Connect(Endpoint { host, port }) => {
+                    self.replication.connection += 1;
+                    let number = self.replication.connection;
+                    self.effects.push(Effect::Connect { number, host, port });
+                }
                 Action::Send(bytes) => self.effects.push(Effect::LinkSend(bytes)),
                 Action::Close => {
+                    self.replication.connection += 1;
                     self.replication.stream.forget_rest();
                     self.effects.push(Effect::LinkClose);
                 }
@@ -403,11 +415,15 @@ impl Core {
                 Action::ResumeReading => self.effects.push(Effect::LinkResume),
                 Action::SnapshotBegin { position, .. } => {
                     self.replication.joins = position;
-                    self.effects.push(Effect::LoadBegin);
+                    self.replication.load += 1;
+                    self.effects.push(Effect::LoadBegin(self.replication.load));
                 }
                 Action::SnapshotBytes(bytes) => self.effects.push(Effect::LoadBytes(bytes.into_owned())),
                 Action::SnapshotEnd => self.effects.push(Effect::LoadEnd),
-                Action::SnapshotAbort => self.effects.push(Effect::LoadAbort),
+                Action::SnapshotAbort => {
+                    self.replication.load += 1;
+                    self.effects.push(Effect::LoadAbort);
+                }
                 Action::Continue { id } => self.continue_under(id),
                 Action::Apply(bytes) => self.apply(keyspace, &bytes),
                 Action::Log(level, text) => self.notice(level, &text),
@@ -451,8 +467,11 @@ impl Node {
         self.core.replication.opened = Some(OpenLink { id, peer, local, descriptor, since });
     }
 
-    /// The connection to the primary is open.
-    pub fn link_connected(&mut self) {
+    /// Connection `number` to the primary is open.
+    pub fn link_connected(&mut self, number: u64) {
+        if number != self.core.replication.connection {
+            return;
+        }
         self.core.tick_clock();
         self.core.replication.stream.forget_rest();
         let resume = self.core.position();
@@ -462,7 +481,11 @@ impl Node {
     }
 
     /// It is gone, or could not be opened.
-    pub fn link_closed(&mut self, reason: &str) {
+    pub fn link_closed(&mut self, number: u64, reason: &str) {
+        if number != self.core.replication.connection {
+            return;
+        }
+        self.core.replication.connection += 1;
         self.core.tick_clock();
         self.core.replication.stream.forget_rest();
         let mut actions = Vec::new();
@@ -472,7 +495,10 @@ impl Node {
     }
 
     /// The primary sent something.
-    pub fn link_received(&mut self, bytes: &[u8]) {
+    pub fn link_received(&mut self, number: u64, bytes: &[u8]) {
+        if number != self.core.replication.connection {
+            return;
+        }
         self.core.tick_clock();
         self.core.stats.repl_input += bytes.len() as u64;
         let mut actions = Vec::new();
@@ -487,8 +513,12 @@ impl Node {
         self.core.replication.link.on_load_progress(self.core.clock.moment());
     }
 
-    /// A full sync is loaded, or cannot be.
-    pub fn loaded_sync(&mut self, result: Result<LoadedData, String>) {
+    /// The snapshot of this number is loaded, or cannot be.
+    pub fn loaded_sync(&mut self, number: u64, result: Result<LoadedData, String>) {
+        if number != self.core.replication.load {
+            return;
+        }
+        self.core.replication.load += 1;
         self.core.tick_clock();
         let now = self.core.clock.moment();
         let mut actions = Vec::new();

@@ -49,9 +49,9 @@ pub struct EventLoop {
     /// Sockets that a full sync's thread writes to.
     lent: Vec<SessionId>,
     link: Option<LinkSocket>,
-    link_attempt: u64,
+    /// The number of the connection that is being opened.
+    connecting: Option<u64>,
     load: Option<SyncLoad>,
-    load_number: u64,
     saves: Saves,
     signals: Signals,
     reports: Receiver<Report>,
@@ -63,6 +63,8 @@ pub struct EventLoop {
 
 /// The connection to this node's primary.
 struct LinkSocket {
+    /// The node's number for it.
+    number: u64,
     stream: TcpStream,
     unsent: Vec<u8>,
     /// Whether there may be more to read than was read.
@@ -96,9 +98,8 @@ impl EventLoop {
             unread: Vec::new(),
             lent: Vec::new(),
             link: None,
-            link_attempt: 0,
+            connecting: None,
             load: None,
-            load_number: 0,
             saves: Saves::default(),
             signals,
             reports,
@@ -203,15 +204,14 @@ impl EventLoop {
                 jobs::load_file(self.reporter.clone(), path, options);
             }
             Effect::SendSnapshot(order) => self.send_snapshot(order),
-            Effect::Connect { host, port } => self.connect(host, port),
+            Effect::Connect { number, host, port } => self.connect(number, host, port),
             Effect::LinkSend(bytes) => self.link_send(&bytes),
             Effect::LinkClose => self.close_link(),
             Effect::LinkPause => self.pause_link(true),
             Effect::LinkResume => self.pause_link(false),
-            Effect::LoadBegin => {
-                self.load_number += 1;
+            Effect::LoadBegin(number) => {
                 let options = self.node.load_options(Source::Sync);
-                self.load = Some(SyncLoad::begin(self.reporter.clone(), self.load_number, options));
+                self.load = Some(SyncLoad::begin(self.reporter.clone(), number, options));
             }
             Effect::LoadBytes(piece) => {
                 if let Some(load) = &mut self.load {
@@ -223,10 +223,7 @@ impl EventLoop {
                     load.push(Vec::new());
                 }
             }
-            Effect::LoadAbort => {
-                self.load = None;
-                self.load_number += 1;
-            }
+            Effect::LoadAbort => self.load = None,
             Effect::Reclaim(keyspace) => jobs::reclaim(keyspace),
             Effect::Exit(status) => self.exit = Some(status),
         }
@@ -258,10 +255,9 @@ impl EventLoop {
                 Report::LoadedFile(result) => {
                     self.node.loaded_file(result.map(|data| data.map(|data| *data)))
                 }
-                Report::LoadedSync(number, result) if number == self.load_number => {
-                    self.node.loaded_sync(result.map(|data| *data));
+                Report::LoadedSync(number, result) => {
+                    self.node.loaded_sync(number, result.map(|data| *data));
                 }
-                Report::LoadedSync(..) => {}
                 Report::SyncProgress(id) => self.node.sync_progress(id),
                 Report::SyncSent(id, result) => {
                     self.lent.retain(|lent| *lent != id);
@@ -270,8 +266,7 @@ impl EventLoop {
                         self.node.closed(id);
                     }
                 }
-                Report::Connected(attempt, result) if attempt == self.link_attempt => self.connected(result),
-                Report::Connected(..) => {}
+                Report::Connected(number, result) => self.connected(number, result),
             }
         }
     }
@@ -476,24 +471,29 @@ impl EventLoop {
 
 /// The link to this node's primary.
 impl EventLoop {
-    fn connect(&mut self, host: String, port: u16) {
+    fn connect(&mut self, number: u64, host: String, port: u16) {
         self.close_link();
+        self.connecting = Some(number);
         let config = &self.node.core.config;
         let timeout = Duration::from_secs(config.repl_timeout.into());
         let source = config.bind_source_addr.clone();
-        jobs::connect(self.reporter.clone(), self.link_attempt, (host, port), source, timeout);
+        jobs::connect(self.reporter.clone(), number, (host, port), source, timeout);
     }
 
-    fn connected(&mut self, result: Result<std::net::TcpStream, String>) {
+    fn connected(&mut self, number: u64, result: Result<std::net::TcpStream, String>) {
+        if self.connecting.take_if(|connecting| *connecting == number).is_none() {
+            return;
+        }
         let stream = result.and_then(|stream| self.adopt_link(stream).map_err(|error| error.to_string()));
         match stream {
             Ok(stream) => {
                 let (peer, local) = tcp_endpoints(&stream);
                 self.node.link_opened(peer, local, i64::from(stream.as_raw_fd()));
-                self.link = Some(LinkSocket { stream, unsent: Vec::new(), more: true, paused: false });
-                self.node.link_connected();
+                self.link =
+                    Some(LinkSocket { number, stream, unsent: Vec::new(), more: true, paused: false });
+                self.node.link_connected(number);
             }
-            Err(reason) => self.node.link_closed(&reason),
+            Err(reason) => self.node.link_closed(number, &reason),
         }
     }
 
@@ -523,7 +523,7 @@ impl EventLoop {
             Ok(0) => self.link_lost("the primary closed the connection"),
             Ok(count) => {
                 link.more = count == self.buffer.len();
-                self.node.link_received(&self.buffer[..count]);
+                self.node.link_received(link.number, &self.buffer[..count]);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => link.more = true,
@@ -553,12 +553,15 @@ impl EventLoop {
     }
 
     fn link_lost(&mut self, reason: &str) {
+        let number = self.link.as_ref().map(|link| link.number);
         self.close_link();
-        self.node.link_closed(reason);
+        if let Some(number) = number {
+            self.node.link_closed(number, reason);
+        }
     }
 
     fn close_link(&mut self) {
-        self.link_attempt += 1;
+        self.connecting = None;
         if let Some(mut link) = self.link.take() {
             // The socket closes with its handle whatever the registry says.
             self.poll.registry().deregister(&mut link.stream).ok();

@@ -46,6 +46,8 @@ pub struct Process {
     pub link: Option<Link>,
     /// Which attempt to connect is the current one.
     pub attempt: u64,
+    /// The node's number for it.
+    connection: u64,
     config: Config,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
@@ -133,6 +135,7 @@ impl Process {
             loads: 0,
             link: None,
             attempt: 0,
+            connection: 0,
             config: config(options),
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
@@ -284,7 +287,7 @@ impl Process {
             Inside::LoadedSync(number, result) if number == self.load_number => {
                 self.loads += u32::from(result.is_ok());
                 self.load = None;
-                self.turn(env, |node| node.loaded_sync(result.map(|data| *data)));
+                self.turn(env, |node| node.loaded_sync(number, result.map(|data| *data)));
             }
             Inside::LoadedSync(..) => {}
             Inside::SendPiece(session) => self.send_piece(env, session),
@@ -315,17 +318,17 @@ impl Process {
             Effect::Save { number, job } => self.save(env, number, &job),
             Effect::LoadFile => self.load_file(env),
             Effect::SendSnapshot(order) => self.send_snapshot(env, &order),
-            Effect::Connect { host, .. } => self.connect(env, machine(&host)),
+            Effect::Connect { number, host, .. } => self.connect(env, number, machine(&host)),
             Effect::LinkSend(bytes) => self.link_send(env, &bytes),
             Effect::LinkClose => self.close_link(env),
             Effect::LinkPause => self.read_link(env, false),
             Effect::LinkResume => self.read_link(env, true),
-            Effect::LoadBegin => self.begin_load(),
+            Effect::LoadBegin(number) => self.begin_load(number),
             Effect::LoadBytes(piece) => self.load.as_mut().expect("a load has begun").bytes.extend(piece),
             Effect::LoadEnd => self.end_load(env),
             Effect::LoadAbort => {
                 self.load = None;
-                self.load_number += 1;
+                self.load_number = 0;
             }
             Effect::Reclaim(_) => {}
             Effect::Exit(status) => {
@@ -485,8 +488,9 @@ impl Process {
 
 /// The link to the primary.
 impl Process {
-    fn connect(&mut self, env: &mut Environment, primary: usize) {
+    fn connect(&mut self, env: &mut Environment, number: u64, primary: usize) {
         self.close_link(env);
+        self.connection = number;
         let (from, attempt) = (self.place(), self.attempt);
         env.after_delay(Event::Knock { from, attempt, to: primary });
     }
@@ -497,20 +501,23 @@ impl Process {
             return env.network.close(wire, Side::Caller);
         }
         self.link = Some(Link { wire, asked: None, unsent: Vec::new() });
-        self.turn(env, Node::link_connected);
+        let number = self.connection;
+        self.turn(env, |node| node.link_connected(number));
     }
 
     /// There will be none.
     pub(crate) fn refused(&mut self, env: &mut Environment, attempt: u64) {
         if attempt == self.attempt {
-            self.turn(env, |node| node.link_closed("Connection refused"));
+            let number = self.connection;
+            self.turn(env, |node| node.link_closed(number, "Connection refused"));
         }
     }
 
     /// The primary sent something.
     pub(crate) fn link_received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
         if self.is_link(wire) {
-            self.turn(env, |node| node.link_received(bytes));
+            let number = self.connection;
+            self.turn(env, |node| node.link_received(number, bytes));
         }
     }
 
@@ -518,7 +525,8 @@ impl Process {
     pub(crate) fn link_ended(&mut self, env: &mut Environment, wire: WireId) {
         if self.is_link(wire) {
             self.close_link(env);
-            self.turn(env, |node| node.link_closed("the primary closed the connection"));
+            let number = self.connection;
+            self.turn(env, |node| node.link_closed(number, "the primary closed the connection"));
         }
     }
 

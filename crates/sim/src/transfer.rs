@@ -103,9 +103,9 @@ impl Process {
 
 /// In.
 impl Process {
-    pub(crate) fn begin_load(&mut self) {
+    pub(crate) fn begin_load(&mut self, number: u64) {
         let Some(node) = &mut self.node else { return };
-        self.load_number += 1;
+        self.load_number = number;
         self.load = Some(Load { bytes: Vec::new(), options: node.load_options(Source::Sync) });
     }
 
