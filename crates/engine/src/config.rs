@@ -35,8 +35,7 @@ pub use load::{Files, LoadError, load};
 pub use rewrite::rewrite;
 pub use table::directives;
 pub use values::{
-    ClassLimits, Config, DisklessLoad, LogLevel, OutputLimit, ProtectedAction, SavePoint, ShutdownOn,
-    Upstream,
+    ClassLimits, Config, LogLevel, OutputLimit, ProtectedAction, SavePoint, ShutdownOn, Upstream,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

@@ -170,6 +170,8 @@ pub enum Effect {
     /// Write a snapshot to the sockets of replicas; answer with [`Node::sync_sent`](crate::Node::sync_sent)
     /// for each.
     SendSnapshot(Box<SyncOrder>),
+    /// Let the system gather small pieces of a replica's stream (`repl-disable-tcp-nodelay`).
+    BatchStream(SessionId),
     /// Open the link to the primary instead of any other; answer with
     /// [`Node::link_connected`](crate::Node::link_connected) or
     /// [`Node::link_closed`](crate::Node::link_closed).

@@ -118,21 +118,6 @@ pub struct Core {
     woken: Vec<SessionId>,
 }
 
-/// The thresholds of packed collections.
-pub(crate) fn encoding(config: &Config) -> Encoding {
-    Encoding {
-        hash_max_listpack_entries: config.hash_max_listpack_entries,
-        hash_max_listpack_value: config.hash_max_listpack_value,
-        set_max_intset_entries: config.set_max_intset_entries,
-        set_max_listpack_entries: config.set_max_listpack_entries,
-        set_max_listpack_value: config.set_max_listpack_value,
-        zset_max_listpack_entries: config.zset_max_listpack_entries,
-        zset_max_listpack_value: config.zset_max_listpack_value,
-        list_max_listpack_size: config.list_max_listpack_size,
-        ..Encoding::default()
-    }
-}
-
 /// A signal that ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -147,7 +132,9 @@ impl Node {
     pub fn new(config: Config, mut host: Box<dyn Host>, seed: u64) -> Result<Node, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let keys = std::array::from_fn(|_| rng.u64(..));
-        let keyspace = Keyspace::new(config.databases, keys, encoding(&config));
+        let mut encoding = Encoding::default();
+        config.update_encoding(&mut encoding);
+        let keyspace = Keyspace::new(config.databases, keys, encoding);
         let table = CommandTable::new(&config.renamed_commands)?;
         let clock = host.clock();
         let core = Core {
@@ -334,8 +321,7 @@ impl Core {
         self.config = config;
         self.log.set_backlog_size(self.config.repl_backlog_size);
         self.replication.set_config(&self.config);
-        let seed = keyspace.encoding().seed;
-        *keyspace.encoding_mut() = Encoding { seed, ..encoding(&self.config) };
+        self.config.update_encoding(keyspace.encoding_mut());
         self.slowlog.shorten(self.config.slowlog_max_len);
     }
 

@@ -304,7 +304,11 @@ impl Node {
             Action::CancelSync(_) => {}
             Action::Send { replica, bytes } => core.send_to(replica, &bytes),
             // The shell reads the cursor of whoever is online.
-            Action::StartStream { .. } => {}
+            Action::StartStream { replica, .. } => {
+                if core.config.repl_disable_tcp_nodelay {
+                    core.effects.push(Effect::BatchStream(SessionId(replica.0)));
+                }
+            }
             Action::Close(replica) => core.effects.push(Effect::Disconnect(SessionId(replica.0))),
             Action::WaitOver { waiter, acked } => {
                 let id = SessionId(waiter.0);

@@ -53,6 +53,14 @@ impl Socket {
         Ok(())
     }
 
+    /// `repl-disable-tcp-nodelay`: whether small pieces of a replica's stream go out at once.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.set_nodelay(nodelay),
+            Socket::Unix(_) => Ok(()),
+        }
+    }
+
     /// The two ends: the peer's and ours.
     pub fn endpoints(&self) -> (Endpoint, Endpoint) {
         match self {

@@ -203,6 +203,12 @@ impl EventLoop {
                 let options = self.node.load_options(Source::File);
                 jobs::load_file(self.reporter.clone(), path, options);
             }
+            Effect::BatchStream(id) => {
+                if let Some(connection) = self.connections.get(&id) {
+                    // A stream that is not batched is only less thrifty.
+                    connection.socket.set_nodelay(false).ok();
+                }
+            }
             Effect::SendSnapshot(order) => self.send_snapshot(order),
             Effect::Connect { number, host, port } => self.connect(number, host, port),
             Effect::LinkSend(bytes) => self.link_send(&bytes),
@@ -499,7 +505,7 @@ impl EventLoop {
 
     fn adopt_link(&self, stream: std::net::TcpStream) -> io::Result<TcpStream> {
         stream.set_nonblocking(true)?;
-        stream.set_nodelay(!self.node.core.config.repl_disable_tcp_nodelay)?;
+        stream.set_nodelay(true)?;
         let mut stream = TcpStream::from_std(stream);
         self.poll.registry().register(&mut stream, LINK, Interest::READABLE | Interest::WRITABLE)?;
         Ok(stream)

@@ -317,6 +317,8 @@ impl Process {
             }
             Effect::Save { number, job } => self.save(env, number, &job),
             Effect::LoadFile => self.load_file(env),
+            // The virtual network delivers pieces of any size.
+            Effect::BatchStream(_) => {}
             Effect::SendSnapshot(order) => self.send_snapshot(env, &order),
             Effect::Connect { number, host, .. } => self.connect(env, number, machine(&host)),
             Effect::LinkSend(bytes) => self.link_send(env, &bytes),

@@ -348,7 +348,7 @@ mod values {
         let config = loaded(
             "bind 10.0.0.1 -::1\nport 7000\nunixsocket /tmp/s\nunixsocketperm 700\nloglevel DEBUG\n\
              replicaof example.com 7001\nmasterauth \"p\\xff\"\nreplica-read-only no\nmin-replicas-to-write 2\n\
-             repl-diskless-load swapdb\nenable-debug-command local\nshutdown-on-sigint now force\n\
+             enable-debug-command local\nshutdown-on-sigint now force\n\
              client-output-buffer-limit replica 1gb 2mb 3 pubsub 0 0 0\nlist-max-listpack-size -1\n\
              slowlog-log-slower-than -1\nlatency-tracking-info-percentiles 50 99.99\nhz 1000\nrename-command GET \"\"",
         );
@@ -361,7 +361,6 @@ mod values {
         assert_eq!(config.primary_password.as_deref(), Some(b"p\xff".as_slice()));
         assert!(!config.replica_read_only);
         assert_eq!(config.min_replicas_to_write, 2);
-        assert_eq!(config.repl_diskless_load, DisklessLoad::SwapDb);
         assert_eq!(config.enable_debug_command, ProtectedAction::Local);
         assert_eq!(config.shutdown_on_sigint, ShutdownOn { now: true, force: true, ..ShutdownOn::default() });
         let limits = config.client_output_buffer_limit;

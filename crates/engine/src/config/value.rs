@@ -5,7 +5,7 @@
 //!
 //! [`Kind`]: super::kind::Kind
 
-use super::values::{DisklessLoad, LogLevel, ProtectedAction, ShutdownOn};
+use super::values::{LogLevel, ProtectedAction, ShutdownOn};
 
 /// A checked value of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +42,6 @@ impl Named for LogLevel {
 impl Named for ProtectedAction {
     const NAMES: &'static [(&'static str, Self)] =
         &[("no", Self::No), ("yes", Self::Yes), ("local", Self::Local)];
-}
-
-impl Named for DisklessLoad {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("disabled", Self::Disabled), ("on-empty-db", Self::OnEmptyDb), ("swapdb", Self::SwapDb)];
 }
 
 impl<T: Named> Stored for T {

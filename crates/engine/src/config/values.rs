@@ -68,10 +68,6 @@ pub struct Config {
     pub stop_writes_on_bgsave_error: bool,
     /// Whether a snapshot file is synchronised to disk every few megabytes.
     pub rdb_save_incremental_fsync: bool,
-    /// Microseconds of delay per saved key (negative: keys per microsecond); for tests.
-    pub rdb_key_save_delay: i32,
-    /// Microseconds of delay per loaded key (negative: keys per microsecond); for tests.
-    pub key_load_delay: i32,
 
     /// The primary to follow.
     pub replicaof: Option<Upstream>,
@@ -97,8 +93,6 @@ pub struct Config {
     pub repl_diskless_sync_delay: u32,
     /// Replicas that end that wait early; 0 is no such number.
     pub repl_diskless_sync_max_replicas: u32,
-    /// How the data of a full sync is taken in.
-    pub repl_diskless_load: DisklessLoad,
     /// Seconds between the pings on the replication stream.
     pub repl_ping_replica_period: u32,
     /// Seconds of silence that end a replication link.
@@ -230,17 +224,6 @@ pub enum ProtectedAction {
     Local,
 }
 
-/// How a replica takes in the data of a full sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisklessLoad {
-    /// The old data goes before the new is loaded.
-    Disabled,
-    /// As `Disabled`; Redis loads from the socket if there is nothing to lose.
-    OnEmptyDb,
-    /// The old data serves until the new is complete.
-    SwapDb,
-}
-
 /// What a signal that asks for shutdown does; all false is the default behaviour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownOn {
@@ -290,8 +273,6 @@ impl Default for Config {
             rdbchecksum: true,
             stop_writes_on_bgsave_error: true,
             rdb_save_incremental_fsync: true,
-            rdb_key_save_delay: 0,
-            key_load_delay: 0,
 
             replicaof: None,
             primary_user: None,
@@ -305,7 +286,6 @@ impl Default for Config {
             repl_diskless_sync: true,
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
-            repl_diskless_load: DisklessLoad::Disabled,
             repl_ping_replica_period: 10,
             repl_timeout: 60,
             repl_disable_tcp_nodelay: false,

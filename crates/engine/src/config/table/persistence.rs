@@ -5,6 +5,7 @@
 use super::*;
 
 const AOF: &str = "the append-only file";
+const TEST_DELAYS: &str = "delays for tests";
 
 pub(super) const ROWS: &[Directive] = &[
     row(
@@ -50,7 +51,7 @@ pub(super) const ROWS: &[Directive] = &[
     integer(
         "rdb-key-save-delay",
         (MIN_I32, MAX_I32),
-        field!(rdb_key_save_delay),
+        later("0", TEST_DELAYS),
         "Microseconds to wait per saved key, for tests; a negative number is keys per \
          microsecond.",
     )
@@ -58,7 +59,7 @@ pub(super) const ROWS: &[Directive] = &[
     integer(
         "key-load-delay",
         (MIN_I32, MAX_I32),
-        field!(key_load_delay),
+        later("0", TEST_DELAYS),
         "Microseconds to wait per loaded key, for tests; a negative number is keys per \
          microsecond.",
     )

@@ -71,9 +71,12 @@ pub(super) const ROWS: &[Directive] = &[
     one_of(
         "repl-diskless-load",
         &["disabled", "on-empty-db", "swapdb"],
-        field!(repl_diskless_load),
-        "What a replica does with its old data in a full sync: drop it before loading, or with \
-         `swapdb` serve it until the new data is complete.",
+        moot(
+            "disabled",
+            "a full sync never passes through a file, and is always decoded beside the old data, \
+         which is served until the new data is complete",
+        ),
+        "What a replica does with its old data in a full sync.",
     )
     .denied_while_loading(),
     integer(
