@@ -30,6 +30,8 @@ pub struct Connection {
     pub socket: Socket,
     /// Whether the last write took everything; if not, readiness is awaited.
     pub writable: bool,
+    /// Whether the peer sends no more: what it sent before is still to be read, and then the end.
+    pub ended: bool,
 }
 
 /// The two ends of a TCP connection: the peer's and ours.

@@ -5,19 +5,19 @@
 //! replies, log blocks for replicas, jobs for other threads. Everything that
 //! can wake the process is seen in [`EventLoop::turn`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slipstream_engine::{Effect, Flow, Node, SessionId, Source, SyncOrder};
 
 use crate::connection::{Connection, Socket, tcp_endpoints};
-use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
+use crate::jobs::{self, Reclaimer, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
 use crate::listeners::Listener;
 use crate::process::Rebound;
 use crate::signals::Signals;
@@ -33,6 +33,8 @@ const MAX_LISTENERS: usize = 64;
 const READ_SIZE: usize = 64 * 1024;
 /// Connections accepted in one turn.
 const MAX_ACCEPTS: usize = 1000;
+/// When accepting failed, for want of descriptors as a rule, it is tried again after so long.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// How long the decoder of a full sync gets to make room before it is looked at again.
 const DECODER_PATIENCE: Duration = Duration::from_millis(1);
 /// Log blocks handed to one write.
@@ -45,7 +47,9 @@ pub struct EventLoop {
     listeners: Vec<Listener>,
     connections: HashMap<SessionId, Connection>,
     /// Sockets that may have more to read than was read: looked at without waiting.
-    unread: Vec<SessionId>,
+    unread: BTreeSet<SessionId>,
+    /// When the listeners are to be looked at although nothing new is heard of them.
+    accept_at: Option<Instant>,
     /// Sockets that a full sync's thread writes to.
     lent: Vec<SessionId>,
     link: Option<LinkSocket>,
@@ -56,6 +60,7 @@ pub struct EventLoop {
     signals: Signals,
     reports: Receiver<Report>,
     reporter: Reporter,
+    reclaimer: Reclaimer,
     rebound: Rebound,
     buffer: Box<[u8]>,
     exit: Option<i32>,
@@ -69,6 +74,8 @@ struct LinkSocket {
     unsent: Vec<u8>,
     /// Whether there may be more to read than was read.
     more: bool,
+    /// Whether the primary sends no more.
+    ended: bool,
     /// Whether nothing is to be read for now.
     paused: bool,
 }
@@ -95,7 +102,8 @@ impl EventLoop {
             poll,
             listeners: Vec::new(),
             connections: HashMap::new(),
-            unread: Vec::new(),
+            unread: BTreeSet::new(),
+            accept_at: None,
             lent: Vec::new(),
             link: None,
             connecting: None,
@@ -104,6 +112,7 @@ impl EventLoop {
             signals,
             reports,
             reporter: Reporter::new(sender, waker),
+            reclaimer: Reclaimer::start(),
             rebound,
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
             exit: None,
@@ -135,16 +144,29 @@ impl EventLoop {
         for id in std::mem::take(&mut self.unread) {
             self.read_client(id);
         }
+        if self.accept_at.take_if(|at| *at <= Instant::now()).is_some() {
+            (0..self.listeners.len()).for_each(|index| self.accept(index));
+        }
         for event in events.iter() {
             match event.token() {
                 WAKER => self.take_reports(),
                 SIGNALS => self.take_signals(),
-                LINK => self.link_ready(event.is_readable() || event.is_read_closed(), event.is_writable()),
+                LINK => {
+                    if let Some(link) = self.link.as_mut().filter(|_| event.is_read_closed()) {
+                        link.ended = true;
+                    }
+                    self.link_ready(event.is_readable() || event.is_read_closed(), event.is_writable());
+                }
                 Token(number) if number >= LISTENERS - MAX_LISTENERS => self.accept(LISTENERS - number),
                 Token(number) => {
                     let id = SessionId(number as u64);
                     if event.is_writable() {
                         self.set_writable(id);
+                    }
+                    if event.is_read_closed()
+                        && let Some(connection) = self.connections.get_mut(&id)
+                    {
+                        connection.ended = true;
                     }
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         self.read_client(id);
@@ -170,7 +192,8 @@ impl EventLoop {
         if !self.unread.is_empty() || self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
             return Duration::ZERO;
         }
-        self.node.time_left()
+        let left = self.node.time_left();
+        self.accept_at.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())))
     }
 
     /// Does everything that the turn led to.
@@ -199,7 +222,7 @@ impl EventLoop {
             }
             Effect::Save { number, job } => jobs::save(self.reporter.clone(), job, self.save_options(number)),
             Effect::LoadFile => {
-                let path = self.node.core.config.dbfilename.clone();
+                let path = jobs::full_path(&self.node.core.config.dbfilename);
                 let options = self.node.load_options(Source::File);
                 jobs::load_file(self.reporter.clone(), path, options);
             }
@@ -230,7 +253,7 @@ impl EventLoop {
                 }
             }
             Effect::LoadAbort => self.load = None,
-            Effect::Reclaim(keyspace) => jobs::reclaim(keyspace),
+            Effect::Reclaim(data) => self.reclaimer.drop(data),
             Effect::Exit(status) => self.exit = Some(status),
         }
     }
@@ -241,7 +264,7 @@ impl EventLoop {
         SaveOptions {
             number,
             saves: self.saves.clone(),
-            file: config.dbfilename.clone(),
+            file: jobs::full_path(&config.dbfilename),
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
             incremental_sync: config.rdb_save_incremental_fsync,
@@ -320,10 +343,16 @@ impl EventLoop {
             match accepted {
                 Ok(socket) => self.add_connection(socket),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.node.warn(&format!("Accepting client connection: {error}")),
+                // That client has given up already; others wait behind it.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) => {
+                    self.accept_at = Some(Instant::now() + ACCEPT_RETRY);
+                    return self.node.warn(&format!("Accepting client connection: {error}"));
+                }
             }
         }
+        self.accept_at = Some(Instant::now());
     }
 
     fn add_connection(&mut self, mut socket: Socket) {
@@ -336,7 +365,7 @@ impl EventLoop {
                 let number = usize::try_from(id.0).expect("sessions are counted from 1");
                 match socket.register(self.poll.registry(), Token(number)) {
                     Ok(()) => {
-                        self.connections.insert(id, Connection { id, socket, writable: true });
+                        self.connections.insert(id, Connection { id, socket, writable: true, ended: false });
                     }
                     Err(error) => {
                         self.node.warn(&format!("Watching a client's socket: {error}"));
@@ -354,13 +383,16 @@ impl EventLoop {
         match connection.socket.read(&mut self.buffer) {
             Ok(0) => self.drop_connection(id),
             Ok(count) => {
-                if count == self.buffer.len() {
-                    self.unread.push(id);
+                // The end is told once, together with what comes before it.
+                if connection.ended || count == self.buffer.len() {
+                    self.unread.insert(id);
                 }
                 self.node.receive(id, &self.buffer[..count]);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.unread.push(id),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                self.unread.insert(id);
+            }
             Err(_) => self.drop_connection(id),
         }
     }
@@ -433,11 +465,12 @@ impl EventLoop {
     }
 
     fn feed(&mut self, id: SessionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
         // Replies (+CONTINUE) go before the stream.
+        self.flush(id);
         if self.node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
-            return self.node.core.sessions.mark(id);
+            return;
         }
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         while connection.writable {
             let blocks = self.node.replica_blocks(id, MAX_SLICES);
             if blocks.is_empty() {
@@ -457,6 +490,10 @@ impl EventLoop {
         let mut sockets = Vec::new();
         for id in order.replicas.clone() {
             self.flush(id);
+            if self.node.core.sessions.get(id).is_some_and(|session| !session.output.is_empty()) {
+                self.node.sync_sent(id, Err("it does not even read the answer to its request".into()));
+                continue;
+            }
             match self.connections.get(&id).map(|connection| connection.socket.duplicate()) {
                 Some(Ok(socket)) => {
                     self.lent.push(id);
@@ -495,8 +532,14 @@ impl EventLoop {
             Ok(stream) => {
                 let (peer, local) = tcp_endpoints(&stream);
                 self.node.link_opened(peer, local, i64::from(stream.as_raw_fd()));
-                self.link =
-                    Some(LinkSocket { number, stream, unsent: Vec::new(), more: true, paused: false });
+                self.link = Some(LinkSocket {
+                    number,
+                    stream,
+                    unsent: Vec::new(),
+                    more: true,
+                    ended: false,
+                    paused: false,
+                });
                 self.node.link_connected(number);
             }
             Err(reason) => self.node.link_closed(number, &reason),
@@ -528,7 +571,8 @@ impl EventLoop {
         match link.stream.read(&mut self.buffer) {
             Ok(0) => self.link_lost("the primary closed the connection"),
             Ok(count) => {
-                link.more = count == self.buffer.len();
+                // The end of the stream is told once, together with what comes before it.
+                link.more = link.ended || count == self.buffer.len();
                 self.node.link_received(link.number, &self.buffer[..count]);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

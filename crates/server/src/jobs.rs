@@ -4,11 +4,12 @@
 //! Nothing is shared with the executor.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -85,8 +86,8 @@ pub struct SaveOptions {
     pub number: u64,
     /// The newest one's.
     pub saves: Saves,
-    /// The file's name in the current folder.
-    pub file: String,
+    /// The file.
+    pub file: PathBuf,
     /// LZF compression of strings.
     pub compress: bool,
     /// A CRC64 at the end.
@@ -104,7 +105,8 @@ pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
 }
 
 fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
-    let temporary = PathBuf::from(format!("temp-{}-{}.rdb", std::process::id(), options.number));
+    let name = format!("temp-{}-{}.rdb", std::process::id(), options.number);
+    let temporary = options.file.with_file_name(name);
     let write = || {
         let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options };
         let target = job.disk_target();
@@ -114,7 +116,7 @@ fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
         let newest = options.saves.check(options.number)?;
         fs::rename(&temporary, &options.file)?;
         drop(newest);
-        sync_folder(Path::new(&options.file))
+        sync_folder(&options.file)
     };
     let result = write();
     if result.is_err() {
@@ -154,14 +156,15 @@ impl Write for SyncedFile<'_> {
 }
 
 /// Loads a file.
-pub fn load_file(reporter: Reporter, path: String, options: LoadOptions) {
+pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
     spawn("rdb-load", move || {
+        let explain = |error: &dyn Display| format!("{}: {error}", path.display());
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{path}: {error}")),
+            Err(error) => Err(explain(&error)),
             Ok(file) => load(BufReader::with_capacity(1 << 20, file), options)
                 .map(|data| Some(Box::new(data)))
-                .map_err(|error| format!("{path}: {error}")),
+                .map_err(|error| explain(&error)),
         };
         reporter.report(Report::LoadedFile(result));
     });
@@ -310,9 +313,27 @@ impl Reporter {
     }
 }
 
-/// Drops data away from the executor.
-pub fn reclaim(data: Box<Discarded>) {
-    spawn("reclaim", move || drop(data));
+/// Drops data away from the executor, on one thread: clients decide how often there is some.
+#[derive(Debug)]
+pub struct Reclaimer(Sender<Box<Discarded>>);
+
+impl Reclaimer {
+    /// Starts the thread; it ends with the reclaimer.
+    pub fn start() -> Reclaimer {
+        let (sender, receiver) = channel();
+        spawn("reclaim", move || receiver.into_iter().for_each(drop));
+        Reclaimer(sender)
+    }
+
+    /// Drops `data` soon.
+    pub fn drop(&self, data: Box<Discarded>) {
+        self.0.send(data).expect("the thread lives as long as this");
+    }
+}
+
+/// A file of the current folder, under a name that stays right when CONFIG SET chooses another folder.
+pub fn full_path(name: &str) -> PathBuf {
+    std::path::absolute(name).unwrap_or_else(|_| name.into())
 }
 
 /// How much a job gives way to the executor, on Unix' scale.

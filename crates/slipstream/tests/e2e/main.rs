@@ -17,6 +17,7 @@ mod dataset;
 mod traffic;
 
 mod commandline;
+mod connections;
 mod files;
 mod guards;
 mod interop;

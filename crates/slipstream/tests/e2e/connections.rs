@@ -1,0 +1,30 @@
+//! Connections as peers end them, one way or the other.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use crate::peer::Kind::Ours;
+use crate::server::Server;
+
+/// Sends all of `input` and says at once that this was all; what comes back until the server closes.
+fn send_and_finish(server: &Server, input: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout that is not zero");
+    stream.write_all(input).expect("the server reads");
+    stream.shutdown(Shutdown::Write).expect("the connection is open");
+    let mut output = Vec::new();
+    stream.read_to_end(&mut output).expect("the server answers and closes");
+    output
+}
+
+#[test]
+fn a_peer_that_has_finished_gets_its_replies_and_an_end() {
+    let server = Server::start(Ours, &[]);
+    assert_eq!(send_and_finish(&server, b"PING\r\n"), b"+PONG\r\n");
+    // More than is read at once.
+    let value = "x".repeat(200_000);
+    let request = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000\r\n{value}\r\n");
+    assert_eq!(send_and_finish(&server, request.as_bytes()), b"+OK\r\n");
+    assert_eq!(server.client().info_number("clients", "connected_clients"), 1);
+}
