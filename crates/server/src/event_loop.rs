@@ -381,7 +381,11 @@ impl EventLoop {
     fn read_client(&mut self, id: SessionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match connection.socket.read(&mut self.buffer) {
-            Ok(0) => self.drop_connection(id),
+            Ok(0) => {
+                // Its last requests may have run in this very turn.
+                self.flush(id);
+                self.drop_connection(id);
+            }
             Ok(count) => {
                 // The end is told once, together with what comes before it.
                 if connection.ended || count == self.buffer.len() {
