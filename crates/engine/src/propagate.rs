@@ -64,17 +64,20 @@ impl Propagation {
 
     /// Appends what is pending to the log, unless a group is open.
     pub fn flush(&mut self, log: &mut Log) {
-        if self.grouping || self.effects.is_empty() {
-            return;
+        if !self.grouping && !self.effects.is_empty() {
+            self.send(log);
         }
+    }
+
+    /// Appends what is pending to the log even within a group: this node is about to follow a primary.
+    pub fn send(&mut self, log: &mut Log) {
         if log.is_active() {
             self.append(log);
         }
         self.forget();
     }
 
-    /// Drops what is pending: this node follows a primary, whose log it copies.
-    pub fn forget(&mut self) {
+    fn forget(&mut self) {
         self.bytes.clear();
         self.effects.clear();
         const KEEP: usize = 1024 * 1024;

@@ -145,7 +145,8 @@ impl Core {
         keyspace.set_deletes_due(false);
         // Where this node stands, this database is selected, whoever goes on from here.
         self.replication.stream = Stream::starting_in(self.stream_database());
-        self.propagation.forget();
+        // What EXEC has done before is part of the history that is told to the primary.
+        self.propagation.send(&mut self.log);
         let mut actions = Vec::new();
         self.replication.link.follow(now, primary, &mut actions);
         self.perform_link(keyspace, actions);

@@ -192,7 +192,9 @@ impl Core {
             created: self.clock.unix_micros.div_euclid(1_000_000),
             used_memory: facts.used_memory as u64,
         };
-        let point = self.log.is_active().then(|| ReplicationPoint {
+        // Within EXEC the data is ahead of the log: nobody may continue from a file of that moment.
+        let agrees = self.log.is_active() && self.propagation.is_empty();
+        let point = agrees.then(|| ReplicationPoint {
             stream_database: self.stream_database(),
             id: *self.log.history().id.as_bytes(),
             offset: i64::try_from(self.log.end().0).unwrap_or(i64::MAX),

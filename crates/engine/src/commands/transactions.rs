@@ -117,7 +117,14 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     call.core.propagation.begin_group();
     call.reply.array(transaction.requests.len());
+    let followed = call.core.is_replica();
     for (request, entry) in transaction.requests.iter().zip(&transaction.entries) {
+        // REPLICAOF before it made this a replica, as the gates could not know.
+        let refused = !followed && call.core.is_replica() && call.core.config.replica_read_only;
+        if refused && entry.command.has(flag::WRITE) {
+            call.reply.error(CommandError::READONLY.as_str());
+            continue;
+        }
         let mut machine =
             Machine { keyspace: call.db.keyspace, core: call.core, session: call.session, reply: call.reply };
         machine.run(*entry, request.args());
