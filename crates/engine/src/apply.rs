@@ -9,6 +9,7 @@
 use slipstream_keyspace::Keyspace;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecoder};
 
+use crate::command::flag;
 use crate::dispatch::Machine;
 use crate::node::Core;
 use crate::session::{Endpoint, Role, Session, SessionId};
@@ -37,7 +38,17 @@ struct Group {
 }
 
 /// Why the stream cannot go on.
-struct Refusal(String);
+struct Refusal {
+    reason: String,
+    /// Whether a part of a transaction has been applied: the data is that of no offset.
+    torn: bool,
+}
+
+impl Refusal {
+    fn new(reason: String) -> Refusal {
+        Refusal { reason, torn: false }
+    }
+}
 
 impl Stream {
     /// A stream that begins with database `db` selected.
@@ -83,10 +94,15 @@ impl Core {
         };
         self.replication.stream = stream;
         self.replication.link.on_applied(self.log.end());
-        if let Err(Refusal(reason)) = outcome {
+        if let Err(Refusal { reason, torn }) = outcome {
             let mut actions = Vec::new();
             self.replication.link.halt(self.clock.moment(), reason, &mut actions);
             self.perform_link(keyspace, actions);
+            if torn {
+                // Nobody may continue from here, neither this node nor one that follows it.
+                self.log.deactivate(&mut self.rng);
+                self.disconnect_replicas();
+            }
         }
     }
 
@@ -106,10 +122,8 @@ impl Core {
                 Ok(Progress::Incomplete) => break Ok(position),
                 Ok(Progress::Complete { consumed }) => consumed,
                 Err(error) => {
-                    break Err(Refusal(format!(
-                        "the stream is broken at offset {}: {error}",
-                        self.log.end().0
-                    )));
+                    let offset = self.log.end().0;
+                    break Err(Refusal::new(format!("the stream is broken at offset {offset}: {error}")));
                 }
             };
             let raw = &bytes[position..position + length];
@@ -148,8 +162,9 @@ impl Machine<'_> {
             ("exec", Some(_)) => {
                 let mut whole = group.take().expect("just matched");
                 whole.bytes.extend_from_slice(raw);
-                for (request, entry) in &whole.requests {
-                    self.apply_command(*entry, request.args())?;
+                for (index, (request, entry)) in whole.requests.iter().enumerate() {
+                    self.apply_command(*entry, request.args())
+                        .map_err(|refusal| Refusal { torn: index > 0, ..refusal })?;
                 }
                 self.core.log.append(&whole.bytes);
             }
@@ -173,6 +188,9 @@ impl Machine<'_> {
         let entry = self.core.table.resolve(args).map_err(|error| self.refusal(args, error.as_str()))?;
         if !entry.command.accepts(args.len()) || entry.command.run.is_none() {
             return Err(self.refusal(args, "wrong number of arguments"));
+        }
+        if entry.command.has(flag::ADMIN) && entry.command.name != "replconf" {
+            return Err(self.refusal(args, "an operator's command is no change of the data"));
         }
         Ok(entry)
     }
@@ -201,6 +219,6 @@ impl Machine<'_> {
     fn refusal(&self, args: Args<'_>, reason: &str) -> Refusal {
         let name = String::from_utf8_lossy(&args[0]).into_owned();
         let offset = self.core.log.end().0;
-        Refusal(format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}"))
+        Refusal::new(format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}"))
     }
 }

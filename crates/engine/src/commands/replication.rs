@@ -67,7 +67,8 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     let primary = endpoint(&call.args[1], &call.args[2])?;
-    if call.core.replication.link.primary() == Some(&primary) {
+    let link = &call.core.replication.link;
+    if link.primary() == Some(&primary) && link.halted().is_none() {
         call.reply.simple("OK Already connected to specified master");
         return Ok(());
     }
@@ -166,7 +167,7 @@ fn sync(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn attach(call: &mut Call<'_>, request: Request<'_>) -> Result<(), CommandError> {
-    if call.session.role == Role::Replica {
+    if call.session.role != Role::Client {
         return Ok(());
     }
     if !call.reply.is_empty() {

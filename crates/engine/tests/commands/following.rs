@@ -65,3 +65,83 @@ fn the_load_of_a_sync_that_was_given_up_is_not_heard() {
     script.node.loaded_sync(1, Err("the transfer was cut off".into()));
     assert_eq!(script.ask("SET k v"), "+OK");
 }
+
+/// A node that follows a primary's stream, at offset 0 of the history that its log is active under.
+fn streaming() -> Script {
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, "+CONTINUE");
+    assert!(script.node.core.replication.link.is_up());
+    script
+}
+
+fn stream(script: &mut Script, commands: &[&str]) {
+    for command in commands {
+        let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        let mut bytes = Vec::new();
+        slipstream_resp::encode_request(&mut bytes, words.into_iter());
+        script.node.link_received(1, &bytes);
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_applied_halts_the_link_until_it_is_told_to_follow_again() {
+    let mut script = streaming();
+    stream(&mut script, &["SET k v", "NOSUCH"]);
+    assert!(script.node.core.replication.link.halted().is_some());
+    assert_eq!(script.node.core.log.end().0, 27, "what could be applied stays acknowledged");
+    assert_eq!(wanted(&mut script), ["close"]);
+    assert_eq!(script.ask("REPLICAOF a 1"), "+OK");
+    assert_eq!(wanted(&mut script), ["connect 3 to a"]);
+}
+
+#[test]
+fn an_operators_command_in_the_stream_halts_the_link() {
+    for command in ["SHUTDOWN NOSAVE", "REPLICAOF b 1", "MONITOR", "CONFIG SET timeout 1"] {
+        let mut script = streaming();
+        stream(&mut script, &[command]);
+        assert!(script.node.core.replication.link.halted().is_some(), "{command}");
+        assert_eq!(wanted(&mut script), ["close"], "{command}");
+    }
+}
+
+#[test]
+fn a_transaction_that_was_applied_in_part_is_the_end_of_its_history() {
+    let mut script = streaming();
+    let before = script.node.core.log.history().id;
+    stream(&mut script, &["SET text v", "MULTI", "INCR n", "LPUSH text x", "EXEC"]);
+    assert!(script.node.core.replication.link.halted().is_some());
+    assert_ne!(script.node.core.log.history().id, before);
+    script.ask("REPLICAOF a 1");
+    script.node.take_effects();
+    script.node.link_connected(3);
+    script.node.link_received(3, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
+    let asked = wanted(&mut script).pop();
+    assert_eq!(asked.as_deref(), Some("send *3 $5 PSYNC $1 ? $2 -1"), "counting n twice would go unseen");
+}
+
+#[test]
+fn what_a_transaction_did_before_it_follows_is_in_the_log() {
+    let mut script = Script::new();
+    for request in ["MULTI", "SET a 1", "REPLICAOF other 1", "SET b 2"] {
+        script.ask(request);
+    }
+    let readonly = "-READONLY You can't write against a read only replica.";
+    script.check("EXEC", &format!("[+OK +OK {readonly}]"), "SET a 1");
+    assert!(!script.has("b"));
+}
+
+#[test]
+fn a_snapshot_within_a_transaction_names_no_offset() {
+    let mut script = Script::new();
+    script.ask("MULTI");
+    script.ask("SET a 1");
+    script.ask("BGSAVE");
+    script.ask("EXEC");
+    let mut effects = script.node.take_effects().into_iter();
+    let job = effects.find_map(|effect| match effect {
+        Effect::Save { job, .. } => Some(job),
+        _ => None,
+    });
+    assert!(job.unwrap().preface.aux.replication().is_none());
+}

@@ -31,7 +31,9 @@ impl Decision {
         Ok(match words.next().unwrap_or_default() {
             "+FULLRESYNC" => {
                 let id = words.next().and_then(|word| ReplicationId::parse(word.as_bytes()));
-                let offset = words.next().and_then(|word| word.parse().ok()).map(Offset);
+                let offset = words.next().and_then(|word| word.parse::<u64>().ok());
+                // An offset is a signed number everywhere else; more would overflow as the stream flows.
+                let offset = offset.filter(|offset| i64::try_from(*offset).is_ok()).map(Offset);
                 let (Some(id), Some(offset)) = (id, offset) else { return Err(Violation::BadFullResync) };
                 Decision::FullSync { id, offset }
             }
@@ -78,6 +80,7 @@ mod tests {
         check(&format!("+FULLRESYNC {ID} 77"), Ok(Decision::FullSync { id, offset: Offset(77) }));
         check(&format!("+FULLRESYNC {ID}"), Err(Violation::BadFullResync));
         check(&format!("+FULLRESYNC {ID} -1"), Err(Violation::BadFullResync));
+        check(&format!("+FULLRESYNC {ID} {}", u64::MAX), Err(Violation::BadFullResync));
         check("+FULLRESYNC abc 1", Err(Violation::BadFullResync));
         check(&format!("+CONTINUE {ID}"), Ok(Decision::Continue { id: Some(id) }));
         check("+CONTINUE", Ok(Decision::Continue { id: None }));
