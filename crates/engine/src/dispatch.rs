@@ -13,6 +13,7 @@ use crate::command::flag;
 use crate::config::ProtectedAction;
 use crate::db::Db;
 use crate::errors::CommandError;
+use crate::host::Level;
 use crate::node::{Core, Phase};
 use crate::session::{Endpoint, Flow, Role, Session};
 use crate::table::Entry;
@@ -129,12 +130,18 @@ fn a_replica_leaves_the_keyspace_alone(candidate: &Candidate<'_>) -> Result<(), 
     Ok(())
 }
 
+/// The first word of a line that an HTTP request with a body has.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 impl Machine<'_> {
     /// Takes up one request of a client.
     pub(crate) fn dispatch(&mut self, args: Args<'_>) -> Handled {
         self.session.last_active = self.core.clock.moment();
         let entry = match self.resolve(args) {
             Ok(entry) => entry,
+            Err(_) if is_http(&args[0]) => return self.hang_up(),
             Err(error) => return self.reject(None, &error),
         };
         self.session.last_command = entry.command.full_name;
@@ -152,6 +159,14 @@ impl Machine<'_> {
             return self.queue(entry, args);
         }
         self.execute(entry, args);
+        Handled::Done
+    }
+
+    /// A browser that was tricked into talking to this port must not have its request's body obeyed.
+    fn hang_up(&mut self) -> Handled {
+        let text = "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection aborted.";
+        self.core.notice(Level::Warning, text);
+        self.session.flow = Flow::Closing;
         Handled::Done
     }
 

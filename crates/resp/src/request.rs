@@ -21,13 +21,15 @@ pub struct Limits {
     pub authenticated: bool,
 }
 
+/// Redis counts arguments in an `int`. Nothing is reserved for those announced.
+const MAX_ARGS: usize = 0x7fff_ffff;
 const MAX_INLINE: usize = 64 * 1024;
 const MAX_ARGS_BEFORE_AUTH: usize = 10;
 const MAX_BULK_BEFORE_AUTH: usize = 16 * 1024;
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_bulk: 512 * 1024 * 1024, max_args: 1024 * 1024, authenticated: true }
+        Limits { max_bulk: 512 * 1024 * 1024, max_args: MAX_ARGS, authenticated: true }
     }
 }
 
