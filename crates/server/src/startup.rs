@@ -57,11 +57,16 @@ fn complain(text: &str) -> i32 {
 
 fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let config_file = sources.file.as_ref().map(|path| absolute(path)).transpose()?;
-    let mut config = read_config(sources, config_file.as_deref())?;
-    if config.daemonize && std::env::var_os(DETACHED).is_none() {
-        return detach();
-    }
+    let stdin = if sources.stdin { read_stdin()? } else { Vec::new() };
+    let mut config = read_config(sources, config_file.as_deref(), &stdin)?;
+    let started_in = std::env::current_dir().map_err(|error| error.to_string())?;
     config.dir = change_folder(&config.dir)?;
+    if std::env::var_os(DETACHED).is_some() {
+        // The process leads a session already if it was started by hand with the variable set.
+        rustix::process::setsid().ok();
+    } else if config.daemonize {
+        return detach(&started_in, &stdin);
+    }
     let rebound: Rebound = Rc::new(RefCell::new(None));
     let mut process = Process::new(&config, config_file, Rc::clone(&rebound))?;
     announce(&mut process, program, &config, sources);
@@ -93,19 +98,21 @@ fn absolute(path: &[u8]) -> Result<PathBuf, String> {
     fs::canonicalize(path).map_err(missing)
 }
 
+fn read_stdin() -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    io::stdin().read_to_end(&mut text).map_err(|error| format!("Reading standard input: {error}"))?;
+    Ok(text)
+}
+
 /// The file's text, standard input's, the options'; later wins.
-fn read_config(sources: &Sources, path: Option<&Path>) -> Result<Config, String> {
+fn read_config(sources: &Sources, path: Option<&Path>, stdin: &[u8]) -> Result<Config, String> {
     let file = match path {
         None => Vec::new(),
         Some(path) => fs::read(path)
             .map_err(|error| format!("Fatal error, can't open config file '{}': {error}", path.display()))?,
     };
-    let mut stdin = Vec::new();
-    if sources.stdin && std::env::var_os(DETACHED).is_none() {
-        io::stdin().read_to_end(&mut stdin).map_err(|error| format!("Reading standard input: {error}"))?;
-    }
     let mut config = Config::default();
-    config::load(&mut config, &sources.text(&file, &stdin), &mut Disk).map_err(|error| error.to_string())?;
+    config::load(&mut config, &sources.text(&file, stdin), &mut Disk).map_err(|error| error.to_string())?;
     Ok(config)
 }
 
@@ -194,19 +201,21 @@ impl Drop for PidFile {
 }
 
 /// `daemonize yes`: the same program once more, in a session of its own, without a terminal. A fork of a
-/// process with threads would need unsafe code; a second start does not.
-fn detach() -> Result<i32, String> {
+/// process with threads would need unsafe code; a second start does not. It reads what this one read: its paths
+/// are relative to the same folder, and it is given the same standard input.
+fn detach(folder: &Path, stdin: &[u8]) -> Result<i32, String> {
     let failed = |error: io::Error| format!("Detaching: {error}");
     let program = std::env::current_exe().map_err(failed)?;
     let mut arguments = std::env::args_os();
     let mut command = Command::new(program);
     if let Some(name) = arguments.next() {
         use std::os::unix::process::CommandExt;
-        command.arg0(name).process_group(0);
+        command.arg0(name);
     }
-    command.args(arguments).env(DETACHED, "1").stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.stdin(Stdio::null()).spawn().map_err(failed)?;
-    io::stdout().flush().map_err(failed)?;
+    command.args(arguments).env(DETACHED, "1").current_dir(folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(failed)?;
+    child.stdin.take().map_or(Ok(()), |mut pipe| pipe.write_all(stdin)).map_err(failed)?;
     // It lives on without its parent.
     drop(child);
     Ok(0)
