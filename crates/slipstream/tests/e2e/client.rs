@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use redis::{Cmd, Connection, FromRedisValue, Pipeline, RedisResult};
+use redis::{Cmd, Connection, FromRedisValue, Pipeline, RedisResult, Value};
 
 const REPLY_LIMIT: Duration = Duration::from_secs(60);
 
@@ -23,6 +23,13 @@ impl Client {
 
     pub(crate) fn try_connect(port: u16) -> RedisResult<Self> {
         Self::open(redis::Client::open(("127.0.0.1", port))?)
+    }
+
+    /// Speaks RESP3, which the library asks for by HELLO.
+    #[track_caller]
+    pub(crate) fn connect_resp3(port: u16) -> Self {
+        let opened = redis::Client::open(format!("redis://127.0.0.1:{port}/?protocol=resp3"));
+        opened.and_then(Self::open).unwrap_or_else(|error| panic!("no connection to port {port}: {error}"))
     }
 
     pub(crate) fn over_socket(path: &Path) -> RedisResult<Self> {
@@ -45,6 +52,11 @@ impl Client {
         command(line).query(&mut self.connection)
     }
 
+    /// The connection itself, for the library's typed commands.
+    pub(crate) fn typed(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     /// Sends the commands as one pipeline and returns their replies; none may be an error.
     #[track_caller]
     pub(crate) fn pipeline<T: FromRedisValue>(&mut self, commands: impl IntoIterator<Item = Cmd>) -> Vec<T> {
@@ -53,6 +65,14 @@ impl Client {
             pipeline.add_command(command);
         }
         pipeline.query(&mut self.connection).unwrap_or_else(|error| panic!("pipeline: {error}"))
+    }
+
+    /// Sends the commands at once and returns the reply to each, refusals among them.
+    #[track_caller]
+    pub(crate) fn replies(&mut self, commands: &[Cmd]) -> Vec<RedisResult<Value>> {
+        let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
+        self.connection.send_packed_command(&packed).expect("the server reads");
+        commands.iter().map(|_| self.connection.recv_response()).collect()
     }
 
     /// One field of a section of INFO.

@@ -56,6 +56,43 @@ fn a_directive_that_is_not_known_is_refused() {
 }
 
 #[test]
+fn a_wrong_value_is_named_with_its_line() {
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["--port", "abc"], "port \"abc\"", "argument couldn't be parsed into an integer"),
+        (&["--port", "70000"], "port \"70000\"", "argument must be between 0 and 65535 inclusive"),
+        (&["--port"], "port", "wrong number of arguments"),
+        (
+            &["--loglevel", "loud"],
+            "loglevel \"loud\"",
+            "argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
+        ),
+        (&["--replicaof", "a", "99999"], "replicaof \"a\" \"99999\"", "Invalid master port"),
+        (
+            &["--unixsocketperm", "999"],
+            "unixsocketperm \"999\"",
+            "argument couldn't be parsed as an octal number",
+        ),
+    ];
+    for (arguments, line, reason) in cases {
+        let refused =
+            run(Path::new(env!("CARGO_BIN_EXE_slipstream")), &[&["server"], arguments].concat(), "");
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        let expected = format!("Reading the configuration file, at line 2\n>>> '{line}'\n{reason}\n");
+        assert!(said.ends_with(&expected), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said() {
+    let refused = run(Path::new(env!("CARGO_BIN_EXE_slipstream")), &["server", "/no/such.conf"], "");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = [refused.stdout, refused.stderr].concat();
+    let expected = "Fatal error, can't open config file '/no/such.conf': No such file or directory";
+    assert!(String::from_utf8_lossy(&said).contains(expected), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
 fn called_redis_server_it_is_one() {
     let folder = new_folder(Ours);
     for name in ["redis-server", "valkey-server", "slipstream-server"] {
@@ -147,7 +184,7 @@ fn a_unix_socket_serves_without_a_port() {
     fs::remove_dir_all(folder).expect("nobody else uses the folder");
 }
 
-fn run(program: &Path, arguments: &[&str], input: &str) -> Output {
+pub(crate) fn run(program: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

@@ -9,6 +9,7 @@ mod wait;
 mod client;
 mod peer;
 mod proxy;
+mod raw;
 mod server;
 
 mod content;
@@ -21,7 +22,11 @@ mod connections;
 mod files;
 mod guards;
 mod interop;
+mod library;
+mod listening;
+mod persistence;
 mod playground;
+mod protocol;
 mod tools;
 mod topology;
 

@@ -71,8 +71,13 @@ impl Server {
     /// Starts it again after it ended, on the same port and files.
     #[track_caller]
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(self.kind, &self.folder, self.port, &self.arguments);
+        self.start_again();
         assert!(self.comes_up(), "{:?} does not start again", self.kind);
+    }
+
+    /// As [`Server::restart`], of one that is not expected to come up.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.kind, &self.folder, self.port, &self.arguments);
     }
 
     /// Ends the process without warning.
@@ -132,7 +137,7 @@ pub(crate) fn new_folder(kind: Kind) -> PathBuf {
 }
 
 /// A port that was free just now. Another process may take it first, so whoever uses it must be ready to try again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
     listener.local_addr().expect("the listener is bound").port()
 }

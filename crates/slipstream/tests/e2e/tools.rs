@@ -1,6 +1,8 @@
 //! The command-line tools of Redis work against our server unchanged.
 
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::content::Content;
 use crate::dataset;
@@ -35,6 +37,49 @@ fn redis_cli_talks_scans_and_pipes() {
     assert_eq!(call(&["--scan"]), "greeting\n");
     assert!(call(&["INFO", "replication"]).contains("role:master"));
     assert!(call(&["--bigkeys"]).contains("greeting"));
+}
+
+#[test]
+fn redis_cli_loads_a_mass_of_commands_and_counts_its_server() {
+    let Some(cli) = tool("redis-cli") else { return };
+    let server = Server::start(Ours, &[]);
+    let file = server.folder.join("commands");
+    let commands: String = (0..50_000).map(|i| format!("SET key:{i} value\r\n")).collect();
+    fs::write(&file, commands).expect("the folder is ours");
+    let port = server.port.to_string();
+    let input = File::open(&file).expect("it was just written");
+    let piped = run(Command::new(&cli).args(["-p", &port, "--pipe"]).stdin(input));
+    assert!(piped.contains("errors: 0, replies: 50000"), "{piped}");
+    assert_eq!(server.client().call::<u32>("DBSIZE"), 50_000);
+    assert_eq!(run(Command::new(&cli).args(["-p", &port, "--scan"])).lines().count(), 50_000);
+
+    let mut stat = Command::new(&cli).args(["-p", &port, "--stat"]).stdout(Stdio::piped()).spawn();
+    let stat = stat.as_mut().expect("the tool was found");
+    let lines = BufReader::new(stat.stdout.take().expect("its output is piped")).lines();
+    let first = lines.map_while(Result::ok).find(|line| line.trim_start().starts_with("50000 "));
+    stat.kill().expect("the process is our child");
+    stat.wait().expect("the process is our child");
+    assert!(first.is_some(), "its first column is the number of keys");
+}
+
+#[test]
+fn redis_cli_watches_what_others_do() {
+    let Some(cli) = tool("redis-cli") else { return };
+    let server = Server::start(Ours, &[]);
+    let mut client = server.client();
+    let mut monitor = Command::new(&cli)
+        .args(["-p", &server.port.to_string(), "MONITOR"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the tool was found");
+    let mut lines = BufReader::new(monitor.stdout.take().expect("its output is piped")).lines();
+    let mut next = || lines.next().expect("it goes on").expect("it is text");
+    assert_eq!(next(), "OK");
+    client.call::<()>("SET watched value");
+    let line = next();
+    monitor.kill().expect("the process is our child");
+    monitor.wait().expect("the process is our child");
+    assert!(line.contains(" [0 127.0.0.1:") && line.ends_with("] \"SET\" \"watched\" \"value\""), "{line}");
 }
 
 /// `redis-cli --rdb` is a replica of the oldest kind: it sends SYNC or PSYNC and keeps what it is sent.
