@@ -19,6 +19,7 @@ mod traffic;
 
 mod commandline;
 mod connections;
+mod differential;
 mod files;
 mod guards;
 mod interop;
