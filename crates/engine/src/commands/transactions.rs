@@ -79,9 +79,10 @@ fn watch(call: &mut Call<'_>) -> Result<(), CommandError> {
     for key in call.args.iter().skip(1) {
         let place = (call.db.index, Box::from(key));
         if !call.session.watched.contains(&place) {
-            call.core.watches.add(place.0, key, call.session.id);
-            // A key that is already due must not break the transaction by going.
+            // A key that is due already goes before it is watched, or it would break the transaction by going.
             call.db.contains(key);
+            call.core.collect_expired(call.db.keyspace);
+            call.core.watches.add(place.0, key, call.session.id);
             call.session.watched.push(place);
         }
     }

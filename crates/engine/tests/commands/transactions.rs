@@ -19,3 +19,40 @@ fn an_unknown_command_dooms_a_transaction() {
     script.check_read("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
     script.check_read("EXEC", "-ERR EXEC without MULTI");
 }
+
+#[test]
+fn a_key_that_was_due_when_it_was_watched_breaks_nothing() {
+    let mut script = Script::new();
+    script.ask("SET k v PX 10");
+    script.advance(20);
+    script.ask("WATCH k");
+    script.ask("MULTI");
+    script.ask("PING");
+    assert_eq!(script.ask("EXEC"), "[+PONG]");
+}
+
+#[test]
+fn a_watched_key_whose_time_comes_breaks_the_transaction() {
+    let mut script = Script::new();
+    script.ask("SET k v PX 10");
+    script.ask("WATCH k");
+    script.advance(200);
+    script.node.tick();
+    script.ask("MULTI");
+    script.ask("PING");
+    assert_eq!(script.ask("EXEC"), "*-1");
+}
+
+#[test]
+fn a_key_that_went_while_it_was_watched_breaks_no_later_watch() {
+    let mut script = Script::new();
+    script.ask("SET k v PX 10");
+    script.ask("WATCH k");
+    script.advance(200);
+    script.node.tick();
+    script.ask("UNWATCH");
+    script.ask("WATCH other");
+    script.ask("MULTI");
+    script.ask("PING");
+    assert_eq!(script.ask("EXEC"), "[+PONG]");
+}
