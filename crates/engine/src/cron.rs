@@ -72,6 +72,8 @@ impl Node {
         let now = self.core.clock.moment();
         self.core.rates.sample(now, &self.core.stats);
         self.expire_actively();
+        self.core.tell_broken_watches();
+        self.core.check_slow_readers();
         self.close_idle_clients();
         if self.core.phase == Phase::Serving {
             self.save_if_due();

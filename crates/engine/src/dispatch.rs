@@ -136,8 +136,21 @@ fn is_http(name: &[u8]) -> bool {
 }
 
 impl Machine<'_> {
-    /// Takes up one request of a client.
+    /// Takes up one request of a client. A replica gets no replies: they would be part of its stream.
     pub(crate) fn dispatch(&mut self, args: Args<'_>) -> Handled {
+        let is_replica = self.session.role == Role::Replica;
+        let start = self.reply.len();
+        let handled = self.take_up(args);
+        if is_replica && self.reply.len() > start {
+            self.reply.truncate(start);
+            let name = self.session.last_command;
+            let text = format!("Replica generated a reply to command '{name}', disconnecting it");
+            self.core.cut_off(self.session, &text);
+        }
+        handled
+    }
+
+    fn take_up(&mut self, args: Args<'_>) -> Handled {
         self.session.last_active = self.core.clock.moment();
         let entry = match self.resolve(args) {
             Ok(entry) => entry,
@@ -232,7 +245,10 @@ impl Machine<'_> {
     pub(crate) fn execute(&mut self, entry: Entry, args: Args<'_>) {
         let start = self.reply.len();
         self.run(entry, args);
-        self.suppress(start);
+        // The reply of a client that waits is suppressed when it is written.
+        if !matches!(self.session.flow, Flow::Waiting(_)) {
+            self.suppress(start);
+        }
         self.session.commands += 1;
     }
 

@@ -446,34 +446,50 @@ impl Core {
 
     /// Cuts off a client that reads too little or sends too much.
     pub(crate) fn check_limits(&mut self, session: &mut Session) {
-        if session.input.len() > self.config.client_query_buffer_limit {
+        if session.flow == Flow::Closing {
+            return;
+        }
+        if session.input.len() + session.transaction_memory() > self.config.client_query_buffer_limit {
             self.stats.query_limit_disconnections += 1;
             let text = format!("Closing client that reached max query buffer length: {}", session.peer);
-            self.notice(Level::Warning, &text);
-            session.flow = Flow::Closing;
-            session.input = Vec::new();
-            session.output.clear();
+            return self.cut_off(session, &text);
         }
-        if session.role == Role::Replica {
-            return;
-        }
-        let limit = self.config.client_output_buffer_limit.normal;
-        if session.output.is_empty() || (limit.hard == 0 && limit.soft == 0) {
-            session.over_soft_limit_since = None;
-            return;
-        }
-        let used = session.output.len() as u64;
-        let now = self.clock.moment();
-        let soft = limit.soft > 0 && used > limit.soft;
-        let since = if soft { Some(*session.over_soft_limit_since.get_or_insert(now)) } else { None };
-        session.over_soft_limit_since = since;
-        let overdue = since.is_some_and(|since| now.0 - since.0 > limit.soft_seconds * 1000);
-        if (limit.hard > 0 && used > limit.hard) || overdue {
+        if session.role != Role::Replica && self.reads_too_little(session) {
             self.stats.output_limit_disconnections += 1;
             let text = format!("Client {} closed for overcoming of output buffer limits.", session.peer);
-            self.notice(Level::Warning, &text);
-            session.output.clear();
-            session.flow = Flow::Closing;
+            self.cut_off(session, &text);
+        }
+    }
+
+    fn reads_too_little(&self, session: &mut Session) -> bool {
+        let limit = self.config.client_output_buffer_limit.normal;
+        let used = session.output.len() as u64;
+        let now = self.clock.moment();
+        let is_over_soft = limit.soft > 0 && used > limit.soft;
+        session.over_soft_limit_since = is_over_soft.then(|| session.over_soft_limit_since.unwrap_or(now));
+        let overdue = session
+            .over_soft_limit_since
+            .is_some_and(|since| now.ms_since(since) > limit.soft_seconds * 1000);
+        overdue || (limit.hard > 0 && used > limit.hard)
+    }
+
+    /// Closes a session without another word to its client.
+    pub(crate) fn cut_off(&mut self, session: &mut Session, text: &str) {
+        self.notice(Level::Warning, text);
+        session.flow = Flow::Closing;
+        session.input = Vec::new();
+        session.output.clear();
+        self.effects.push(Effect::Disconnect(session.id));
+    }
+
+    /// Looks again at clients beyond the soft limit: who neither reads nor asks is looked at nowhere else.
+    pub(crate) fn check_slow_readers(&mut self) {
+        let slow = self.sessions.iter().filter(|session| session.over_soft_limit_since.is_some());
+        for id in slow.map(|session| session.id).collect::<Vec<_>>() {
+            if let Some(mut session) = self.sessions.take(id) {
+                self.check_limits(&mut session);
+                self.sessions.insert(session);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use slipstream_log::Offset;
 use slipstream_replication::Moment;
-use slipstream_resp::{OwnedRequest, Reply, RequestDecoder};
+use slipstream_resp::{Reply, RequestDecoder};
 
 use crate::transaction::Transaction;
 
@@ -201,7 +201,7 @@ impl Session {
 
     /// Bytes held by queued commands.
     pub fn transaction_memory(&self) -> usize {
-        self.transaction.as_ref().map_or(0, |t| t.requests.iter().map(OwnedRequest::memory).sum())
+        self.transaction.as_ref().map_or(0, |transaction| transaction.memory)
     }
 
     /// What this session holds in memory, roughly.

@@ -18,6 +18,8 @@ pub struct Transaction {
     pub requests: Vec<OwnedRequest>,
     /// Their rows.
     pub entries: Vec<Entry>,
+    /// Bytes that the requests hold.
+    pub memory: usize,
     /// Flags of all queued commands together.
     pub flags: u32,
     /// Whether a command was refused while queuing.
@@ -28,6 +30,7 @@ impl Transaction {
     /// Adds one request.
     pub fn queue(&mut self, request: OwnedRequest, entry: Entry) {
         self.flags |= entry.command.flags;
+        self.memory += request.memory();
         self.requests.push(request);
         self.entries.push(entry);
     }

@@ -11,6 +11,7 @@ mod commands {
     mod hashes;
     mod introspection;
     mod keys;
+    mod limits;
     mod lists;
     mod saving;
     mod sets;

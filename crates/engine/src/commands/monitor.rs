@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
 use crate::node::Core;
-use crate::session::{Endpoint, Role, Session, SessionId};
+use crate::session::{Endpoint, Flow, Role, Session, SessionId};
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[Command::new("monitor", 1, monitor)
@@ -49,7 +49,8 @@ impl Core {
         let line = describe(session, args, self.clock.unix_micros);
         for index in 0..self.monitors.0.len() {
             let id = self.monitors.0[index];
-            let Some(monitor) = self.sessions.get_mut(id) else { continue };
+            let monitor = self.sessions.get_mut(id).filter(|monitor| monitor.flow != Flow::Closing);
+            let Some(monitor) = monitor else { continue };
             monitor.output.simple(&line);
             self.sessions.mark(id);
         }

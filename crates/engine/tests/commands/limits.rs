@@ -1,0 +1,104 @@
+//! What a client may make the node hold, and who is cut off.
+
+use slipstream_engine::config::{Config, OutputLimit};
+use slipstream_engine::session::SessionId;
+use slipstream_engine::{Effect, Endpoint};
+
+use crate::script::Script;
+
+fn cut_off(script: &mut Script) -> Vec<SessionId> {
+    let closed = |effect: Effect| match effect {
+        Effect::Disconnect(id) => Some(id),
+        _ => None,
+    };
+    script.node.take_effects().into_iter().filter_map(closed).collect()
+}
+
+#[test]
+fn an_unfinished_request_has_a_limit() {
+    let mut config = Config::default();
+    config.client_query_buffer_limit = 1000;
+    let mut script = Script::with_config(config);
+    let client = script.client();
+    script.node.receive(client, b"*2\r\n$3\r\nGET\r\n$2000\r\n");
+    assert_eq!(cut_off(&mut script), []);
+    script.node.receive(client, &[b'x'; 1000]);
+    assert_eq!(cut_off(&mut script), [client]);
+}
+
+#[test]
+fn the_requests_that_multi_queues_count() {
+    let mut config = Config::default();
+    config.client_query_buffer_limit = 1000;
+    let mut script = Script::with_config(config);
+    let client = script.client();
+    script.ask("MULTI");
+    script.ask(&format!("SET a {}", "x".repeat(500)));
+    assert_eq!(cut_off(&mut script), []);
+    script.ask(&format!("SET b {}", "x".repeat(500)));
+    assert_eq!(cut_off(&mut script), [client]);
+}
+
+#[test]
+fn unread_replies_have_a_hard_limit() {
+    let mut config = Config::default();
+    config.client_output_buffer_limit.normal = OutputLimit { hard: 100, soft: 0, soft_seconds: 0 };
+    let mut script = Script::with_config(config);
+    let client = script.client();
+    script.node.receive(client, format!("ECHO {}\r\n", "x".repeat(101)).as_bytes());
+    assert_eq!(cut_off(&mut script), [client]);
+}
+
+#[test]
+fn who_stays_beyond_the_soft_limit_is_cut_off_although_it_asks_for_nothing_more() {
+    let mut config = Config::default();
+    config.client_output_buffer_limit.normal = OutputLimit { hard: 0, soft: 100, soft_seconds: 5 };
+    let mut script = Script::with_config(config);
+    let client = script.client();
+    script.node.receive(client, format!("ECHO {}\r\n", "x".repeat(101)).as_bytes());
+    script.advance(5_000);
+    script.node.tick();
+    assert_eq!(cut_off(&mut script), []);
+    script.advance(1_000);
+    script.node.tick();
+    assert_eq!(cut_off(&mut script), [client]);
+}
+
+#[test]
+fn a_replica_that_causes_a_reply_is_cut_off() {
+    let mut script = Script::new();
+    let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
+    let id = script.node.core.log.history().id;
+    script.ask_as(replica, &format!("PSYNC {id} 1"));
+    assert_eq!(script.ask_as(replica, "REPLCONF ACK 0"), "");
+    assert_eq!(cut_off(&mut script), []);
+    assert_eq!(script.ask_as(replica, "PING"), "");
+    assert_eq!(cut_off(&mut script), [replica]);
+}
+
+#[test]
+fn client_reply_skip_holds_for_a_reply_that_has_to_wait() {
+    let mut script = Script::new();
+    script.ask("CLIENT REPLY SKIP");
+    script.ask("WAIT 1 10");
+    script.advance(11);
+    script.node.tick();
+    let client = script.client();
+    assert_eq!(script.received(client), "");
+    assert_eq!(script.ask("PING"), "+PONG");
+}
+
+#[test]
+fn an_idle_client_is_closed_after_its_time_unless_it_waits() {
+    let mut config = Config::default();
+    config.timeout = 10;
+    let mut script = Script::with_config(config);
+    let (client, waiter) = (script.client(), script.connect());
+    script.ask_as(waiter, "WAIT 1 0");
+    script.advance(10_000);
+    script.node.tick();
+    assert_eq!(cut_off(&mut script), []);
+    script.advance(1_000);
+    script.node.tick();
+    assert_eq!(cut_off(&mut script), [client]);
+}
