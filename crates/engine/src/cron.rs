@@ -90,7 +90,9 @@ impl Node {
         let share = 25 + 2 * (effort - 1);
         let budget = 1_000_000 * share / 100 / u64::from(self.core.config.hz.max(1));
         let began = self.core.clock.micros;
-        for db in 0..self.keyspace.databases() {
+        let databases = self.keyspace.databases();
+        for index in 0..databases {
+            let db = (self.core.expire_from + index) % databases;
             loop {
                 let (now, step) = (self.core.clock.unix(), self.core.clock.micros);
                 let due = self.keyspace.db_mut(db).take_due(now, EXPIRE_STEP);
@@ -105,6 +107,7 @@ impl Node {
                 self.core.stats.expire_micros += self.core.clock.micros - step;
                 if self.core.clock.micros - began > budget {
                     self.core.stats.expired_time_cap_reached += 1;
+                    self.core.expire_from = (db + 1) % databases;
                     return;
                 }
                 if count < EXPIRE_STEP {

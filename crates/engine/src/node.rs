@@ -94,6 +94,8 @@ pub struct Core {
     pub run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// The database that active expiry begins with: the one behind that where its time was over.
+    pub(crate) expire_from: usize,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// DEBUG RELOAD NOSAVE under way.
@@ -156,6 +158,7 @@ impl Node {
             rng,
             effects: Vec::new(),
             active_expire: true,
+            expire_from: 0,
             cron_paused: false,
             reloading: None,
             shutdown: None,
