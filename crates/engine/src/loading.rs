@@ -142,6 +142,8 @@ impl Core {
     ) -> Vec<(usize, Vec<u8>)> {
         let old = std::mem::replace(keyspace, data.keyspace);
         self.rest_or_expire(keyspace);
+        // CONFIG SET may have changed the thresholds since the load began.
+        self.config.update_encoding(keyspace.encoding_mut());
         self.functions = data.loaded.functions;
         self.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
         self.effects.push(Effect::Reclaim(Box::new(Discarded::Keyspace(old))));

@@ -13,6 +13,7 @@ mod commands {
     mod keys;
     mod limits;
     mod lists;
+    mod loading;
     mod saving;
     mod sets;
     mod shutdown;
