@@ -36,6 +36,13 @@ pub(super) struct Syncs {
     pub(super) partial: u64,
 }
 
+impl Syncs {
+    /// Syncs of either kind.
+    pub(super) fn total(self) -> u64 {
+        self.full + self.partial
+    }
+}
+
 impl fmt::Display for Syncs {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} full syncs and {} partial resyncs", self.full, self.partial)

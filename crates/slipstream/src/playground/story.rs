@@ -130,6 +130,10 @@ fn follow(stage: &mut Stage, sibling: usize) -> Result<(), Halt> {
 
 /// Ends the play unless the primary has served exactly these syncs.
 fn expect(stage: &mut Stage, expected: Syncs) -> Result<(), Halt> {
+    // The nodes are read one after the other: a replica may know of its sync before its primary was asked.
+    stage.wait_until("the primary has counted its syncs", |stage| {
+        stage.reading(stage.primary).is_ok_and(|reading| reading.syncs.total() >= expected.total())
+    })?;
     let syncs = stage.reading(stage.primary)?.syncs;
     if syncs == expected {
         return Ok(());
