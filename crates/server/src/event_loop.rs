@@ -18,8 +18,7 @@ use slipstream_engine::{Effect, Flow, Node, SessionId, Source, SyncOrder};
 
 use crate::connection::{Connection, Socket, tcp_endpoints};
 use crate::jobs::{self, Reclaimer, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
-use crate::listeners::Listener;
-use crate::process::Rebound;
+use crate::listeners::{Listener, SharedListening};
 use crate::signals::Signals;
 
 const WAKER: Token = Token(usize::MAX);
@@ -44,7 +43,7 @@ const MAX_SLICES: usize = 64;
 pub struct EventLoop {
     node: Node,
     poll: Poll,
-    listeners: Vec<Listener>,
+    listening: SharedListening,
     connections: HashMap<SessionId, Connection>,
     /// Sockets that may have more to read than was read: looked at without waiting.
     unread: BTreeSet<SessionId>,
@@ -61,7 +60,6 @@ pub struct EventLoop {
     reports: Receiver<Report>,
     reporter: Reporter,
     reclaimer: Reclaimer,
-    rebound: Rebound,
     buffer: Box<[u8]>,
     exit: Option<i32>,
 }
@@ -88,19 +86,14 @@ impl LinkSocket {
 
 impl EventLoop {
     /// A loop around `node` that serves `listeners`.
-    pub fn new(
-        node: Node,
-        listeners: Vec<Listener>,
-        rebound: Rebound,
-        signals: Signals,
-    ) -> io::Result<EventLoop> {
+    pub fn new(node: Node, listening: SharedListening, signals: Signals) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, reports) = channel();
         let mut event_loop = EventLoop {
             node,
             poll,
-            listeners: Vec::new(),
+            listening,
             connections: HashMap::new(),
             unread: BTreeSet::new(),
             accept_at: None,
@@ -113,12 +106,11 @@ impl EventLoop {
             reports,
             reporter: Reporter::new(sender, waker),
             reclaimer: Reclaimer::start(),
-            rebound,
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
             exit: None,
         };
         event_loop.signals.register(event_loop.poll.registry(), SIGNALS)?;
-        event_loop.listen(listeners)?;
+        event_loop.listen()?;
         Ok(event_loop)
     }
 
@@ -145,7 +137,8 @@ impl EventLoop {
             self.read_client(id);
         }
         if self.accept_at.take_if(|at| *at <= Instant::now()).is_some() {
-            (0..self.listeners.len()).for_each(|index| self.accept(index));
+            let count = self.listening.borrow().sockets.len();
+            (0..count).for_each(|index| self.accept(index));
         }
         for event in events.iter() {
             match event.token() {
@@ -303,9 +296,8 @@ impl EventLoop {
 
 /// Listening and clients.
 impl EventLoop {
-    fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
-        self.listeners = listeners;
-        for (index, listener) in self.listeners.iter_mut().enumerate() {
+    fn listen(&mut self) -> io::Result<()> {
+        for (index, listener) in self.listening.borrow_mut().sockets.iter_mut().enumerate() {
             let token = Token(LISTENERS - index);
             let source: &mut dyn mio::event::Source = match listener {
                 Listener::Tcp(socket) => socket,
@@ -321,19 +313,15 @@ impl EventLoop {
     }
 
     fn take_rebound(&mut self) {
-        let rebound = self.rebound.borrow_mut().take();
-        if let Some(mut listeners) = rebound {
-            let old = std::mem::take(&mut self.listeners);
-            listeners.extend(old.into_iter().filter(|listener| matches!(listener, Listener::Unix(..))));
-            if let Err(error) = self.listen(listeners) {
-                self.node.warn(&format!("The new listening sockets cannot be watched: {error}"));
-            }
+        let changed = std::mem::take(&mut self.listening.borrow_mut().changed);
+        if changed && let Err(error) = self.listen() {
+            self.node.warn(&format!("The new listening sockets cannot be watched: {error}"));
         }
     }
 
     fn accept(&mut self, index: usize) {
         for _ in 0..MAX_ACCEPTS {
-            let accepted = match self.listeners.get(index) {
+            let accepted = match self.listening.borrow().sockets.get(index) {
                 None => return,
                 Some(Listener::Tcp(listener)) => listener.accept().map(|(stream, _)| Socket::Tcp(stream)),
                 Some(Listener::Unix(listener, _)) => {

@@ -1,14 +1,16 @@
 //! Listening sockets: `bind`, `port`, `unixsocket`.
 //!
 //! An address with `-` before it may be missing on this machine; `*` and `::*`
-//! mean all of a family. New sockets are bound before old ones are closed, so a
-//! failed CONFIG SET leaves everything as it was.
+//! mean all of a family. New sockets are bound before old ones are closed where
+//! they do not overlap; a failed CONFIG SET leaves everything as it was.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use mio::net::{TcpListener, UnixListener};
 use slipstream_engine::config::Config;
@@ -28,6 +30,55 @@ impl Drop for Listener {
         if let Listener::Unix(_, path) = self {
             // A file that cannot be removed is removed by the next start.
             fs::remove_file(&*path).ok();
+        }
+    }
+}
+
+/// The listeners, as the loop serves them and CONFIG SET exchanges them.
+#[derive(Debug, Default)]
+pub struct Listening {
+    /// The sockets.
+    pub sockets: Vec<Listener>,
+    /// Whether there are others than the loop knows.
+    pub changed: bool,
+}
+
+/// Shared by the loop and the process that CONFIG SET reaches.
+pub type SharedListening = Rc<RefCell<Listening>>;
+
+impl Listening {
+    /// Listens where `config` says instead.
+    pub fn rebind(&mut self, config: &Config) -> Result<(), String> {
+        let bound = match bind_port(config) {
+            Ok(sockets) => Ok(sockets),
+            // An address that stays is in the way of itself.
+            Err(_) => self.rebind_in_place(config),
+        };
+        self.changed = true;
+        let sockets = bound?;
+        self.take_tcp();
+        self.sockets.extend(sockets);
+        Ok(())
+    }
+
+    fn rebind_in_place(&mut self, config: &Config) -> Result<Vec<Listener>, String> {
+        let old: Vec<SocketAddr> = self.take_tcp().iter().filter_map(Listener::address).collect();
+        bind_port(config).inspect_err(|_| {
+            let again = old.iter().filter_map(|address| bind_tcp(*address, config).ok());
+            self.sockets.extend(again.map(Listener::Tcp));
+        })
+    }
+
+    fn take_tcp(&mut self) -> Vec<Listener> {
+        self.sockets.extract_if(.., |listener| matches!(listener, Listener::Tcp(_))).collect()
+    }
+}
+
+impl Listener {
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(..) => None,
         }
     }
 }

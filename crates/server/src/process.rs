@@ -1,23 +1,18 @@
 //! The process as the engine's host: clocks, figures, log, configuration file.
 //!
-//! Sockets bound by CONFIG SET wait here until the loop takes them over.
+//! CONFIG SET exchanges the listening sockets here; the loop is told that it did.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
 
-use crate::listeners::{self, Listener};
+use crate::listeners::SharedListening;
 use crate::log_file::LogFile;
 use crate::memory;
-
-/// New listeners that replace the loop's.
-pub type Rebound = Rc<RefCell<Option<Vec<Listener>>>>;
 
 /// The process as the engine sees it.
 #[derive(Debug)]
@@ -29,20 +24,24 @@ pub struct Process {
     log: LogFile,
     /// Where the configuration came from, as an absolute path.
     config_file: Option<PathBuf>,
-    rebound: Rebound,
+    listening: SharedListening,
     facts: ProcessFacts,
 }
 
 impl Process {
     /// The host of a node with this configuration.
-    pub fn new(config: &Config, config_file: Option<PathBuf>, rebound: Rebound) -> Result<Process, String> {
+    pub fn new(
+        config: &Config,
+        config_file: Option<PathBuf>,
+        listening: SharedListening,
+    ) -> Result<Process, String> {
         Ok(Process {
             started: Instant::now(),
             wall: (0, 0),
             log: LogFile::open(config)?,
             facts: fixed_facts(config_file.as_deref()),
             config_file,
-            rebound,
+            listening,
         })
     }
 }
@@ -75,17 +74,15 @@ impl Host for Process {
         let concerns = |names: &[&str]| changed.iter().any(|name| names.contains(name));
         // What can fail comes first, and changes nothing until all of it has succeeded.
         let refused = |reason| format!("Unable to listen on this port. Check server logs. {reason}");
-        let listeners =
-            concerns(&["port", "bind"]).then(|| listeners::bind_port(config).map_err(refused)).transpose()?;
         let log = concerns(&["logfile", "loglevel"]).then(|| LogFile::open(config)).transpose()?;
+        if concerns(&["port", "bind"]) {
+            self.listening.borrow_mut().rebind(config).map_err(refused)?;
+        }
         if concerns(&["dir"]) {
             config.dir = change_folder(&config.dir)?;
         }
         if let Some(log) = log {
             self.log = log;
-        }
-        if listeners.is_some() {
-            *self.rebound.borrow_mut() = listeners;
         }
         Ok(())
     }

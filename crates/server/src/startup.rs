@@ -3,7 +3,6 @@
 //! Everything that can be wrong is found before the process detaches or takes
 //! a client: a bad directive, a port in use, a folder that is not there.
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -17,8 +16,8 @@ use slipstream_engine::config::{self, Config};
 use slipstream_engine::{Host, Level, Node, REDIS_VERSION};
 
 use crate::event_loop::EventLoop;
-use crate::listeners;
-use crate::process::{Process, Rebound, change_folder};
+use crate::listeners::{self, SharedListening};
+use crate::process::{Process, change_folder};
 use crate::signals::Signals;
 
 /// Set for the process that `daemonize yes` leaves running.
@@ -67,11 +66,11 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     } else if config.daemonize {
         return detach(&started_in, &stdin);
     }
-    let rebound: Rebound = Rc::new(RefCell::new(None));
-    let mut process = Process::new(&config, config_file, Rc::clone(&rebound))?;
+    let listening = SharedListening::default();
+    let mut process = Process::new(&config, config_file, Rc::clone(&listening))?;
     announce(&mut process, program, &config, sources);
     let config = limit_clients(config, &mut process);
-    let listeners = listeners::bind_all(&config).inspect_err(|reason| {
+    listening.borrow_mut().sockets = listeners::bind_all(&config).inspect_err(|reason| {
         process.log(Level::Warning, false, &format!("Warning: {reason}"));
         process.log(
             Level::Warning,
@@ -85,7 +84,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     node.core.notice(Level::Notice, "Server initialized");
     node.start();
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
-    let event_loop = EventLoop::new(node, listeners, rebound, signals).map_err(|error| error.to_string())?;
+    let event_loop = EventLoop::new(node, listening, signals).map_err(|error| error.to_string())?;
     let status = event_loop.run().map_err(|error| error.to_string());
     drop(pidfile);
     status

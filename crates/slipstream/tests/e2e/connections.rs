@@ -28,3 +28,15 @@ fn a_peer_that_has_finished_gets_its_replies_and_an_end() {
     assert_eq!(send_and_finish(&server, request.as_bytes()), b"+OK\r\n");
     assert_eq!(server.client().info_number("clients", "connected_clients"), 1);
 }
+
+#[test]
+fn an_address_that_stays_may_be_bound_again() {
+    let server = Server::start(Ours, &[]);
+    let mut client = server.client();
+    client.call::<()>("CONFIG SET bind 0.0.0.0");
+    assert_eq!(server.client().call::<String>("PING"), "PONG");
+    client.try_call::<()>("CONFIG SET bind 192.0.2.1").expect_err("no machine has this address");
+    assert_eq!(server.client().call::<String>("PING"), "PONG", "all is as before");
+    let names: Vec<String> = client.call("CONFIG GET bind");
+    assert_eq!(names, ["bind", "0.0.0.0"]);
+}
