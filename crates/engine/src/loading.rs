@@ -67,10 +67,15 @@ impl Node {
         self.core.load_options(&self.keyspace, source)
     }
 
-    /// Starts to serve: loads the file first, if there is one.
-    pub fn start(&mut self) {
-        self.core.phase = Phase::Loading;
-        self.core.effects.push(Effect::LoadFile);
+    /// Starts to serve: at once, or when the file is loaded if there is one. Whoever connects to a node
+    /// without a file is never told that it is loading.
+    pub fn start(&mut self, has_file: bool) {
+        if has_file {
+            self.core.phase = Phase::Loading;
+            self.core.effects.push(Effect::LoadFile);
+        } else {
+            self.loaded_file(Ok(None));
+        }
     }
 
     /// The file is loaded (`None`: there is none), or cannot be.

@@ -82,7 +82,8 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let seed = seed().map_err(|error| format!("Reading random bytes: {error}"))?;
     let mut node = Node::new(config, Box::new(process), seed)?;
     node.core.notice(Level::Notice, "Server initialized");
-    node.start();
+    let has_file = Path::new(&node.core.config.dbfilename).exists();
+    node.start(has_file);
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
     let event_loop = EventLoop::new(node, listening, signals).map_err(|error| error.to_string())?;
     let status = event_loop.run().map_err(|error| error.to_string());

@@ -168,7 +168,8 @@ impl Process {
         };
         let node = Node::new(self.config.clone(), Box::new(host), env.rng.u64(..));
         self.node = Some(node.expect("no command is renamed"));
-        self.turn(env, Node::start);
+        // Whether the disk holds a file is found out by loading it, as slowly as it pleases.
+        self.turn(env, |node| node.start(true));
     }
 
     /// Ends the process at once. Whoever is connected finds out, unless the network is silent.

@@ -41,7 +41,7 @@ fn a_shutdown_saves_and_then_exits() {
 #[test]
 fn a_signal_while_the_file_is_loaded_leaves_it_alone() {
     let mut script = with_save_points();
-    script.node.start();
+    script.node.start(true);
     script.node.signal(Signal::Terminate);
     assert_eq!(wanted(&mut script), ["exit 0"]);
 }
