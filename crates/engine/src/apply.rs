@@ -95,6 +95,7 @@ impl Core {
         self.replication.stream = stream;
         self.replication.link.on_applied(self.log.end());
         if let Err(Refusal { reason, torn }) = outcome {
+            self.stats.unexpected_error_replies += 1;
             let mut actions = Vec::new();
             self.replication.link.halt(self.clock.moment(), reason, &mut actions);
             self.perform_link(keyspace, actions);

@@ -6,7 +6,7 @@
 //! the data, so that a command can hold both.
 
 use slipstream_keyspace::{Encoding, Keyspace};
-use slipstream_log::{Log, Offset};
+use slipstream_log::Log;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply};
@@ -503,11 +503,6 @@ impl Core {
             std::net::IpAddr::V4(_) => false,
         };
         self.config.protected_mode && self.config.requirepass.is_none() && !ip.is_loopback() && !mapped
-    }
-
-    /// The offset replicas must reach to have all that was written so far.
-    pub fn end(&self) -> Offset {
-        self.log.end()
     }
 }
 

@@ -141,7 +141,7 @@ pub struct Session {
     pub traffic: (u64, u64),
     /// The file descriptor, shown by CLIENT LIST.
     pub descriptor: i64,
-    /// A request that the memory of a MULTI or a postponement holds is owned.
+    /// Bytes received and not taken up: an unfinished request, or what comes behind one that waits.
     pub(crate) input: Vec<u8>,
     pub(crate) decoder: RequestDecoder,
     /// Bytes received and not done with as the running command began, its own included.

@@ -89,6 +89,7 @@ fn a_command_that_cannot_be_applied_halts_the_link_until_it_is_told_to_follow_ag
     let mut script = streaming();
     stream(&mut script, &["SET k v", "NOSUCH"]);
     assert!(script.node.core.replication.link.halted().is_some());
+    assert_eq!(script.node.core.stats.unexpected_error_replies, 1);
     assert_eq!(script.node.core.log.end().0, 27, "what could be applied stays acknowledged");
     assert_eq!(wanted(&mut script), ["close"]);
     assert_eq!(script.ask("REPLICAOF a 1"), "+OK");
