@@ -150,10 +150,24 @@ fn primary_session(db: usize, core: &Core) -> Session {
     session
 }
 
+/// Whether a request is a message to subscribers: it changes no data, and a node has no subscribers yet. It is
+/// relayed, and counts in the offset. Sentinels publish on every primary that they watch.
+fn is_message(args: Args<'_>) -> bool {
+    args.len() == 3
+        && [b"PUBLISH".as_slice(), b"SPUBLISH"].iter().any(|name| args[0].eq_ignore_ascii_case(name))
+}
+
 impl Machine<'_> {
     fn apply_one(&mut self, group: &mut Option<Group>, args: Args<'_>, raw: &[u8]) -> Result<(), Refusal> {
         if args.is_empty() {
             self.core.log.append(raw);
+            return Ok(());
+        }
+        if is_message(args) {
+            match group {
+                Some(open) => open.bytes.extend_from_slice(raw),
+                None => self.core.log.append(raw),
+            }
             return Ok(());
         }
         let entry = self.known(args)?;

@@ -146,3 +146,18 @@ fn a_snapshot_within_a_transaction_names_no_offset() {
     });
     assert!(job.unwrap().preface.aux.replication().is_none());
 }
+
+#[test]
+fn a_message_to_subscribers_is_relayed_and_changes_nothing() {
+    let mut script = streaming();
+    stream(
+        &mut script,
+        &["PUBLISH __sentinel__:hello 127.0.0.1,7831", "MULTI", "SPUBLISH c m", "SET k v", "EXEC"],
+    );
+    assert_eq!(script.node.core.replication.link.halted(), None);
+    assert_eq!(script.ask("GET k"), "v");
+    let published = "*3\r\n$7\r\nPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$14\r\n127.0.0.1,7831\r\n".len();
+    let transaction = "*1\r\n$5\r\nMULTI\r\n*3\r\n$8\r\nSPUBLISH\r\n$1\r\nc\r\n$1\r\nm\r\n".len()
+        + "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nEXEC\r\n".len();
+    assert_eq!(script.node.core.log.end().0, (published + transaction) as u64);
+}
