@@ -131,13 +131,26 @@ fn a_rewritten_file_keeps_what_was_written_by_hand() {
     let folder = new_folder(Ours);
     let file = folder.join("server.conf");
     fs::write(&file, "# why it is 42\nmaxclients 42\n\n# kept\ntimeout 7\n").expect("the folder is ours");
-    let server = Server::start(Ours, &[&file.display().to_string()]);
+    let mut server = Server::start(Ours, &[&file.display().to_string()]);
     let mut client = server.client();
     client.call::<()>("CONFIG SET timeout 8 hz 20");
     client.call::<()>("CONFIG REWRITE");
     let text = fs::read_to_string(&file).expect("the file is still there");
     assert!(text.starts_with("# why it is 42\nmaxclients 42\n\n# kept\ntimeout 8\n"), "{text}");
     assert!(text.lines().any(|line| line == "hz 20"), "{text}");
+
+    client.call::<()>("CONFIG REWRITE");
+    assert_eq!(
+        fs::read_to_string(&file).expect("the file is still there"),
+        text,
+        "nothing has changed since"
+    );
+    server.kill();
+    server.restart();
+    let set: Vec<String> = server.client().call("CONFIG GET timeout");
+    assert_eq!(set, ["timeout", "8"]);
+    let set: Vec<String> = server.client().call("CONFIG GET hz");
+    assert_eq!(set, ["hz", "20"]);
     fs::remove_dir_all(folder).expect("nobody else uses the folder");
 }
 

@@ -15,8 +15,10 @@ const SAVES: &str = "--save 3600 1";
 #[test]
 fn a_restart_after_a_signal_has_every_key() {
     let mut server = Server::start(Ours, &[SAVES]);
-    dataset::fill(&mut server.client());
-    let before = Content::read(&mut server.client());
+    let mut client = server.client();
+    dataset::fill(&mut client);
+    wait_until("the short-lived key is gone", || client.call::<u32>("EXISTS short:gone") == 0);
+    let before = Content::read(&mut client);
     server.signal("TERM");
     assert!(server.wait_for_end().success(), "{}", server.log());
     server.restart();

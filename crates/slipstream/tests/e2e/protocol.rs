@@ -118,6 +118,17 @@ fn a_hundred_values_of_a_megabyte_go_both_ways_in_one_pipeline() {
 }
 
 #[test]
+fn a_command_may_have_more_than_a_million_arguments() {
+    const KEYS: usize = 1_100_000;
+    let server = Server::start(Ours, &[]);
+    server.client().call::<()>("SET k v");
+    let mut client = Raw::connect(&server);
+    client.send(format!("*{}\r\n$6\r\nEXISTS\r\n", KEYS + 1).as_bytes());
+    client.send(&b"$1\r\nk\r\n".repeat(KEYS));
+    client.expect(&format!(":{KEYS}\r\n"));
+}
+
+#[test]
 fn a_client_that_never_reads_is_cut_off_at_its_limit() {
     let server = Server::start(Ours, &["--client-output-buffer-limit normal 8mb 0 0"]);
     let mut other = server.client();
