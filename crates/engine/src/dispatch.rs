@@ -304,7 +304,11 @@ impl Machine<'_> {
         self.core.break_watches(self.session);
         if self.core.log_takes_effects() {
             let core = &mut *self.core;
-            core.propagation.flush(&mut core.log);
+            if outcome.changes == 0 && !outcome.effects_named {
+                core.propagation.flush_each(&mut core.log);
+            } else {
+                core.propagation.flush(&mut core.log);
+            }
             if outcome.changes > 0 {
                 self.session.last_write = core.log.end();
             }

@@ -64,6 +64,7 @@ impl CommandError {
     pub const NO_SUCH_KEY: Self = Self::fixed("ERR no such key");
     pub const SAME_OBJECT: Self = Self::fixed("ERR source and destination objects are the same");
     pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
+    pub const TIMEOUT_OUT_OF_RANGE: Self = Self::fixed("ERR timeout is out of range");
     pub const TIMEOUT_NOT_INTEGER: Self = Self::fixed("ERR timeout is not an integer or out of range");
     pub const STRING_TOO_LONG: Self =
         Self::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
@@ -247,7 +248,6 @@ impl CommandError {
 impl CommandError {
     pub const INVALID_CLIENT_ID: Self = Self::fixed("ERR Invalid client ID");
     pub const CLIENT_ID_NOT_POSITIVE: Self = Self::fixed("ERR client-id should be greater than 0");
-    pub const TIMEOUT_OUT_OF_RANGE: Self = Self::fixed("ERR timeout is out of range");
     pub const SLOWLOG_COUNT: Self = Self::fixed("ERR count should be greater than or equal to -1");
 
     /// A TYPE that no client has.

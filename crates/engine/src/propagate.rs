@@ -77,6 +77,18 @@ impl Propagation {
         self.forget();
     }
 
+    /// The same without a transaction around several effects: keys that a read found due have nothing to do
+    /// with each other.
+    pub fn flush_each(&mut self, log: &mut Log) {
+        if self.grouping || self.effects.is_empty() {
+            return;
+        }
+        if log.is_active() {
+            self.append_all(log);
+        }
+        self.forget();
+    }
+
     fn forget(&mut self) {
         self.bytes.clear();
         self.effects.clear();
@@ -106,6 +118,13 @@ impl Propagation {
         if wrapped {
             log.append(b"*1\r\n$5\r\nMULTI\r\n");
         }
+        self.append_all(log);
+        if wrapped {
+            log.append(b"*1\r\n$4\r\nEXEC\r\n");
+        }
+    }
+
+    fn append_all(&mut self, log: &mut Log) {
         for index in 0..self.effects.len() {
             let (start, db) = self.effects[index];
             let end = self.effects.get(index + 1).map_or(self.bytes.len(), |(next, _)| *next);
@@ -113,9 +132,6 @@ impl Propagation {
                 self.select(log, db);
             }
             log.append(&self.bytes[start..end]);
-        }
-        if wrapped {
-            log.append(b"*1\r\n$4\r\nEXEC\r\n");
         }
     }
 

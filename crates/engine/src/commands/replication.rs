@@ -1,6 +1,7 @@
 //! Replication by command: REPLICAOF, ROLE, WAIT, and what replicas say
 //! (REPLCONF, PSYNC, SYNC).
 
+use slipstream_keyspace::UnixMillis;
 use slipstream_replication::link::Endpoint;
 use slipstream_replication::replicas::{Request, Wait, WaiterId};
 use slipstream_replication::{Level, Moment};
@@ -127,7 +128,7 @@ fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
         ));
     }
     let wanted = call.integer(1)?;
-    let timeout = timeout_ms(&call.args[2])?;
+    let timeout = timeout_ms(&call.args[2], call.now)?;
     let offset = call.session.last_write;
     let acked = call.core.replication.replicas.acked(offset);
     let wanted = usize::try_from(wanted).unwrap_or(0);
@@ -144,8 +145,10 @@ fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn timeout_ms(arg: &[u8]) -> Result<u64, CommandError> {
+/// A timeout whose end the wall clock can still name.
+fn timeout_ms(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
     let timeout = integer(arg).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
+    now.0.checked_add(timeout).ok_or(CommandError::TIMEOUT_OUT_OF_RANGE)?;
     u64::try_from(timeout).map_err(|_| CommandError::TIMEOUT_NEGATIVE)
 }
 

@@ -56,3 +56,21 @@ fn a_key_that_went_while_it_was_watched_breaks_no_later_watch() {
     script.ask("PING");
     assert_eq!(script.ask("EXEC"), "[+PONG]");
 }
+
+#[test]
+fn keys_that_a_read_finds_due_are_deleted_one_by_one() {
+    let mut script = Script::new();
+    script.ask("SET a 1 PX 10");
+    script.ask("SET b 1 PX 10");
+    script.propagated();
+    script.advance(20);
+    script.check("MGET a b", "[$-1 $-1]", "DEL a; DEL b");
+}
+
+#[test]
+fn a_wait_ends_at_a_time_that_can_be_named() {
+    let mut script = Script::new();
+    script.check_read("WAIT 2 9223372036854775807", "-ERR timeout is out of range");
+    script.check_read("WAIT 2 -1", "-ERR timeout is negative");
+    script.check_read("WAIT 2 x", "-ERR timeout is not an integer or out of range");
+}
