@@ -8,8 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{Cmd, FromRedisValue, Value};
 
 use crate::client::Client;
+use crate::wait::wait_for;
 
 const DATABASES: u32 = 16;
+/// What PTTL answers for a key without expiry.
+const FOREVER: i64 = -1;
+/// What is due within this time counts as living shortly; the tests' other expiries are hours away.
+const SHORT_MS: i64 = 60_000;
 /// How much of a value that differs is shown.
 const SHOWN: usize = 300;
 
@@ -36,13 +41,13 @@ enum Data {
 }
 
 impl Content {
-    /// Reads all keys. Nobody may write meanwhile.
+    /// Reads all keys, once those that are due shortly are gone. Nobody may write meanwhile.
     #[track_caller]
     pub(crate) fn read(client: &mut Client) -> Self {
         let mut all = BTreeMap::new();
         for database in 0..DATABASES {
             client.call::<()>(&format!("SELECT {database}"));
-            let keys: Vec<Vec<u8>> = client.call("KEYS *");
+            let keys = wait_for("what lives shortly is gone", || lasting_keys(client));
             let types: Vec<String> = client.pipeline(keys.iter().map(|key| about("TYPE", key)));
             let expiries: Vec<i64> = client.pipeline(keys.iter().map(|key| about("PEXPIRETIME", key)));
             let reads = keys.iter().zip(&types).map(|(key, kind)| read_command(kind, key));
@@ -74,6 +79,13 @@ impl Content {
             .collect();
         assert!(shown.is_empty(), "the copies differ:\n{}", shown.join("\n"));
     }
+}
+
+/// The keys of the selected database, if all of them will still be there in a while.
+fn lasting_keys(client: &mut Client) -> Option<Vec<Vec<u8>>> {
+    let keys: Vec<Vec<u8>> = client.call("KEYS *");
+    let left: Vec<i64> = client.pipeline(keys.iter().map(|key| about("PTTL", key)));
+    left.into_iter().all(|left| left == FOREVER || left > SHORT_MS).then_some(keys)
 }
 
 fn brief(entry: Option<&Entry>) -> String {
