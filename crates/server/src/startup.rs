@@ -80,8 +80,8 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     })?;
     let pidfile = PidFile::write(&config, &mut process);
     let seed = seed().map_err(|error| format!("Reading random bytes: {error}"))?;
+    process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
     let mut node = Node::new(config, Box::new(process), seed)?;
-    node.core.notice(Level::Notice, "Server initialized");
     let has_file = Path::new(&node.core.config.dbfilename).exists();
     node.start(has_file);
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;

@@ -8,7 +8,7 @@ pub(super) fn keyspace(subject: &Subject<'_>, fields: &mut Fields) {
     for index in 0..subject.keyspace.databases() {
         let db = subject.keyspace.db(index);
         if !db.is_empty() {
-            let line = format!("keys={},expires={},avg_ttl=0", db.len(), db.expires_len());
+            let line = format!("keys={},expires={}", db.len(), db.expires_len());
             fields.add(&format!("db{index}"), line);
         }
     }
