@@ -1,35 +1,31 @@
 //! Lists.
 //!
-//! A small list is one listpack, a big one a counted tree of listpacks of at most
-//! `list-max-listpack-size` each, so that index, insertion and trimming cost O(log n) plus one
-//! chunk. The encoding changes in both directions by Redis 7.2's rules: to "quicklist" when an
-//! addition would exceed one chunk's limit, back to "listpack" when a removal leaves one chunk
-//! below half of it.
-//! Invariant: no chunk is empty, and a chunk above the limit holds a single element.
+//! A small list is one listpack, a big one a tree of them, see `big.rs`. The encoding changes in
+//! both directions by Redis 7.2's rules: to "quicklist" when an addition would exceed one chunk's
+//! limit, back to "listpack" when a removal leaves one chunk below half of it.
 
-mod chunk;
+mod big;
 mod iter;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use chunk::ListChunk;
+use big::{BigList, exceeds};
 pub use iter::{ListIter, ListRevIter};
 
 use crate::encoding::Encoding;
 use crate::item::Item;
 use crate::listpack::Listpack;
-use crate::tree::Tree;
 
 /// A list value.
 #[derive(Clone)]
-pub struct List(Arc<Body>);
+pub struct List(Body);
 
 #[derive(Clone)]
 enum Body {
-    Packed(Listpack),
-    Chunks(Tree<ListChunk>),
+    Packed(Arc<Listpack>),
+    Chunks(Arc<BigList>),
 }
 
 impl Default for List {
@@ -41,26 +37,26 @@ impl Default for List {
 impl List {
     /// An empty list.
     pub fn new() -> Self {
-        List(Arc::new(Body::Packed(Listpack::new())))
+        List(Body::Packed(Arc::default()))
     }
 
     /// A list from a checked block; the encoding follows its size.
     pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Self {
-        if chunk::exceeds(packed.byte_len(), packed.len(), encoding) {
-            let mut list = List(Arc::new(Body::Chunks(Tree::new())));
+        if exceeds(packed.byte_len(), packed.len(), encoding) {
+            let mut list = List(Body::Chunks(Arc::new(BigList::new())));
             for item in packed.iter() {
                 list.push_back(item.bytes(&mut itoa::Buffer::new()), encoding);
             }
             return list;
         }
-        List(Arc::new(Body::Packed(packed)))
+        List(Body::Packed(Arc::new(packed)))
     }
 
     /// How many elements there are.
     pub fn len(&self) -> usize {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(packed) => packed.len(),
-            Body::Chunks(tree) => tree.len(),
+            Body::Chunks(big) => big.len(),
         }
     }
 
@@ -72,22 +68,18 @@ impl List {
     /// Adds an element at the head. Elements are shorter than 1 GiB.
     pub fn push_front(&mut self, element: &[u8], encoding: &Encoding) {
         self.prepare(element.len(), 1, encoding);
-        match Arc::make_mut(&mut self.0) {
-            Body::Packed(packed) => packed.push_front(element),
-            Body::Chunks(tree) => {
-                tree.edit_at(0, |chunk, _, added| chunk.push_front(element, encoding, added));
-            }
+        match &mut self.0 {
+            Body::Packed(packed) => Arc::make_mut(packed).push_front(element),
+            Body::Chunks(big) => Arc::make_mut(big).push_front(element, encoding),
         }
     }
 
     /// Adds an element at the tail. Elements are shorter than 1 GiB.
     pub fn push_back(&mut self, element: &[u8], encoding: &Encoding) {
         self.prepare(element.len(), 1, encoding);
-        match Arc::make_mut(&mut self.0) {
-            Body::Packed(packed) => packed.push_back(element),
-            Body::Chunks(tree) => {
-                tree.edit_at(tree.len(), |chunk, _, added| chunk.push_back(element, encoding, added));
-            }
+        match &mut self.0 {
+            Body::Packed(packed) => Arc::make_mut(packed).push_back(element),
+            Body::Chunks(big) => Arc::make_mut(big).push_back(element, encoding),
         }
     }
 
@@ -97,28 +89,25 @@ impl List {
             *self = List::from_packed(block, encoding);
             return;
         }
-        if block.is_empty() || chunk::exceeds(block.byte_len(), block.len(), encoding) {
+        if block.is_empty() || exceeds(block.byte_len(), block.len(), encoding) {
             let mut digits = itoa::Buffer::new();
             block.iter().for_each(|item| self.push_back(item.bytes(&mut digits), encoding));
             return;
         }
         self.prepare(block.byte_len(), block.len(), encoding);
-        match Arc::make_mut(&mut self.0) {
-            Body::Packed(packed) => packed.absorb(&block),
-            Body::Chunks(tree) => {
-                tree.edit_at(tree.len(), |chunk, _, added| chunk.push_back_packed(block, encoding, added));
-            }
+        match &mut self.0 {
+            Body::Packed(packed) => Arc::make_mut(packed).absorb(&block),
+            Body::Chunks(big) => Arc::make_mut(big).push_back_packed(&block, encoding),
         }
     }
 
     /// Turns a packed list into chunks if `count` more elements of `bytes` together would exceed
     /// one chunk: what Redis asks once per command, before the first of several elements.
     pub fn prepare(&mut self, bytes: usize, count: usize, encoding: &Encoding) {
-        if let Body::Packed(packed) = &*self.0
-            && chunk::exceeds(packed.byte_len() + bytes, packed.len() + count, encoding)
+        if let Body::Packed(packed) = &self.0
+            && exceeds(packed.byte_len() + bytes, packed.len() + count, encoding)
         {
-            let chunk = ListChunk::new(packed.clone());
-            self.0 = Arc::new(Body::Chunks(Tree::from_chunk(chunk)));
+            self.0 = Body::Chunks(Arc::new(BigList::from_packed(packed)));
         }
     }
 
@@ -136,28 +125,25 @@ impl List {
         if index >= self.len() {
             return None;
         }
-        let take = |packed: &mut Listpack, index| {
-            let position = packed.seek(index)?;
-            let element = packed.at(position).to_vec();
-            packed.remove(position, 1);
-            Some(element)
-        };
-        let element = match Arc::make_mut(&mut self.0) {
-            Body::Packed(packed) => take(packed, index),
-            Body::Chunks(tree) => tree.edit_at(index, |chunk, local, _| take(chunk.packed_mut(), local)),
+        let element = match &mut self.0 {
+            Body::Packed(packed) => {
+                let packed = Arc::make_mut(packed);
+                let position = packed.seek(index)?;
+                let element = packed.at(position).to_vec();
+                packed.remove(position, 1);
+                element
+            }
+            Body::Chunks(big) => Arc::make_mut(big).take(index),
         };
         self.shrink(encoding);
-        element
+        Some(element)
     }
 
     /// Element `index`.
     pub fn get(&self, index: usize) -> Option<Item<'_>> {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(packed) => packed.get(index),
-            Body::Chunks(tree) => {
-                let (chunk, local) = tree.chunk_at(index)?;
-                chunk.packed().get(local)
-            }
+            Body::Chunks(big) => big.get(index),
         }
     }
 
@@ -167,14 +153,12 @@ impl List {
             return false;
         }
         self.prepare(element.len(), 1, encoding);
-        match Arc::make_mut(&mut self.0) {
+        match &mut self.0 {
             Body::Packed(packed) => {
                 let position = packed.seek(index).expect("the index was checked");
-                packed.replace(position, element);
+                Arc::make_mut(packed).replace(position, element);
             }
-            Body::Chunks(tree) => {
-                tree.edit_at(index, |chunk, local, added| chunk.set(local, element, encoding, added));
-            }
+            Body::Chunks(big) => Arc::make_mut(big).set(index, element, encoding),
         }
         self.shrink(encoding);
         true
@@ -189,14 +173,12 @@ impl List {
             return self.push_back(element, encoding);
         }
         self.prepare(element.len(), 1, encoding);
-        match Arc::make_mut(&mut self.0) {
+        match &mut self.0 {
             Body::Packed(packed) => {
                 let position = packed.seek(index).expect("the index was checked");
-                packed.insert(position, element);
+                Arc::make_mut(packed).insert(position, element);
             }
-            Body::Chunks(tree) => {
-                tree.edit_at(index, |chunk, local, added| chunk.insert(local, element, encoding, added));
-            }
+            Body::Chunks(big) => Arc::make_mut(big).insert(index, element, encoding),
         }
     }
 
@@ -206,15 +188,12 @@ impl List {
         if count == 0 {
             return 0;
         }
-        let cut = |packed: &mut Listpack, start, count| {
-            let position = packed.seek(start).expect("the range was checked");
-            packed.remove(position, count);
-        };
-        match Arc::make_mut(&mut self.0) {
-            Body::Packed(packed) => cut(packed, start, count),
-            Body::Chunks(tree) => {
-                tree.remove_range(start, count, |chunk, start, count| cut(chunk.packed_mut(), start, count));
+        match &mut self.0 {
+            Body::Packed(packed) => {
+                let position = packed.seek(start).expect("the range was checked");
+                Arc::make_mut(packed).remove(position, count);
             }
+            Body::Chunks(big) => Arc::make_mut(big).remove_range(start, count),
         }
         self.shrink(encoding);
         count
@@ -266,30 +245,30 @@ impl List {
     /// The blocks that hold the elements, from head to tail.
     pub fn blocks(&self) -> impl Iterator<Item = &Listpack> {
         let mut index = 0;
-        std::iter::from_fn(move || match &*self.0 {
+        std::iter::from_fn(move || match &self.0 {
             Body::Packed(packed) => {
                 index += 1;
-                (index == 1).then_some(packed)
+                (index == 1).then_some(&**packed)
             }
-            Body::Chunks(tree) => {
-                let (chunk, _) = tree.chunk_at(index)?;
-                index += chunk.packed().len();
-                Some(chunk.packed())
+            Body::Chunks(big) => {
+                let block = big.block_at(index)?;
+                index += block.len();
+                Some(block)
             }
         })
     }
 
     /// How many blocks there are.
     pub fn block_count(&self) -> usize {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(_) => 1,
-            Body::Chunks(tree) => tree.chunks(),
+            Body::Chunks(big) => big.block_count(),
         }
     }
 
     /// What OBJECT ENCODING says.
     pub fn encoding_name(&self) -> &'static str {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(_) => "listpack",
             Body::Chunks(_) => "quicklist",
         }
@@ -297,21 +276,19 @@ impl List {
 
     /// Bytes allocated beside the value itself, from a sample of `samples` chunks (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        let body = match &*self.0 {
-            Body::Packed(packed) => packed.heap_size(),
-            Body::Chunks(tree) => tree.heap_size(samples),
+        let body = match &self.0 {
+            Body::Packed(packed) => size_of::<Listpack>() + packed.heap_size(),
+            Body::Chunks(big) => size_of::<BigList>() + big.heap_size(samples),
         };
-        size_of::<Body>() + 16 + body
+        16 + body
     }
 
     /// Back to one listpack when a single chunk is left with no more than half its limit.
     fn shrink(&mut self, encoding: &Encoding) {
-        let Body::Chunks(tree) = &*self.0 else { return };
-        let packed = match tree.only_chunk() {
-            Some(chunk) if chunk.is_under_half(encoding) => chunk.packed().clone(),
-            None if tree.len() == 0 => Listpack::new(),
-            _ => return,
-        };
-        self.0 = Arc::new(Body::Packed(packed));
+        if let Body::Chunks(big) = &self.0
+            && let Some(packed) = big.as_small(encoding)
+        {
+            self.0 = Body::Packed(Arc::new(packed));
+        }
     }
 }

@@ -1,58 +1,36 @@
 //! Sorted sets.
 //!
-//! Few short members: one listpack of members and scores in turn, in order; else a table from
-//! member to score and a counted tree ordered by score, then member, so that a rank or the edge
-//! of a score range is found in O(log n). It becomes big by Redis 7.2's thresholds and stays so.
-//! Invariant: table and tree hold the same pairs; no score is NaN.
+//! Few short members: one listpack of members and scores in turn, in order; else a tree, see
+//! `big.rs`. A set becomes big by Redis 7.2's thresholds and stays so.
+//! Invariant: no score is NaN.
 
+mod big;
 mod bound;
 mod iter;
-mod leaf;
 mod packed;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use big::BigSortedSet;
 pub use bound::{LexBound, ScoreBound};
 pub use iter::{SortedSetIter, SortedSetRevIter};
-use leaf::{Key, Leaf, order};
 
 use crate::encoding::Encoding;
 use crate::item::Item;
 use crate::listpack::Listpack;
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
-use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Fill, Table};
-use crate::tree::Tree;
+use crate::table::Fill;
 
 /// A sorted set value.
 #[derive(Clone)]
-pub struct SortedSet(Arc<Body>);
+pub struct SortedSet(Body);
 
 #[derive(Clone)]
 enum Body {
-    Packed(Listpack),
-    Big(Big),
-}
-
-#[derive(Clone)]
-struct Big {
-    scores: Table<Scored>,
-    order: Tree<Leaf>,
-}
-
-/// A member of a big sorted set, found by name.
-#[derive(Clone)]
-struct Scored {
-    member: ShortBytes,
-    score: f64,
-}
-
-impl Entry for Scored {
-    fn key(&self) -> &[u8] {
-        self.member.as_slice()
-    }
+    Packed(Arc<Listpack>),
+    Tree(Arc<BigSortedSet>),
 }
 
 impl Default for SortedSet {
@@ -64,7 +42,7 @@ impl Default for SortedSet {
 impl SortedSet {
     /// An empty sorted set.
     pub fn new() -> Self {
-        SortedSet(Arc::new(Body::Packed(Listpack::new())))
+        SortedSet(Body::Packed(Arc::default()))
     }
 
     /// An empty sorted set in the encoding that Redis chooses when it expects `members` members
@@ -72,7 +50,7 @@ impl SortedSet {
     pub fn with_hint(members: usize, longest: usize, encoding: &Encoding) -> Self {
         let fits =
             members <= encoding.zset_max_listpack_entries && longest <= encoding.zset_max_listpack_value;
-        if fits { SortedSet::new() } else { SortedSet(Arc::new(Body::Big(Big::new(encoding)))) }
+        if fits { SortedSet::new() } else { SortedSet(Body::Tree(Arc::new(BigSortedSet::new(encoding)))) }
     }
 
     /// A sorted set from a checked block of members and scores in turn; None when it is not
@@ -83,7 +61,7 @@ impl SortedSet {
         }
         let fits = block.len() / 2 <= encoding.zset_max_listpack_entries
             && block.iter().step_by(2).all(|item| item.len() <= encoding.zset_max_listpack_value);
-        let mut set = SortedSet(Arc::new(Body::Packed(block)));
+        let mut set = SortedSet(Body::Packed(Arc::new(block)));
         if !fits {
             set.make_big(encoding);
         }
@@ -92,9 +70,9 @@ impl SortedSet {
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(block) => block.len() / 2,
-            Body::Big(big) => big.scores.len(),
+            Body::Tree(big) => big.len(),
         }
     }
 
@@ -105,9 +83,9 @@ impl SortedSet {
 
     /// The score of `member`.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(block) => packed::find(block, member).map(|(_, score)| score),
-            Body::Big(big) => big.scores.get(member).map(|scored| scored.score),
+            Body::Tree(big) => big.score(member),
         }
     }
 
@@ -119,7 +97,7 @@ impl SortedSet {
     /// Adds a member or gives it another score, which is never NaN, and returns its old score.
     pub fn insert(&mut self, member: &[u8], score: f64, encoding: &Encoding) -> Option<f64> {
         assert!(!score.is_nan(), "commands refuse NaN");
-        if let Body::Packed(block) = &*self.0 {
+        if let Body::Packed(block) = &self.0 {
             let old = packed::find(block, member);
             if let Some((_, same)) = old.filter(|(_, old)| *old == score) {
                 return Some(same);
@@ -131,9 +109,9 @@ impl SortedSet {
                 self.make_big(encoding);
             }
         }
-        match Arc::make_mut(&mut self.0) {
-            Body::Packed(block) => packed::insert(block, member, score),
-            Body::Big(big) => big.insert(member, score),
+        match &mut self.0 {
+            Body::Packed(block) => packed::insert(Arc::make_mut(block), member, score),
+            Body::Tree(big) => Arc::make_mut(big).insert(member, score),
         }
     }
 
@@ -142,13 +120,13 @@ impl SortedSet {
         if !self.contains(member) {
             return None;
         }
-        match Arc::make_mut(&mut self.0) {
+        match &mut self.0 {
             Body::Packed(block) => {
                 let (position, score) = packed::find(block, member)?;
-                block.remove(position, 2);
+                Arc::make_mut(block).remove(position, 2);
                 Some(score)
             }
-            Body::Big(big) => big.remove(member),
+            Body::Tree(big) => Arc::make_mut(big).remove(member),
         }
     }
 
@@ -159,23 +137,20 @@ impl SortedSet {
             return;
         }
         self.iter_from_rank(start).take(count).for_each(|(member, score)| visit(member, score));
-        match Arc::make_mut(&mut self.0) {
+        match &mut self.0 {
             Body::Packed(block) => {
                 let position = block.seek(2 * start).expect("the range was checked");
-                block.remove(position, 2 * count);
+                Arc::make_mut(block).remove(position, 2 * count);
             }
-            Body::Big(big) => big.remove_ranks(start, count),
+            Body::Tree(big) => Arc::make_mut(big).remove_ranks(start, count),
         }
     }
 
     /// How many members come before `member`.
     pub fn rank(&self, member: &[u8]) -> Option<usize> {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(block) => block.iter().step_by(2).position(|item| item.is(member)),
-            Body::Big(big) => {
-                let score = big.scores.get(member)?.score;
-                Some(self.count_while(|other| order(other, (score, member)).is_lt()))
-            }
+            Body::Tree(big) => big.rank(member),
         }
     }
 
@@ -202,12 +177,9 @@ impl SortedSet {
     /// How many leading members `before` holds for; it holds for none after the first it does
     /// not hold for.
     fn count_while(&self, before: impl Fn((f64, &[u8])) -> bool) -> usize {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(block) => packed::count_while(block, before),
-            Body::Big(big) => {
-                let found = big.order.chunk_before(|bound: &Key| !before(bound.borrow()));
-                found.map_or(0, |(leaf, rank)| rank + leaf.partition_point(before))
-            }
+            Body::Tree(big) => big.count_while(before),
         }
     }
 
@@ -231,17 +203,16 @@ impl SortedSet {
         if self.is_empty() {
             return None;
         }
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(_) => self.iter_from_rank(rng.usize(..self.len())).next(),
-            Body::Big(big) => big.scores.random(rng).map(|scored| (Item::Bytes(scored.key()), scored.score)),
+            Body::Tree(big) => big.random(rng),
         }
     }
 
     /// One step of ZSCAN, as `Table::scan`; a packed set is visited whole in one step.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, f64)) -> u64 {
-        if let Body::Big(big) = &*self.0 {
-            let visit = |scored: &Scored| visit(Item::Bytes(scored.key()), scored.score);
-            return big.scores.scan(cursor, count, visit);
+        if let Body::Tree(big) = &self.0 {
+            return big.scan(cursor, count, visit);
         }
         self.iter().for_each(|(member, score)| visit(member, score));
         0
@@ -249,110 +220,50 @@ impl SortedSet {
 
     /// The listpack of a packed sorted set.
     pub fn packed(&self) -> Option<&Listpack> {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(block) => Some(block),
-            Body::Big(_) => None,
+            Body::Tree(_) => None,
         }
     }
 
     /// How the elements fill the table's segments, if there is a table.
     pub fn fill(&self) -> Option<Fill> {
-        match &*self.0 {
-            Body::Big(big) => Some(big.scores.fill()),
+        match &self.0 {
+            Body::Tree(big) => Some(big.fill()),
             Body::Packed(_) => None,
         }
     }
 
     /// What OBJECT ENCODING says.
     pub fn encoding_name(&self) -> &'static str {
-        match &*self.0 {
+        match &self.0 {
             Body::Packed(_) => "listpack",
-            Body::Big(_) => "skiplist",
+            Body::Tree(_) => "skiplist",
+        }
+    }
+
+    /// About how many allocations freeing the set gives back.
+    pub fn block_count(&self) -> usize {
+        match &self.0 {
+            Body::Packed(_) => 1,
+            Body::Tree(big) => big.block_count(),
         }
     }
 
     /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        let body = match &*self.0 {
-            Body::Packed(block) => block.heap_size(),
-            Body::Big(big) => {
-                let members = big.scores.sampled(samples, |scored| scored.member.heap_size());
-                big.scores.heap_size() + 2 * members + big.order.heap_size(samples)
-            }
+        let body = match &self.0 {
+            Body::Packed(block) => size_of::<Listpack>() + block.heap_size(),
+            Body::Tree(big) => size_of::<BigSortedSet>() + big.heap_size(samples),
         };
-        size_of::<Body>() + 16 + body
+        16 + body
     }
 
     fn make_big(&mut self, encoding: &Encoding) {
-        let mut big = Big::new(encoding);
+        let mut big = BigSortedSet::new(encoding);
         for (member, score) in self.iter() {
             big.insert(member.bytes(&mut itoa::Buffer::new()), score);
         }
-        self.0 = Arc::new(Body::Big(big));
-    }
-}
-
-impl Big {
-    fn new(encoding: &Encoding) -> Self {
-        Big { scores: Table::new(encoding.seed), order: Tree::new() }
-    }
-
-    fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        match self.scores.find(member) {
-            Ok(place) => {
-                let old = self.scores.at(place).score;
-                if old != score {
-                    self.scores.at_mut(place).score = score;
-                    self.move_in_order(member, old, score);
-                }
-                Some(old)
-            }
-            Err(hash) => {
-                let name = ShortBytes::new(member);
-                self.scores.insert_new(hash, Scored { member: name.clone(), score });
-                self.insert_in_order(Key { score, member: name });
-                None
-            }
-        }
-    }
-
-    fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let scored = self.scores.remove(member)?;
-        self.remove_in_order(member, scored.score);
-        Some(scored.score)
-    }
-
-    fn remove_ranks(&mut self, start: usize, count: usize) {
-        let mut rank = start;
-        while rank < start + count {
-            let Some((leaf, local)) = self.order.chunk_at(rank) else { break };
-            let taken = (leaf.len() - local).min(start + count - rank);
-            for member in &leaf.members()[local..local + taken] {
-                self.scores.remove(member.as_slice());
-            }
-            rank += taken;
-        }
-        self.order.remove_range(start, count, Leaf::cut);
-    }
-
-    fn insert_in_order(&mut self, key: Key) {
-        let (score, member) = (key.score, key.member.clone());
-        let past = |bound: &Key| order(bound.borrow(), (score, member.as_slice())).is_gt();
-        self.order.edit_before(past, |leaf, added| leaf.insert(key, added));
-    }
-
-    fn remove_in_order(&mut self, member: &[u8], score: f64) -> Key {
-        let past = |bound: &Key| order(bound.borrow(), (score, member)).is_gt();
-        self.order.edit_before(past, |leaf, _| leaf.remove((score, member)))
-    }
-
-    fn move_in_order(&mut self, member: &[u8], old: f64, new: f64) {
-        let past = |bound: &Key| order(bound.borrow(), (old, member)).is_gt();
-        let moved = self.order.edit_before(past, |leaf, _| leaf.move_within((old, member), new));
-        if !moved {
-            let mut key = self.remove_in_order(member, old);
-            key.score = new;
-            self.insert_in_order(key);
-        }
+        self.0 = Body::Tree(Arc::new(big));
     }
 }

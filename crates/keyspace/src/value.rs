@@ -94,13 +94,13 @@ impl Value {
             Value::List(list) => list.block_count(),
             Value::Set(set) => if_big(set.encoding_name(), set.len()),
             Value::Hash(hash) => if_big(hash.encoding_name(), hash.len()),
-            Value::SortedSet(set) => if_big(set.encoding_name(), set.len()),
+            Value::SortedSet(set) => set.block_count(),
         }
     }
 }
 
 fn if_big(encoding: &str, len: usize) -> usize {
-    if matches!(encoding, "hashtable" | "skiplist") { len } else { 1 }
+    if encoding == "hashtable" { len } else { 1 }
 }
 
 impl From<Str> for Value {

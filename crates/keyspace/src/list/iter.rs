@@ -1,87 +1,72 @@
 //! Walking a list in both directions.
-//!
-//! A walk holds a place in one block and looks up the next block by its element index, which
-//! costs O(log n) once per block and needs no stack.
 
-use super::Body;
+use super::{Body, big};
 use crate::item::Item;
-use crate::listpack::{Iter, RevIter};
+use crate::listpack;
 
 /// Elements towards the tail.
 #[derive(Clone)]
-pub struct ListIter<'a> {
-    body: &'a Body,
-    block: Option<Iter<'a>>,
-    /// Index of the first element after the block.
-    next: usize,
+pub struct ListIter<'a>(Walk<'a>);
+
+#[derive(Clone)]
+enum Walk<'a> {
+    /// None where the walk starts behind the last element.
+    Packed(Option<listpack::Iter<'a>>),
+    Chunks(big::Iter<'a>),
 }
 
 impl<'a> ListIter<'a> {
     pub(super) fn new(body: &'a Body, index: usize) -> Self {
-        match body {
+        ListIter(match body {
             Body::Packed(packed) => {
-                let block = packed.seek(index).map(|position| packed.iter_from(position));
-                ListIter { body, block, next: packed.len() }
+                Walk::Packed(packed.seek(index).map(|position| packed.iter_from(position)))
             }
-            Body::Chunks(_) => ListIter { body, block: None, next: index },
-        }
+            Body::Chunks(big) => Walk::Chunks(big.iter_from(index)),
+        })
     }
 }
 
 impl<'a> Iterator for ListIter<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
-        loop {
-            if let Some(item) = self.block.as_mut().and_then(Iterator::next) {
-                return Some(item);
-            }
-            let Body::Chunks(tree) = self.body else { return None };
-            let (chunk, local) = tree.chunk_at(self.next)?;
-            let packed = chunk.packed();
-            self.block = packed.seek(local).map(|position| packed.iter_from(position));
-            self.next += packed.len() - local;
+        match &mut self.0 {
+            Walk::Packed(block) => block.as_mut()?.next(),
+            Walk::Chunks(big) => big.next(),
         }
     }
 }
 
 /// Elements towards the head.
 #[derive(Clone)]
-pub struct ListRevIter<'a> {
-    body: &'a Body,
-    block: Option<RevIter<'a>>,
-    /// How many elements precede the block.
-    before: usize,
+pub struct ListRevIter<'a>(RevWalk<'a>);
+
+#[derive(Clone)]
+enum RevWalk<'a> {
+    Packed(Option<listpack::RevIter<'a>>),
+    Chunks(big::RevIter<'a>),
 }
 
 impl<'a> ListRevIter<'a> {
     pub(super) fn new(body: &'a Body, index: usize) -> Self {
-        match body {
+        ListRevIter(match body {
             Body::Packed(packed) => {
-                let block = packed.seek(index).map(|position| packed.iter_rev_from(position));
-                ListRevIter { body, block, before: 0 }
+                RevWalk::Packed(packed.seek(index).map(|position| packed.iter_rev_from(position)))
             }
-            Body::Chunks(tree) => {
-                let before = if index < tree.len() { index + 1 } else { 0 };
-                ListRevIter { body, block: None, before }
-            }
-        }
+            Body::Chunks(big) => RevWalk::Chunks(big.iter_rev_from(index)),
+        })
     }
 }
 
 impl<'a> Iterator for ListRevIter<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
-        loop {
-            if let Some(item) = self.block.as_mut().and_then(Iterator::next) {
-                return Some(item);
-            }
-            let Body::Chunks(tree) = self.body else { return None };
-            let (chunk, local) = tree.chunk_at(self.before.checked_sub(1)?)?;
-            let packed = chunk.packed();
-            self.block = packed.seek(local).map(|position| packed.iter_rev_from(position));
-            self.before -= local + 1;
+        match &mut self.0 {
+            RevWalk::Packed(block) => block.as_mut()?.next(),
+            RevWalk::Chunks(big) => big.next(),
         }
     }
 }

@@ -1,6 +1,13 @@
-//! The ends of score ranges and of ranges by member.
+//! The order of members, the ends of score ranges and of ranges by member.
 //!
 //! A bound only compares; where it falls in a sorted set is found by the set.
+
+use std::cmp::Ordering;
+
+/// By score, then member; minus zero equals zero.
+pub(super) fn order(a: (f64, &[u8]), b: (f64, &[u8])) -> Ordering {
+    a.0.partial_cmp(&b.0).expect("no score is NaN").then_with(|| a.1.cmp(b.1))
+}
 
 /// One end of a score range.
 #[derive(Clone, Copy, Debug, PartialEq)]

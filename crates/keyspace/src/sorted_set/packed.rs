@@ -2,7 +2,7 @@
 //!
 //! A score that is an integer is stored as one, any other as the text Redis prints.
 
-use super::leaf::order;
+use super::bound::order;
 use crate::item::Item;
 use crate::listpack::{Listpack, Position};
 use crate::number::{ScoreFormat, parse_score, write_score};

@@ -1,5 +1,6 @@
 //! Sorted sets against a sorted vector, in both encodings, with clones that must not change.
 
+use super::bound::order;
 use super::*;
 
 type Model = Vec<(f64, Vec<u8>)>;

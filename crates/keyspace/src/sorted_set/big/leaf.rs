@@ -2,8 +2,7 @@
 //!
 //! Invariant: strictly ascending by score, then member.
 
-use std::cmp::Ordering;
-
+use super::super::bound::order;
 use crate::short_bytes::ShortBytes;
 use crate::tree::Chunk;
 
@@ -22,11 +21,6 @@ impl Key {
     pub(super) fn borrow(&self) -> (f64, &[u8]) {
         (self.score, self.member.as_slice())
     }
-}
-
-/// By score, then member; minus zero equals zero.
-pub(super) fn order(a: (f64, &[u8]), b: (f64, &[u8])) -> Ordering {
-    a.0.partial_cmp(&b.0).expect("no score is NaN").then_with(|| a.1.cmp(b.1))
 }
 
 /// Scores lie apart from members: a search reads all of them at once instead of jumping from

@@ -12,7 +12,7 @@ const MERGED_BYTES: usize = 2048;
 const ELEMENT_OVERHEAD: usize = 4;
 
 /// Whether a listpack of this size is above the limit of one chunk.
-pub(super) fn exceeds(bytes: usize, count: usize, encoding: &Encoding) -> bool {
+pub(in crate::list) fn exceeds(bytes: usize, count: usize, encoding: &Encoding) -> bool {
     let (max_bytes, max_count) = encoding.list_limits();
     bytes > max_bytes || count > max_count
 }
@@ -35,8 +35,18 @@ impl ListChunk {
         &self.0
     }
 
-    pub(super) fn packed_mut(&mut self) -> &mut Listpack {
-        &mut self.0
+    /// Removes and returns element `index`, which exists.
+    pub(super) fn take(&mut self, index: usize) -> Vec<u8> {
+        let position = self.0.seek(index).expect("the caller checked the index");
+        let element = self.0.at(position).to_vec();
+        self.0.remove(position, 1);
+        element
+    }
+
+    /// Removes the elements of a range, which all exist.
+    pub(super) fn cut(&mut self, start: usize, count: usize) {
+        let position = self.0.seek(start).expect("the caller checked the range");
+        self.0.remove(position, count);
     }
 
     pub(super) fn is_under_half(&self, encoding: &Encoding) -> bool {
@@ -59,15 +69,15 @@ impl ListChunk {
 
     pub(super) fn push_back_packed(
         &mut self,
-        block: Listpack,
+        block: &Listpack,
         encoding: &Encoding,
         added: &mut Vec<ListChunk>,
     ) {
         let (bytes, count) = (self.0.byte_len() + block.byte_len(), self.0.len() + block.len());
         if exceeds(bytes, count, encoding) {
-            added.push(ListChunk(block));
+            added.push(ListChunk(block.clone()));
         } else {
-            self.0.absorb(&block);
+            self.0.absorb(block);
         }
     }
 
