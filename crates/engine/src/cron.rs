@@ -1,5 +1,5 @@
-//! What a node does by itself: expiry, save points, idle clients, pauses, and
-//! the deadlines of replication.
+//! What a node does by itself: save points, idle clients, pauses, the deadlines of
+//! replication, and active expiry (`expiry.rs`).
 //!
 //! [`Node::tick`] runs once per turn of the loop and does what is due;
 //! [`Node::time_left`] says how long the loop may wait.
@@ -8,17 +8,15 @@ use std::time::Duration;
 
 use slipstream_replication::Moment;
 
-use crate::host::{Effect, Level};
+use crate::host::{Discarded, Effect, Level};
 use crate::node::{Node, Phase, Signal};
 use crate::session::{Flow, Role, SessionId};
-
-/// Keys removed by one step of active expiry before the clock is looked at.
-const EXPIRE_STEP: usize = 64;
 
 impl Node {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
         self.core.tick_clock();
+        self.core.turn_has_input = false;
         self.core.turn_began = self.core.clock.micros;
     }
 
@@ -44,6 +42,7 @@ impl Node {
             }
         }
         self.end_pause_if_due();
+        self.expire_actively();
         self.replication_turn();
         while self.core.has_woken() {
             // Whoever waited goes on in this turn, and may wait again.
@@ -53,6 +52,7 @@ impl Node {
         if self.core.shutdown.is_some() {
             self.core.continue_shutdown(&self.keyspace);
         }
+        self.hand_over_garbage();
     }
 
     /// How long nothing is due.
@@ -60,6 +60,7 @@ impl Node {
         let now = self.core.clock.moment();
         let deadlines = [
             Some(self.core.next_cron),
+            self.core.expiry_deadline(),
             self.core.pause.until(),
             self.core.shutdown.as_ref().and_then(crate::shutdown::Shutdown::deadline),
             self.core.replication.deadline(),
@@ -71,8 +72,6 @@ impl Node {
     fn cron(&mut self) {
         let now = self.core.clock.moment();
         self.core.rates.sample(now, &self.core.stats);
-        self.expire_actively();
-        self.core.tell_broken_watches();
         self.core.check_slow_readers();
         self.close_idle_clients();
         if self.core.phase == Phase::Serving {
@@ -80,39 +79,13 @@ impl Node {
         }
     }
 
-    /// Removes keys that are due, for a bounded part of the time. Replicas wait for their primary to do it.
-    fn expire_actively(&mut self) {
-        let rests = self.core.pause.is_active() || !self.core.active_expire;
-        if self.core.is_replica() || rests || self.core.phase != Phase::Serving {
-            return;
-        }
-        let effort = u64::from(self.core.config.active_expire_effort);
-        let share = 25 + 2 * (effort - 1);
-        let budget = 1_000_000 * share / 100 / u64::from(self.core.config.hz.max(1));
-        let began = self.core.clock.micros;
-        let databases = self.keyspace.databases();
-        for index in 0..databases {
-            let db = (self.core.expire_from + index) % databases;
-            loop {
-                let (now, step) = (self.core.clock.unix(), self.core.clock.micros);
-                let due = self.keyspace.db_mut(db).take_due(now, EXPIRE_STEP);
-                let count = due.len();
-                self.core.saving.changes += due.len() as u64;
-                for key in due {
-                    self.core.key_expired(db, &key);
-                    // Each deletion stands for itself: active expiry makes no transactions.
-                    self.core.propagation.flush(&mut self.core.log);
-                }
-                self.core.tick_clock();
-                self.core.stats.expire_micros += self.core.clock.micros - step;
-                if self.core.clock.micros - began > budget {
-                    self.core.stats.expired_time_cap_reached += 1;
-                    self.core.expire_from = (db + 1) % databases;
-                    return;
-                }
-                if count < EXPIRE_STEP {
-                    break;
-                }
+    /// Big values that expired or were replaced are dropped where that delays nobody.
+    fn hand_over_garbage(&mut self) {
+        for db in 0..self.keyspace.databases() {
+            let garbage = &mut self.keyspace.db_mut(db).garbage;
+            if !garbage.is_empty() {
+                let values = Discarded::Values(std::mem::take(garbage));
+                self.core.effects.push(Effect::Reclaim(Box::new(values)));
             }
         }
     }

@@ -54,6 +54,9 @@ macro_rules! typed {
     };
 }
 
+/// Values of more allocations than this are dropped away from the executor.
+const DROP_HERE: usize = 64;
+
 impl Db<'_> {
     /// The database itself.
     #[inline]
@@ -112,7 +115,8 @@ impl Db<'_> {
 
     /// Puts `value` at `key` with this deadline, whatever was there.
     pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
-        self.database().insert(key, value, deadline);
+        let old = self.database().insert(key, value, deadline);
+        self.discard(old);
     }
 
     /// Stores what SET stores, whatever was there.
@@ -131,7 +135,16 @@ impl Db<'_> {
 
     /// Removes `key`; whether it existed (and was not due).
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.occupied(key).map(Occupied::remove).is_some()
+        let removed = self.occupied(key).map(Occupied::remove);
+        let was_there = removed.is_some();
+        self.discard(removed.map(|(value, _)| value));
+        was_there
+    }
+
+    /// Drops a value that no key holds any more, a big one where that delays nobody.
+    pub fn discard(&mut self, value: Option<Value>) {
+        let big = value.filter(|value| value.free_effort() > DROP_HERE);
+        self.database().garbage.extend(big);
     }
 
     /// Removes `key` if it holds an empty collection.

@@ -142,8 +142,8 @@ pub enum Discarded {
     Keyspace(Keyspace),
     /// Emptied databases.
     Databases(Garbage),
-    /// A big value.
-    Value(Value),
+    /// Big values.
+    Values(Vec<Value>),
 }
 
 impl fmt::Debug for Discarded {

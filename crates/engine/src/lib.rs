@@ -17,6 +17,7 @@ pub mod db;
 pub mod decimal;
 pub mod dispatch;
 pub mod errors;
+mod expiry;
 pub mod glob;
 pub mod host;
 pub mod info;

@@ -15,6 +15,7 @@ use crate::command::flag;
 use crate::commands::monitor::Monitors;
 use crate::config::Config;
 use crate::dispatch::{Handled, Machine};
+use crate::expiry::Expiry;
 use crate::host::{Clock, Effect, Host, Level};
 use crate::info::Rates;
 use crate::latency::LatencyMonitor;
@@ -94,8 +95,8 @@ pub struct Core {
     pub run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
-    /// The database that active expiry begins with: the one behind that where its time was over.
-    pub(crate) expire_from: usize,
+    /// Where active expiry stands.
+    pub(crate) expiry: Expiry,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// DEBUG RELOAD NOSAVE under way.
@@ -114,6 +115,8 @@ pub struct Core {
     pub(crate) next_cron: Moment,
     /// When the turn began.
     pub(crate) turn_began: u64,
+    /// Whether a client or the primary sent something in this turn.
+    pub(crate) turn_has_input: bool,
     /// What the replicas' side wants done, once the running command is over.
     pub(crate) deferred_replica_actions: Vec<slipstream_replication::replicas::Action>,
     /// Sessions whose wait is over.
@@ -158,7 +161,7 @@ impl Node {
             rng,
             effects: Vec::new(),
             active_expire: true,
-            expire_from: 0,
+            expiry: Expiry::default(),
             cron_paused: false,
             reloading: None,
             shutdown: None,
@@ -168,6 +171,7 @@ impl Node {
             startup_memory: host.facts().used_memory,
             next_cron: clock.moment(),
             turn_began: clock.micros,
+            turn_has_input: false,
             deferred_replica_actions: Vec::new(),
             woken: Vec::new(),
             table,
@@ -205,6 +209,7 @@ impl Node {
     /// A client sent bytes.
     pub fn receive(&mut self, id: SessionId, bytes: &[u8]) {
         self.core.tick_clock();
+        self.core.turn_has_input = true;
         let Some(mut session) = self.core.sessions.take(id) else { return };
         let received = bytes.len() as u64;
         self.core.stats.net_input += received;

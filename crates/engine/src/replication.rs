@@ -505,6 +505,7 @@ impl Node {
             return;
         }
         self.core.tick_clock();
+        self.core.turn_has_input = true;
         self.core.stats.repl_input += bytes.len() as u64;
         let mut actions = Vec::new();
         self.core.replication.link.on_received(self.core.clock.moment(), bytes, &mut actions);

@@ -7,6 +7,7 @@ mod script;
 mod commands {
     mod client;
     mod debug;
+    mod expiring;
     mod following;
     mod hashes;
     mod introspection;

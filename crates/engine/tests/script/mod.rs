@@ -29,11 +29,13 @@ struct FakeHost {
     micros: Arc<AtomicU64>,
     /// How far the wall clock is off, in microseconds.
     skew: Arc<AtomicI64>,
+    /// How far the clock moves each time that it is read.
+    pace: Arc<AtomicU64>,
 }
 
 impl Host for FakeHost {
     fn clock(&mut self) -> Clock {
-        let micros = self.micros.load(Ordering::Relaxed);
+        let micros = self.micros.fetch_add(self.pace.load(Ordering::Relaxed), Ordering::Relaxed);
         let unix_micros = i64::try_from(micros).unwrap() + self.skew.load(Ordering::Relaxed);
         Clock { unix_micros, micros }
     }
@@ -71,6 +73,7 @@ pub(crate) struct Script {
     read: Offset,
     micros: Arc<AtomicU64>,
     skew: Arc<AtomicI64>,
+    pace: Arc<AtomicU64>,
 }
 
 impl Script {
@@ -90,8 +93,9 @@ impl Script {
     pub(crate) fn with_config(config: Config) -> Self {
         let micros = Arc::new(AtomicU64::new(1_000_000));
         let skew = Arc::new(AtomicI64::new(0));
+        let pace = Arc::new(AtomicU64::new(0));
         let node = |seed| {
-            let host = FakeHost { micros: micros.clone(), skew: skew.clone() };
+            let host = FakeHost { micros: micros.clone(), skew: skew.clone(), pace: pace.clone() };
             Node::new(config.clone(), Box::new(host), seed).unwrap()
         };
         let (mut node, mut copy) = (node(1), node(2));
@@ -103,7 +107,7 @@ impl Script {
         // Scripts show a SELECT only where a command itself leaves database 0.
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
-        Script { node, client, copy, stream, read, micros, skew }
+        Script { node, client, copy, stream, read, micros, skew, pace }
     }
 
     /// A node that allows DEBUG.
@@ -122,6 +126,11 @@ impl Script {
     /// Moves the clock on.
     pub(crate) fn advance(&mut self, millis: u64) {
         self.micros.fetch_add(millis * 1000, Ordering::Relaxed);
+    }
+
+    /// Makes time pass while the node works: so much whenever it looks at the clock.
+    pub(crate) fn run_clock(&mut self, micros: u64) {
+        self.pace.store(micros, Ordering::Relaxed);
     }
 
     /// Sets the wall clock forward or back; the time since the start goes on as before.

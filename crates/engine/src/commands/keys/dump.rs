@@ -6,7 +6,6 @@ use slipstream_keyspace::UnixMillis;
 use slipstream_rdb::RestoreError;
 
 use super::expire::has_passed;
-use super::presence::discard;
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
 
@@ -80,9 +79,7 @@ pub(super) fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
         return Ok(());
     }
-    if let Some(old) = call.db.database().insert(key, value, deadline) {
-        discard(call, old);
-    }
+    call.db.insert(key, value, deadline);
     if let Some(seconds) = options.idle_seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
         let now = call.now;
         call.db.database().set_idle(key, seconds, now);

@@ -46,7 +46,7 @@ fn expire_key(call: &mut Call<'_>, unit: i64, base: i64) -> Result<(), CommandEr
     };
     if passed {
         let (value, _) = found.remove();
-        super::presence::discard(call, value);
+        call.db.discard(Some(value));
         call.propagate(&[b"DEL", key]);
     } else {
         found.set_deadline(Some(deadline));

@@ -5,7 +5,6 @@
 
 use slipstream_keyspace::Occupied;
 
-use super::presence::discard;
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
 
@@ -32,9 +31,7 @@ fn rename_key(call: &mut Call<'_>, only_if_absent: bool) -> Result<bool, Command
     }
     let source = call.db.occupied(from).expect("it was seen above");
     let (value, deadline) = source.remove();
-    if let Some(old) = call.db.database().insert(to, value, deadline) {
-        discard(call, old);
-    }
+    call.db.insert(to, value, deadline);
     call.changed(from);
     watched_changed(call, call.db.index, to);
     Ok(true)
@@ -106,9 +103,8 @@ pub(super) fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
     let source = source.filter(|_| !taken || destination.replace);
     let copies = source.is_some();
     if let Some((value, deadline)) = source {
-        if let Some(old) = target.insert(to, value, deadline) {
-            discard(call, old);
-        }
+        let old = target.insert(to, value, deadline);
+        call.db.discard(old);
         call.changed_in(destination.db, to);
     }
     call.reply.integer(copies.into());

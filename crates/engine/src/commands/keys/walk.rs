@@ -91,24 +91,25 @@ pub(super) fn randomkey(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// SYNC and ASYNC are one: the data is gone at once, and its memory given back in the background.
 pub(super) fn flushdb(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let background = is_async(call)?;
+    check_flush_mode(call)?;
     let db = call.db.index;
     let touched = watched_and_present(call, db, [db]);
     let keys = call.db.database().len();
     let garbage = call.db.database().clear();
-    finish(call, Flushed { touched, keys, garbage }, background);
+    finish(call, Flushed { touched, keys, garbage });
     call.reply.ok();
     Ok(())
 }
 
 pub(super) fn flushall(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let background = is_async(call)?;
+    check_flush_mode(call)?;
     let databases = 0..call.db.keyspace.databases();
     let touched = databases.clone().flat_map(|db| watched_and_present(call, db, [db])).collect();
     let keys = databases.map(|db| call.db.keyspace.db(db).len()).sum();
     let garbage = call.db.keyspace.clear();
-    finish(call, Flushed { touched, keys, garbage }, background);
+    finish(call, Flushed { touched, keys, garbage });
     call.reply.ok();
     if !call.core.config.save.is_empty() && call.core.saving.running.is_none() {
         // What is on disk must not come back with a restart.
@@ -125,21 +126,18 @@ struct Flushed {
 }
 
 /// A flush is propagated even where there was nothing to remove: a replica may differ.
-fn finish(call: &mut Call<'_>, flushed: Flushed, background: bool) {
+fn finish(call: &mut Call<'_>, flushed: Flushed) {
     flushed.touched.into_iter().for_each(|(db, key)| call.core.watches.changed(db, &key));
     call.outcome.changes += u64::try_from(flushed.keys).expect("a count of keys fits");
     call.propagate_verbatim();
-    if background {
-        let garbage = Discarded::Databases(flushed.garbage);
-        call.core.effects.push(Effect::Reclaim(Box::new(garbage)));
-    }
+    let garbage = Discarded::Databases(flushed.garbage);
+    call.core.effects.push(Effect::Reclaim(Box::new(garbage)));
 }
 
-fn is_async(call: &Call<'_>) -> Result<bool, CommandError> {
+fn check_flush_mode(call: &Call<'_>) -> Result<(), CommandError> {
     match call.args.len() {
-        1 => Ok(false),
-        2 if call.is_word(1, "SYNC") => Ok(false),
-        2 if call.is_word(1, "ASYNC") => Ok(true),
+        1 => Ok(()),
+        2 if call.is_word(1, "SYNC") || call.is_word(1, "ASYNC") => Ok(()),
         _ => Err(CommandError::SYNTAX),
     }
 }

@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Directive] = &[
         "active-expire-effort",
         (1, 10),
         field!(active_expire_effort),
-        "How much work goes into removing keys that nobody asks for any more, from 1 to 10.",
+        "Share of the time that goes into removing due keys while others wait: 1 is 25 %, 10 is 43 %.",
     ),
     yes_no("lazyfree-lazy-eviction", moot("no", LAZY), "Free evicted keys in the background."),
     yes_no("lazyfree-lazy-expire", moot("no", LAZY), "Free expired keys in the background."),
