@@ -241,6 +241,24 @@ impl CommandError {
     pub const HASH_NOT_INTEGER: Self = Self::fixed("ERR hash value is not an integer");
     pub const NAN_OR_INFINITY: Self = Self::fixed("ERR value is NaN or Infinity");
     pub const HASH_NOT_FLOAT: Self = Self::fixed("ERR hash value is not a float");
+    pub const FIELD_EXPIRE_NEGATIVE: Self = Self::fixed("ERR invalid expire time, must be >= 0");
+    pub const FIELDS_MISSING: Self =
+        Self::fixed("ERR Mandatory argument FIELDS is missing or not at the right position");
+    pub const NUMFIELDS_NOT_POSITIVE: Self =
+        Self::fixed("ERR Parameter `numFields` should be greater than 0");
+    pub const FIELDS_NOT_POSITIVE: Self = Self::fixed("ERR Number of fields must be a positive integer");
+    pub const FIELDS_MISCOUNTED: Self =
+        Self::fixed("ERR The `numfields` parameter must match the number of arguments");
+    pub const HSETEX_FIELD_COUNT: Self = Self::fixed("ERR invalid number of fields");
+    pub const HSETEX_NO_EXPIRE_TIME: Self = Self::fixed("ERR missing expire time");
+    pub const HSETEX_CONDITIONS: Self = Self::fixed("ERR Only one of FXX or FNX arguments can be specified");
+    pub const HSETEX_EXPIRATIONS: Self =
+        Self::fixed("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified");
+
+    /// A word that is no option.
+    pub fn unknown_argument(word: &[u8]) -> Self {
+        Self::text(format!("ERR unknown argument: {}", String::from_utf8_lossy(word)))
+    }
 }
 
 /// Clients and what watches them.

@@ -23,6 +23,8 @@ pub struct Stats {
     pub repl_output: u64,
     /// Keys removed because their time came.
     pub expired_keys: u64,
+    /// Fields of hashes removed because their time came.
+    pub expired_subkeys: u64,
     /// Time spent in active expiry.
     pub expire_micros: u64,
     /// Active expiry ended early for lack of time.

@@ -8,6 +8,7 @@ mod commands {
     mod client;
     mod debug;
     mod expiring;
+    mod field_expiry;
     mod following;
     mod hashes;
     mod introspection;

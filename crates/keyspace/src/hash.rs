@@ -245,9 +245,14 @@ impl Hash {
         self.0.deadlines.is_some()
     }
 
-    /// Removes the fields that are due at `now` and returns their names, earliest first.
-    pub fn take_due(&mut self, now: UnixMillis) -> Vec<Vec<u8>> {
-        let due = self.0.deadlines.as_ref().map(|deadlines| deadlines.due(now)).unwrap_or_default();
+    /// How many fields are due at `now`.
+    pub fn due_len(&self, now: UnixMillis) -> usize {
+        self.0.deadlines.as_ref().map_or(0, |deadlines| deadlines.due_len(now))
+    }
+
+    /// Removes up to `limit` fields that are due at `now` and returns their names, earliest first.
+    pub fn take_due(&mut self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
+        let due = self.0.deadlines.as_ref().map(|deadlines| deadlines.due(now, limit)).unwrap_or_default();
         for field in &due {
             self.remove(field);
         }

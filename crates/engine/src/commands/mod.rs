@@ -53,4 +53,6 @@ pub const FAMILIES: &[&[Command]] = &[
     keys::COMMANDS,
     strings::COMMANDS,
     hashes::COMMANDS,
+    hashes::expiry::COMMANDS,
+    hashes::timed::COMMANDS,
 ];

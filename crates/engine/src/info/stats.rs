@@ -23,6 +23,7 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("sync_full", syncs.full);
     fields.add("sync_partial_ok", syncs.partial_ok);
     fields.add("sync_partial_err", syncs.partial_err);
+    fields.add("expired_subkeys", stats.expired_subkeys);
     fields.add("expired_keys", stats.expired_keys);
     fields.add("expired_time_cap_reached_count", stats.expired_time_cap_reached);
     fields.add("expire_cycle_cpu_milliseconds", stats.expire_micros / 1000);

@@ -202,7 +202,12 @@ fn due_fields_are_dropped_by_whatever_looks_at_the_hash() {
         ("HSCAN h 0", "[0 [b 2 c 3]]"),
         ("HRANDFIELD h 5", "[b c]"),
         ("HDEL h a", ":0"),
-        ("HSETNX h c x", ":0"),
+        ("HGETDEL h FIELDS 1 a", "[$-1]"),
+        ("HGETEX h FIELDS 1 a", "[$-1]"),
+        ("HPERSIST h FIELDS 1 a", "[:-2]"),
+        ("HEXPIRE h 10 FIELDS 1 a", "[:-2]"),
+        ("HSETEX h FXX FIELDS 1 a 1", ":0"),
+        ("HTTL h FIELDS 3 a b c", "[:-2 :1 :-1]"),
     ] {
         let mut script = Script::new();
         hash_with_deadlines(&mut script);
@@ -219,8 +224,62 @@ fn due_fields_go_before_the_command_itself() {
     let mut script = Script::new();
     hash_with_deadlines(&mut script);
     script.advance(5000);
-    script.check("HSET h a 4", ":1", "MULTI; HDEL h a b; HSET h a 4; EXEC");
-    script.check_read("HGETALL h", "[c 3 a 4]");
+    script.check("HSET h a 4", ":1", "MULTI; HDEL h a; HSET h a 4; EXEC");
+    script.check("HGETALL h", "[c 3 a 4]", "HDEL h b");
+}
+
+#[test]
+fn a_change_removes_no_due_fields_but_those_it_names() {
+    let mut script = Script::new();
+    hash_with_deadlines(&mut script);
+    script.advance(5000);
+    script.check_read("HSETNX h c x", ":0");
+    script.check_write("HDEL h c", ":1");
+    script.check_read("EXISTS h", ":1");
+    script.check("HSETNX h b 9", ":1", "MULTI; HDEL h b; HSETNX h b 9; EXEC");
+    script.check("HINCRBY h a 4", ":4", "MULTI; HDEL h a; HINCRBY h a 4; EXEC");
+    script.check_read("HGETALL h", "[b 9 a 4]");
+}
+
+#[test]
+fn a_sort_by_fields_does_not_see_those_that_are_due() {
+    let mut script = Script::new();
+    hash_with_deadlines(&mut script);
+    script.check_write("RPUSH l h", ":1");
+    script.check_read("SORT l BY nosuch GET *->a GET *->b", "[1 2]");
+    script.advance(1001);
+    let sorted = "MULTI; HDEL h a; SORT l BY nosuch GET \"*->a\" GET \"*->b\" STORE to; EXEC";
+    script.check("SORT l BY nosuch GET *->a GET *->b STORE to", ":2", sorted);
+    script.check_read("LRANGE to 0 -1", "[\"\" 2]");
+}
+
+#[test]
+fn a_replica_hides_due_fields_and_removes_none() {
+    for (request, reply) in [
+        ("HGET h a", "$-1"),
+        ("HMGET h a b", "[$-1 2]"),
+        ("HEXISTS h a", ":0"),
+        ("HSTRLEN h a", ":0"),
+        ("HLEN h", ":2"),
+        ("HGETALL h", "[b 2 c 3]"),
+        ("HKEYS h", "[b c]"),
+        ("HVALS h", "[2 3]"),
+        ("HSCAN h 0", "[0 [b 2 c 3]]"),
+        ("HRANDFIELD h 5", "[b c]"),
+        ("HTTL h FIELDS 2 a b", "[:-2 :1]"),
+        ("SORT_RO l BY nosuch GET *->a GET *->b", "[$-1 2]"),
+    ] {
+        let mut script = Script::new();
+        script.check_write("RPUSH l h", ":1");
+        hash_with_deadlines(&mut script);
+        script.ask("REPLICAOF 127.0.0.1 1");
+        script.propagated();
+        script.advance(1001);
+        script.check_read(request, reply);
+        script.advance(2000);
+        script.check_read("HGETALL h", "[c 3]");
+        script.check_read("HRANDFIELD h -3", "[c c c]");
+    }
 }
 
 #[test]
@@ -239,7 +298,8 @@ fn overwriting_a_field_clears_its_deadline_and_counting_keeps_it() {
     hash_with_deadlines(&mut script);
     script.check_write("HSET h a 9", ":0");
     script.check_write("HINCRBY h b 1", ":3");
-    script.check_write("HINCRBYFLOAT h b 0.5", "3.5");
+    let kept = "MULTI; HSET h b 3.5; HPEXPIREAT h 3000 FIELDS 1 b; EXEC";
+    script.check("HINCRBYFLOAT h b 0.5", "3.5", kept);
     script.advance(5000);
     script.check("HGETALL h", "[a 9 c 3]", "HDEL h b");
 }

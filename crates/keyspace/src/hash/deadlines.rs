@@ -42,10 +42,15 @@ impl Deadlines {
         self.by_time.first().map(|(deadline, _)| *deadline)
     }
 
-    /// The fields that are due, earliest first.
-    pub(super) fn due(&self, now: UnixMillis) -> Vec<Vec<u8>> {
+    /// How many fields are due.
+    pub(super) fn due_len(&self, now: UnixMillis) -> usize {
+        self.by_time.iter().take_while(|(deadline, _)| *deadline < now).count()
+    }
+
+    /// The first `limit` fields that are due, earliest first.
+    pub(super) fn due(&self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
         let due = self.by_time.iter().take_while(|(deadline, _)| *deadline < now);
-        due.map(|(_, field)| field.to_vec()).collect()
+        due.take(limit).map(|(_, field)| field.to_vec()).collect()
     }
 
     /// About what both maps take: two copies of each name, and the maps' nodes.

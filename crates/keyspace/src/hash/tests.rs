@@ -104,9 +104,11 @@ fn fields_expire_by_their_own_deadlines() {
         assert!(hash.set_deadline(field, Some(UnixMillis(deadline))));
     }
     assert_eq!(hash.next_deadline(), Some(UnixMillis(10)));
-    assert!(hash.take_due(UnixMillis(10)).is_empty());
+    assert!(hash.take_due(UnixMillis(10), 9).is_empty());
     let clone = hash.clone();
-    assert_eq!(hash.take_due(UnixMillis(21)), [b"b".to_vec(), b"c".to_vec()]);
+    assert_eq!(hash.due_len(UnixMillis(21)), 2);
+    assert_eq!(hash.take_due(UnixMillis(21), 1), [b"b".to_vec()]);
+    assert_eq!(hash.take_due(UnixMillis(21), 9), [b"c".to_vec()]);
     assert_eq!(hash.len(), 2);
     assert_eq!(clone.deadline(b"c"), Some(UnixMillis(20)));
     hash.insert_keeping_deadline(b"a", b"2", &encoding);

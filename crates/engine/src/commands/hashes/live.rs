@@ -1,12 +1,13 @@
 //! A hash as it is now: fields whose time has come are gone.
 //!
-//! Every command gets at its hash through [`read`] and [`change`]. A primary removes
-//! due fields when it comes across them and propagates that as HDEL, before
-//! whatever the command itself does; the key goes with the last field. A
-//! replica only hides them, since their HDEL comes down the log. Commands of
-//! that log see all fields.
+//! Every command gets at its hash through here. Reads see it as [`Live`], which
+//! hides due fields; a primary also removes some of them on the way, the rest
+//! is left to active expiry. A change first removes those of the fields that it
+//! names which are due, since commands of a primary's stream see all fields. A
+//! removal is propagated as HDEL before the command's own effect, and the key
+//! goes with the last field. A replica only hides.
 
-use slipstream_keyspace::{Hash, UnixMillis};
+use slipstream_keyspace::{Hash, Item, UnixMillis, Value};
 use slipstream_resp::Reply;
 
 use crate::call::Call;
@@ -14,52 +15,160 @@ use crate::errors::CommandError;
 
 /// Most fields in one propagated HDEL.
 const HDEL_FIELDS: usize = 1024;
+/// Most due fields that a read removes.
+const READ_REMOVES: usize = 64;
+
+/// What can be seen of a hash.
+#[derive(Clone, Copy)]
+pub(in crate::commands) struct Live<'a> {
+    hash: &'a Hash,
+    now: UnixMillis,
+    /// How many of its fields are due.
+    hidden: usize,
+}
+
+impl<'a> Live<'a> {
+    /// The hash as of `now`.
+    #[inline]
+    pub(in crate::commands) fn at(hash: &'a Hash, now: UnixMillis) -> Self {
+        let hidden = if has_due(hash, now) { hash.due_len(now) } else { 0 };
+        Live { hash, now, hidden }
+    }
+
+    #[inline]
+    fn shows(self, field: &[u8]) -> bool {
+        self.hidden == 0 || !is_due(self.hash, field, self.now)
+    }
+
+    /// The value of `field`.
+    #[inline]
+    pub(in crate::commands) fn get(self, field: &[u8]) -> Option<Item<'a>> {
+        self.hash.get(field).filter(|_| self.shows(field))
+    }
+
+    /// Whether there is such a field.
+    pub(super) fn contains(self, field: &[u8]) -> bool {
+        self.hash.contains(field) && self.shows(field)
+    }
+
+    /// When `field` is due, if it has a deadline.
+    pub(super) fn deadline(self, field: &[u8]) -> Option<UnixMillis> {
+        self.hash.deadline(field)
+    }
+
+    /// How many fields there are.
+    pub(super) fn len(self) -> usize {
+        self.hash.len() - self.hidden
+    }
+
+    /// Whether walking it is cheap.
+    pub(super) fn is_packed(self) -> bool {
+        self.hash.packed().is_some()
+    }
+
+    /// All fields and their values.
+    pub(super) fn iter(self) -> impl Iterator<Item = (Item<'a>, Item<'a>)> {
+        self.hash.iter().filter(move |(field, _)| self.shows_item(*field))
+    }
+
+    fn shows_item(self, field: Item<'_>) -> bool {
+        self.hidden == 0 || self.shows(field.bytes(&mut itoa::Buffer::new()))
+    }
+
+    /// A field chosen fairly, and its value. There is one.
+    pub(super) fn random(self, rng: &mut fastrand::Rng) -> (Item<'a>, Item<'a>) {
+        const SEEN: &str = "a hash that is shown has a field";
+        for _ in 0..100 {
+            let (field, value) = self.hash.random(rng).expect(SEEN);
+            if self.shows_item(field) {
+                return (field, value);
+            }
+        }
+        self.iter().nth(rng.usize(..self.len())).expect(SEEN)
+    }
+
+    /// One step of HSCAN.
+    pub(super) fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, Item<'_>)) -> u64 {
+        self.hash.scan(cursor, count, |field, value| {
+            if self.shows_item(field) {
+                visit(field, value);
+            }
+        })
+    }
+}
 
 /// Shows the hash at argument 1, if there is one, and counts the look-up.
 #[inline]
 pub(super) fn read(
     call: &mut Call<'_>,
-    show: impl FnOnce(Option<&Hash>, &mut Reply),
+    show: impl FnOnce(Option<Live<'_>>, &mut Reply),
 ) -> Result<(), CommandError> {
     let args = call.args;
     let now = call.db.now;
     let hash = call.db.hash(&args[1])?;
-    let found = hash.is_some();
     if hash.is_some_and(|hash| has_due(hash, now)) {
-        let pruned = pruned(call, &args[1])?;
-        show(pruned.as_ref(), call.reply);
-        call.count_lookup(pruned.is_some());
-    } else {
-        show(hash, call.reply);
-        call.count_lookup(found);
+        return read_with_due(call, show);
     }
+    show(hash.map(|hash| Live { hash, now, hidden: 0 }), call.reply);
+    let found = hash.is_some();
+    call.count_lookup(found);
     Ok(())
 }
 
-/// Changes the hash at argument 1, an empty one if there was none.
+#[cold]
+fn read_with_due(
+    call: &mut Call<'_>,
+    show: impl FnOnce(Option<Live<'_>>, &mut Reply),
+) -> Result<(), CommandError> {
+    let args = call.args;
+    let now = call.db.now;
+    if call.db.database().deletes_due
+        && let Some(hash) = call.db.hash_mut(&args[1])?
+    {
+        let due = hash.take_due(now, READ_REMOVES);
+        fields_expired(call, &args[1], due.iter().map(Vec::as_slice));
+    }
+    let seen = call.db.hash(&args[1])?.map(|hash| Live::at(hash, now)).filter(|seen| seen.len() > 0);
+    show(seen, call.reply);
+    let found = seen.is_some();
+    call.count_lookup(found);
+    Ok(())
+}
+
+/// Changes `fields` of the hash at argument 1, an empty one if there was none. The change leaves a field.
 #[inline]
-pub(super) fn change<R>(call: &mut Call<'_>, edit: impl FnOnce(&mut Hash) -> R) -> Result<R, CommandError> {
+pub(super) fn change<'f, R>(
+    call: &mut Call<'_>,
+    fields: impl Iterator<Item = &'f [u8]>,
+    edit: impl FnOnce(&mut Hash) -> R,
+) -> Result<R, CommandError> {
     let args = call.args;
     let now = call.db.now;
     let hash = call.db.hash_or_new(&args[1])?;
     if has_due(hash, now) {
-        drop_due(call, &args[1])?;
+        drop_due(call, &args[1], fields)?;
         return Ok(edit(call.db.hash_or_new(&args[1])?));
     }
     Ok(edit(hash))
 }
 
-/// Changes the hash at argument 1 if there is one.
-pub(super) fn change_existing<R>(
+/// Changes `fields` of the hash at argument 1 if there is one. The key goes with the last field.
+pub(super) fn change_existing<'f, R>(
     call: &mut Call<'_>,
-    edit: impl FnOnce(&mut Hash) -> R,
+    fields: impl Iterator<Item = &'f [u8]>,
+    edit: impl FnOnce(&mut Hash, &mut Reply) -> R,
 ) -> Result<Option<R>, CommandError> {
     let args = call.args;
     let now = call.db.now;
     if call.db.hash(&args[1])?.is_some_and(|hash| has_due(hash, now)) {
-        drop_due(call, &args[1])?;
+        drop_due(call, &args[1], fields)?;
     }
-    Ok(call.db.hash_mut(&args[1])?.map(edit))
+    let Some(hash) = call.db.hash_mut(&args[1])? else { return Ok(None) };
+    let result = edit(hash, call.reply);
+    if hash.is_empty() {
+        call.db.database().remove(&args[1]);
+    }
+    Ok(Some(result))
 }
 
 #[inline]
@@ -67,37 +176,48 @@ fn has_due(hash: &Hash, now: UnixMillis) -> bool {
     hash.next_deadline().is_some_and(|deadline| deadline < now)
 }
 
-/// A copy of the hash without its due fields, if any are left.
-#[cold]
-fn pruned(call: &mut Call<'_>, key: &[u8]) -> Result<Option<Hash>, CommandError> {
-    if !call.core.is_replica() {
-        drop_due(call, key)?;
-    }
-    let now = call.db.now;
-    let mut copy = call.db.hash(key)?.cloned();
-    if let Some(hash) = &mut copy {
-        hash.take_due(now);
-    }
-    Ok(copy.filter(|hash| !hash.is_empty()))
+fn is_due(hash: &Hash, field: &[u8], now: UnixMillis) -> bool {
+    hash.deadline(field).is_some_and(|deadline| deadline < now)
 }
 
-/// Removes the due fields and propagates that.
+/// Removes those of `fields` that are due from the hash at `key`.
 #[cold]
-fn drop_due(call: &mut Call<'_>, key: &[u8]) -> Result<(), CommandError> {
+fn drop_due<'f>(
+    call: &mut Call<'_>,
+    key: &[u8],
+    fields: impl Iterator<Item = &'f [u8]>,
+) -> Result<(), CommandError> {
     let now = call.db.now;
     let Some(hash) = call.db.hash_mut(key)? else { return Ok(()) };
-    let due = hash.take_due(now);
-    if hash.is_empty() {
-        call.db.database().remove(key);
+    let due: Vec<&[u8]> = fields.filter(|field| is_due(hash, field, now) && hash.remove(field)).collect();
+    fields_expired(call, key, due.into_iter());
+    Ok(())
+}
+
+/// Before `field` of the hash at `key`, if there is one, is read: where it is due, it goes.
+pub(in crate::commands) fn expire_field(call: &mut Call<'_>, key: &[u8], field: &[u8]) {
+    let now = call.db.now;
+    let due = matches!(call.db.get(key), Some(Value::Hash(hash)) if is_due(hash, field, now));
+    if due && call.db.database().deletes_due {
+        drop_due(call, key, [field].into_iter()).expect("it is a hash");
     }
-    call.core.saving.changes += due.len() as u64;
+}
+
+/// Fields were removed since their time had come.
+fn fields_expired<'f>(call: &mut Call<'_>, key: &[u8], fields: impl Iterator<Item = &'f [u8]>) {
+    let fields: Vec<&[u8]> = fields.collect();
+    if fields.is_empty() {
+        return;
+    }
+    call.db.remove_if_empty(key);
+    call.core.stats.expired_subkeys += fields.len() as u64;
+    call.core.saving.changes += fields.len() as u64;
     call.core.watches.changed(call.db.index, key);
     if call.core.log_takes_effects() {
-        for fields in due.chunks(HDEL_FIELDS) {
-            let words = [b"HDEL", key].into_iter().chain(fields.iter().map(Vec::as_slice));
+        for fields in fields.chunks(HDEL_FIELDS) {
+            let words = [b"HDEL", key].into_iter().chain(fields.iter().copied());
             let words: Vec<&[u8]> = words.collect();
             call.core.propagation.push(call.db.index, words.into_iter());
         }
     }
-    Ok(())
 }

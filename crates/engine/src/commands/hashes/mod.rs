@@ -2,12 +2,15 @@
 //!
 //! A hash never stays empty under its key. All commands look at a hash through
 //! [`live`], where fields that are due disappear. Random fields are in
-//! [`random`].
+//! [`random`], deadlines of fields in [`expiry`] and [`timed`].
 
-mod live;
+pub mod expiry;
+pub(in crate::commands) mod live;
 mod random;
+pub mod timed;
 
-use slipstream_keyspace::{Encoding, Hash, Item};
+use live::Live;
+use slipstream_keyspace::{Item, UnixMillis};
 use slipstream_resp::Reply;
 
 use super::elements;
@@ -140,7 +143,7 @@ fn set_all(call: &mut Call<'_>) -> Result<usize, CommandError> {
     }
     let fields = args.len() / 2 - 1;
     let encoding = call.db.encoding();
-    let added = live::change(call, |hash| {
+    let added = live::change(call, args.iter().skip(2).step_by(2), |hash| {
         if fields > 1 {
             let longest = args.iter().skip(2).map(<[u8]>::len).max();
             hash.prepare(fields, longest.unwrap_or(0), &encoding);
@@ -156,8 +159,9 @@ fn set_all(call: &mut Call<'_>) -> Result<usize, CommandError> {
 fn hsetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let encoding = call.db.encoding();
-    let is_new =
-        live::change(call, |hash| !hash.contains(&args[2]) && hash.insert(&args[2], &args[3], &encoding))?;
+    let is_new = live::change(call, args.iter().skip(2).take(1), |hash| {
+        !hash.contains(&args[2]) && hash.insert(&args[2], &args[3], &encoding)
+    })?;
     if is_new {
         call.changed(&args[1]);
     }
@@ -167,14 +171,10 @@ fn hsetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn hdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
-    let removed = live::change_existing(call, |hash| {
-        let removed = args.iter().skip(2).filter(|field| hash.remove(field)).count();
-        (removed, hash.is_empty())
-    })?;
-    let (removed, emptied) = removed.unwrap_or((0, false));
-    if emptied {
-        call.db.database().remove(&args[1]);
-    }
+    let fields = || args.iter().skip(2);
+    let removed =
+        live::change_existing(call, fields(), |hash, _| fields().filter(|field| hash.remove(field)).count())?;
+    let removed = removed.unwrap_or(0);
     if removed > 0 {
         call.changed(&args[1]);
         call.outcome.changes += removed as u64 - 1;
@@ -187,13 +187,13 @@ fn hincrby(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let increment = call.integer(3)?;
     let encoding = call.db.encoding();
-    let sum = live::change(call, |hash| {
+    let sum = live::change(call, args.iter().skip(2).take(1), |hash| {
         let old = match hash.get(&args[2]) {
             None => 0,
             Some(value) => value.as_int().ok_or(CommandError::HASH_NOT_INTEGER)?,
         };
         let sum = old.checked_add(increment).ok_or(CommandError::INCREMENT_OVERFLOW)?;
-        set_keeping_deadline(hash, &args[2], itoa::Buffer::new().format(sum).as_bytes(), &encoding);
+        hash.insert_keeping_deadline(&args[2], itoa::Buffer::new().format(sum).as_bytes(), &encoding);
         Ok(sum)
     })??;
     call.reply.integer(sum);
@@ -208,7 +208,7 @@ fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(CommandError::NAN_OR_INFINITY);
     }
     let encoding = call.db.encoding();
-    let (sum, keeps_deadline) = live::change(call, |hash| {
+    let (sum, deadline) = live::change(call, args.iter().skip(2).take(1), |hash| {
         let old = match hash.get(&args[2]) {
             None => Extended::ZERO,
             Some(value) => {
@@ -217,40 +217,56 @@ fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
             }
         };
         let sum = old.checked_add(increment).ok_or(CommandError::NOT_FINITE)?.to_vec();
-        Ok((sum.clone(), set_keeping_deadline(hash, &args[2], &sum, &encoding)))
+        hash.insert_keeping_deadline(&args[2], &sum, &encoding);
+        Ok((sum, hash.deadline(&args[2])))
     })??;
     call.reply.bulk(&sum);
     call.changed(&args[1]);
-    // HSET would clear the deadline on the replicas.
-    if !keeps_deadline {
-        call.propagate(&[b"HSET", &args[1], &args[2], &sum]);
+    call.propagate(&[b"HSET", &args[1], &args[2], &sum]);
+    // HSET clears the deadline on the replicas.
+    if let Some(deadline) = deadline {
+        propagate_deadline(call, deadline, &[&args[2]]);
     }
     Ok(())
 }
 
-/// Whether there was a deadline to keep.
-fn set_keeping_deadline(hash: &mut Hash, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
-    let deadline = hash.deadline(field);
-    hash.insert(field, value, encoding);
-    deadline.is_some() && hash.set_deadline(field, deadline)
+/// `HPEXPIREAT key deadline FIELDS n field…`, which Redis since 7.4 and Valkey since 9 know.
+fn propagate_deadline(call: &mut Call<'_>, deadline: UnixMillis, fields: &[&[u8]]) {
+    let (mut millis, mut count) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let args = call.args;
+    let head: [&[u8]; 5] = [
+        b"HPEXPIREAT",
+        &args[1],
+        millis.format(deadline.0).as_bytes(),
+        b"FIELDS",
+        count.format(fields.len()).as_bytes(),
+    ];
+    call.propagate(&[&head, fields].concat());
+}
+
+/// `HDEL key field…`
+fn propagate_hdel(call: &mut Call<'_>, fields: &[&[u8]]) {
+    let args = call.args;
+    let head: [&[u8]; 2] = [b"HDEL", &args[1]];
+    call.propagate(&[&head, fields].concat());
 }
 
 fn hget(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
-    live::read(call, |hash, reply| write_value(reply, hash, &args[2]))
+    live::read(call, |hash, reply| write_value(reply, hash.and_then(|hash| hash.get(&args[2]))))
 }
 
 fn hmget(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     live::read(call, |hash, reply| {
         reply.array(args.len() - 2);
-        args.iter().skip(2).for_each(|field| write_value(reply, hash, field));
+        args.iter().skip(2).for_each(|field| write_value(reply, hash.and_then(|hash| hash.get(field))));
     })
 }
 
 #[inline]
-fn write_value(reply: &mut Reply, hash: Option<&Hash>, field: &[u8]) {
-    match hash.and_then(|hash| hash.get(field)) {
+fn write_value(reply: &mut Reply, value: Option<Item<'_>>) {
+    match value {
         Some(value) => elements::write(reply, value),
         None => reply.null(),
     }
@@ -272,12 +288,12 @@ fn hstrlen(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn hlen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    live::read(call, |hash, reply| reply.count(hash.map_or(0, Hash::len)))
+    live::read(call, |hash, reply| reply.count(hash.map_or(0, Live::len)))
 }
 
 fn hgetall(call: &mut Call<'_>) -> Result<(), CommandError> {
     live::read(call, |hash, reply| {
-        reply.map(hash.map_or(0, Hash::len));
+        reply.map(hash.map_or(0, Live::len));
         for (field, value) in pairs(hash) {
             elements::write(reply, field);
             elements::write(reply, value);
@@ -287,20 +303,20 @@ fn hgetall(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn hkeys(call: &mut Call<'_>) -> Result<(), CommandError> {
     live::read(call, |hash, reply| {
-        reply.array(hash.map_or(0, Hash::len));
+        reply.array(hash.map_or(0, Live::len));
         pairs(hash).for_each(|(field, _)| elements::write(reply, field));
     })
 }
 
 fn hvals(call: &mut Call<'_>) -> Result<(), CommandError> {
     live::read(call, |hash, reply| {
-        reply.array(hash.map_or(0, Hash::len));
+        reply.array(hash.map_or(0, Live::len));
         pairs(hash).for_each(|(_, value)| elements::write(reply, value));
     })
 }
 
-fn pairs(hash: Option<&Hash>) -> impl Iterator<Item = (Item<'_>, Item<'_>)> {
-    hash.into_iter().flat_map(Hash::iter)
+fn pairs(hash: Option<Live<'_>>) -> impl Iterator<Item = (Item<'_>, Item<'_>)> {
+    hash.into_iter().flat_map(Live::iter)
 }
 
 fn hscan(call: &mut Call<'_>) -> Result<(), CommandError> {

@@ -2,10 +2,10 @@
 //!
 //! A negative count may answer a field several times, another one never does.
 
-use slipstream_keyspace::{Hash, Item};
+use slipstream_keyspace::Item;
 use slipstream_resp::Reply;
 
-use super::live;
+use super::live::{self, Live};
 use crate::call::Call;
 use crate::commands::{elements, sampling};
 use crate::errors::CommandError;
@@ -13,7 +13,7 @@ use crate::errors::CommandError;
 pub(super) fn hrandfield(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut rng = call.core.rng.fork();
     if call.args.len() == 2 {
-        return live::read(call, |hash, reply| match hash.and_then(|hash| hash.random(&mut rng)) {
+        return live::read(call, |hash, reply| match hash.map(|hash| hash.random(&mut rng)) {
             Some((field, _)) => elements::write(reply, field),
             None => reply.null(),
         });
@@ -53,22 +53,20 @@ impl Order {
         Ok(Order { count: size, repeats: count < 0, with_values })
     }
 
-    fn fill(&self, hash: &Hash, reply: &mut Reply, rng: &mut fastrand::Rng, limit: u64) {
+    fn fill(&self, hash: Live<'_>, reply: &mut Reply, rng: &mut fastrand::Rng, limit: u64) {
         let size = hash.len();
         let count = if self.repeats { self.count } else { self.count.min(size) };
         reply.array(if self.with_values && !reply.is_resp3() { count * 2 } else { count });
         if self.repeats {
             sampling::repeat(count, reply, limit, |reply| {
-                let pair = hash.random(rng).expect("a hash under a key has a field");
-                self.write(reply, pair);
+                self.write(reply, hash.random(rng));
             });
         } else if count == size {
             hash.iter().for_each(|pair| self.write(reply, pair));
-        } else if sampling::is_worth_a_walk(count, size) || hash.packed().is_some() {
+        } else if sampling::is_worth_a_walk(count, size) || hash.is_packed() {
             sampling::pick(hash.iter(), size, count, rng, |pair| self.write(reply, pair));
         } else {
-            let random = || hash.random(rng).expect("a hash under a key has a field");
-            sampling::draw(count, random, |field, value| self.write(reply, (field, value)));
+            sampling::draw(count, || hash.random(rng), |field, value| self.write(reply, (field, value)));
         }
     }
 

@@ -77,7 +77,7 @@ pub(in crate::commands) fn has_passed(call: &Call<'_>, deadline: UnixMillis) -> 
 
 /// The options NX, XX, GT and LT: all that are given must hold.
 #[derive(Default)]
-struct Conditions {
+pub(in crate::commands) struct Conditions {
     absent: bool,
     present: bool,
     greater: bool,
@@ -85,36 +85,53 @@ struct Conditions {
 }
 
 impl Conditions {
+    /// Reads all words behind the time.
     fn parse(call: &Call<'_>) -> Result<Conditions, CommandError> {
-        let mut conditions = Conditions::default();
-        for word in call.args.iter().skip(3) {
-            let condition = if is_word(word, "NX") {
-                &mut conditions.absent
-            } else if is_word(word, "XX") {
-                &mut conditions.present
-            } else if is_word(word, "GT") {
-                &mut conditions.greater
-            } else if is_word(word, "LT") {
-                &mut conditions.less
-            } else {
-                return Err(CommandError::text(format!(
-                    "ERR Unsupported option {}",
-                    String::from_utf8_lossy(word)
-                )));
-            };
-            *condition = true;
+        let (conditions, end) = Conditions::leading(call, 3);
+        if let Some(word) = call.args.get(end) {
+            let word = String::from_utf8_lossy(word);
+            return Err(CommandError::text(format!("ERR Unsupported option {word}")));
         }
-        if conditions.absent && (conditions.present || conditions.greater || conditions.less) {
-            return Err(CommandError::EXPIRE_NX_AND_OTHERS);
-        }
-        if conditions.greater && conditions.less {
-            return Err(CommandError::EXPIRE_GT_AND_LT);
-        }
-        Ok(conditions)
+        conditions.compatible()
     }
 
-    /// A key without a deadline counts as living for ever.
-    fn hold(&self, current: Option<UnixMillis>, new: UnixMillis) -> bool {
+    /// Reads the conditions from argument `at` on; also where other words begin.
+    pub(in crate::commands) fn leading(call: &Call<'_>, at: usize) -> (Conditions, usize) {
+        let mut conditions = Conditions::default();
+        let others = call.args.iter().skip(at).position(|word| !conditions.take(word));
+        (conditions, others.map_or(call.args.len(), |count| at + count))
+    }
+
+    /// These, if they do not exclude each other.
+    pub(in crate::commands) fn compatible(self) -> Result<Conditions, CommandError> {
+        if self.absent && (self.present || self.greater || self.less) {
+            return Err(CommandError::EXPIRE_NX_AND_OTHERS);
+        }
+        if self.greater && self.less {
+            return Err(CommandError::EXPIRE_GT_AND_LT);
+        }
+        Ok(self)
+    }
+
+    /// Takes one condition; false if it is none.
+    fn take(&mut self, word: &[u8]) -> bool {
+        let condition = if is_word(word, "NX") {
+            &mut self.absent
+        } else if is_word(word, "XX") {
+            &mut self.present
+        } else if is_word(word, "GT") {
+            &mut self.greater
+        } else if is_word(word, "LT") {
+            &mut self.less
+        } else {
+            return false;
+        };
+        *condition = true;
+        true
+    }
+
+    /// What has no deadline counts as living for ever.
+    pub(in crate::commands) fn hold(&self, current: Option<UnixMillis>, new: UnixMillis) -> bool {
         let is_greater = current.is_some_and(|current| new > current);
         let is_less = current.is_none_or(|current| new < current);
         (!self.absent || current.is_none())

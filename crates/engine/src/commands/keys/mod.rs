@@ -12,7 +12,7 @@ mod sort;
 mod transfer;
 mod walk;
 
-pub(super) use expire::has_passed;
+pub(super) use expire::{Conditions, has_passed};
 pub(super) use transfer::database_index;
 
 use crate::command::{

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use slipstream_keyspace::{Item, List, Value};
 
 use crate::call::{Call, integer, is_word};
+use crate::commands::hashes::live::{self, Live};
 use crate::errors::CommandError;
 
 pub(super) fn sort(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -207,11 +208,15 @@ fn fetch(call: &mut Call<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>>
         None => (rest, None),
     };
     let key = [prefix, element, postfix].concat();
+    let now = call.db.now;
+    if let Some(field) = field {
+        live::expire_field(call, &key, field);
+    }
     let value = call.db.get(&key);
     let found = value.is_some();
     let text = match (value, field) {
         (Some(Value::String(value)), None) => Some(value.to_vec()),
-        (Some(Value::Hash(hash)), Some(field)) => hash.get(field).map(|item| item.to_vec()),
+        (Some(Value::Hash(hash)), Some(field)) => Live::at(hash, now).get(field).map(|item| item.to_vec()),
         _ => None,
     };
     call.count_lookup(found);
