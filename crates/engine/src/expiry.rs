@@ -1,4 +1,4 @@
-//! Active expiry: keys that nobody asks for any more go when they are due.
+//! Active expiry: keys, and fields of hashes, that nobody asks for any more go when they are due.
 //!
 //! The work is cut into slices of about a millisecond, so that it never holds up a client for
 //! longer. A slice that leaves due keys behind is followed by a rest, as long as it takes for
@@ -15,6 +15,8 @@ use crate::node::{Core, Node, Phase};
 const SLICE: u64 = 1_000;
 /// Keys removed before the clock is looked at.
 const STEP: usize = 64;
+/// Most fields in one propagated HDEL.
+const HDEL_FIELDS: usize = 1024;
 /// Who is behind for so long gets twice the share, in microseconds.
 const PATIENCE: u64 = 500_000;
 
@@ -50,6 +52,20 @@ impl Core {
     fn may_expire(&self) -> bool {
         let rests = self.pause.is_active() || !self.active_expire || self.cron_paused;
         !rests && !self.is_replica() && self.phase == Phase::Serving
+    }
+
+    /// Fields of the hash at `key` were removed since their time had come. The key goes with the last one.
+    pub(crate) fn fields_expired(&mut self, db: usize, key: &[u8], fields: &[&[u8]]) {
+        self.stats.expired_subkeys += fields.len() as u64;
+        self.saving.changes += fields.len() as u64;
+        self.watches.changed(db, key);
+        if self.log_takes_effects() {
+            for some in fields.chunks(HDEL_FIELDS) {
+                let head: [&[u8]; 2] = [b"HDEL", key];
+                let words = [&head, some].concat();
+                self.propagation.push(db, words.into_iter());
+            }
+        }
     }
 
     /// When there is something to do for active expiry.
@@ -91,19 +107,27 @@ impl Node {
         false
     }
 
-    /// Removes some due keys of a database; whether more of them may be left.
+    /// Removes some due keys and fields of a database; whether more of them may be left.
     fn expire_step(&mut self, db: usize) -> bool {
-        if self.keyspace.db(db).expires_len() == 0 {
+        let now = self.core.clock.unix();
+        let database = self.keyspace.db_mut(db);
+        if database.expires_len() == 0 && database.hashes_with_deadlines() == 0 {
             return false;
         }
-        let now = self.core.clock.unix();
-        let due = self.keyspace.db_mut(db).take_due(now, STEP);
-        let more = due.len() == STEP;
+        let due = database.take_due(now, STEP);
+        let due_fields = database.take_due_fields(now, STEP);
+        let fields: usize = due_fields.iter().map(|(_, fields)| fields.len()).sum();
+        let more = due.len() == STEP || fields == STEP;
         self.core.saving.changes += due.len() as u64;
         for key in due {
             self.core.key_expired(db, &key);
             // Each deletion stands for itself: active expiry makes no transactions.
             self.core.propagation.flush(&mut self.core.log);
+        }
+        for (key, fields) in due_fields {
+            let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+            self.core.fields_expired(db, &key, &fields);
+            self.core.propagation.flush_each(&mut self.core.log);
         }
         self.core.tick_clock();
         more

@@ -6,11 +6,14 @@
 //! log.
 //! Invariant: `expires` is the number of entries that have a deadline.
 
+mod field_deadlines;
 mod occupied;
 mod pair;
 #[cfg(test)]
 mod tests;
 
+pub use field_deadlines::DueFields;
+use field_deadlines::FieldDeadlines;
 pub use occupied::Occupied;
 use pair::NEVER;
 pub(crate) use pair::Pair;
@@ -30,6 +33,7 @@ const RANDOM_TRIES: usize = 100;
 pub struct Database {
     table: Table<Pair>,
     expires: usize,
+    field_deadlines: FieldDeadlines,
     /// Where active expiry goes on.
     resume: usize,
     policy: AccessPolicy,
@@ -63,6 +67,7 @@ impl Database {
         Database {
             table: Table::new(seed),
             expires: 0,
+            field_deadlines: FieldDeadlines::new(seed),
             resume: 0,
             policy: AccessPolicy::default(),
             quiet: false,
@@ -156,11 +161,13 @@ impl Database {
                 let pair = self.table.at_mut(place);
                 pair.set_clock(clock);
                 let old = std::mem::replace(&mut pair.value, value);
+                self.field_deadlines.replaced(key, Some(&old), Some(&pair.value));
                 self.set_deadline_at(place, deadline);
                 Some(old)
             }
             Err(hash) => {
                 self.expires += usize::from(deadline.is_some());
+                self.field_deadlines.replaced(key, None, Some(&value));
                 self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
                 None
             }
@@ -180,6 +187,7 @@ impl Database {
                     Value::String(string) => string.assign(bytes),
                     other => {
                         let old = std::mem::replace(other, Str::from_bytes(bytes).into());
+                        self.field_deadlines.replaced(key, Some(&old), None);
                         self.dispose(Some(old));
                     }
                 }
@@ -196,8 +204,14 @@ impl Database {
     /// Sets the value of `key`, keeping its deadline, and returns the value it had.
     pub fn replace_value(&mut self, key: &[u8], value: Value) -> Option<Value> {
         match self.table.find(key) {
-            Ok(place) => Some(std::mem::replace(&mut self.table.at_mut(place).value, value)),
+            Ok(place) => {
+                let pair = self.table.at_mut(place);
+                let old = std::mem::replace(&mut pair.value, value);
+                self.field_deadlines.replaced(key, Some(&old), Some(&pair.value));
+                Some(old)
+            }
             Err(hash) => {
+                self.field_deadlines.replaced(key, None, Some(&value));
                 let pair = Pair::new(key, value, None, self.policy.first(self.now));
                 self.table.insert_new(hash, pair);
                 None
@@ -278,6 +292,7 @@ impl Database {
     pub fn clear(&mut self) -> Garbage {
         let empty = self.table.emptied();
         self.expires = 0;
+        self.field_deadlines.clear();
         Garbage { tables: vec![std::mem::replace(&mut self.table, empty)] }
     }
 
@@ -372,6 +387,7 @@ impl Database {
     fn remove_at(&mut self, place: Place) -> Pair {
         let pair = self.table.remove_at(place);
         self.expires -= usize::from(pair.deadline() != NEVER);
+        self.field_deadlines.replaced(pair.key(), Some(&pair.value), None);
         pair
     }
 

@@ -5,7 +5,7 @@
 //! which does not exist while no field has one.
 //! Invariant: a field with a deadline exists.
 
-mod deadlines;
+pub(crate) mod deadlines;
 mod iter;
 #[cfg(test)]
 mod tests;
@@ -135,7 +135,7 @@ impl Hash {
     /// Sets a field and clears its deadline; true when the field is new.
     pub fn insert(&mut self, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
         if self.has_deadlines() {
-            deadlines::set(&mut Arc::make_mut(&mut self.0).deadlines, field, None);
+            deadlines::clear(&mut Arc::make_mut(&mut self.0).deadlines, field);
         }
         self.insert_keeping_deadline(field, value, encoding)
     }
@@ -174,7 +174,7 @@ impl Hash {
     pub fn remove(&mut self, field: &[u8]) -> bool {
         let Some(found) = self.find(field) else { return false };
         let body = Arc::make_mut(&mut self.0);
-        deadlines::set(&mut body.deadlines, field, None);
+        deadlines::clear(&mut body.deadlines, field);
         match (&mut body.fields, found) {
             (Fields::Packed(packed), Found::Packed(name)) => drop(packed.remove(name, 2)),
             (Fields::Table(table), Found::Table(place)) => drop(table.remove_at(place)),
@@ -226,18 +226,28 @@ impl Hash {
         self.0.deadlines.as_ref()?.get(field)
     }
 
-    /// Gives an existing field a deadline or takes it away; false when there is no such field.
-    pub fn set_deadline(&mut self, field: &[u8], deadline: Option<UnixMillis>) -> bool {
-        if !self.contains(field) {
-            return false;
+    /// Gives an existing field a deadline; false when there is no such field.
+    pub fn set_deadline(&mut self, field: &[u8], deadline: UnixMillis, encoding: &Encoding) -> bool {
+        let exists = self.contains(field);
+        if exists {
+            let deadlines = &mut Arc::make_mut(&mut self.0).deadlines;
+            deadlines.get_or_insert_default().set(field, deadline, encoding);
         }
-        deadlines::set(&mut Arc::make_mut(&mut self.0).deadlines, field, deadline);
-        true
+        exists
+    }
+
+    /// Takes the deadline of a field away; false when it has none.
+    pub fn clear_deadline(&mut self, field: &[u8]) -> bool {
+        let has_one = self.deadline(field).is_some();
+        if has_one {
+            deadlines::clear(&mut Arc::make_mut(&mut self.0).deadlines, field);
+        }
+        has_one
     }
 
     /// The earliest deadline of any field.
     pub fn next_deadline(&self) -> Option<UnixMillis> {
-        self.0.deadlines.as_ref()?.first()
+        self.0.deadlines.as_ref().map(|deadlines| deadlines.first())
     }
 
     /// Whether any field has a deadline.
@@ -292,7 +302,7 @@ impl Hash {
                 table.heap_size() + table.sampled(samples, size)
             }
         };
-        let deadlines = self.0.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size());
+        let deadlines = self.0.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size(samples));
         size_of::<Body>() + 16 + fields + deadlines
     }
 

@@ -61,7 +61,7 @@ fn the_data_is_what_the_server_said() {
         let Some(Value::Hash(hash)) = keyspace.db_mut(0).get_mut(key, NOW) else {
             panic!("a hash was saved")
         };
-        fields.iter().for_each(|field| assert!(hash.set_deadline(field, None)));
+        fields.iter().for_each(|field| assert!(hash.clear_deadline(field)));
     }
     assert_eq!(digest(&keyspace, ScoreFormat::Shortest), VALKEY_DIGEST);
 }

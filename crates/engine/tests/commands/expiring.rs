@@ -147,3 +147,71 @@ fn big_values_that_are_due_are_dropped_elsewhere() {
         assert!(!script.has("big"));
     }
 }
+
+/// A node with hashes of such many fields, each but one of them due.
+fn with_due_fields(hashes: usize, fields: usize) -> Script {
+    let mut script = Script::new();
+    let names: Vec<String> = (0..fields).map(|number| format!("f{number}")).collect();
+    for number in 0..hashes {
+        let key = format!("hash:{number}");
+        script.ask(&format!("HSET {key} {} x", names.join(" x ")));
+        script.ask(&format!("HPEXPIRE {key} 50 FIELDS {} {}", fields - 1, names[1..].join(" ")));
+    }
+    script.propagated();
+    script.advance(60);
+    script
+}
+
+#[test]
+fn due_fields_go_by_themselves() {
+    let mut script = with_due_fields(3, 4);
+    script.check_read("INFO keyspace", "\"# Keyspace\\r\\ndb0:keys=3,expires=0,subexpiry=3\\r\\n\"");
+    assert_eq!(turn(&mut script, false), 0);
+    let deletions = "HDEL hash:0 f1 f2 f3; HDEL hash:1 f1 f2 f3; HDEL hash:2 f1 f2 f3";
+    assert_eq!(script.propagated(), deletions);
+    assert_eq!(script.node.core.stats.expired_subkeys, 9);
+    script.check_read("INFO keyspace", "\"# Keyspace\\r\\ndb0:keys=3,expires=0,subexpiry=0\\r\\n\"");
+    script.check("HPEXPIRE hash:1 5 FIELDS 1 f0", "[:1]", "HPEXPIREAT hash:1 1065 FIELDS 1 f0");
+    script.advance(1000);
+    assert_eq!(turn(&mut script, false), 1, "a hash goes with its last field");
+    assert_eq!(script.propagated(), "HDEL hash:1 f0");
+}
+
+#[test]
+fn due_fields_go_in_slices_of_a_millisecond() {
+    let mut script = with_due_fields(2, 5_000);
+    script.run_clock(20);
+    turn(&mut script, false);
+    let slice = script.node.core.stats.expired_subkeys;
+    assert!((45 * 64..=55 * 64).contains(&slice), "{slice} fields of 20 µs by {STEP}");
+    assert_eq!(script.node.time_left(), Duration::ZERO);
+    while script.node.time_left() == Duration::ZERO {
+        turn(&mut script, false);
+    }
+    assert_eq!(script.node.core.stats.expired_subkeys, 2 * 4_999);
+    script.run_clock(0);
+    script.propagated();
+    script.check_read("HGETALL hash:0", "[f0 x]");
+}
+
+#[test]
+fn a_replica_leaves_due_fields_to_its_primary() {
+    let mut script = with_due_fields(1, 4);
+    script.ask("REPLICAOF 127.0.0.1 1");
+    turn(&mut script, false);
+    script.ask("HLEN hash:0");
+    assert_eq!(script.node.keyspace.db(0).hashes_with_deadlines(), 1);
+    script.check_read("HGETALL hash:0", "[f0 x]");
+    script.ask("REPLICAOF NO ONE");
+    turn(&mut script, false);
+    assert_eq!(script.node.keyspace.db(0).hashes_with_deadlines(), 0);
+}
+
+#[test]
+fn due_fields_stay_during_a_pause() {
+    let mut script = with_due_fields(1, 4);
+    script.ask("CLIENT PAUSE 1000 WRITE");
+    turn(&mut script, false);
+    script.check_read("HGETALL hash:0", "[f0 x]");
+    assert_eq!(script.node.keyspace.db(0).hashes_with_deadlines(), 1);
+}

@@ -204,3 +204,32 @@ fn deadlines_go_where_their_hash_goes() {
     script.advance(11);
     script.check("HLEN j", ":3", "SELECT 1; HDEL j a");
 }
+
+#[test]
+fn overwriting_a_hash_forgets_its_deadlines() {
+    for request in [
+        "DEL h",
+        "SET h x",
+        "RENAME other h",
+        "COPY other h REPLACE",
+        "RPOP list",
+        "SINTERSTORE h nosuch",
+        "HDEL h a",
+        "HGETDEL h FIELDS 1 a",
+        "HSET h a 1",
+        "HMSET h a 1",
+        "HSETEX h FIELDS 1 a 1",
+        "HPERSIST h FIELDS 1 a",
+        "FLUSHDB",
+        "FLUSHALL",
+        "SWAPDB 0 1",
+    ] {
+        let mut script = with_hash();
+        script.ask("HPEXPIRE h 10 FIELDS 1 a");
+        script.ask("HSET other a 1");
+        script.propagated();
+        script.ask(request);
+        // What databases know of deadlines is held against the hashes here.
+        script.propagated();
+    }
+}

@@ -180,11 +180,11 @@ fn hscan_walks_all_fields_with_their_values() {
 fn hash_with_deadlines(script: &mut Script) {
     script.check_write("HSET h a 1 b 2 c 3", ":3");
     script.on_both(|keyspace| {
-        let Some(Value::Hash(hash)) = keyspace.db_mut(0).get_mut(b"h", UnixMillis(0)) else {
-            panic!("there is a hash")
-        };
-        hash.set_deadline(b"a", Some(UnixMillis(2000)));
-        hash.set_deadline(b"b", Some(UnixMillis(3000)));
+        let (db, encoding) = keyspace.db_and_encoding(0);
+        let Some(Value::Hash(hash)) = db.get_mut(b"h", UnixMillis(0)) else { panic!("there is a hash") };
+        hash.set_deadline(b"a", UnixMillis(2000), encoding);
+        hash.set_deadline(b"b", UnixMillis(3000), encoding);
+        db.note_fields(b"h");
     });
 }
 

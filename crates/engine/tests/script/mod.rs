@@ -20,7 +20,7 @@ use slipstream_engine::Node;
 use slipstream_engine::config::{Config, ProtectedAction};
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
-use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, dataset_digest};
+use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest};
 use slipstream_log::Offset;
 use slipstream_resp::{Protocol, encode_request, split_line};
 
@@ -222,6 +222,12 @@ impl Script {
             "the copy differs after {}",
             text::commands(&bytes)
         );
+        assert_eq!(
+            field_deadlines(&self.node),
+            field_deadlines(&self.copy),
+            "after {}",
+            text::commands(&bytes)
+        );
         text::commands(&bytes)
     }
 
@@ -229,6 +235,26 @@ impl Script {
     pub(crate) fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.node.core.effects)
     }
+}
+
+/// Every field that has a deadline. The databases know how many hashes have such fields.
+fn field_deadlines(node: &Node) -> Vec<(Vec<u8>, Vec<u8>, UnixMillis)> {
+    let mut all = Vec::new();
+    for index in 0..node.keyspace.databases() {
+        let mut hashes = 0;
+        for (key, value, _) in node.keyspace.db(index).iter() {
+            let Value::Hash(hash) = value else { continue };
+            hashes += usize::from(hash.has_deadlines());
+            let timed = hash.iter().filter_map(|(field, _)| {
+                let field = field.to_vec();
+                hash.deadline(&field).map(|deadline| (key.to_vec(), field, deadline))
+            });
+            all.extend(timed);
+        }
+        assert_eq!(node.keyspace.db(index).hashes_with_deadlines(), hashes, "in database {index}");
+    }
+    all.sort_unstable();
+    all
 }
 
 fn digest(node: &Node) -> String {

@@ -204,3 +204,51 @@ fn a_time_before_all_deadlines_shows_what_is_due() {
 fn an_entry_fills_one_cache_line() {
     assert_eq!(size_of::<Pair>(), 64);
 }
+
+fn hash_of(deadlines: std::ops::Range<i64>) -> Value {
+    let encoding = crate::Encoding::default();
+    let mut hash = crate::Hash::new();
+    for deadline in deadlines {
+        let field = format!("f{deadline}").into_bytes();
+        hash.insert(&field, b"", &encoding);
+        hash.set_deadline(&field, UnixMillis(deadline), &encoding);
+    }
+    hash.into()
+}
+
+#[test]
+fn due_fields_are_taken_up_to_a_limit_and_their_hash_with_the_last() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    database.insert(b"a", hash_of(10..14), None);
+    database.insert(b"b", hash_of(12..600), None);
+    database.insert(b"c", hash_of(0..0), None);
+    assert_eq!(database.hashes_with_deadlines(), 2);
+    assert!(database.take_due_fields(UnixMillis(10), 9).is_empty());
+    let field = |number: i64| format!("f{number}").into_bytes();
+    assert_eq!(database.take_due_fields(UnixMillis(13), 1), [(b"a".to_vec(), vec![field(10)])]);
+    let rest = database.take_due_fields(UnixMillis(13), 9);
+    assert_eq!(rest, [(b"a".to_vec(), vec![field(11), field(12)]), (b"b".to_vec(), vec![field(12)])]);
+    let taken = database.take_due_fields(UnixMillis(599), 1000);
+    assert_eq!(taken.iter().map(|(_, fields)| fields.len()).sum::<usize>(), 1 + 586);
+    assert!(!database.contains(b"a", UnixMillis(0)));
+    assert_eq!((database.len(), database.hashes_with_deadlines()), (2, 1));
+}
+
+#[test]
+fn whatever_replaces_or_removes_a_hash_forgets_its_fields_deadlines() {
+    let changes: [fn(&mut Database); 6] = [
+        |database| drop(database.remove(b"k")),
+        |database| drop(database.insert(b"k", value(1), None)),
+        |database| drop(database.replace_value(b"k", value(1))),
+        |database| database.set_string(b"k", b"1", None, UnixMillis(0)),
+        |database| drop(database.occupied(b"k", UnixMillis(0)).map(Occupied::remove)),
+        |database| drop(database.clear()),
+    ];
+    for change in changes {
+        let mut database = Database::new([1, 2, 3, 4]);
+        database.insert(b"k", hash_of(10..12), None);
+        change(&mut database);
+        assert_eq!(database.hashes_with_deadlines(), 0);
+        assert!(database.take_due_fields(UnixMillis(99), 9).is_empty());
+    }
+}

@@ -127,6 +127,6 @@ fn a_field_with_a_deadline_changes_the_digest() {
     let mut hash = Hash::new();
     hash.insert(b"f", b"v", &Encoding::default());
     let before = value_digest(&hash.clone().into(), None, ScoreFormat::Shortest);
-    hash.set_deadline(b"f", Some(UnixMillis(1)));
+    hash.set_deadline(b"f", UnixMillis(1), &Encoding::default());
     assert_ne!(value_digest(&hash.into(), None, ScoreFormat::Shortest), before);
 }

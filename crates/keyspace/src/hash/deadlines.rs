@@ -1,60 +1,95 @@
-//! Deadlines of a hash's fields, by field and by time.
+//! Names in the order in which they are due.
 //!
-//! Invariant: both maps hold the same pairs, and the whole thing is dropped when they are empty.
+//! A sorted set of them whose scores are the moments: packed while they are few, else copied on
+//! write by small chunks, and everything is O(log n). A hash keeps its fields' deadlines so, and
+//! does without while no field has one.
+//! Invariant: `first` is the least score.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use crate::encoding::Encoding;
+use crate::item::Item;
+use crate::sorted_set::{ScoreBound, SortedSet};
 use crate::time::UnixMillis;
 
-#[derive(Clone, Default)]
-pub(super) struct Deadlines {
-    by_field: BTreeMap<Box<[u8]>, UnixMillis>,
-    by_time: BTreeSet<(UnixMillis, Box<[u8]>)>,
+/// Scores are exact up to here, 285,000 years from now. A later deadline counts as this one.
+const LATEST: i64 = 1 << 53;
+
+/// Names and when they are due. Not empty but for a moment.
+#[derive(Clone)]
+pub(crate) struct Deadlines {
+    names: SortedSet,
+    first: UnixMillis,
 }
 
-/// Gives `field` a deadline or takes it away.
-pub(super) fn set(deadlines: &mut Option<Box<Deadlines>>, field: &[u8], deadline: Option<UnixMillis>) {
-    if deadlines.is_none() && deadline.is_none() {
-        return;
+impl Default for Deadlines {
+    fn default() -> Self {
+        Deadlines { names: SortedSet::new(), first: UnixMillis(i64::MAX) }
     }
-    let all = deadlines.get_or_insert_default();
-    let old = match deadline {
-        Some(deadline) => {
-            all.by_time.insert((deadline, field.into()));
-            all.by_field.insert(field.into(), deadline)
-        }
-        None => all.by_field.remove(field),
-    };
-    if let Some(old) = old.filter(|old| Some(*old) != deadline) {
-        all.by_time.remove(&(old, field.into()));
-    }
-    if all.by_field.is_empty() {
+}
+
+/// Takes the deadline of `name` away.
+pub(super) fn clear(deadlines: &mut Option<Box<Deadlines>>, name: &[u8]) {
+    let Some(some) = deadlines else { return };
+    some.remove(name);
+    if some.len() == 0 {
         *deadlines = None;
     }
 }
 
 impl Deadlines {
-    pub(super) fn get(&self, field: &[u8]) -> Option<UnixMillis> {
-        self.by_field.get(field).copied()
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
     }
 
-    pub(super) fn first(&self) -> Option<UnixMillis> {
-        self.by_time.first().map(|(deadline, _)| *deadline)
+    pub(crate) fn get(&self, name: &[u8]) -> Option<UnixMillis> {
+        self.names.score(name).map(moment)
     }
 
-    /// How many fields are due.
-    pub(super) fn due_len(&self, now: UnixMillis) -> usize {
-        self.by_time.iter().take_while(|(deadline, _)| *deadline < now).count()
+    /// The earliest deadline.
+    pub(crate) fn first(&self) -> UnixMillis {
+        self.first
     }
 
-    /// The first `limit` fields that are due, earliest first.
-    pub(super) fn due(&self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
-        let due = self.by_time.iter().take_while(|(deadline, _)| *deadline < now);
-        due.take(limit).map(|(_, field)| field.to_vec()).collect()
+    pub(crate) fn set(&mut self, name: &[u8], deadline: UnixMillis, encoding: &Encoding) {
+        let old = self.names.insert(name, score(deadline), encoding);
+        if old.map(moment) == Some(self.first) {
+            self.find_first();
+        } else {
+            self.first = self.first.min(moment(score(deadline)));
+        }
     }
 
-    /// About what both maps take: two copies of each name, and the maps' nodes.
-    pub(super) fn heap_size(&self) -> usize {
-        self.by_field.keys().map(|field| 2 * (field.len() + 40)).sum()
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        if self.names.remove(name).map(moment) == Some(self.first) {
+            self.find_first();
+        }
     }
+
+    fn find_first(&mut self) {
+        self.first = self.names.iter().next().map_or(UnixMillis(i64::MAX), |(_, score)| moment(score));
+    }
+
+    /// How many are due.
+    pub(crate) fn due_len(&self, now: UnixMillis) -> usize {
+        self.names.rank_of_first_score(ScoreBound::Inclusive(score(now)))
+    }
+
+    /// The first `limit` names that are due, earliest first.
+    pub(crate) fn due(&self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
+        let due = self.names.iter().take(limit).take_while(|(_, score)| moment(*score) < now);
+        due.map(|(name, _)| Item::to_vec(&name)).collect()
+    }
+
+    pub(crate) fn heap_size(&self, samples: usize) -> usize {
+        size_of::<Deadlines>() + self.names.heap_size(samples)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to LATEST")]
+fn score(deadline: UnixMillis) -> f64 {
+    deadline.0.clamp(-LATEST, LATEST) as f64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "made of an integer")]
+fn moment(score: f64) -> UnixMillis {
+    UnixMillis(score as i64)
 }

@@ -99,9 +99,9 @@ fn fields_expire_by_their_own_deadlines() {
     for field in [b"a", b"b", b"c", b"d"] {
         hash.insert(field, b"1", &encoding);
     }
-    assert!(!hash.set_deadline(b"x", Some(UnixMillis(1))));
+    assert!(!hash.set_deadline(b"x", UnixMillis(1), &encoding));
     for (field, deadline) in [(b"a", 30), (b"b", 10), (b"c", 20)] {
-        assert!(hash.set_deadline(field, Some(UnixMillis(deadline))));
+        assert!(hash.set_deadline(field, UnixMillis(deadline), &encoding));
     }
     assert_eq!(hash.next_deadline(), Some(UnixMillis(10)));
     assert!(hash.take_due(UnixMillis(10), 9).is_empty());
@@ -134,4 +134,54 @@ fn a_scan_visits_every_field() {
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..fields));
     }
+}
+
+#[test]
+fn deadlines_match_a_map_in_both_forms() {
+    for fields in [20, 2000] {
+        let encoding = small();
+        let mut rng = fastrand::Rng::with_seed(fields);
+        let mut hash = Hash::new();
+        (0..fields).for_each(|field| assert!(hash.insert(&name(field), b"", &encoding)));
+        let mut model = BTreeMap::new();
+        let mut snapshot = (hash.clone(), model.clone());
+        for round in 0..fields * 10 {
+            let field = name(rng.u64(..fields));
+            let deadline = UnixMillis(rng.i64(0..500));
+            match rng.u8(..8) {
+                0 => assert_eq!(hash.clear_deadline(&field), model.remove(&field).is_some()),
+                1 => drop((hash.insert(&field, b"1", &encoding), model.remove(&field))),
+                _ => {
+                    assert!(hash.set_deadline(&field, deadline, &encoding));
+                    model.insert(field, deadline);
+                }
+            }
+            assert_eq!(hash.next_deadline(), model.values().min().copied());
+            assert_eq!(hash.due_len(deadline), model.values().filter(|due| **due < deadline).count());
+            if round % 500 == 0 {
+                assert_eq!(deadlines(&snapshot.0), snapshot.1);
+                snapshot = (hash.clone(), model.clone());
+                assert_eq!(deadlines(&hash), model);
+            }
+        }
+    }
+}
+
+fn name(number: u64) -> Vec<u8> {
+    format!("field:{number}").into_bytes()
+}
+
+fn deadlines(hash: &Hash) -> BTreeMap<Vec<u8>, UnixMillis> {
+    let fields = hash.iter().map(|(field, _)| field.to_vec());
+    fields.filter_map(|field| hash.deadline(&field).map(|deadline| (field, deadline))).collect()
+}
+
+#[test]
+fn the_last_deadlines_of_time_are_kept_as_one() {
+    let mut hash = Hash::new();
+    hash.insert(b"f", b"", &small());
+    hash.set_deadline(b"f", UnixMillis(i64::MAX), &small());
+    assert_eq!(hash.deadline(b"f"), Some(UnixMillis(1 << 53)));
+    hash.set_deadline(b"f", UnixMillis((1 << 53) - 1), &small());
+    assert_eq!(hash.next_deadline(), Some(UnixMillis((1 << 53) - 1)));
 }

@@ -92,7 +92,7 @@ pub(super) fn hash_from_triples(block: &[u8], encoding: &Encoding) -> Checked<Ha
         add_field(&mut hash, field, value.bytes(&mut second), encoding)?;
         match deadline.as_int() {
             Some(0) => {}
-            Some(millis) => set_deadline(&mut hash, field, millis)?,
+            Some(millis) => set_deadline(&mut hash, field, millis, encoding)?,
             None => return Err(NO_TIME),
         }
     }
@@ -100,11 +100,11 @@ pub(super) fn hash_from_triples(block: &[u8], encoding: &Encoding) -> Checked<Ha
 }
 
 /// Gives a field that is there its deadline.
-pub(super) fn set_deadline(hash: &mut Hash, field: &[u8], millis: i64) -> Checked<()> {
+pub(super) fn set_deadline(hash: &mut Hash, field: &[u8], millis: i64, encoding: &Encoding) -> Checked<()> {
     if millis < 0 {
         return Err(NO_TIME);
     }
-    hash.set_deadline(field, Some(UnixMillis(millis)));
+    hash.set_deadline(field, UnixMillis(millis), encoding);
     Ok(())
 }
 

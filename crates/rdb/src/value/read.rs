@@ -215,7 +215,7 @@ impl<R: Read> ValueReader<'_, '_, R> {
                 Deadlines::Relative => Some(earliest.checked_add_unsigned(before - 1).unwrap_or(-1)),
             };
             if let Some(millis) = deadline {
-                packed::set_deadline(&mut hash, &self.first, millis)
+                packed::set_deadline(&mut hash, &self.first, millis, self.encoding)
                     .map_err(|what| self.source.corrupt(what))?;
             }
         }

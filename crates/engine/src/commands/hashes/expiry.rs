@@ -187,6 +187,7 @@ fn expire_fields(call: &mut Call<'_>, unit: Unit) -> Result<(), CommandError> {
     let conditions = conditions.compatible()?;
     let first = first_field(call, at, CommandError::NUMFIELDS_NOT_POSITIVE)?;
     let passed = has_passed(call, deadline);
+    let encoding = call.db.encoding();
     let fields = || args.iter().skip(first);
     let expire = |hash: &mut Hash, field: &[u8]| {
         if !hash.contains(field) {
@@ -197,7 +198,7 @@ fn expire_fields(call: &mut Call<'_>, unit: Unit) -> Result<(), CommandError> {
             hash.remove(field);
             Outcome::Removed
         } else {
-            hash.set_deadline(field, Some(deadline));
+            hash.set_deadline(field, deadline, &encoding);
             Outcome::Set
         }
     };
@@ -240,10 +241,10 @@ fn hpersist(call: &mut Call<'_>) -> Result<(), CommandError> {
     let persisted = live::change_existing(call, fields(), |hash, reply| {
         reply.array(args.len() - first);
         let persisted = fields().filter(|field| {
-            let had = hash.deadline(field).is_some();
-            let code = if had { 1 } else { -2 + i64::from(hash.contains(field)) };
+            let had_one = hash.clear_deadline(field);
+            let code = if had_one { 1 } else { -2 + i64::from(hash.contains(field)) };
             reply.integer(code);
-            had && hash.set_deadline(field, None)
+            had_one
         });
         persisted.collect::<Vec<&[u8]>>()
     })?;

@@ -13,8 +13,6 @@ use slipstream_resp::Reply;
 use crate::call::Call;
 use crate::errors::CommandError;
 
-/// Most fields in one propagated HDEL.
-const HDEL_FIELDS: usize = 1024;
 /// Most due fields that a read removes.
 const READ_REMOVES: usize = 64;
 
@@ -147,9 +145,16 @@ pub(super) fn change<'f, R>(
     let hash = call.db.hash_or_new(&args[1])?;
     if has_due(hash, now) {
         drop_due(call, &args[1], fields)?;
-        return Ok(edit(call.db.hash_or_new(&args[1])?));
+        let result = edit(call.db.hash_or_new(&args[1])?);
+        call.db.database().note_fields(&args[1]);
+        return Ok(result);
     }
-    Ok(edit(hash))
+    let had_deadlines = hash.has_deadlines();
+    let result = edit(hash);
+    if had_deadlines || hash.has_deadlines() {
+        call.db.database().note_fields(&args[1]);
+    }
+    Ok(result)
 }
 
 /// Changes `fields` of the hash at argument 1 if there is one. The key goes with the last field.
@@ -164,9 +169,14 @@ pub(super) fn change_existing<'f, R>(
         drop_due(call, &args[1], fields)?;
     }
     let Some(hash) = call.db.hash_mut(&args[1])? else { return Ok(None) };
+    let had_deadlines = hash.has_deadlines();
     let result = edit(hash, call.reply);
+    let notes = had_deadlines || hash.has_deadlines();
     if hash.is_empty() {
         call.db.database().remove(&args[1]);
+    }
+    if notes {
+        call.db.database().note_fields(&args[1]);
     }
     Ok(Some(result))
 }
@@ -210,14 +220,6 @@ fn fields_expired<'f>(call: &mut Call<'_>, key: &[u8], fields: impl Iterator<Ite
         return;
     }
     call.db.remove_if_empty(key);
-    call.core.stats.expired_subkeys += fields.len() as u64;
-    call.core.saving.changes += fields.len() as u64;
-    call.core.watches.changed(call.db.index, key);
-    if call.core.log_takes_effects() {
-        for fields in fields.chunks(HDEL_FIELDS) {
-            let words = [b"HDEL", key].into_iter().chain(fields.iter().copied());
-            let words: Vec<&[u8]> = words.collect();
-            call.core.propagation.push(call.db.index, words.into_iter());
-        }
-    }
+    call.db.database().note_fields(key);
+    call.core.fields_expired(call.db.index, key, &fields);
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use slipstream_keyspace::{Hash, UnixMillis};
+use slipstream_keyspace::{Encoding, Hash, UnixMillis};
 use slipstream_resp::number::parse_i64;
 
 use super::expiry::{Unit, first_field, propagate_expired, propagate_persisted};
@@ -106,11 +106,11 @@ impl Adjustment {
     }
 
     /// Does it to one field; whether that changed it.
-    fn apply(self, hash: &mut Hash, field: &[u8]) -> bool {
+    fn apply(self, hash: &mut Hash, field: &[u8], encoding: &Encoding) -> bool {
         match self {
             Adjustment::Nothing => false,
-            Adjustment::Persist => hash.deadline(field).is_some() && hash.set_deadline(field, None),
-            Adjustment::Set(deadline) => hash.set_deadline(field, Some(deadline)),
+            Adjustment::Persist => hash.clear_deadline(field),
+            Adjustment::Set(deadline) => hash.set_deadline(field, deadline, encoding),
             Adjustment::Remove(_) => hash.remove(field),
         }
     }
@@ -122,11 +122,12 @@ fn hgetex(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (adjustment, at) = Adjustment::parse(call)?;
     let first = first_field(call, at, CommandError::FIELDS_NOT_POSITIVE)?;
     let fields = || args.iter().skip(first);
+    let encoding = call.db.encoding();
     let changed = live::change_existing(call, fields(), |hash, reply| {
         reply.array(args.len() - first);
         let changed = fields().filter(|field| {
             write_value(reply, hash.get(field));
-            adjustment.apply(hash, field)
+            adjustment.apply(hash, field, &encoding)
         });
         changed.collect::<Vec<&[u8]>>()
     })?;
@@ -277,7 +278,7 @@ fn set_all(call: &mut Call<'_>, options: &Options, expiry: Expiry) -> Result<(),
                 Expiry::Keep => hash.insert_keeping_deadline(field, value, &encoding),
                 Expiry::At(deadline) => {
                     hash.insert_keeping_deadline(field, value, &encoding);
-                    hash.set_deadline(field, Some(deadline))
+                    hash.set_deadline(field, deadline, &encoding)
                 }
             };
             if let Some(deadline) = hash.deadline(field) {
