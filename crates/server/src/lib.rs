@@ -7,6 +7,7 @@
 //!
 //! Read next: [`startup`], then [`event_loop`].
 
+pub mod allocator;
 pub mod connection;
 pub mod event_loop;
 pub mod jobs;

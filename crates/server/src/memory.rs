@@ -2,7 +2,9 @@
 //!
 //! Each thread counts for itself and adds to the shared sum once it is off by a
 //! page's worth, so counting costs an addition per allocation and INFO
-//! used_memory is exact to some KiB per thread.
+//! used_memory is exact to some KiB per thread. What is counted is what allocators
+//! make of a size, four classes to each doubling, and not the size asked for: the
+//! sum is within a percent of what they hold to have handed out.
 
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait; this one only adds and forwards")]
 
@@ -24,10 +26,11 @@ thread_local! {
 #[derive(Debug)]
 pub struct Counted<A>(pub A);
 
-/// Bytes allocated and not freed, by all threads.
+/// Bytes allocated and not freed, by all threads: exact for the one that asks, to some KiB for each other.
+#[inline]
 pub fn used() -> usize {
-    UNSHARED.with(|count| share(count.replace(0)));
-    usize::try_from(USED.load(Ordering::Relaxed)).unwrap_or(0)
+    let own = UNSHARED.with(Cell::get);
+    usize::try_from(USED.load(Ordering::Relaxed) + own).unwrap_or(0)
 }
 
 /// The most that [`used`] has been.
@@ -60,7 +63,16 @@ fn count(bytes: isize) {
 }
 
 const fn size(layout: Layout) -> isize {
-    layout.size().cast_signed()
+    rounded(layout.size()).cast_signed()
+}
+
+/// The size class of `size`: multiples of 16 up to 128, then four to each doubling.
+const fn rounded(size: usize) -> usize {
+    if size <= 8 {
+        return size.next_multiple_of(8);
+    }
+    let step = if size <= 128 { 16 } else { 1 << ((size - 1).ilog2() - 2) };
+    size.wrapping_add(step - 1) & !(step - 1)
 }
 
 // SAFETY: every method forwards to `A` with the caller's own arguments and
@@ -86,8 +98,32 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counted<A> {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size.cast_signed() - size(layout));
+        count(rounded(new_size).cast_signed() - size(layout));
         // SAFETY: the caller keeps the contract of `realloc`.
         unsafe { self.0.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_as_allocators_round() {
+        for (size, class) in [
+            (0, 0),
+            (1, 8),
+            (9, 16),
+            (100, 112),
+            (128, 128),
+            (129, 160),
+            (160, 160),
+            (161, 192),
+            (257, 320),
+            (4097, 5120),
+            (65_537, 81_920),
+        ] {
+            assert_eq!(rounded(size), class, "{size}");
+        }
     }
 }

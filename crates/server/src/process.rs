@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
 
+use crate::allocator;
 use crate::listeners::SharedListening;
 use crate::log_file::LogFile;
 use crate::memory;
@@ -144,7 +145,7 @@ fn fixed_facts(config_file: Option<&Path>) -> ProcessFacts {
         system: format!("{} {} {}", text(uname.sysname()), text(uname.release()), text(uname.machine())),
         executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
         config_file: config_file.map(|path| path.display().to_string()).unwrap_or_default(),
-        allocator: "mimalloc".into(),
+        allocator: allocator::NAME.into(),
         multiplexing: if cfg!(target_os = "linux") { "epoll" } else { "kqueue" }.into(),
         system_memory: memory_total(),
         ..ProcessFacts::default()

@@ -15,6 +15,7 @@ use slipstream_engine::config::command_line::{self, CommandLine, Sources};
 use slipstream_engine::config::{self, Config};
 use slipstream_engine::{Host, Level, Node, REDIS_VERSION};
 
+use crate::allocator;
 use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
@@ -39,7 +40,10 @@ pub fn run(program: &str, arguments: &[OsString]) -> i32 {
 /// What `--version` prints: the shape that scripts parse, and who it is.
 fn version() -> String {
     let own = env!("CARGO_PKG_VERSION");
-    format!("Redis server v={REDIS_VERSION} sha=00000000:0 malloc=mimalloc bits=64 build=slipstream-{own}")
+    format!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={} bits=64 build=slipstream-{own}",
+        allocator::NAME
+    )
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to --version and --help")]
@@ -66,6 +70,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     } else if config.daemonize {
         return detach(&started_in, &stdin);
     }
+    allocator::tune();
     let listening = SharedListening::default();
     let mut process = Process::new(&config, config_file, Rc::clone(&listening))?;
     announce(&mut process, program, &config, sources);

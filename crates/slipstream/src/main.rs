@@ -10,11 +10,11 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+use slipstream_server::allocator::{ALLOCATOR as CHOSEN, Allocator};
 use slipstream_server::memory::Counted;
 
 #[global_allocator]
-static ALLOCATOR: Counted<MiMalloc> = Counted(MiMalloc);
+static ALLOCATOR: Counted<Allocator> = Counted(CHOSEN);
 
 /// Names under which the binary is a server, whatever its first argument.
 const SERVER_NAMES: &[&str] = &["redis-server", "valkey-server", "slipstream-server"];

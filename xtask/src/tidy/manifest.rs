@@ -33,7 +33,17 @@ const PURE_AND_ENGINE: &[&str] = &[
 ];
 
 /// Foreign crates that reach the operating system, and the crates that may use them.
-const SHELL_ONLY: &[&str] = &["mio", "mimalloc", "redis", "rustix", "signal-hook", "socket2"];
+const SHELL_ONLY: &[&str] = &[
+    "libmimalloc-sys",
+    "mimalloc",
+    "mio",
+    "redis",
+    "rustix",
+    "signal-hook",
+    "socket2",
+    "tikv-jemalloc-sys",
+    "tikv-jemallocator",
+];
 const SHELL: &[&str] = &["slipstream-server", "slipstream"];
 
 /// Checks one manifest: the root's by its dependency table, a crate's by its edges.
