@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use slipstream_replication::Moment;
 
-use crate::host::{Discarded, Effect, Level};
+use crate::host::{Effect, Level};
 use crate::node::{Node, Phase, Signal};
 use crate::session::{Flow, Role, SessionId};
 
@@ -42,6 +42,7 @@ impl Node {
             }
         }
         self.end_pause_if_due();
+        self.make_room_if_due();
         self.expire_actively();
         self.replication_turn();
         while self.core.has_woken() {
@@ -52,11 +53,14 @@ impl Node {
         if self.core.shutdown.is_some() {
             self.core.continue_shutdown(&self.keyspace);
         }
-        self.hand_over_garbage();
+        self.core.discard_garbage(&mut self.keyspace);
     }
 
     /// How long nothing is due.
     pub fn time_left(&self) -> Duration {
+        if self.core.eviction.is_under_way() {
+            return Duration::ZERO;
+        }
         let now = self.core.clock.moment();
         let deadlines = [
             Some(self.core.next_cron),
@@ -79,14 +83,12 @@ impl Node {
         }
     }
 
-    /// Big values that expired or were replaced are dropped where that delays nobody.
-    fn hand_over_garbage(&mut self) {
-        for db in 0..self.keyspace.databases() {
-            let garbage = &mut self.keyspace.db_mut(db).garbage;
-            if !garbage.is_empty() {
-                let values = Discarded::Values(std::mem::take(garbage));
-                self.core.effects.push(Effect::Reclaim(Box::new(values)));
-            }
+    /// Goes on with making room. A replica that makes room by itself gets its commands from its primary.
+    fn make_room_if_due(&mut self) {
+        let alone = self.core.is_replica() && !self.core.config.replica_ignore_maxmemory;
+        if self.core.config.maxmemory != 0 && (alone || self.core.eviction.is_under_way()) {
+            self.core.make_room(&mut self.keyspace);
+            self.core.tell_broken_watches();
         }
     }
 

@@ -50,6 +50,7 @@ type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
 const GATES: &[Gate] = &[
     protected_commands_are_enabled,
     the_client_is_authenticated,
+    memory_is_left,
     the_disk_takes_writes,
     enough_replicas_are_in_step,
     a_read_only_replica_takes_no_writes,
@@ -83,6 +84,16 @@ fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), Comma
 fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let open = candidate.session.authenticated || candidate.core.config.requirepass.is_none();
     if open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
+}
+
+/// What is queued takes memory too, whatever it does.
+fn memory_is_left(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    if !candidate.core.eviction.is_exhausted() {
+        return Ok(());
+    }
+    let gets_on = matches!(candidate.entry.command.name, "exec" | "discard" | "quit" | "reset");
+    let queued = candidate.session.in_transaction() && !gets_on;
+    if queued || candidate.flags & flag::DENYOOM != 0 { Err(CommandError::OOM) } else { Ok(()) }
 }
 
 fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
@@ -159,6 +170,9 @@ impl Machine<'_> {
         };
         self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry);
+        if self.core.config.maxmemory != 0 {
+            self.core.make_room(self.keyspace);
+        }
         let candidate = Candidate { core: self.core, session: self.session, entry, flags };
         if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
             return self.reject(Some(entry), &error);

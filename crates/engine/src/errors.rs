@@ -127,6 +127,7 @@ impl CommandError {
     pub const MISCONF_RDB: Self = Self::fixed(
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
     );
+    pub const OOM: Self = Self::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     pub const REPLICA_KEYSPACE: Self = Self::fixed("ERR Replica can't interact with the keyspace");
 
     /// A command that `enable-debug-command` and its like keep off.
@@ -187,6 +188,9 @@ impl CommandError {
     pub const DUMP_FORMAT: Self = Self::fixed("ERR Bad data format");
     pub const NOT_LFU: Self = Self::fixed(
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    );
+    pub const NOT_LRU: Self = Self::fixed(
+        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
     );
     pub const SORT_NOT_FLOAT: Self = Self::fixed("ERR One or more scores can't be converted into double");
     pub const DB_INDEX: Self = Self::fixed("ERR DB index is out of range");

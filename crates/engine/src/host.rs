@@ -8,13 +8,14 @@
 
 use std::fmt;
 
-use slipstream_keyspace::{Garbage, Keyspace, Snapshot, UnixMillis, Value};
+use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
 use slipstream_rdb::Target;
 pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::Framing;
 
 use crate::config::Config;
+use crate::reclaim::Discarded;
 use crate::session::SessionId;
 
 /// The two times: what the clock on the wall says and how long the process runs.
@@ -72,6 +73,8 @@ pub trait Host {
     fn clock(&mut self) -> Clock;
     /// Figures for INFO.
     fn facts(&mut self) -> ProcessFacts;
+    /// Bytes allocated and not freed: asked for before each command where memory has a limit.
+    fn used_memory(&mut self) -> usize;
     /// Writes one line to the log; `replica` decides its role letter.
     fn log(&mut self, level: Level, replica: bool, text: &str);
     /// Acts on changed directives: binds a port, changes the folder, opens the log file; may write a value
@@ -133,22 +136,6 @@ pub struct LoadedData {
 impl fmt::Debug for LoadedData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadedData").finish_non_exhaustive()
-    }
-}
-
-/// Data that nobody needs any more, to be dropped away from the executor.
-pub enum Discarded {
-    /// All databases.
-    Keyspace(Keyspace),
-    /// Emptied databases.
-    Databases(Garbage),
-    /// Big values.
-    Values(Vec<Value>),
-}
-
-impl fmt::Debug for Discarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Discarded")
     }
 }
 

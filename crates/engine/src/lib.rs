@@ -17,6 +17,7 @@ pub mod db;
 pub mod decimal;
 pub mod dispatch;
 pub mod errors;
+pub mod eviction;
 mod expiry;
 pub mod glob;
 pub mod host;
@@ -26,6 +27,7 @@ pub mod loading;
 pub mod node;
 pub mod pause;
 pub mod propagate;
+pub mod reclaim;
 mod redact;
 mod reload;
 pub mod replication;
@@ -38,11 +40,10 @@ pub mod syntax;
 pub mod table;
 pub mod transaction;
 
-pub use host::{
-    Clock, Discarded, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder,
-};
+pub use host::{Clock, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder};
 pub use loading::{LoadOptions, Source, load};
 pub use node::{Core, Node, Phase, Signal};
+pub use reclaim::Discarded;
 pub use session::{Endpoint, Flow, Session, SessionId};
 
 /// The version of Redis whose behaviour is offered, as INFO and HELLO tell it, so that clients find its features.

@@ -8,11 +8,12 @@
 use std::fmt;
 use std::io::Read;
 
-use slipstream_keyspace::{Encoding, Keyspace, UnixMillis};
+use slipstream_keyspace::{AccessPolicy, Encoding, Keyspace, UnixMillis};
 use slipstream_rdb::{Expired, ReadError, ReadOptions};
 
-use crate::host::{Discarded, Effect, Level, LoadedData};
+use crate::host::{Effect, Level, LoadedData};
 use crate::node::{Core, Node, Phase};
+use crate::reclaim::Content;
 
 /// What a load needs to know of its node.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,7 @@ pub struct LoadOptions {
     now: UnixMillis,
     /// Whether keys due by now are left out; a replica waits for its primary to delete them.
     drops_due: bool,
+    access_policy: AccessPolicy,
 }
 
 /// Where the data comes from.
@@ -49,6 +51,7 @@ impl std::error::Error for LoadError {}
 /// Decodes `input` into a keyspace of its own.
 pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
     let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
+    keyspace.set_access_policy(options.access_policy);
     keyspace.set_time(options.now);
     let mut expired_keys = Vec::new();
     let mut keep = |db: usize, key: &[u8]| expired_keys.push((db, key.to_vec()));
@@ -136,6 +139,7 @@ impl Core {
             encoding: *keyspace.encoding(),
             now: self.clock.unix(),
             drops_due: !keeps_due,
+            access_policy: self.config.access_policy(),
         }
     }
 
@@ -151,7 +155,10 @@ impl Core {
         self.config.update_encoding(keyspace.encoding_mut());
         self.functions = data.loaded.functions;
         self.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
-        self.effects.push(Effect::Reclaim(Box::new(Discarded::Keyspace(old))));
+        let count = |keyspace: &Keyspace| (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
+        let (gone, new): (usize, usize) = (count(&old), count(keyspace));
+        self.discard_keys(Content::Keyspace(old), gone, gone + new);
+        keyspace.set_access_policy(self.config.access_policy());
         self.all_keys_changed();
         data.expired
     }

@@ -15,12 +15,14 @@ use crate::command::flag;
 use crate::commands::monitor::Monitors;
 use crate::config::Config;
 use crate::dispatch::{Handled, Machine};
+use crate::eviction::Eviction;
 use crate::expiry::Expiry;
 use crate::host::{Clock, Effect, Host, Level};
 use crate::info::Rates;
 use crate::latency::LatencyMonitor;
 use crate::pause::Pause;
 use crate::propagate::Propagation;
+use crate::reclaim::Reclaim;
 use crate::redact::redacted;
 use crate::reload::Present;
 use crate::replication::Replication;
@@ -83,6 +85,10 @@ pub struct Core {
     pub saving: Saving,
     /// Whether commands on the data are served.
     pub phase: Phase,
+    /// Keys that make room.
+    pub eviction: Eviction,
+    /// Data on its way to be dropped.
+    pub reclaim: Reclaim,
     /// Both times, as of the running command's begin.
     pub clock: Clock,
     /// The source of all chance.
@@ -139,7 +145,8 @@ impl Node {
         let keys = std::array::from_fn(|_| rng.u64(..));
         let mut encoding = Encoding::default();
         config.update_encoding(&mut encoding);
-        let keyspace = Keyspace::new(config.databases, keys, encoding);
+        let mut keyspace = Keyspace::new(config.databases, keys, encoding);
+        keyspace.set_access_policy(config.access_policy());
         let table = CommandTable::new(&config.renamed_commands)?;
         let clock = host.clock();
         let core = Core {
@@ -156,6 +163,8 @@ impl Node {
             pause: Pause::default(),
             saving: Saving::new(clock),
             phase: Phase::Serving,
+            eviction: Eviction::default(),
+            reclaim: Reclaim::default(),
             clock,
             run_id: (0..40).map(|_| char::from(b"0123456789abcdef"[rng.usize(..16)])).collect(),
             rng,
@@ -168,7 +177,7 @@ impl Node {
             functions: Vec::new(),
             loaded: (0, 0),
             rates: Rates::default(),
-            startup_memory: host.facts().used_memory,
+            startup_memory: host.used_memory(),
             next_cron: clock.moment(),
             turn_began: clock.micros,
             turn_has_input: false,
@@ -326,7 +335,9 @@ impl Core {
 
     /// Takes over a changed configuration.
     pub fn reconfigure(&mut self, keyspace: &mut Keyspace, config: Config) {
-        self.config = config;
+        let old = std::mem::replace(&mut self.config, config);
+        self.limit_changed(&old);
+        keyspace.set_access_policy(self.config.access_policy());
         self.log.set_backlog_size(self.config.repl_backlog_size);
         self.replication.set_config(&self.config);
         self.config.update_encoding(keyspace.encoding_mut());

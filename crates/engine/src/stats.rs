@@ -29,6 +29,12 @@ pub struct Stats {
     pub expire_micros: u64,
     /// Active expiry ended early for lack of time.
     pub expired_time_cap_reached: u64,
+    /// Keys that made room.
+    pub evicted_keys: u64,
+    /// Clients that were closed to make room.
+    pub evicted_clients: u64,
+    /// Microseconds for which memory was above its limit, in times that are over.
+    pub eviction_exceeded_micros: u64,
     /// Reads that found their key.
     pub keyspace_hits: u64,
     /// Reads that did not.

@@ -16,6 +16,7 @@ mod commands {
     mod limits;
     mod lists;
     mod loading;
+    mod memory;
     mod saving;
     mod sets;
     mod shutdown;

@@ -6,12 +6,14 @@
 //! log.
 //! Invariant: `expires` is the number of entries that have a deadline.
 
+mod eviction;
 mod field_deadlines;
 mod occupied;
 mod pair;
 #[cfg(test)]
 mod tests;
 
+pub use eviction::{Sampled, Sampling};
 pub use field_deadlines::DueFields;
 use field_deadlines::FieldDeadlines;
 pub use occupied::Occupied;
@@ -153,13 +155,17 @@ impl Database {
         self.peek(key, now).is_some()
     }
 
+    /// Whether there is such a key, due or not.
+    pub fn has(&self, key: &[u8]) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// Sets value and deadline of `key` and returns the value it had, due or not.
     pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) -> Option<Value> {
-        let clock = self.policy.first(self.now);
         match self.table.find(key) {
             Ok(place) => {
+                self.touch_overwritten(place);
                 let pair = self.table.at_mut(place);
-                pair.set_clock(clock);
                 let old = std::mem::replace(&mut pair.value, value);
                 self.field_deadlines.replaced(key, Some(&old), Some(&pair.value));
                 self.set_deadline_at(place, deadline);
@@ -167,6 +173,7 @@ impl Database {
             }
             Err(hash) => {
                 self.expires += usize::from(deadline.is_some());
+                let clock = self.policy.first(self.now);
                 self.field_deadlines.replaced(key, None, Some(&value));
                 self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
                 None
@@ -178,11 +185,10 @@ impl Database {
     /// string that was there is overwritten in place.
     pub fn set_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<UnixMillis>, now: UnixMillis) {
         self.now = self.now.max(now);
-        let clock = self.policy.first(self.now);
         match self.table.find(key) {
             Ok(place) => {
+                self.touch_overwritten(place);
                 let pair = self.table.at_mut(place);
-                pair.set_clock(clock);
                 match &mut pair.value {
                     Value::String(string) => string.assign(bytes),
                     other => {
@@ -196,6 +202,7 @@ impl Database {
             Err(hash) => {
                 self.expires += usize::from(deadline.is_some());
                 let value = Str::from_bytes(bytes).into();
+                let clock = self.policy.first(self.now);
                 self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
             }
         }
@@ -373,6 +380,13 @@ impl Database {
         if new != old {
             pair.set_clock(new);
         }
+    }
+
+    /// A new value is used now, whoever brings it; how often its key is used goes on.
+    #[inline]
+    fn touch_overwritten(&mut self, place: Place) {
+        let pair = self.table.at(place);
+        pair.set_clock(self.policy.touched(pair.clock(), self.now, &mut self.rng));
     }
 
     #[cold]

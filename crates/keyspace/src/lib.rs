@@ -28,7 +28,7 @@ mod tree;
 mod value;
 
 pub use access::AccessPolicy;
-pub use database::{Database, DueFields, Garbage, Occupied};
+pub use database::{Database, DueFields, Garbage, Occupied, Sampled, Sampling};
 pub use digest::{Digest, dataset_digest, value_digest};
 pub use encoding::Encoding;
 pub use hash::{Hash, HashIter};

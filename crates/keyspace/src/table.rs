@@ -168,6 +168,22 @@ impl<E: Entry> Table<E> {
         }
     }
 
+    /// All entries, from one chosen by chance on, and round: the rest of its segment last. Segments that have
+    /// no entry with a deadline are passed over if only such are wanted.
+    pub(crate) fn round_from_random(
+        &self,
+        rng: &mut fastrand::Rng,
+        deadlines_only: bool,
+    ) -> impl Iterator<Item = &E> {
+        let first = rng.usize(..self.slots.len());
+        let entries = self.slots[first].segment.entries();
+        let (before, from) = entries.split_at(rng.usize(..entries.len().max(1)).min(entries.len()));
+        let (earlier, later) = (&self.slots[..first], &self.slots[first + 1..]);
+        let others = later.iter().chain(earlier);
+        let others = others.filter(move |slot| !deadlines_only || slot.earliest != i64::MAX);
+        from.iter().chain(others.flat_map(|slot| slot.segment.entries())).chain(before)
+    }
+
     /// Visits whole segments in hash order from `cursor` on until at least `count` entries were
     /// seen, and returns the cursor to go on with, 0 at the end. Whatever is present from the
     /// first call to the last is seen exactly once, whatever splits or merges in between.

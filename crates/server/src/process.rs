@@ -67,6 +67,10 @@ impl Host for Process {
         facts
     }
 
+    fn used_memory(&mut self) -> usize {
+        memory::used()
+    }
+
     fn log(&mut self, level: Level, replica: bool, text: &str) {
         self.log.line(level, replica, text);
     }

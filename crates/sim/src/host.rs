@@ -43,6 +43,10 @@ impl Host for SimulatedHost {
         ProcessFacts { pid: 1, ..ProcessFacts::default() }
     }
 
+    fn used_memory(&mut self) -> usize {
+        0
+    }
+
     fn log(&mut self, level: Level, replica: bool, text: &str) {
         let mark = match level {
             Level::Warning => '#',

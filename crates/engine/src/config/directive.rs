@@ -57,6 +57,11 @@ pub(super) enum Home {
         default: &'static str,
         reason: &'static str,
     },
+    /// No effect by design, and whoever asks for one is told so: only the default is accepted.
+    Needless {
+        default: &'static str,
+        reason: &'static str,
+    },
     /// The feature is still to come: the default is accepted, and what amounts to it.
     Later {
         default: &'static str,
@@ -123,7 +128,7 @@ impl Directive {
         match self.home {
             Home::Field { get, .. } => self.kind.show(&get(config)),
             Home::Own { show, .. } => show(config),
-            Home::Moot { default, .. } | Home::Later { default, .. } => {
+            Home::Moot { default, .. } | Home::Needless { default, .. } | Home::Later { default, .. } => {
                 config.without_effect.get(self.name).map_or(default, String::as_str).into()
             }
         }
@@ -136,7 +141,10 @@ impl Directive {
 
     /// Why its value changes nothing, for a directive that has no effect by design.
     pub fn reason_without_effect(&self) -> Option<&'static str> {
-        if let Home::Moot { reason, .. } = self.home { Some(reason) } else { None }
+        match self.home {
+            Home::Moot { reason, .. } | Home::Needless { reason, .. } => Some(reason),
+            _ => None,
+        }
     }
 
     /// The feature that it waits for, for a directive that may not be set yet.
@@ -153,6 +161,11 @@ impl Directive {
             Home::Field { set, .. } => set(config, self.kind.parse(args)?),
             Home::Own { set, .. } => set(config, args, mode)?,
             Home::Moot { .. } => self.keep(config, &self.parse_shown(args)?),
+            Home::Needless { default, reason } => {
+                if self.parse_shown(args)? != default {
+                    return Err(format!("{reason}; the only accepted value is '{default}'"));
+                }
+            }
             Home::Later { default, feature, also } => {
                 let shown = self.parse_shown(args)?;
                 if shown != default && !also.contains(&shown.as_str()) {
@@ -184,7 +197,7 @@ impl Directive {
         let value = match self.home {
             Home::Own { lines, .. } => return lines(config),
             Home::Field { get, .. } => get(config),
-            Home::Moot { .. } | Home::Later { .. } => {
+            Home::Moot { .. } | Home::Needless { .. } | Home::Later { .. } => {
                 let shown = self.show(config);
                 let args: Vec<&[u8]> = match self.flags.many {
                     true => shown.split(|byte| *byte == b' ').collect(),

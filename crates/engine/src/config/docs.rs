@@ -21,7 +21,8 @@ classes of `client-output-buffer-limit` add up. Memory is in bytes or with a uni
 1000, `kb`, `mb`, `gb` powers of 1024.
 
 Every directive of Redis 7.2 is known, and what the sample files of Redis 7.2 and Valkey 9 set. **No
-effect** marks one whose question does not arise here: any value is accepted. **Later** marks one whose
+effect** marks one whose question does not arise here: any value is accepted; **Needless** one that is
+refused with that reason unless it is set to its default. **Later** marks one whose
 feature this version does not have: it is refused unless it is set to its default, so nothing is ever
 accepted and then ignored. *At start* marks one that CONFIG SET cannot change, *hidden* one that CONFIG GET
 shows by its exact name only, *protected* one that CONFIG SET changes only where `enable-protected-configs`
@@ -63,6 +64,7 @@ fn line(page: &mut String, row: &Directive) {
         marks.iter().filter(|(is_set, _)| *is_set).map(|(_, mark)| format!(" *{mark}.*")).collect();
     let status = match row.home {
         Home::Moot { reason, .. } => format!(" **No effect**: {reason}."),
+        Home::Needless { reason, .. } => format!(" **Needless**: {reason}."),
         Home::Later { feature, .. } => format!(" **Later**: {feature}."),
         Home::Field { .. } | Home::Own { .. } => String::new(),
     };

@@ -80,6 +80,10 @@ const fn moot(default: &'static str, reason: &'static str) -> Home {
     Home::Moot { default, reason }
 }
 
+const fn needless(default: &'static str, reason: &'static str) -> Home {
+    Home::Needless { default, reason }
+}
+
 const fn later(default: &'static str, feature: &'static str) -> Home {
     Home::Later { default, feature, also: &[] }
 }

@@ -188,11 +188,6 @@ mod the_table {
             ("appendonly yes", "not supported yet (the append-only file): the only accepted value is 'no'"),
             ("cluster-enabled yes", "not supported yet (cluster mode): the only accepted value is 'no'"),
             ("tls-port 7000", "not supported yet (TLS): the only accepted value is '0'"),
-            ("maxmemory 1gb", "not supported yet (eviction): the only accepted value is '0'"),
-            (
-                "maxmemory-clients 5%",
-                "not supported yet (disconnecting clients for their memory): the only accepted value is '0'",
-            ),
             (
                 "io-threads 4",
                 "not supported yet (serving by several threads): the only accepted value is '1'",
@@ -225,6 +220,13 @@ mod the_table {
             }
         }
         assert_ne!(loaded("supervised auto"), Config::default());
+    }
+
+    #[test]
+    fn what_is_needless_is_refused_with_the_reason() {
+        let error = load_error("activedefrag yes");
+        assert!(error.starts_with("there is no active defragmentation: the pages"), "{error}");
+        assert_eq!(loaded("activedefrag no"), Config::default());
     }
 
     #[test]

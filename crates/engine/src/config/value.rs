@@ -5,7 +5,7 @@
 //!
 //! [`Kind`]: super::kind::Kind
 
-use super::values::{LogLevel, ProtectedAction, ShutdownOn};
+use super::values::{EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn};
 
 /// A checked value of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,19 @@ impl Named for LogLevel {
 impl Named for ProtectedAction {
     const NAMES: &'static [(&'static str, Self)] =
         &[("no", Self::No), ("yes", Self::Yes), ("local", Self::Local)];
+}
+
+impl Named for EvictionPolicy {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("volatile-lru", Self::VolatileLru),
+        ("volatile-lfu", Self::VolatileLfu),
+        ("volatile-random", Self::VolatileRandom),
+        ("volatile-ttl", Self::VolatileTtl),
+        ("allkeys-lru", Self::AllKeysLru),
+        ("allkeys-lfu", Self::AllKeysLfu),
+        ("allkeys-random", Self::AllKeysRandom),
+        ("noeviction", Self::NoEviction),
+    ];
 }
 
 impl<T: Named> Stored for T {

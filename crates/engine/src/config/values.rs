@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use slipstream_keyspace::Encoding;
+use slipstream_keyspace::{AccessPolicy, Encoding};
 
 /// Every setting that the node or the shell acts upon.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +143,23 @@ pub struct Config {
     /// Bytes of a member up to which a sorted set is packed.
     pub zset_max_listpack_value: usize,
 
+    /// Bytes of data above which keys are evicted; 0 is no limit.
+    pub maxmemory: u64,
+    /// Which keys are evicted.
+    pub maxmemory_policy: EvictionPolicy,
+    /// Keys compared to find one to evict.
+    pub maxmemory_samples: usize,
+    /// How long eviction may keep a command waiting, 0 to 100; 10 is half a millisecond.
+    pub maxmemory_eviction_tenacity: u32,
+    /// How many accesses it takes to raise a key's frequency.
+    pub lfu_log_factor: u32,
+    /// Minutes after which an idle key's frequency falls by one; 0 for never.
+    pub lfu_decay_time: u32,
+    /// Whether evicted keys are propagated by UNLINK.
+    pub lazyfree_lazy_eviction: bool,
+    /// Whether a replica evicts nothing by itself.
+    pub replica_ignore_maxmemory: bool,
+
     /// Microseconds from which a command enters the slow log; negative logs none.
     pub slowlog_log_slower_than: i64,
     /// Entries of the slow log.
@@ -222,6 +239,45 @@ pub enum ProtectedAction {
     Yes,
     /// Clients on this machine.
     Local,
+}
+
+/// Which keys make room when memory is at its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvictionPolicy {
+    /// None: commands that would need memory are refused.
+    NoEviction,
+    /// Those used least recently.
+    AllKeysLru,
+    /// Those used least often.
+    AllKeysLfu,
+    /// Any.
+    AllKeysRandom,
+    /// Those used least recently, of those that expire.
+    VolatileLru,
+    /// Those used least often, of those that expire.
+    VolatileLfu,
+    /// Any of those that expire.
+    VolatileRandom,
+    /// Those that expire first.
+    VolatileTtl,
+}
+
+impl EvictionPolicy {
+    /// Whether only keys that expire may go.
+    pub fn is_volatile(self) -> bool {
+        matches!(self, Self::VolatileLru | Self::VolatileLfu | Self::VolatileRandom | Self::VolatileTtl)
+    }
+
+    /// Whether it goes by how often keys are used.
+    pub fn counts_accesses(self) -> bool {
+        matches!(self, Self::AllKeysLfu | Self::VolatileLfu)
+    }
+
+    /// Its name in CONFIG and INFO.
+    pub fn name(self) -> &'static str {
+        use super::value::Named;
+        Self::NAMES.iter().find(|(_, value)| *value == self).expect("every variant has a name").0
+    }
 }
 
 /// What a signal that asks for shutdown does; all false is the default behaviour.
@@ -313,6 +369,15 @@ impl Default for Config {
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
 
+            maxmemory: 0,
+            maxmemory_policy: EvictionPolicy::NoEviction,
+            maxmemory_samples: 5,
+            maxmemory_eviction_tenacity: 10,
+            lfu_log_factor: 10,
+            lfu_decay_time: 1,
+            lazyfree_lazy_eviction: false,
+            replica_ignore_maxmemory: true,
+
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,
@@ -325,6 +390,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How the keyspace is to record accesses.
+    pub fn access_policy(&self) -> AccessPolicy {
+        match self.maxmemory_policy.counts_accesses() {
+            false => AccessPolicy::Recency,
+            true => AccessPolicy::Frequency {
+                log_factor: self.lfu_log_factor,
+                decay_minutes: self.lfu_decay_time,
+            },
+        }
+    }
+
     /// Hands the thresholds of packed values to the keyspace.
     pub fn update_encoding(&self, encoding: &mut Encoding) {
         encoding.hash_max_listpack_entries = self.hash_max_listpack_entries;

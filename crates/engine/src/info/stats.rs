@@ -27,8 +27,11 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("expired_keys", stats.expired_keys);
     fields.add("expired_time_cap_reached_count", stats.expired_time_cap_reached);
     fields.add("expire_cycle_cpu_milliseconds", stats.expire_micros / 1000);
-    fields.add("evicted_keys", 0);
-    fields.add("evicted_clients", 0);
+    fields.add("evicted_keys", stats.evicted_keys);
+    fields.add("evicted_clients", stats.evicted_clients);
+    let exceeded = core.eviction.exceeded_micros(core.clock.micros);
+    fields.add("total_eviction_exceeded_time", (stats.eviction_exceeded_micros + exceeded) / 1000);
+    fields.add("current_eviction_exceeded_time", exceeded / 1000);
     fields.add("keyspace_hits", stats.keyspace_hits);
     fields.add("keyspace_misses", stats.keyspace_misses);
     fields.add("pubsub_channels", 0);

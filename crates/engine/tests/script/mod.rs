@@ -14,7 +14,7 @@
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use slipstream_engine::Node;
 use slipstream_engine::config::{Config, ProtectedAction};
@@ -31,6 +31,7 @@ struct FakeHost {
     skew: Arc<AtomicI64>,
     /// How far the clock moves each time that it is read.
     pace: Arc<AtomicU64>,
+    memory: Arc<AtomicUsize>,
 }
 
 impl Host for FakeHost {
@@ -41,7 +42,11 @@ impl Host for FakeHost {
     }
 
     fn facts(&mut self) -> ProcessFacts {
-        ProcessFacts { pid: 1, ..ProcessFacts::default() }
+        ProcessFacts { pid: 1, used_memory: self.used_memory(), ..ProcessFacts::default() }
+    }
+
+    fn used_memory(&mut self) -> usize {
+        self.memory.load(Ordering::Relaxed)
     }
 
     fn log(&mut self, _: Level, _: bool, _: &str) {}
@@ -74,6 +79,7 @@ pub(crate) struct Script {
     micros: Arc<AtomicU64>,
     skew: Arc<AtomicI64>,
     pace: Arc<AtomicU64>,
+    memory: Arc<AtomicUsize>,
 }
 
 impl Script {
@@ -94,11 +100,18 @@ impl Script {
         let micros = Arc::new(AtomicU64::new(1_000_000));
         let skew = Arc::new(AtomicI64::new(0));
         let pace = Arc::new(AtomicU64::new(0));
-        let node = |seed| {
-            let host = FakeHost { micros: micros.clone(), skew: skew.clone(), pace: pace.clone() };
+        let memory = Arc::new(AtomicUsize::new(0));
+        let node = |seed, memory: &Arc<AtomicUsize>| {
+            let host = FakeHost {
+                micros: micros.clone(),
+                skew: skew.clone(),
+                pace: pace.clone(),
+                memory: memory.clone(),
+            };
             Node::new(config.clone(), Box::new(host), seed).unwrap()
         };
-        let (mut node, mut copy) = (node(1), node(2));
+        // The copy never makes room by itself.
+        let (mut node, mut copy) = (node(1, &memory), node(2, &Arc::default()));
         let client = node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
         let stream = copy.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
         copy.core.sessions.get_mut(stream).unwrap().role = Role::Primary;
@@ -107,7 +120,7 @@ impl Script {
         // Scripts show a SELECT only where a command itself leaves database 0.
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
-        Script { node, client, copy, stream, read, micros, skew, pace }
+        Script { node, client, copy, stream, read, micros, skew, pace, memory }
     }
 
     /// A node that allows DEBUG.
@@ -136,6 +149,11 @@ impl Script {
     /// Sets the wall clock forward or back; the time since the start goes on as before.
     pub(crate) fn jump(&mut self, millis: i64) {
         self.skew.fetch_add(millis * 1000, Ordering::Relaxed);
+    }
+
+    /// Sets what the process holds to have allocated.
+    pub(crate) fn set_memory(&mut self, bytes: usize) {
+        self.memory.store(bytes, Ordering::Relaxed);
     }
 
     /// The client that [`Script::ask`] speaks as.

@@ -48,17 +48,25 @@ pub(super) fn idletime(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.null();
         return Ok(());
     }
+    if call.core.config.maxmemory_policy.counts_accesses() {
+        return Err(CommandError::NOT_LRU);
+    }
     let idle = call.db.keyspace.db(call.db.index).idle_seconds(&args[2], call.now);
     call.reply.integer(idle.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0));
     Ok(())
 }
 
-/// No policy counts accesses until eviction exists, and the directive refuses those that would.
 pub(super) fn freq(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if inspect(call, |_| ()).is_some() {
+    let args = call.args;
+    if inspect(call, |_| ()).is_none() {
+        call.reply.null();
+        return Ok(());
+    }
+    if !call.core.config.maxmemory_policy.counts_accesses() {
         return Err(CommandError::NOT_LFU);
     }
-    call.reply.null();
+    let count = call.db.keyspace.db(call.db.index).frequency(&args[2], call.now);
+    call.reply.integer(count.map_or(0, i64::from));
     Ok(())
 }
 

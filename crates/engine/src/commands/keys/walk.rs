@@ -12,7 +12,8 @@ use crate::call::{Call, is_word};
 use crate::commands::scan::{self, ScanOptions};
 use crate::errors::CommandError;
 use crate::glob::{self, Case};
-use crate::host::{Discarded, Effect, SaveReason};
+use crate::host::SaveReason;
+use crate::reclaim::Content;
 
 pub(super) fn dbsize(call: &mut Call<'_>) -> Result<(), CommandError> {
     let keys = call.db.database().len();
@@ -94,22 +95,23 @@ pub(super) fn randomkey(call: &mut Call<'_>) -> Result<(), CommandError> {
 /// SYNC and ASYNC are one: the data is gone at once, and its memory given back in the background.
 pub(super) fn flushdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     check_flush_mode(call)?;
+    let all = total_keys(call);
     let db = call.db.index;
     let touched = watched_and_present(call, db, [db]);
     let keys = call.db.database().len();
     let garbage = call.db.database().clear();
-    finish(call, Flushed { touched, keys, garbage });
+    finish(call, Flushed { touched, keys, all, garbage });
     call.reply.ok();
     Ok(())
 }
 
 pub(super) fn flushall(call: &mut Call<'_>) -> Result<(), CommandError> {
     check_flush_mode(call)?;
+    let keys = total_keys(call);
     let databases = 0..call.db.keyspace.databases();
-    let touched = databases.clone().flat_map(|db| watched_and_present(call, db, [db])).collect();
-    let keys = databases.map(|db| call.db.keyspace.db(db).len()).sum();
+    let touched = databases.flat_map(|db| watched_and_present(call, db, [db])).collect();
     let garbage = call.db.keyspace.clear();
-    finish(call, Flushed { touched, keys, garbage });
+    finish(call, Flushed { touched, keys, all: keys, garbage });
     call.reply.ok();
     if !call.core.config.save.is_empty() && call.core.saving.running.is_none() {
         // What is on disk must not come back with a restart.
@@ -122,6 +124,8 @@ pub(super) fn flushall(call: &mut Call<'_>) -> Result<(), CommandError> {
 struct Flushed {
     touched: Vec<(usize, Box<[u8]>)>,
     keys: usize,
+    /// How many there were in all databases.
+    all: usize,
     garbage: Garbage,
 }
 
@@ -130,8 +134,15 @@ fn finish(call: &mut Call<'_>, flushed: Flushed) {
     flushed.touched.into_iter().for_each(|(db, key)| call.core.watches.changed(db, &key));
     call.outcome.changes += u64::try_from(flushed.keys).expect("a count of keys fits");
     call.propagate_verbatim();
-    let garbage = Discarded::Databases(flushed.garbage);
-    call.core.effects.push(Effect::Reclaim(Box::new(garbage)));
+    if flushed.keys > 0 {
+        let content = Content::Databases(flushed.garbage);
+        call.core.discard_keys(content, flushed.keys, flushed.all);
+    }
+}
+
+fn total_keys(call: &Call<'_>) -> usize {
+    let keyspace = &*call.db.keyspace;
+    (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum()
 }
 
 fn check_flush_mode(call: &Call<'_>) -> Result<(), CommandError> {

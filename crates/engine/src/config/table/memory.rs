@@ -5,16 +5,15 @@
 
 use super::*;
 
-pub(super) const EVICTION: &str = "eviction";
 pub(super) const LAZY: &str = "big values are always freed in the background";
-const DEFRAG: &str = "active defragmentation";
+const DEFRAG: &str = "there is no active defragmentation: the pages that hold keys compact themselves";
 
 pub(super) const ROWS: &[Directive] = &[
     bytes(
         "maxmemory",
         (0, MAX_U64),
-        later("0", EVICTION),
-        "Bytes of data above which keys are evicted; 0 is no limit.",
+        field!(maxmemory),
+        "Bytes of memory above which keys are evicted; 0 is no limit. The log that replicas read is not counted.",
     ),
     one_of(
         "maxmemory-policy",
@@ -28,25 +27,35 @@ pub(super) const ROWS: &[Directive] = &[
             "allkeys-random",
             "noeviction",
         ],
-        later("noeviction", EVICTION),
+        field!(maxmemory_policy),
         "Which keys are evicted.",
     ),
-    integer("maxmemory-samples", (1, MAX_I32), later("5", EVICTION), "Keys compared to find one to evict."),
+    integer(
+        "maxmemory-samples",
+        (1, MAX_I32),
+        field!(maxmemory_samples),
+        "Keys compared to find one to evict.",
+    ),
     integer(
         "maxmemory-eviction-tenacity",
         (0, 100),
-        later("10", EVICTION),
+        field!(maxmemory_eviction_tenacity),
         "Time that eviction may take before a command.",
     ),
-    count("lfu-log-factor", later("10", EVICTION), "Accesses that it takes to raise a key's frequency."),
-    count("lfu-decay-time", later("1", EVICTION), "Minutes after which an idle key's frequency falls."),
+    count("lfu-log-factor", field!(lfu_log_factor), "Accesses that it takes to raise a key's frequency."),
+    count("lfu-decay-time", field!(lfu_decay_time), "Minutes after which an idle key's frequency falls."),
     integer(
         "active-expire-effort",
         (1, 10),
         field!(active_expire_effort),
         "Share of the time that goes into removing due keys while others wait: 1 is 25 %, 10 is 43 %.",
     ),
-    yes_no("lazyfree-lazy-eviction", moot("no", LAZY), "Free evicted keys in the background."),
+    yes_no(
+        "lazyfree-lazy-eviction",
+        field!(lazyfree_lazy_eviction),
+        "Tell replicas of evicted keys by UNLINK instead of DEL; either way big values are freed in the \
+         background.",
+    ),
     yes_no("lazyfree-lazy-expire", moot("no", LAZY), "Free expired keys in the background."),
     yes_no("lazyfree-lazy-server-del", moot("no", LAZY), "Free overwritten values in the background."),
     yes_no("lazyfree-lazy-user-del", moot("no", LAZY), "Let DEL free in the background, as UNLINK does."),
@@ -65,41 +74,41 @@ pub(super) const ROWS: &[Directive] = &[
         moot("yes", "the allocator is not jemalloc"),
         "Let jemalloc give memory back from a thread of its own.",
     ),
-    yes_no("activedefrag", later("no", DEFRAG), "Move data to give fragmented memory back."),
+    yes_no("activedefrag", needless("no", DEFRAG), "Move data to give fragmented memory back."),
     integer(
         "active-defrag-cycle-min",
         (1, 99),
-        later("1", DEFRAG),
+        moot("1", DEFRAG),
         "Least share of the processor for it, in percent.",
     ),
     integer(
         "active-defrag-cycle-max",
         (1, 99),
-        later("25", DEFRAG),
+        moot("25", DEFRAG),
         "Greatest share of the processor for it, in percent.",
     ),
     integer(
         "active-defrag-threshold-lower",
         (0, 1000),
-        later("10", DEFRAG),
+        moot("10", DEFRAG),
         "Fragmentation from which it works, in percent.",
     ),
     integer(
         "active-defrag-threshold-upper",
         (0, 1000),
-        later("100", DEFRAG),
+        moot("100", DEFRAG),
         "Fragmentation from which it works as hard as it may, in percent.",
     ),
     bytes(
         "active-defrag-ignore-bytes",
         (1, MAX_I64),
-        later("104857600", DEFRAG),
+        moot("104857600", DEFRAG),
         "Waste below which it does not work.",
     ),
     integer(
         "active-defrag-max-scan-fields",
         (1, MAX_I64),
-        later("1000", DEFRAG),
+        moot("1000", DEFRAG),
         "Elements up to which a collection is moved in one go.",
     ),
 ];

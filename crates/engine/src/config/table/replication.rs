@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Directive] = &[
     .alias(&["min-slaves-max-lag"]),
     yes_no(
         "replica-ignore-maxmemory",
-        later("yes", memory::EVICTION),
+        field!(replica_ignore_maxmemory),
         "Leave it to the primary to make room: a replica evicts nothing by itself.",
     )
     .alias(&["slave-ignore-maxmemory"]),
