@@ -1,11 +1,11 @@
-//! The tasks that are one command of cargo with the right arguments: sim, fuzz and docs.
+//! The tasks that are one command of cargo with the right arguments: sim, fuzz, miri and docs.
 //!
 //! What such a task does is in the crate that it runs; here is only how to call it.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::Outcome;
 use crate::process::{cargo, root, run};
+use crate::{Outcome, say};
 
 /// Runs the simulator's own program, optimised: a seed is worth more when there are many.
 pub(crate) fn sim(arguments: &[String]) -> Outcome {
@@ -17,6 +17,26 @@ pub(crate) fn fuzz(arguments: &[String]) -> Outcome {
     let (target, rest) = arguments.split_first().ok_or("name a target, a file of fuzz/fuzz_targets")?;
     // By its name on PATH: only rustup's cargo knows what +nightly means.
     run(Command::new("cargo").args(["+nightly", "fuzz", "run", target]).args(rest).current_dir(root()))
+}
+
+/// Runs the keyspace's model test in its reduced form under Miri. Where that is not installed it says so and passes:
+/// the crate holds no unsafe code (the compiler and tidy see to that), so Miri could only find fault with the
+/// libraries that it uses.
+pub(crate) fn miri(arguments: &[String]) -> Outcome {
+    let miri = |arguments: &[&str]| {
+        let mut command = Command::new("cargo");
+        command.args(["+nightly", "miri"]).args(arguments).current_dir(root());
+        command
+    };
+    let mut probe = miri(&["--version"]);
+    if !probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        say("skipped: `cargo +nightly miri` is not installed (rustup +nightly component add miri)");
+        say(
+            "the keyspace crate holds no unsafe code: `unsafe_code` is denied, and tidy names all exceptions",
+        );
+        return Ok(());
+    }
+    run(miri(&["test", "--package", "slipstream-keyspace", "--test", "model"]).args(arguments))
 }
 
 /// The tests that find a document stale write it anew instead.

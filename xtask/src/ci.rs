@@ -6,11 +6,12 @@
 use std::time::{Duration, Instant};
 
 use crate::process::{cargo, run as finish, run_with_lines};
-use crate::{Outcome, say, tidy};
+use crate::{Outcome, cargo_tasks, say, tidy};
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: &[Step] = &[("fmt", fmt), ("clippy", clippy), ("tidy", tidy_step), ("doc", doc), ("test", test)];
+const STEPS: &[Step] =
+    &[("fmt", fmt), ("clippy", clippy), ("tidy", tidy_step), ("doc", doc), ("miri", miri), ("test", test)];
 
 /// Runs all steps; the first that fails ends the run.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -47,6 +48,11 @@ fn doc() -> Outcome {
     // Private items too: the headers of files lead from one to the next.
     let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
     finish(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Skipped, and said so, where Miri is not installed.
+fn miri() -> Outcome {
+    cargo_tasks::miri(&[])
 }
 
 fn test() -> Outcome {

@@ -30,7 +30,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "ci",
         arguments: "",
-        summary: "everything a change must pass: fmt, clippy, tidy, docs, tests",
+        summary: "everything a change must pass: fmt, clippy, tidy, docs, miri, tests",
         run: ci::run,
     },
     Task { name: "tidy", arguments: "", summary: "the house rules that no compiler knows", run: tidy::run },
@@ -49,8 +49,14 @@ const TASKS: &[Task] = &[
     Task {
         name: "fuzz",
         arguments: "TARGET [ARGUMENT…]",
-        summary: "cargo fuzz on one decoder of foreign bytes",
+        summary: "cargo fuzz on one decoder of foreign bytes, or on the keyspace",
         run: cargo_tasks::fuzz,
+    },
+    Task {
+        name: "miri",
+        arguments: "[ARGUMENT…]",
+        summary: "the keyspace's model test under Miri, if that is installed",
+        run: cargo_tasks::miri,
     },
     Task {
         name: "docs",
