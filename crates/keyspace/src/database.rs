@@ -55,11 +55,17 @@ pub struct Database {
 /// What a cleared database held. Dropping it may take long.
 pub struct Garbage {
     tables: Vec<Table<Pair>>,
+    field_deadlines: Vec<FieldDeadlines>,
 }
 
 impl Garbage {
     pub(crate) fn joined(all: Vec<Garbage>) -> Self {
-        Garbage { tables: all.into_iter().flat_map(|garbage| garbage.tables).collect() }
+        let mut joined = Garbage { tables: Vec::new(), field_deadlines: Vec::new() };
+        for garbage in all {
+            joined.tables.extend(garbage.tables);
+            joined.field_deadlines.extend(garbage.field_deadlines);
+        }
+        joined
     }
 }
 
@@ -299,8 +305,8 @@ impl Database {
     pub fn clear(&mut self) -> Garbage {
         let empty = self.table.emptied();
         self.expires = 0;
-        self.field_deadlines.clear();
-        Garbage { tables: vec![std::mem::replace(&mut self.table, empty)] }
+        let tables = vec![std::mem::replace(&mut self.table, empty)];
+        Garbage { tables, field_deadlines: vec![self.field_deadlines.take()] }
     }
 
     /// Tells the time to whatever is inserted without being told.

@@ -285,9 +285,10 @@ impl Hash {
         }
     }
 
-    /// What OBJECT ENCODING says.
+    /// What OBJECT ENCODING says: Redis since 7.4 has a name of its own for a packed hash with deadlines.
     pub fn encoding_name(&self) -> &'static str {
         match &self.0.fields {
+            Fields::Packed(_) if self.has_deadlines() => "listpackex",
             Fields::Packed(_) => "listpack",
             Fields::Table(_) => "hashtable",
         }

@@ -3,7 +3,9 @@
 //! `redis-7.0*.rdb` are of a redis-server 7.0.15, `valkey-9.rdb` of a valkey-server 9; the digests are what DEBUG
 //! DIGEST said just before the file was saved.
 
-use slipstream_keyspace::{Encoding, Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest, value_digest};
+use slipstream_keyspace::{
+    Encoding, Hash, Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest, value_digest,
+};
 use slipstream_rdb::{
     Loaded, Preface, ReadOptions, Target, Version, WriteError, WriteOptions, dump, read, restore,
     unsupported_feature, write,
@@ -142,6 +144,26 @@ fn field_deadlines_need_a_target_that_has_them() {
             assert_eq!(unsupported_feature(&snapshot, target), None);
             check_round_trip(&keyspace, &Preface::default(), options);
         }
+    }
+}
+
+#[test]
+fn a_deadline_that_redis_refuses_is_brought_forward_for_it() {
+    let mut keyspace = Keyspace::new(1, [1, 2, 3, 4], Encoding::default());
+    let mut hash = Hash::new();
+    for (field, deadline) in [(b"a", 1_000), (b"b", 1 << 50)] {
+        hash.insert(field, b"", keyspace.encoding());
+        hash.set_deadline(field, UnixMillis(deadline), keyspace.encoding());
+    }
+    keyspace.db_mut(0).insert(b"k", hash.into(), None);
+    for (target, expected) in [(Target::Redis12, (1 << 48) - 1), (Target::Valkey80, 1 << 50)] {
+        let mut bytes = Vec::new();
+        let options = WriteOptions { target, ..WriteOptions::default() };
+        write(&keyspace.snapshot(), &Preface::default(), options, &mut bytes).unwrap();
+        let (again, _) = load(&bytes);
+        let Some(Value::Hash(hash)) = again.db(0).peek(b"k", NOW) else { panic!("a hash was written") };
+        assert_eq!(hash.deadline(b"a"), Some(UnixMillis(1_000)));
+        assert_eq!(hash.deadline(b"b"), Some(UnixMillis(expected)), "{target:?}");
     }
 }
 

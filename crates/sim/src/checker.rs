@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use slipstream_engine::Node;
-use slipstream_keyspace::{Digest, ScoreFormat, UnixMillis, value_digest};
+use slipstream_keyspace::{Digest, ScoreFormat, UnixMillis, Value, value_digest};
 use slipstream_log::{Offset, ReplicationId};
 
 use crate::environment::Environment;
@@ -29,8 +29,29 @@ pub enum Scrutiny {
     Every,
 }
 
-/// All data of a node: for each key its database, its value's digest and its deadline.
-pub type Picture = BTreeMap<(usize, Vec<u8>), (Digest, Option<UnixMillis>)>;
+/// All data of a node by database and key.
+pub type Picture = BTreeMap<(usize, Vec<u8>), Seen>;
+
+/// What is compared of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    digest: Digest,
+    deadline: Option<UnixMillis>,
+    /// Of a hash: the fields that have a deadline.
+    fields: BTreeMap<Vec<u8>, UnixMillis>,
+}
+
+impl Seen {
+    fn of(value: &Value, deadline: Option<UnixMillis>) -> Seen {
+        let digest = value_digest(value, deadline, ScoreFormat::default());
+        let mut fields = BTreeMap::new();
+        if let Value::Hash(hash) = value {
+            let names = hash.iter().map(|(field, _)| field.to_vec());
+            fields.extend(names.filter_map(|field| hash.deadline(&field).map(|deadline| (field, deadline))));
+        }
+        Seen { digest, deadline, fields }
+    }
+}
 
 /// Takes the picture of a node.
 pub fn picture(node: &Node) -> Picture {
@@ -38,8 +59,7 @@ pub fn picture(node: &Node) -> Picture {
     let mut picture = Picture::new();
     for (number, database) in snapshot.databases().enumerate() {
         for (key, value, deadline) in database.iter() {
-            let digest = value_digest(value, deadline, ScoreFormat::default());
-            picture.insert((number, key.to_vec()), (digest, deadline));
+            picture.insert((number, key.to_vec()), Seen::of(value, deadline));
         }
     }
     picture
@@ -50,7 +70,9 @@ pub fn difference(a: &Picture, b: &Picture) -> String {
     let keys = a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key));
     let show = |picture: &Picture, key: &(usize, Vec<u8>)| match picture.get(key) {
         None => "nothing".to_owned(),
-        Some((digest, deadline)) => format!("{:.8} {deadline:?}", digest.to_string()),
+        Some(Seen { digest, deadline, fields }) => {
+            format!("{:.8} {deadline:?} {fields:?}", digest.to_string())
+        }
     };
     let line = |key: &(usize, Vec<u8>)| {
         format!("db {} {}: {} / {}", key.0, key.1.escape_ascii(), show(a, key), show(b, key))

@@ -344,7 +344,7 @@ impl Process {
 
     fn save(&mut self, env: &mut Environment, number: u64, job: &SnapshotJob) {
         self.newest_save = number;
-        let bytes = transfer::encode(job, slipstream_rdb::Target::Redis10);
+        let bytes = transfer::encode(job, job.disk_target());
         let micros = env.draw(&env.options.disk_delay.clone());
         self.later(env, micros, Inside::Saved(number, bytes));
     }

@@ -23,8 +23,9 @@ impl FieldDeadlines {
         FieldDeadlines { hashes: Deadlines::default(), encoding: Encoding { seed, ..Encoding::default() } }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.hashes = Deadlines::default();
+    /// All of them, to be dropped elsewhere.
+    pub(super) fn take(&mut self) -> FieldDeadlines {
+        FieldDeadlines { hashes: std::mem::take(&mut self.hashes), encoding: self.encoding }
     }
 
     /// `key` holds `new` instead of `old`.

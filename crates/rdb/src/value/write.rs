@@ -10,6 +10,9 @@ use slipstream_keyspace::{Hash, List, Set, SortedSet, UnixMillis, Value};
 use crate::format::{Target, kind};
 use crate::output::Sink;
 
+/// Redis refuses a file with a field whose deadline is later, 8,900 years from now: such a one is brought forward.
+const LATEST_IN_REDIS: i64 = (1 << 48) - 1;
+
 /// What a quicklist's node holds: a listpack.
 const NODE_PACKED: u8 = 2;
 
@@ -119,15 +122,17 @@ fn write_hash_with_deadlines<W: Write>(
     kind: u8,
 ) -> io::Result<()> {
     let is_relative = kind == kind::HASH_DEADLINES_REDIS;
+    let earliest = earliest.0.min(LATEST_IN_REDIS);
     if is_relative {
-        sink.bytes(&earliest.0.to_le_bytes())?;
+        sink.bytes(&earliest.to_le_bytes())?;
     }
     sink.length(hash.len())?;
     let mut digits = itoa::Buffer::new();
     for (field, value) in hash.iter() {
         let deadline = hash.deadline(field.bytes(&mut digits));
         if is_relative {
-            sink.length_u64(deadline.map_or(0, |deadline| deadline.0.abs_diff(earliest.0) + 1))?;
+            let millis = deadline.map(|deadline| deadline.0.min(LATEST_IN_REDIS));
+            sink.length_u64(millis.map_or(0, |millis| millis.abs_diff(earliest) + 1))?;
         }
         sink.item(&field)?;
         sink.item(&value)?;

@@ -20,6 +20,7 @@ mod traffic;
 mod commandline;
 mod connections;
 mod differential;
+mod field_expiry;
 mod files;
 mod guards;
 mod interop;
