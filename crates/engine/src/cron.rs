@@ -24,6 +24,7 @@ impl Node {
     pub fn end_turn(&mut self) {
         self.core.log.trim(self.core.replication.replicas.oldest_needed());
         self.core.tick_clock();
+        self.core.evict_clients();
         let micros = self.core.clock.micros - self.core.turn_began;
         let stats = &mut self.core.stats;
         stats.turns += 1;
@@ -58,7 +59,7 @@ impl Node {
 
     /// How long nothing is due.
     pub fn time_left(&self) -> Duration {
-        if self.core.eviction.is_under_way() {
+        if self.core.eviction.is_under_way() || !self.core.effects.is_empty() {
             return Duration::ZERO;
         }
         let now = self.core.clock.moment();

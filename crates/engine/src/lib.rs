@@ -9,6 +9,7 @@
 
 pub mod apply;
 pub mod call;
+mod client_eviction;
 pub mod command;
 pub mod commands;
 pub mod config;

@@ -149,8 +149,10 @@ impl Node {
         keyspace.set_access_policy(config.access_policy());
         let table = CommandTable::new(&config.renamed_commands)?;
         let clock = host.clock();
+        let mut sessions = Sessions::default();
+        sessions.count_marked(config.client_memory_limit().is_some());
         let core = Core {
-            sessions: Sessions::default(),
+            sessions,
             log: Log::new(config.repl_backlog_size, &mut rng),
             propagation: Propagation::default(),
             replication: Replication::new(&config, clock.moment(), rng.fork()),
@@ -319,7 +321,7 @@ impl Node {
     /// A client's connection is gone.
     pub fn closed(&mut self, id: SessionId) {
         self.core.tick_clock();
-        let Some(mut session) = self.core.sessions.take(id) else { return };
+        let Some(mut session) = self.core.sessions.remove(id) else { return };
         crate::commands::transactions::discard(&mut self.core, &mut session);
         self.core.monitors.remove(id);
         self.replica_closed(&session);
@@ -337,6 +339,7 @@ impl Core {
     pub fn reconfigure(&mut self, keyspace: &mut Keyspace, config: Config) {
         let old = std::mem::replace(&mut self.config, config);
         self.limit_changed(&old);
+        self.sessions.count_marked(self.config.client_memory_limit().is_some());
         keyspace.set_access_policy(self.config.access_policy());
         self.log.set_backlog_size(self.config.repl_backlog_size);
         self.replication.set_config(&self.config);
@@ -495,9 +498,7 @@ impl Core {
     /// Closes a session without another word to its client.
     pub(crate) fn cut_off(&mut self, session: &mut Session, text: &str) {
         self.notice(Level::Warning, text);
-        session.flow = Flow::Closing;
-        session.input = Vec::new();
-        session.output.clear();
+        session.close();
         self.effects.push(Effect::Disconnect(session.id));
     }
 

@@ -148,6 +148,8 @@ pub struct Session {
     pub(crate) in_hand: usize,
     /// Encoded replies.
     pub output: Reply,
+    /// What [`Sessions`] counts of its memory.
+    counted: usize,
 }
 
 impl Session {
@@ -181,6 +183,7 @@ impl Session {
             decoder: RequestDecoder::default(),
             in_hand: 0,
             output: Reply::default(),
+            counted: 0,
         }
     }
 
@@ -206,9 +209,22 @@ impl Session {
 
     /// What this session holds in memory, roughly.
     pub fn memory(&self) -> usize {
-        size_of::<Session>() + self.input.capacity() + self.output.capacity() + self.transaction_memory()
+        let watched: usize = self.watched.iter().map(|(_, key)| key.len() + WATCH_SIZE).sum();
+        let names = self.name.capacity() + self.library.0.capacity() + self.library.1.capacity();
+        let buffers = self.input.capacity() + self.output.capacity() + self.transaction_memory();
+        size_of::<Session>() + names + buffers + watched
+    }
+
+    /// Takes up no more requests and has nothing more to say.
+    pub(crate) fn close(&mut self) {
+        self.flow = Flow::Closing;
+        self.input = Vec::new();
+        self.output = Reply::new(self.output.protocol());
     }
 }
+
+/// What a watched key takes beside its bytes: here, and in the list of watched keys.
+const WATCH_SIZE: usize = 96;
 
 /// All sessions by number.
 ///
@@ -220,6 +236,10 @@ pub struct Sessions {
     next: u64,
     /// Sessions whose replies wait to be sent: the shell's work list.
     dirty: BTreeSet<SessionId>,
+    /// Memory of clients, as of when each was last counted.
+    memory: usize,
+    /// Sessions that were marked and are to be counted again, if that is asked for.
+    to_recount: Option<Vec<SessionId>>,
 }
 
 impl Sessions {
@@ -230,13 +250,50 @@ impl Sessions {
     }
 
     /// Adds one, or puts one back.
-    pub fn insert(&mut self, session: Box<Session>) {
+    pub fn insert(&mut self, mut session: Box<Session>) {
+        self.memory = counted_again(self.memory, &mut session);
         self.slots.insert(session.id, session);
     }
 
     /// Takes one out.
     pub fn take(&mut self, id: SessionId) -> Option<Box<Session>> {
         self.slots.remove(&id)
+    }
+
+    /// Takes one out for good.
+    pub fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
+        let session = self.take(id)?;
+        self.memory -= session.counted;
+        Some(session)
+    }
+
+    /// Memory of all clients. It is that of the last count for those that were not marked since, and without
+    /// [`count_marked`](Self::count_marked) of the last request.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Whether sessions that are marked are to be counted again.
+    pub(crate) fn count_marked(&mut self, count: bool) {
+        self.to_recount = count.then(Vec::new);
+    }
+
+    /// Counts those again that were marked since the last time.
+    pub(crate) fn recount_marked(&mut self) {
+        let Some(mut marked) = self.to_recount.take() else { return };
+        for id in marked.drain(..) {
+            if let Some(session) = self.slots.get_mut(&id) {
+                self.memory = counted_again(self.memory, session);
+            }
+        }
+        self.to_recount = Some(marked);
+    }
+
+    /// Counts all of them again.
+    pub(crate) fn recount_all(&mut self) {
+        for session in self.slots.values_mut() {
+            self.memory = counted_again(self.memory, session);
+        }
     }
 
     /// Looks at one.
@@ -276,6 +333,20 @@ impl Sessions {
 
     /// The sessions noted since the last call.
     pub fn take_marked(&mut self) -> BTreeSet<SessionId> {
-        std::mem::take(&mut self.dirty)
+        let marked = std::mem::take(&mut self.dirty);
+        if let Some(to_recount) = &mut self.to_recount {
+            to_recount.extend(&marked);
+        }
+        marked
     }
+}
+
+/// The sum with a session's memory as it is now. Replicas have limits of their own.
+fn counted_again(sum: usize, session: &mut Session) -> usize {
+    let old = session.counted;
+    session.counted = match session.role {
+        Role::Client | Role::Monitor => session.memory(),
+        Role::Replica | Role::Primary => 0,
+    };
+    sum - old + session.counted
 }

@@ -160,6 +160,9 @@ pub struct Config {
     /// Whether a replica evicts nothing by itself.
     pub replica_ignore_maxmemory: bool,
 
+    /// Bytes of all clients together, or percent of `maxmemory` as a negative number; 0 is no limit.
+    pub maxmemory_clients: i64,
+
     /// Microseconds from which a command enters the slow log; negative logs none.
     pub slowlog_log_slower_than: i64,
     /// Entries of the slow log.
@@ -377,6 +380,8 @@ impl Default for Config {
             lfu_decay_time: 1,
             lazyfree_lazy_eviction: false,
             replica_ignore_maxmemory: true,
+
+            maxmemory_clients: 0,
 
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,

@@ -102,3 +102,80 @@ fn an_idle_client_is_closed_after_its_time_unless_it_waits() {
     script.node.tick();
     assert_eq!(cut_off(&mut script), [client]);
 }
+
+/// A node with a limit of 400 KiB for all clients. Buffers grow by doubling: up to twice of what is in them.
+fn limited_clients() -> Script {
+    let mut config = Config::default();
+    config.maxmemory_clients = 400 << 10;
+    Script::with_config(config)
+}
+
+/// The end of a turn: who is closed.
+fn end_turn(script: &mut Script) -> Vec<SessionId> {
+    script.node.core.sessions.take_marked();
+    script.node.end_turn();
+    let closed = cut_off(script);
+    closed.iter().for_each(|id| script.node.closed(*id));
+    closed
+}
+
+#[test]
+fn the_greediest_clients_are_closed_first_and_no_more_than_needed() {
+    let mut script = limited_clients();
+    let [small, large, larger] = [30, 80, 120].map(|kib: usize| {
+        let client = script.connect();
+        let request = format!("*2\r\n$4\r\nECHO\r\n${}\r\n{}", 1 << 20, "x".repeat(kib << 10));
+        script.node.receive(client, request.as_bytes());
+        client
+    });
+    assert_eq!(end_turn(&mut script), [larger]);
+    assert_eq!(end_turn(&mut script), []);
+    script.ask("CONFIG SET maxmemory-clients 128kb");
+    assert_eq!(end_turn(&mut script), [large]);
+    assert!(script.node.core.sessions.get(small).is_some());
+    assert!(script.ask("INFO stats").contains("evicted_clients:2"));
+}
+
+#[test]
+fn replies_that_nobody_reads_count_and_those_that_were_sent_do_not() {
+    let mut script = limited_clients();
+    script.ask(&format!("SET k {}", "x".repeat(150 << 10)));
+    let [reader, sluggard] = [script.connect(), script.connect()];
+    for client in [reader, sluggard] {
+        script.node.receive(client, b"GET k\r\n");
+        if client == reader {
+            script.received(reader);
+            script.node.core.sessions.get_mut(reader).unwrap().output = slipstream_resp::Reply::default();
+        }
+    }
+    assert_eq!(end_turn(&mut script), []);
+    script.node.receive(sluggard, b"GET k\r\n");
+    assert_eq!(end_turn(&mut script), [sluggard]);
+}
+
+#[test]
+fn queued_commands_and_watched_keys_count() {
+    for request in ["SET k ", "WATCH "] {
+        let mut script = limited_clients();
+        let client = script.connect();
+        if request == "SET k " {
+            script.ask_as(client, "MULTI");
+        }
+        script.ask_as(client, &format!("{request}{}", "x".repeat(401 << 10)));
+        assert_eq!(end_turn(&mut script), [client]);
+    }
+}
+
+#[test]
+fn who_asks_not_to_be_evicted_stays() {
+    let mut script = limited_clients();
+    let client = script.connect();
+    script.ask_as(client, "CLIENT NO-EVICT ON");
+    script
+        .node
+        .receive(client, format!("*2\r\n$4\r\nECHO\r\n$500000\r\n{}", "x".repeat(450 << 10)).as_bytes());
+    // All others go, although that is not enough.
+    let others = script.client();
+    assert_eq!(end_turn(&mut script), [others]);
+    assert!(script.node.core.sessions.get(client).is_some());
+}

@@ -132,6 +132,11 @@ impl Core {
     }
 }
 
+/// A client of which no command runs, as a line.
+pub(crate) fn describe(core: &Core, session: &Session) -> String {
+    line(&other(core, session), core.clock.moment())
+}
+
 /// One line, without its end.
 pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
     let session = &*client.session;

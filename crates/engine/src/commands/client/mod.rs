@@ -14,6 +14,7 @@ use crate::commands::connection::checked_name;
 use crate::errors::CommandError;
 use crate::session::{ReplyMode, Session, SessionId};
 
+pub(crate) use list::describe;
 use list::{Kind, line};
 
 const HELP: u32 = flag::LOADING | flag::STALE;

@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Directive] = &[
     row(
         "maxmemory-clients",
         Kind::MemoryOrPercent,
-        later("0", "disconnecting clients for their memory"),
+        field!(maxmemory_clients),
         "Memory of all clients together above which the greediest are cut off; 0 is no limit.",
     ),
     integer(
