@@ -5,7 +5,8 @@
 //! ones answer WRONGTYPE by themselves.
 
 use slipstream_keyspace::{
-    Database, Encoding, Hash, Keyspace, List, Occupied, Set, SortedSet, Str, UnixMillis, Value,
+    Database, Encoding, Hash, Keyspace, List, Occupied, Set, SortedSet, Str, Typed, TypedMut, UnixMillis,
+    Value, ValueMut,
 };
 
 use crate::errors::CommandError;
@@ -21,10 +22,10 @@ pub struct Db<'a> {
 }
 
 macro_rules! typed {
-    ($read:ident, $write:ident, $create:ident, $kind:ident, $variant:ident, $what:literal) => {
+    ($read:ident, $write:ident, $create:ident, $variant:ident, $what:literal) => {
         #[doc = concat!("The ", $what, " at `key`, if there is one.")]
         #[inline]
-        pub fn $read(&mut self, key: &[u8]) -> Result<Option<&$kind>, CommandError> {
+        pub fn $read(&mut self, key: &[u8]) -> Result<Option<$variant<'_>>, CommandError> {
             match self.get(key) {
                 None => Ok(None),
                 Some(Value::$variant(value)) => Ok(Some(value)),
@@ -34,28 +35,29 @@ macro_rules! typed {
 
         #[doc = concat!("The ", $what, " at `key`, to change it. Remove the key when it becomes empty.")]
         #[inline]
-        pub fn $write(&mut self, key: &[u8]) -> Result<Option<&mut $kind>, CommandError> {
-            match self.get_mut(key) {
-                None => Ok(None),
-                Some(Value::$variant(value)) => Ok(Some(value)),
-                Some(_) => Err(CommandError::WRONG_TYPE),
-            }
+        pub fn $write(
+            &mut self,
+            key: &[u8],
+        ) -> Result<Option<TypedMut<'_, $variant<'static>>>, CommandError> {
+            self.get_mut(key).map(typed).transpose()
         }
 
         #[doc = concat!("The ", $what, " at `key`, an empty one if there was none.")]
         #[inline]
-        pub fn $create(&mut self, key: &[u8]) -> Result<&mut $kind, CommandError> {
+        pub fn $create(&mut self, key: &[u8]) -> Result<TypedMut<'_, $variant<'static>>, CommandError> {
             let now = self.now;
-            match self.database().get_or_insert_with(key, now, || Value::$variant($kind::new())) {
-                Value::$variant(value) => Ok(value),
-                _ => Err(CommandError::WRONG_TYPE),
-            }
+            typed(self.database().get_or_insert_with(key, now, || Value::$variant($variant::new())))
         }
     };
 }
 
 /// Values of more allocations than this are dropped away from the executor.
 const DROP_HERE: usize = 64;
+
+#[inline]
+fn typed<T: Typed>(value: ValueMut<'_>) -> Result<TypedMut<'_, T>, CommandError> {
+    value.typed().ok_or(CommandError::WRONG_TYPE)
+}
 
 impl Db<'_> {
     /// The database itself.
@@ -71,14 +73,14 @@ impl Db<'_> {
 
     /// The value at `key`.
     #[inline]
-    pub fn get(&mut self, key: &[u8]) -> Option<&Value> {
+    pub fn get(&mut self, key: &[u8]) -> Option<Value<'_>> {
         let now = self.now;
         self.database().get(key, now)
     }
 
     /// The value at `key`, to change it.
     #[inline]
-    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<ValueMut<'_>> {
         let now = self.now;
         self.database().get_mut(key, now)
     }
@@ -90,7 +92,7 @@ impl Db<'_> {
 
     /// The string at `key`, if there is one.
     #[inline]
-    pub fn string(&mut self, key: &[u8]) -> Result<Option<&Str>, CommandError> {
+    pub fn string(&mut self, key: &[u8]) -> Result<Option<Str<'_>>, CommandError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(value)) => Ok(Some(value)),
@@ -100,21 +102,17 @@ impl Db<'_> {
 
     /// The string at `key`, to change it.
     #[inline]
-    pub fn string_mut(&mut self, key: &[u8]) -> Result<Option<&mut Str>, CommandError> {
-        match self.get_mut(key) {
-            None => Ok(None),
-            Some(Value::String(value)) => Ok(Some(value)),
-            Some(_) => Err(CommandError::WRONG_TYPE),
-        }
+    pub fn string_mut(&mut self, key: &[u8]) -> Result<Option<TypedMut<'_, Str<'static>>>, CommandError> {
+        self.get_mut(key).map(typed).transpose()
     }
 
-    typed!(list, list_mut, list_or_new, List, List, "list");
-    typed!(set, set_mut, set_or_new, Set, Set, "set");
-    typed!(hash, hash_mut, hash_or_new, Hash, Hash, "hash");
-    typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, SortedSet, "sorted set");
+    typed!(list, list_mut, list_or_new, List, "list");
+    typed!(set, set_mut, set_or_new, Set, "set");
+    typed!(hash, hash_mut, hash_or_new, Hash, "hash");
+    typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, "sorted set");
 
     /// Puts `value` at `key` with this deadline, whatever was there.
-    pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
+    pub fn insert(&mut self, key: &[u8], value: Value<'static>, deadline: Option<UnixMillis>) {
         let old = self.database().insert(key, value, deadline);
         self.discard(old);
     }
@@ -142,14 +140,14 @@ impl Db<'_> {
     }
 
     /// Drops a value that no key holds any more, a big one where that delays nobody.
-    pub fn discard(&mut self, value: Option<Value>) {
+    pub fn discard(&mut self, value: Option<Value<'static>>) {
         let big = value.filter(|value| value.free_effort() > DROP_HERE);
         self.database().garbage.extend(big);
     }
 
     /// Removes `key` if it holds an empty collection.
     pub fn remove_if_empty(&mut self, key: &[u8]) -> bool {
-        self.get(key).is_some_and(Value::is_empty) && self.database().remove(key).is_some()
+        self.get(key).is_some_and(|value| value.is_empty()) && self.database().remove(key).is_some()
     }
 
     /// When `key` is due, if it exists and ever is.

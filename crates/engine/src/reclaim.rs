@@ -22,7 +22,7 @@ pub enum Content {
     /// Emptied databases.
     Databases(Garbage),
     /// Big values.
-    Values(Vec<Value>),
+    Values(Vec<Value<'static>>),
 }
 
 /// Data to be dropped, and the ticket that says when that is done.

@@ -106,7 +106,7 @@ impl Node {
         }
         for (index, database) in loaded.databases().enumerate() {
             for (key, value, deadline) in database.iter() {
-                self.keyspace.db_mut(index).insert(key, value.clone(), deadline);
+                self.keyspace.db_mut(index).insert(key, value.into_owned(), deadline);
             }
         }
         self.core.all_keys_changed();

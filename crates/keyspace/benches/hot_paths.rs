@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use slipstream_keyspace::{Encoding, Hash, Keyspace, List, Set, SortedSet, Str, UnixMillis, Value};
+use slipstream_keyspace::{Encoding, Hash, Keyspace, List, Set, SortedSet, Str, UnixMillis, Value, ValueMut};
 
 const OPERATIONS: usize = 1_000_000;
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -42,8 +42,9 @@ fn strings(keys: &[Vec<u8>]) {
     measure("GET a missing key", keys.len(), |i| database.get(&keys[i][1..], NOW).is_some());
     measure("SET 0", keys.len(), |i| database.insert(&keys[i], Str::from_int(0).into(), None));
     measure("INCR", keys.len(), |i| {
-        if let Some(Value::String(value)) = database.get_mut(&keys[i], NOW) {
-            value.set_int(value.as_int().map_or(0, |number| number + 1));
+        if let Some(mut value) = database.get_mut(&keys[i], NOW).and_then(ValueMut::typed::<Str<'_>>) {
+            let number = value.as_int().map_or(0, |number| number + 1);
+            value.set_int(number);
         }
     });
     let mut snapshots = Vec::new();

@@ -8,6 +8,7 @@
 
 mod eviction;
 mod field_deadlines;
+mod guard;
 mod occupied;
 mod pair;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use eviction::{Sampled, Sampling};
 pub use field_deadlines::DueFields;
 use field_deadlines::FieldDeadlines;
+pub use guard::{Typed, TypedMut, ValueMut};
 pub use occupied::Occupied;
 use pair::NEVER;
 pub(crate) use pair::Pair;
@@ -49,7 +51,7 @@ pub struct Database {
     /// Keys that were removed because they were due, for the caller to take and propagate.
     pub expired: Vec<Vec<u8>>,
     /// Big values of such keys, for the caller to drop where it delays nobody.
-    pub garbage: Vec<Value>,
+    pub garbage: Vec<Value<'static>>,
 }
 
 /// What a cleared database held. Dropping it may take long.
@@ -113,22 +115,22 @@ impl Database {
     }
 
     /// The value of `key`, recording the access.
-    pub fn get(&mut self, key: &[u8], now: UnixMillis) -> Option<&Value> {
+    pub fn get(&mut self, key: &[u8], now: UnixMillis) -> Option<Value<'_>> {
         let place = self.find_live(key, now)?;
         self.touch(place);
-        Some(&self.table.at(place).value)
+        Some(self.table.at(place).value.view())
     }
 
     /// The value of `key`, leaving no trace of the access.
-    pub fn peek(&self, key: &[u8], now: UnixMillis) -> Option<&Value> {
-        self.table.get(key).filter(|pair| !pair.is_due(now)).map(|pair| &pair.value)
+    pub fn peek(&self, key: &[u8], now: UnixMillis) -> Option<Value<'_>> {
+        self.table.get(key).filter(|pair| !pair.is_due(now)).map(|pair| pair.value.view())
     }
 
     /// The value of `key`, to be changed.
-    pub fn get_mut(&mut self, key: &[u8], now: UnixMillis) -> Option<&mut Value> {
+    pub fn get_mut(&mut self, key: &[u8], now: UnixMillis) -> Option<ValueMut<'_>> {
         let place = self.find_live(key, now)?;
         self.touch(place);
-        Some(&mut self.table.at_mut(place).value)
+        Some(self.value_at(place))
     }
 
     /// The value of `key`, to be changed; made by `make`, without a deadline, when there is none.
@@ -136,13 +138,13 @@ impl Database {
         &mut self,
         key: &[u8],
         now: UnixMillis,
-        make: impl FnOnce() -> Value,
-    ) -> &mut Value {
+        make: impl FnOnce() -> Value<'static>,
+    ) -> ValueMut<'_> {
         self.now = self.now.max(now);
         let hash = match self.table.find(key) {
             Ok(place) if !self.table.at(place).is_due(now) => {
                 self.touch(place);
-                return &mut self.table.at_mut(place).value;
+                return self.value_at(place);
             }
             Ok(place) => {
                 self.remove_due(place);
@@ -153,12 +155,12 @@ impl Database {
             Err(hash) => hash,
         };
         let pair = Pair::new(key, make(), None, self.policy.first(self.now));
-        &mut self.table.insert_new(hash, pair).value
+        ValueMut::new(&mut self.table.insert_new(hash, pair).value)
     }
 
     /// Whether there is such a key.
     pub fn contains(&self, key: &[u8], now: UnixMillis) -> bool {
-        self.peek(key, now).is_some()
+        self.table.get(key).is_some_and(|pair| !pair.is_due(now))
     }
 
     /// Whether there is such a key, due or not.
@@ -167,7 +169,12 @@ impl Database {
     }
 
     /// Sets value and deadline of `key` and returns the value it had, due or not.
-    pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) -> Option<Value> {
+    pub fn insert(
+        &mut self,
+        key: &[u8],
+        value: Value<'static>,
+        deadline: Option<UnixMillis>,
+    ) -> Option<Value<'static>> {
         match self.table.find(key) {
             Ok(place) => {
                 self.touch_overwritten(place);
@@ -215,7 +222,7 @@ impl Database {
     }
 
     /// Sets the value of `key`, keeping its deadline, and returns the value it had.
-    pub fn replace_value(&mut self, key: &[u8], value: Value) -> Option<Value> {
+    pub fn replace_value(&mut self, key: &[u8], value: Value<'static>) -> Option<Value<'static>> {
         match self.table.find(key) {
             Ok(place) => {
                 let pair = self.table.at_mut(place);
@@ -233,13 +240,13 @@ impl Database {
     }
 
     /// Removes `key` and returns its value, due or not.
-    pub fn remove(&mut self, key: &[u8]) -> Option<Value> {
+    pub fn remove(&mut self, key: &[u8]) -> Option<Value<'static>> {
         let place = self.table.find(key).ok()?;
         Some(self.remove_at(place).value)
     }
 
     /// Removes `key` and returns its value and deadline, due or not.
-    pub fn remove_entry(&mut self, key: &[u8]) -> Option<(Value, Option<UnixMillis>)> {
+    pub fn remove_entry(&mut self, key: &[u8]) -> Option<(Value<'static>, Option<UnixMillis>)> {
         let place = self.table.find(key).ok()?;
         let pair = self.remove_at(place);
         let deadline = pair.deadline_if_any();
@@ -275,9 +282,12 @@ impl Database {
         &self,
         cursor: u64,
         count: usize,
-        mut visit: impl FnMut(&[u8], &Value, Option<UnixMillis>),
+        mut visit: impl FnMut(&[u8], Value<'_>, Option<UnixMillis>),
     ) -> u64 {
-        self.table.scan(cursor, count, |pair| visit(pair.key(), &pair.value, pair.deadline_if_any()))
+        self.table.scan(cursor, count, |pair| {
+            let (key, value, deadline) = pair.view();
+            visit(key, value, deadline);
+        })
     }
 
     /// Active expiry: removes up to `limit` due keys and returns them, for the caller to
@@ -297,7 +307,7 @@ impl Database {
     }
 
     /// All keys with their values and deadlines, due or not.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Value, Option<UnixMillis>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>, Option<UnixMillis>)> {
         self.table.iter().map(Pair::view)
     }
 
@@ -351,7 +361,11 @@ impl Database {
     /// Bytes of memory that `key` and its value take, from `samples` of its elements (0: all).
     pub fn memory_usage(&self, key: &[u8], samples: usize) -> Option<usize> {
         let pair = self.table.get(key)?;
-        Some(size_of::<Pair>() - size_of::<Value>() + pair.key_heap_size() + pair.value.memory_usage(samples))
+        Some(
+            size_of::<Pair>() - size_of::<Value<'_>>()
+                + pair.key_heap_size()
+                + pair.value.memory_usage(samples),
+        )
     }
 
     /// Bytes that the table takes beside keys and values that are allocated apart.
@@ -404,6 +418,10 @@ impl Database {
         }
     }
 
+    fn value_at(&mut self, place: Place) -> ValueMut<'_> {
+        ValueMut::new(&mut self.table.at_mut(place).value)
+    }
+
     fn remove_at(&mut self, place: Place) -> Pair {
         let pair = self.table.remove_at(place);
         self.expires -= usize::from(pair.deadline() != NEVER);
@@ -411,7 +429,7 @@ impl Database {
         pair
     }
 
-    fn dispose(&mut self, value: Option<Value>) {
+    fn dispose(&mut self, value: Option<Value<'static>>) {
         self.garbage.extend(value.filter(|value| value.free_effort() > DROP_HERE));
     }
 

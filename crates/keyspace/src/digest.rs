@@ -42,7 +42,7 @@ impl Digest {
         self.mix(item.bytes(&mut itoa::Buffer::new()));
     }
 
-    fn take_value(&mut self, value: &Value, deadline: Option<UnixMillis>, format: ScoreFormat) {
+    fn take_value(&mut self, value: &Value<'_>, deadline: Option<UnixMillis>, format: ScoreFormat) {
         self.mix(&type_number(value).to_be_bytes());
         match value {
             Value::String(value) => self.mix_item(value.item()),
@@ -80,7 +80,7 @@ impl Digest {
 }
 
 /// Redis' numbers of the types.
-fn type_number(value: &Value) -> u32 {
+fn type_number(value: &Value<'_>) -> u32 {
     match value {
         Value::String(_) => 0,
         Value::List(_) => 1,
@@ -92,7 +92,7 @@ fn type_number(value: &Value) -> u32 {
 
 /// The digest of one value, as DEBUG DIGEST-VALUE gives it. `format` is how the Redis to compare
 /// with prints scores.
-pub fn value_digest(value: &Value, deadline: Option<UnixMillis>, format: ScoreFormat) -> Digest {
+pub fn value_digest(value: &Value<'_>, deadline: Option<UnixMillis>, format: ScoreFormat) -> Digest {
     let mut digest = Digest::default();
     digest.take_value(value, deadline, format);
     digest
@@ -109,7 +109,7 @@ pub fn dataset_digest(snapshot: &Snapshot, format: ScoreFormat) -> Digest {
         for (key, value, deadline) in database.iter() {
             let mut digest = Digest::default();
             digest.mix(key);
-            digest.take_value(value, deadline, format);
+            digest.take_value(&value, deadline, format);
             all.xor(&digest.0);
         }
     }

@@ -25,18 +25,15 @@ use crate::time::UnixMillis;
 
 /// A hash value.
 #[derive(Clone)]
-pub struct Hash(Arc<Body>);
-
-#[derive(Clone)]
-struct Body {
-    fields: Fields,
-    deadlines: Option<Box<Deadlines>>,
+pub struct Hash<'a> {
+    fields: Fields<'a>,
+    deadlines: Option<Arc<Deadlines>>,
 }
 
 #[derive(Clone)]
-enum Fields {
-    Packed(Listpack),
-    Table(Table<Field>),
+enum Fields<'a> {
+    Packed(Listpack<'a>),
+    Table(Arc<Table<Field>>),
 }
 
 /// Where a field was found.
@@ -64,25 +61,25 @@ impl Entry for Field {
     }
 }
 
-impl Default for Hash {
+impl Default for Hash<'_> {
     fn default() -> Self {
         Hash::new()
     }
 }
 
-impl Hash {
+impl Hash<'static> {
     /// An empty hash.
     pub fn new() -> Self {
         Hash::of(Fields::Packed(Listpack::new()))
     }
 
-    fn of(fields: Fields) -> Self {
-        Hash(Arc::new(Body { fields, deadlines: None }))
+    fn of(fields: Fields<'static>) -> Self {
+        Hash { fields, deadlines: None }
     }
 
     /// A hash from a checked block of fields and values in turn; None when the last value is
     /// missing or a field is there twice. A block above the thresholds becomes a table.
-    pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Option<Self> {
+    pub fn from_packed(packed: Listpack<'static>, encoding: &Encoding) -> Option<Self> {
         if !packed.len().is_multiple_of(2) || has_duplicates(packed.iter().step_by(2)) {
             return None;
         }
@@ -93,6 +90,32 @@ impl Hash {
             hash.make_table(encoding);
         }
         Some(hash)
+    }
+}
+
+impl<'a> Hash<'a> {
+    /// The hash whose listpack is `packed`, which `packed` of another one gave.
+    pub(crate) fn of_packed(packed: Listpack<'a>) -> Self {
+        Hash { fields: Fields::Packed(packed), deadlines: None }
+    }
+
+    /// The same hash; a packed one is borrowed, a big one shared.
+    #[inline]
+    pub fn view(&self) -> Hash<'_> {
+        let fields = match &self.fields {
+            Fields::Packed(packed) => Fields::Packed(packed.view()),
+            Fields::Table(table) => Fields::Table(Arc::clone(table)),
+        };
+        Hash { fields, deadlines: self.deadlines.clone() }
+    }
+
+    /// The same hash, owned.
+    pub fn into_owned(self) -> Hash<'static> {
+        let fields = match self.fields {
+            Fields::Packed(packed) => Fields::Packed(packed.into_owned()),
+            Fields::Table(table) => Fields::Table(table),
+        };
+        Hash { fields, deadlines: self.deadlines }
     }
 
     /// Becomes a table if `fields` more fields, of which the longest name or value has `longest`
@@ -105,7 +128,7 @@ impl Hash {
 
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        match &self.0.fields {
+        match &self.fields {
             Fields::Packed(packed) => packed.len() / 2,
             Fields::Table(table) => table.len(),
         }
@@ -118,7 +141,7 @@ impl Hash {
 
     /// The value of `field`.
     pub fn get(&self, field: &[u8]) -> Option<Item<'_>> {
-        match &self.0.fields {
+        match &self.fields {
             Fields::Packed(packed) => {
                 let name = packed.find(packed.first()?, field, 2)?;
                 packed.next(name).map(|value| packed.at(value))
@@ -135,7 +158,7 @@ impl Hash {
     /// Sets a field and clears its deadline; true when the field is new.
     pub fn insert(&mut self, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
         if self.has_deadlines() {
-            deadlines::clear(&mut Arc::make_mut(&mut self.0).deadlines, field);
+            deadlines::clear(&mut self.deadlines, field);
         }
         self.insert_keeping_deadline(field, value, encoding)
     }
@@ -143,13 +166,13 @@ impl Hash {
     /// Sets a field and leaves its deadline as it is (HINCRBY); true when the field is new.
     pub fn insert_keeping_deadline(&mut self, field: &[u8], value: &[u8], encoding: &Encoding) -> bool {
         let longest = field.len().max(value.len());
-        if let Fields::Packed(packed) = &self.0.fields
+        if let Fields::Packed(packed) = &self.fields
             && (longest > encoding.hash_max_listpack_value
                 || packed.byte_len() + field.len() + value.len() > MAX_PACKED_BYTES)
         {
             self.make_table(encoding);
         }
-        match &mut Arc::make_mut(&mut self.0).fields {
+        match &mut self.fields {
             Fields::Packed(packed) => {
                 let is_new = insert_packed(packed, field, value);
                 if is_new && packed.len() / 2 > encoding.hash_max_listpack_entries {
@@ -159,11 +182,11 @@ impl Hash {
             }
             Fields::Table(table) => match table.find(field) {
                 Ok(place) => {
-                    table.at_mut(place).value.assign(value);
+                    Arc::make_mut(table).at_mut(place).value.assign(value);
                     false
                 }
                 Err(hash) => {
-                    table.insert_new(hash, Field::new(field, value));
+                    Arc::make_mut(table).insert_new(hash, Field::new(field, value));
                     true
                 }
             },
@@ -173,18 +196,17 @@ impl Hash {
     /// Removes a field; false when there was none.
     pub fn remove(&mut self, field: &[u8]) -> bool {
         let Some(found) = self.find(field) else { return false };
-        let body = Arc::make_mut(&mut self.0);
-        deadlines::clear(&mut body.deadlines, field);
-        match (&mut body.fields, found) {
+        deadlines::clear(&mut self.deadlines, field);
+        match (&mut self.fields, found) {
             (Fields::Packed(packed), Found::Packed(name)) => drop(packed.remove(name, 2)),
-            (Fields::Table(table), Found::Table(place)) => drop(table.remove_at(place)),
+            (Fields::Table(table), Found::Table(place)) => drop(Arc::make_mut(table).remove_at(place)),
             _ => unreachable!("found in the encoding that it has"),
         }
         true
     }
 
     fn find(&self, field: &[u8]) -> Option<Found> {
-        match &self.0.fields {
+        match &self.fields {
             Fields::Packed(packed) => packed.find(packed.first()?, field, 2).map(Found::Packed),
             Fields::Table(table) => table.find(field).ok().map(Found::Table),
         }
@@ -192,7 +214,7 @@ impl Hash {
 
     /// All fields and their values, as inserted for a packed hash.
     pub fn iter(&self) -> HashIter<'_> {
-        HashIter::new(&self.0.fields)
+        HashIter::new(&self.fields)
     }
 
     /// A field chosen fairly, and its value.
@@ -200,7 +222,7 @@ impl Hash {
         if self.is_empty() {
             return None;
         }
-        match &self.0.fields {
+        match &self.fields {
             Fields::Packed(packed) => {
                 let name = packed.seek(2 * rng.usize(..packed.len() / 2))?;
                 Some((packed.at(name), packed.at(packed.next(name)?)))
@@ -211,7 +233,7 @@ impl Hash {
 
     /// One step of HSCAN, as `Table::scan`; a packed hash is visited whole in one step.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, Item<'_>)) -> u64 {
-        if let Fields::Table(table) = &self.0.fields {
+        if let Fields::Table(table) = &self.fields {
             return table.scan(cursor, count, |field| {
                 let (name, value) = iter::pair(field);
                 visit(name, value);
@@ -223,15 +245,15 @@ impl Hash {
 
     /// When `field` is due, if it has a deadline.
     pub fn deadline(&self, field: &[u8]) -> Option<UnixMillis> {
-        self.0.deadlines.as_ref()?.get(field)
+        self.deadlines.as_ref()?.get(field)
     }
 
     /// Gives an existing field a deadline; false when there is no such field.
     pub fn set_deadline(&mut self, field: &[u8], deadline: UnixMillis, encoding: &Encoding) -> bool {
         let exists = self.contains(field);
         if exists {
-            let deadlines = &mut Arc::make_mut(&mut self.0).deadlines;
-            deadlines.get_or_insert_default().set(field, deadline, encoding);
+            let deadlines = self.deadlines.get_or_insert_default();
+            Arc::make_mut(deadlines).set(field, deadline, encoding);
         }
         exists
     }
@@ -240,29 +262,29 @@ impl Hash {
     pub fn clear_deadline(&mut self, field: &[u8]) -> bool {
         let has_one = self.deadline(field).is_some();
         if has_one {
-            deadlines::clear(&mut Arc::make_mut(&mut self.0).deadlines, field);
+            deadlines::clear(&mut self.deadlines, field);
         }
         has_one
     }
 
     /// The earliest deadline of any field.
     pub fn next_deadline(&self) -> Option<UnixMillis> {
-        self.0.deadlines.as_ref().map(|deadlines| deadlines.first())
+        self.deadlines.as_ref().map(|deadlines| deadlines.first())
     }
 
     /// Whether any field has a deadline.
     pub fn has_deadlines(&self) -> bool {
-        self.0.deadlines.is_some()
+        self.deadlines.is_some()
     }
 
     /// How many fields are due at `now`.
     pub fn due_len(&self, now: UnixMillis) -> usize {
-        self.0.deadlines.as_ref().map_or(0, |deadlines| deadlines.due_len(now))
+        self.deadlines.as_ref().map_or(0, |deadlines| deadlines.due_len(now))
     }
 
     /// Removes up to `limit` fields that are due at `now` and returns their names, earliest first.
     pub fn take_due(&mut self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
-        let due = self.0.deadlines.as_ref().map(|deadlines| deadlines.due(now, limit)).unwrap_or_default();
+        let due = self.deadlines.as_ref().map(|deadlines| deadlines.due(now, limit)).unwrap_or_default();
         for field in &due {
             self.remove(field);
         }
@@ -270,8 +292,8 @@ impl Hash {
     }
 
     /// The listpack of a packed hash.
-    pub fn packed(&self) -> Option<&Listpack> {
-        match &self.0.fields {
+    pub fn packed(&self) -> Option<&Listpack<'_>> {
+        match &self.fields {
             Fields::Packed(packed) => Some(packed),
             Fields::Table(_) => None,
         }
@@ -279,7 +301,7 @@ impl Hash {
 
     /// How the elements fill the table's segments, if there is a table.
     pub fn fill(&self) -> Option<Fill> {
-        match &self.0.fields {
+        match &self.fields {
             Fields::Table(table) => Some(table.fill()),
             Fields::Packed(_) => None,
         }
@@ -287,7 +309,7 @@ impl Hash {
 
     /// What OBJECT ENCODING says: Redis since 7.4 has a name of its own for a packed hash with deadlines.
     pub fn encoding_name(&self) -> &'static str {
-        match &self.0.fields {
+        match &self.fields {
             Fields::Packed(_) if self.has_deadlines() => "listpackex",
             Fields::Packed(_) => "listpack",
             Fields::Table(_) => "hashtable",
@@ -296,19 +318,19 @@ impl Hash {
 
     /// Bytes allocated beside the value itself, from a sample of `samples` fields (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        let fields = match &self.0.fields {
+        let fields = match &self.fields {
             Fields::Packed(packed) => packed.heap_size(),
             Fields::Table(table) => {
                 let size = |field: &Field| field.name.heap_size() + field.value.heap_size();
-                table.heap_size() + table.sampled(samples, size)
+                16 + size_of::<Table<Field>>() + table.heap_size() + table.sampled(samples, size)
             }
         };
-        let deadlines = self.0.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size(samples));
-        size_of::<Body>() + 16 + fields + deadlines
+        let deadlines = self.deadlines.as_ref().map_or(0, |deadlines| 16 + deadlines.heap_size(samples));
+        fields + deadlines
     }
 
     fn make_table(&mut self, encoding: &Encoding) {
-        if matches!(self.0.fields, Fields::Table(_)) {
+        if matches!(self.fields, Fields::Table(_)) {
             return;
         }
         let mut table = Table::new(encoding.seed);
@@ -316,12 +338,12 @@ impl Hash {
         for (field, item) in self.iter() {
             table.insert(Field::new(field.bytes(&mut name), item.bytes(&mut value)));
         }
-        Arc::make_mut(&mut self.0).fields = Fields::Table(table);
+        self.fields = Fields::Table(Arc::new(table));
     }
 }
 
 /// Sets a field of a packed hash; true when it is new.
-fn insert_packed(packed: &mut Listpack, field: &[u8], value: &[u8]) -> bool {
+fn insert_packed(packed: &mut Listpack<'_>, field: &[u8], value: &[u8]) -> bool {
     let name = packed.first().and_then(|first| packed.find(first, field, 2));
     match name.and_then(|name| packed.next(name)) {
         Some(old) => {

@@ -2,32 +2,35 @@
 //! in RDB files.
 //!
 //! Owns searching, inserting, removing and the check of foreign bytes. The width grows to what
-//! the widest member needs and never shrinks.
+//! the widest member needs and never shrinks. The bytes may be borrowed from where they are stored,
+//! until the first change copies them.
 //!
 //! ```text
 //! width u32 LE (2, 4 or 8) | members u32 LE | member, sorted, LE …
 //! ```
 
+use std::borrow::Cow;
+
 use crate::listpack::Malformed;
 
 const HEADER: usize = 8;
 
-/// A sorted set of integers.
+/// A sorted set of integers, borrowed or owned.
 #[derive(Clone, Debug)]
-pub struct Intset {
-    bytes: Vec<u8>,
+pub struct Intset<'a> {
+    bytes: Cow<'a, [u8]>,
 }
 
-impl Default for Intset {
+impl Default for Intset<'_> {
     fn default() -> Self {
         Intset::new()
     }
 }
 
-impl Intset {
+impl Intset<'static> {
     /// An empty set.
     pub fn new() -> Self {
-        Intset { bytes: vec![2, 0, 0, 0, 0, 0, 0, 0] }
+        Intset { bytes: Cow::Owned(vec![2, 0, 0, 0, 0, 0, 0, 0]) }
     }
 
     /// Takes foreign bytes after checking that they are sorted and without duplicates.
@@ -39,7 +42,7 @@ impl Intset {
         if !matches!(bytes[..4], [2 | 4 | 8, 0, 0, 0]) {
             return fault(0, "bad width of an intset");
         }
-        let set = Intset { bytes: bytes.to_vec() };
+        let set = Intset { bytes: Cow::Owned(bytes.to_vec()) };
         let [c0, c1, c2, c3] = [bytes[4], bytes[5], bytes[6], bytes[7]];
         let count = usize::try_from(u32::from_le_bytes([c0, c1, c2, c3])).unwrap_or(usize::MAX);
         if !(bytes.len() - HEADER).is_multiple_of(set.width()) || count != set.len() {
@@ -51,6 +54,23 @@ impl Intset {
             }
         }
         Ok(set)
+    }
+}
+
+impl<'a> Intset<'a> {
+    /// The set that `block` was taken from with `bytes`.
+    pub(crate) fn of_block(block: &'a [u8]) -> Self {
+        Intset { bytes: Cow::Borrowed(block) }
+    }
+
+    /// The same members, borrowed.
+    pub fn view(&self) -> Intset<'_> {
+        Intset { bytes: Cow::Borrowed(&self.bytes) }
+    }
+
+    /// The same members, owned.
+    pub fn into_owned(self) -> Intset<'static> {
+        Intset { bytes: Cow::Owned(self.bytes.into_owned()) }
     }
 
     /// The block, as Redis stores it.
@@ -97,13 +117,14 @@ impl Intset {
         }
         let width = self.width();
         let at = HEADER + index * width;
-        let end = self.bytes.len();
-        if self.bytes.capacity() - end < width {
-            self.bytes.reserve_exact(width + end / 8);
+        let bytes = self.bytes.to_mut();
+        let end = bytes.len();
+        if bytes.capacity() - end < width {
+            bytes.reserve_exact(width + end / 8);
         }
-        self.bytes.resize(end + width, 0);
-        self.bytes.copy_within(at..end, at + width);
-        self.bytes[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
+        bytes.resize(end + width, 0);
+        bytes.copy_within(at..end, at + width);
+        bytes[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
         self.write_count();
         true
     }
@@ -111,8 +132,9 @@ impl Intset {
     /// Removes `number`; false when it was no member.
     pub fn remove(&mut self, number: i64) -> bool {
         let Ok(index) = self.search(number) else { return false };
-        let at = HEADER + index * self.width();
-        self.bytes.drain(at..at + self.width());
+        let width = self.width();
+        let at = HEADER + index * width;
+        self.bytes.to_mut().drain(at..at + width);
         self.write_count();
         true
     }
@@ -124,7 +146,10 @@ impl Intset {
 
     /// Bytes allocated beside the value itself.
     pub fn heap_size(&self) -> usize {
-        self.bytes.capacity()
+        match &self.bytes {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(bytes) => bytes.capacity(),
+        }
     }
 
     fn width(&self) -> usize {
@@ -161,12 +186,12 @@ impl Intset {
         for number in self.iter() {
             bytes.extend_from_slice(&number.to_le_bytes()[..width]);
         }
-        self.bytes = bytes;
+        self.bytes = Cow::Owned(bytes);
     }
 
     fn write_count(&mut self) {
         let count = u32::try_from(self.len()).expect("insertion is limited to 2^30 members");
-        self.bytes[4..HEADER].copy_from_slice(&count.to_le_bytes());
+        self.bytes.to_mut()[4..HEADER].copy_from_slice(&count.to_le_bytes());
     }
 }
 
@@ -183,7 +208,7 @@ fn width_of(number: i64) -> usize {
 /// The members of an intset in ascending order.
 #[derive(Clone, Debug)]
 pub struct IntsetIter<'a> {
-    set: &'a Intset,
+    set: &'a Intset<'a>,
     next: usize,
 }
 

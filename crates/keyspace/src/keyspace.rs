@@ -155,12 +155,12 @@ impl SnapshotDatabase {
     }
 
     /// All keys with their values and deadlines, due or not.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Value, Option<UnixMillis>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>, Option<UnixMillis>)> {
         self.table.iter().map(Pair::view)
     }
 
     /// The value of `key` and its deadline, due or not.
-    pub fn get(&self, key: &[u8]) -> Option<(&Value, Option<UnixMillis>)> {
+    pub fn get(&self, key: &[u8]) -> Option<(Value<'_>, Option<UnixMillis>)> {
         self.table.get(key).map(Pair::view).map(|(_, value, deadline)| (value, deadline))
     }
 }

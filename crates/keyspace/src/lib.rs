@@ -3,8 +3,10 @@
 //! Owns every structure that holds data and the rules by which it is encoded. Never reads a
 //! clock, never does I/O, never propagates: time and chance are arguments, and what expired is
 //! reported to the caller. No reference into it outlives a call.
-//! Invariant: cloning a value, a table or the whole keyspace copies pointers only; whoever writes
-//! first afterwards copies the small chunk that it writes to.
+//! A value that is read is a view: a small one borrows the bytes it is stored as. One that is changed
+//! is taken out as owned and put back when its guard is dropped.
+//! Invariant: cloning a table or the whole keyspace copies pointers only; whoever writes first
+//! afterwards copies the small chunk that it writes to.
 //! Read on in `keyspace.rs`, then `database.rs`, `table.rs` and `value.rs`.
 
 mod access;
@@ -28,7 +30,7 @@ mod tree;
 mod value;
 
 pub use access::AccessPolicy;
-pub use database::{Database, DueFields, Garbage, Occupied, Sampled, Sampling};
+pub use database::{Database, DueFields, Garbage, Occupied, Sampled, Sampling, Typed, TypedMut, ValueMut};
 pub use digest::{Digest, dataset_digest, value_digest};
 pub use encoding::Encoding;
 pub use hash::{Hash, HashIter};

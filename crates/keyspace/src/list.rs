@@ -20,28 +20,28 @@ use crate::listpack::Listpack;
 
 /// A list value.
 #[derive(Clone)]
-pub struct List(Body);
+pub struct List<'a>(Body<'a>);
 
 #[derive(Clone)]
-enum Body {
-    Packed(Arc<Listpack>),
+enum Body<'a> {
+    Packed(Listpack<'a>),
     Chunks(Arc<BigList>),
 }
 
-impl Default for List {
+impl Default for List<'_> {
     fn default() -> Self {
         List::new()
     }
 }
 
-impl List {
+impl List<'static> {
     /// An empty list.
     pub fn new() -> Self {
-        List(Body::Packed(Arc::default()))
+        List(Body::Packed(Listpack::new()))
     }
 
     /// A list from a checked block; the encoding follows its size.
-    pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Self {
+    pub fn from_packed(packed: Listpack<'static>, encoding: &Encoding) -> Self {
         if exceeds(packed.byte_len(), packed.len(), encoding) {
             let mut list = List(Body::Chunks(Arc::new(BigList::new())));
             for item in packed.iter() {
@@ -49,7 +49,31 @@ impl List {
             }
             return list;
         }
-        List(Body::Packed(Arc::new(packed)))
+        List(Body::Packed(packed))
+    }
+}
+
+impl<'a> List<'a> {
+    /// The list whose listpack is `packed`, which `packed` of another one gave.
+    pub(crate) fn of_packed(packed: Listpack<'a>) -> Self {
+        List(Body::Packed(packed))
+    }
+
+    /// The same list; a small one is borrowed, a big one shared.
+    #[inline]
+    pub fn view(&self) -> List<'_> {
+        List(match &self.0 {
+            Body::Packed(packed) => Body::Packed(packed.view()),
+            Body::Chunks(big) => Body::Chunks(Arc::clone(big)),
+        })
+    }
+
+    /// The same list, owned.
+    pub fn into_owned(self) -> List<'static> {
+        List(match self.0 {
+            Body::Packed(packed) => Body::Packed(packed.into_owned()),
+            Body::Chunks(big) => Body::Chunks(big),
+        })
     }
 
     /// How many elements there are.
@@ -69,7 +93,7 @@ impl List {
     pub fn push_front(&mut self, element: &[u8], encoding: &Encoding) {
         self.prepare(element.len(), 1, encoding);
         match &mut self.0 {
-            Body::Packed(packed) => Arc::make_mut(packed).push_front(element),
+            Body::Packed(packed) => packed.push_front(element),
             Body::Chunks(big) => Arc::make_mut(big).push_front(element, encoding),
         }
     }
@@ -78,13 +102,13 @@ impl List {
     pub fn push_back(&mut self, element: &[u8], encoding: &Encoding) {
         self.prepare(element.len(), 1, encoding);
         match &mut self.0 {
-            Body::Packed(packed) => Arc::make_mut(packed).push_back(element),
+            Body::Packed(packed) => packed.push_back(element),
             Body::Chunks(big) => Arc::make_mut(big).push_back(element, encoding),
         }
     }
 
     /// Adds all elements of a checked block at the tail, in one step where the block fits a chunk.
-    pub fn push_back_packed(&mut self, block: Listpack, encoding: &Encoding) {
+    pub fn push_back_packed(&mut self, block: Listpack<'static>, encoding: &Encoding) {
         if self.is_empty() {
             *self = List::from_packed(block, encoding);
             return;
@@ -96,7 +120,7 @@ impl List {
         }
         self.prepare(block.byte_len(), block.len(), encoding);
         match &mut self.0 {
-            Body::Packed(packed) => Arc::make_mut(packed).absorb(&block),
+            Body::Packed(packed) => packed.absorb(&block),
             Body::Chunks(big) => Arc::make_mut(big).push_back_packed(&block, encoding),
         }
     }
@@ -127,7 +151,6 @@ impl List {
         }
         let element = match &mut self.0 {
             Body::Packed(packed) => {
-                let packed = Arc::make_mut(packed);
                 let position = packed.seek(index)?;
                 let element = packed.at(position).to_vec();
                 packed.remove(position, 1);
@@ -156,7 +179,7 @@ impl List {
         match &mut self.0 {
             Body::Packed(packed) => {
                 let position = packed.seek(index).expect("the index was checked");
-                Arc::make_mut(packed).replace(position, element);
+                packed.replace(position, element);
             }
             Body::Chunks(big) => Arc::make_mut(big).set(index, element, encoding),
         }
@@ -176,7 +199,7 @@ impl List {
         match &mut self.0 {
             Body::Packed(packed) => {
                 let position = packed.seek(index).expect("the index was checked");
-                Arc::make_mut(packed).insert(position, element);
+                packed.insert(position, element);
             }
             Body::Chunks(big) => Arc::make_mut(big).insert(index, element, encoding),
         }
@@ -191,7 +214,7 @@ impl List {
         match &mut self.0 {
             Body::Packed(packed) => {
                 let position = packed.seek(start).expect("the range was checked");
-                Arc::make_mut(packed).remove(position, count);
+                packed.remove(position, count);
             }
             Body::Chunks(big) => Arc::make_mut(big).remove_range(start, count),
         }
@@ -243,12 +266,12 @@ impl List {
     }
 
     /// The blocks that hold the elements, from head to tail.
-    pub fn blocks(&self) -> impl Iterator<Item = &Listpack> {
+    pub fn blocks(&self) -> impl Iterator<Item = &Listpack<'_>> {
         let mut index = 0;
         std::iter::from_fn(move || match &self.0 {
             Body::Packed(packed) => {
                 index += 1;
-                (index == 1).then_some(&**packed)
+                (index == 1).then_some(packed)
             }
             Body::Chunks(big) => {
                 let block = big.block_at(index)?;
@@ -256,6 +279,14 @@ impl List {
                 Some(block)
             }
         })
+    }
+
+    /// The listpack of a packed list.
+    pub fn packed(&self) -> Option<&Listpack<'_>> {
+        match &self.0 {
+            Body::Packed(packed) => Some(packed),
+            Body::Chunks(_) => None,
+        }
     }
 
     /// How many blocks there are.
@@ -276,11 +307,10 @@ impl List {
 
     /// Bytes allocated beside the value itself, from a sample of `samples` chunks (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        let body = match &self.0 {
-            Body::Packed(packed) => size_of::<Listpack>() + packed.heap_size(),
-            Body::Chunks(big) => size_of::<BigList>() + big.heap_size(samples),
-        };
-        16 + body
+        match &self.0 {
+            Body::Packed(packed) => packed.heap_size(),
+            Body::Chunks(big) => 16 + size_of::<BigList>() + big.heap_size(samples),
+        }
     }
 
     /// Back to one listpack when a single chunk is left with no more than half its limit.
@@ -288,7 +318,7 @@ impl List {
         if let Body::Chunks(big) = &self.0
             && let Some(packed) = big.as_small(encoding)
         {
-            self.0 = Body::Packed(Arc::new(packed));
+            self.0 = Body::Packed(packed);
         }
     }
 }

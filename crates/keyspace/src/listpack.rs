@@ -3,8 +3,9 @@
 //!
 //! Owns the encoding of elements, walking in both directions, editing in place and the check of
 //! foreign bytes. Bytes inside a `Listpack` are always valid: only `from_bytes` takes foreign
-//! ones, and it checks every element. The block may start at an offset of the buffer, so that
-//! adding at the front is as cheap as adding at the back.
+//! ones, and it checks every element. The block may be borrowed from where it is stored, until
+//! the first change copies it. An owned one may start at an offset of its buffer, so that adding
+//! at the front is as cheap as adding at the back.
 //!
 //! ```text
 //! total bytes u32 LE | elements u16 LE (65535: count them) | element … | 0xFF
@@ -20,6 +21,8 @@ mod entry;
 mod iter;
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 pub use entry::Malformed;
 use entry::{Encoded, entry_at, entry_before, validate};
@@ -38,33 +41,57 @@ const MANY: usize = 65535;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(usize);
 
-/// A valid listpack.
+/// A valid listpack, borrowed or owned.
 #[derive(Clone, Debug)]
-pub struct Listpack {
-    buffer: Vec<u8>,
+pub struct Listpack<'a> {
+    buffer: Cow<'a, [u8]>,
+    /// Where the block starts in the buffer; 0 in a borrowed one.
     start: usize,
     count: usize,
 }
 
-impl Default for Listpack {
+impl Default for Listpack<'_> {
     fn default() -> Self {
         Listpack::new()
     }
 }
 
-impl Listpack {
+impl Listpack<'static> {
     /// An empty listpack.
     pub fn new() -> Self {
-        Listpack { buffer: vec![7, 0, 0, 0, 0, 0, END], start: 0, count: 0 }
+        Listpack { buffer: Cow::Owned(vec![7, 0, 0, 0, 0, 0, END]), start: 0, count: 0 }
     }
 
     /// Takes foreign bytes after checking every element of them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let count = validate(bytes)?;
-        Ok(Listpack { buffer: bytes.to_vec(), start: 0, count })
+        Ok(Listpack { buffer: Cow::Owned(bytes.to_vec()), start: 0, count })
+    }
+}
+
+impl<'a> Listpack<'a> {
+    /// The listpack that `block` was taken from with `bytes`.
+    pub(crate) fn of_block(block: &'a [u8]) -> Self {
+        debug_assert_eq!(validate(block).map(|_| ()), Ok(()));
+        let count = match usize::from(u16::from_le_bytes([block[4], block[5]])) {
+            MANY => Iter::new(block, HEADER).count(),
+            count => count,
+        };
+        Listpack { buffer: Cow::Borrowed(block), start: 0, count }
+    }
+
+    /// The same elements, borrowed.
+    pub fn view(&self) -> Listpack<'_> {
+        Listpack { buffer: Cow::Borrowed(self.bytes()), start: 0, count: self.count }
+    }
+
+    /// The same elements, owned.
+    pub fn into_owned(self) -> Listpack<'static> {
+        Listpack { buffer: Cow::Owned(self.buffer.into_owned()), start: self.start, count: self.count }
     }
 
     /// The block, as Redis stores it.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
@@ -86,7 +113,10 @@ impl Listpack {
 
     /// Bytes allocated beside the value itself.
     pub fn heap_size(&self) -> usize {
-        self.buffer.capacity()
+        match &self.buffer {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(buffer) => buffer.capacity(),
+        }
     }
 
     /// Adds an element at the end.
@@ -113,7 +143,7 @@ impl Listpack {
         }
         self.start -= size;
         let at = self.start + HEADER;
-        encoded.write(&mut self.buffer[at..at + size]);
+        encoded.write(&mut self.buffer.to_mut()[at..at + size]);
         self.changed(self.count + 1);
     }
 
@@ -143,33 +173,37 @@ impl Listpack {
             removed += 1;
         }
         if position.0 == HEADER {
+            // Owned first: a borrowed block starts where its buffer does.
+            self.buffer.to_mut();
             self.start += end - HEADER;
         } else {
-            self.buffer.drain(self.start + position.0..self.start + end);
+            self.buffer.to_mut().drain(self.start + position.0..self.start + end);
         }
         self.changed(self.count - removed);
         removed
     }
 
     /// Moves the elements from `index` on into a listpack of their own.
-    pub fn split_off(&mut self, index: usize) -> Listpack {
+    pub fn split_off(&mut self, index: usize) -> Listpack<'static> {
         let Some(position) = self.seek(index) else { return Listpack::new() };
         let tail = &self.bytes()[position.0..];
         let mut buffer = Vec::with_capacity(HEADER + tail.len());
         buffer.extend_from_slice(&[0; HEADER]);
         buffer.extend_from_slice(tail);
-        let mut right = Listpack { buffer, start: 0, count: 0 };
+        let mut right = Listpack { buffer: Cow::Owned(buffer), start: 0, count: 0 };
         right.changed(self.count - index);
-        self.buffer.truncate(self.start + position.0);
-        self.buffer.push(END);
+        let buffer = self.buffer.to_mut();
+        buffer.truncate(self.start + position.0);
+        buffer.push(END);
         self.changed(index);
         right
     }
 
     /// Adds all elements of `other` at the end.
-    pub fn absorb(&mut self, other: &Listpack) {
-        self.buffer.pop();
-        self.buffer.extend_from_slice(&other.bytes()[HEADER..]);
+    pub fn absorb(&mut self, other: &Listpack<'_>) {
+        let buffer = self.buffer.to_mut();
+        buffer.pop();
+        buffer.extend_from_slice(&other.bytes()[HEADER..]);
         self.changed(self.count + other.count);
     }
 
@@ -276,40 +310,49 @@ impl Listpack {
 
     fn append(&mut self, encoded: &Encoded<'_>) {
         let size = encoded.len();
-        self.reserve(size);
-        let at = self.buffer.len() - 1;
-        self.buffer.resize(at + size, 0);
-        encoded.write(&mut self.buffer[at..]);
-        self.buffer.push(END);
+        let buffer = self.with_room(size);
+        let at = buffer.len() - 1;
+        buffer.resize(at + size, 0);
+        encoded.write(&mut buffer[at..]);
+        buffer.push(END);
         self.changed(self.count + 1);
     }
 
     /// Replaces `old` bytes at `at` by an encoded element.
     fn splice(&mut self, at: usize, old: usize, encoded: &Encoded<'_>) {
         let size = encoded.len();
-        self.reserve(size.saturating_sub(old));
+        self.with_room(size.saturating_sub(old));
         let at = self.start + at;
-        let end = self.buffer.len();
+        let buffer = self.buffer.to_mut();
+        let end = buffer.len();
         if size > old {
-            self.buffer.resize(end + size - old, 0);
-            self.buffer.copy_within(at + old..end, at + size);
+            buffer.resize(end + size - old, 0);
+            buffer.copy_within(at + old..end, at + size);
         } else if size < old {
-            self.buffer.copy_within(at + old..end, at + size);
-            self.buffer.truncate(end - (old - size));
+            buffer.copy_within(at + old..end, at + size);
+            buffer.truncate(end - (old - size));
         }
-        encoded.write(&mut self.buffer[at..at + size]);
+        encoded.write(&mut buffer[at..at + size]);
     }
 
-    /// Grows by an eighth at a time: packed values are small and many, so slack is memory lost.
-    fn reserve(&mut self, more: usize) {
-        if self.buffer.capacity() - self.buffer.len() < more {
-            if self.start > more + self.buffer.len() / 2 {
-                self.buffer.drain(..self.start);
+    /// The owned buffer with room for `more` bytes. Grows by an eighth at a time: packed values
+    /// are small and many, so slack is memory lost.
+    fn with_room(&mut self, more: usize) -> &mut Vec<u8> {
+        if let Cow::Borrowed(block) = self.buffer {
+            let mut buffer = Vec::with_capacity(block.len() + more);
+            buffer.extend_from_slice(block);
+            self.buffer = Cow::Owned(buffer);
+        }
+        let buffer = self.buffer.to_mut();
+        if buffer.capacity() - buffer.len() < more {
+            if self.start > more + buffer.len() / 2 {
+                buffer.drain(..self.start);
                 self.start = 0;
             } else {
-                self.buffer.reserve_exact(more + self.buffer.len() / 8);
+                buffer.reserve_exact(more + buffer.len() / 8);
             }
         }
+        buffer
     }
 
     fn make_room_in_front(&mut self, size: usize) {
@@ -318,7 +361,7 @@ impl Listpack {
         buffer.resize(slack, 0);
         buffer.extend_from_slice(self.bytes());
         self.start = slack;
-        self.buffer = buffer;
+        self.buffer = Cow::Owned(buffer);
     }
 
     /// Writes the header after a change.
@@ -326,7 +369,7 @@ impl Listpack {
         self.count = count;
         let total = u32::try_from(self.byte_len()).expect("callers keep packed blocks under 1 GiB");
         let many = u16::try_from(count.min(MANY)).expect("capped to what fits");
-        let header = &mut self.buffer[self.start..self.start + HEADER];
+        let header = &mut self.buffer.to_mut()[self.start..self.start + HEADER];
         header[..4].copy_from_slice(&total.to_le_bytes());
         header[4..].copy_from_slice(&many.to_le_bytes());
     }

@@ -28,13 +28,13 @@ pub(crate) const MAX_PACKED_BYTES: usize = 1 << 30;
 
 /// A set value.
 #[derive(Clone)]
-pub struct Set(Arc<Body>);
+pub struct Set<'a>(Body<'a>);
 
 #[derive(Clone)]
-enum Body {
-    Ints(Intset),
-    Packed(Listpack),
-    Table(Table<Member>),
+enum Body<'a> {
+    Ints(Intset<'a>),
+    Packed(Listpack<'a>),
+    Table(Arc<Table<Member>>),
 }
 
 /// A member of a big set.
@@ -47,16 +47,16 @@ impl Entry for Member {
     }
 }
 
-impl Default for Set {
+impl Default for Set<'_> {
     fn default() -> Self {
         Set::new()
     }
 }
 
-impl Set {
+impl Set<'static> {
     /// An empty set.
     pub fn new() -> Self {
-        Set(Arc::new(Body::Ints(Intset::new())))
+        Set(Body::Ints(Intset::new()))
     }
 
     /// An empty set in the encoding that Redis chooses when it expects `hint` members, of which
@@ -65,21 +65,21 @@ impl Set {
         if parse_int(first).is_some() && hint <= encoding.set_max_intset_entries {
             Set::new()
         } else if hint <= encoding.set_max_listpack_entries {
-            Set(Arc::new(Body::Packed(Listpack::new())))
+            Set(Body::Packed(Listpack::new()))
         } else {
-            Set(Arc::new(Body::Table(Table::new(encoding.seed))))
+            Set(Body::Table(Arc::new(Table::new(encoding.seed))))
         }
     }
 
     /// A set from a checked block; None when a member is there twice. A block above the
     /// thresholds becomes a table.
-    pub fn from_packed(packed: Listpack, encoding: &Encoding) -> Option<Self> {
+    pub fn from_packed(packed: Listpack<'static>, encoding: &Encoding) -> Option<Self> {
         if has_duplicates(packed.iter()) {
             return None;
         }
         let fits = packed.len() <= encoding.set_max_listpack_entries
             && packed.iter().all(|item| item.len() <= encoding.set_max_listpack_value);
-        let mut set = Set(Arc::new(Body::Packed(packed)));
+        let mut set = Set(Body::Packed(packed));
         if !fits {
             set.make_table(encoding);
         }
@@ -87,19 +87,50 @@ impl Set {
     }
 
     /// A set from a checked intset, a table when that is above the threshold.
-    pub fn from_ints(ints: Intset, encoding: &Encoding) -> Self {
+    pub fn from_ints(ints: Intset<'static>, encoding: &Encoding) -> Self {
         let fits = ints.len() <= encoding.set_max_intset_entries.min(MAX_INTSET);
-        let mut set = Set(Arc::new(Body::Ints(ints)));
+        let mut set = Set(Body::Ints(ints));
         if !fits {
             set.make_table(encoding);
         }
         set
     }
+}
+
+impl<'a> Set<'a> {
+    /// The same set; a small one is borrowed, a big one shared.
+    #[inline]
+    pub fn view(&self) -> Set<'_> {
+        Set(match &self.0 {
+            Body::Ints(ints) => Body::Ints(ints.view()),
+            Body::Packed(packed) => Body::Packed(packed.view()),
+            Body::Table(table) => Body::Table(Arc::clone(table)),
+        })
+    }
+
+    /// The same set, owned.
+    pub fn into_owned(self) -> Set<'static> {
+        Set(match self.0 {
+            Body::Ints(ints) => Body::Ints(ints.into_owned()),
+            Body::Packed(packed) => Body::Packed(packed.into_owned()),
+            Body::Table(table) => Body::Table(table),
+        })
+    }
+
+    /// The set whose listpack is `packed`, which `packed` of another one gave.
+    pub(crate) fn of_packed(packed: Listpack<'a>) -> Self {
+        Set(Body::Packed(packed))
+    }
+
+    /// The set whose intset is `ints`, which `ints` of another one gave.
+    pub(crate) fn of_ints(ints: Intset<'a>) -> Self {
+        Set(Body::Ints(ints))
+    }
 
     /// Whether every member is an integer, and the set small enough, then an intset: what Redis
     /// makes of the result of a set operation over intsets.
     pub fn make_ints(&mut self, encoding: &Encoding) {
-        if matches!(&*self.0, Body::Ints(_)) || self.len() > encoding.set_max_intset_entries.min(MAX_INTSET) {
+        if matches!(self.0, Body::Ints(_)) || self.len() > encoding.set_max_intset_entries.min(MAX_INTSET) {
             return;
         }
         let Some(mut numbers) = self.iter().map(|item| item.as_int()).collect::<Option<Vec<_>>>() else {
@@ -110,12 +141,12 @@ impl Set {
         for number in numbers {
             ints.insert(number);
         }
-        self.0 = Arc::new(Body::Ints(ints));
+        self.0 = Body::Ints(ints);
     }
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        match &*self.0 {
+        match &self.0 {
             Body::Ints(ints) => ints.len(),
             Body::Packed(packed) => packed.len(),
             Body::Table(table) => table.len(),
@@ -129,7 +160,7 @@ impl Set {
 
     /// Whether `member` is one.
     pub fn contains(&self, member: &[u8]) -> bool {
-        match &*self.0 {
+        match &self.0 {
             Body::Ints(ints) => parse_int(member).is_some_and(|number| ints.contains(number)),
             Body::Packed(packed) => {
                 packed.first().is_some_and(|first| packed.find(first, member, 1).is_some())
@@ -140,17 +171,16 @@ impl Set {
 
     /// Adds a member; false when it was one.
     pub fn insert(&mut self, member: &[u8], encoding: &Encoding) -> bool {
-        if let Body::Table(table) = &*self.0 {
+        if let Body::Table(table) = &mut self.0 {
             let Err(hash) = table.find(member) else { return false };
-            let Body::Table(table) = Arc::make_mut(&mut self.0) else { unreachable!("seen above") };
-            table.insert_new(hash, Member(ShortBytes::new(member)));
+            Arc::make_mut(table).insert_new(hash, Member(ShortBytes::new(member)));
             return true;
         }
         if self.contains(member) {
             return false;
         }
         self.make_fit(member, encoding);
-        match Arc::make_mut(&mut self.0) {
+        match &mut self.0 {
             Body::Ints(ints) => {
                 ints.insert(parse_int(member).expect("made to fit"));
                 if ints.len() > encoding.set_max_intset_entries.min(MAX_INTSET) {
@@ -159,7 +189,7 @@ impl Set {
             }
             Body::Packed(packed) => packed.push_back(member),
             Body::Table(table) => {
-                table.insert(Member(ShortBytes::new(member)));
+                Arc::make_mut(table).insert(Member(ShortBytes::new(member)));
             }
         }
         true
@@ -167,16 +197,15 @@ impl Set {
 
     /// Removes a member; false when it was none.
     pub fn remove(&mut self, member: &[u8]) -> bool {
-        if let Body::Table(table) = &*self.0 {
+        if let Body::Table(table) = &mut self.0 {
             let Ok(place) = table.find(member) else { return false };
-            let Body::Table(table) = Arc::make_mut(&mut self.0) else { unreachable!("seen above") };
-            table.remove_at(place);
+            Arc::make_mut(table).remove_at(place);
             return true;
         }
         if !self.contains(member) {
             return false;
         }
-        match Arc::make_mut(&mut self.0) {
+        match &mut self.0 {
             Body::Ints(ints) => ints.remove(parse_int(member).expect("it is contained")),
             Body::Packed(packed) => {
                 let first = packed.first().expect("it is contained");
@@ -192,7 +221,7 @@ impl Set {
         if self.is_empty() {
             return None;
         }
-        match &*self.0 {
+        match &self.0 {
             Body::Ints(ints) => ints.get(rng.usize(..ints.len())).map(Item::Int),
             Body::Packed(packed) => packed.get(rng.usize(..packed.len())),
             Body::Table(table) => table.random(rng).map(|member| Item::Bytes(member.key())),
@@ -213,7 +242,7 @@ impl Set {
 
     /// One step of SSCAN, as `Table::scan`; a small set is visited whole in one step.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>)) -> u64 {
-        if let Body::Table(table) = &*self.0 {
+        if let Body::Table(table) = &self.0 {
             return table.scan(cursor, count, |member| visit(Item::Bytes(member.key())));
         }
         self.iter().for_each(visit);
@@ -221,16 +250,16 @@ impl Set {
     }
 
     /// The listpack of a packed set.
-    pub fn packed(&self) -> Option<&Listpack> {
-        match &*self.0 {
+    pub fn packed(&self) -> Option<&Listpack<'_>> {
+        match &self.0 {
             Body::Packed(packed) => Some(packed),
             _ => None,
         }
     }
 
     /// The intset of a set of integers.
-    pub fn ints(&self) -> Option<&Intset> {
-        match &*self.0 {
+    pub fn ints(&self) -> Option<&Intset<'_>> {
+        match &self.0 {
             Body::Ints(ints) => Some(ints),
             _ => None,
         }
@@ -238,7 +267,7 @@ impl Set {
 
     /// How the elements fill the table's segments, if there is a table.
     pub fn fill(&self) -> Option<Fill> {
-        match &*self.0 {
+        match &self.0 {
             Body::Table(table) => Some(table.fill()),
             Body::Ints(_) | Body::Packed(_) => None,
         }
@@ -246,7 +275,7 @@ impl Set {
 
     /// What OBJECT ENCODING says.
     pub fn encoding_name(&self) -> &'static str {
-        match &*self.0 {
+        match &self.0 {
             Body::Ints(_) => "intset",
             Body::Packed(_) => "listpack",
             Body::Table(_) => "hashtable",
@@ -255,26 +284,28 @@ impl Set {
 
     /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        let body = match &*self.0 {
+        match &self.0 {
             Body::Ints(ints) => ints.heap_size(),
             Body::Packed(packed) => packed.heap_size(),
-            Body::Table(table) => table.heap_size() + table.sampled(samples, |member| member.0.heap_size()),
-        };
-        size_of::<Body>() + 16 + body
+            Body::Table(table) => {
+                let members = table.sampled(samples, |member| member.0.heap_size());
+                16 + size_of::<Table<Member>>() + table.heap_size() + members
+            }
+        }
     }
 
     /// Changes the encoding if `member`, which is absent, does not fit into the present one.
     fn make_fit(&mut self, member: &[u8], encoding: &Encoding) {
         let small =
             member.len() <= encoding.set_max_listpack_value && self.len() < encoding.set_max_listpack_entries;
-        match &*self.0 {
+        match &self.0 {
             Body::Ints(_) if parse_int(member).is_some() => {}
             Body::Ints(ints) => {
                 let widest = [ints.min(), ints.max()].into_iter().flatten().map(decimal_len).max();
                 if small && widest.unwrap_or(0) <= encoding.set_max_listpack_value {
                     let mut packed = Listpack::new();
                     ints.iter().for_each(|number| packed.push_back_int(number));
-                    self.0 = Arc::new(Body::Packed(packed));
+                    self.0 = Body::Packed(packed);
                 } else {
                     self.make_table(encoding);
                 }
@@ -289,7 +320,7 @@ impl Set {
         for item in self.iter() {
             table.insert(Member(ShortBytes::new(item.bytes(&mut itoa::Buffer::new()))));
         }
-        self.0 = Arc::new(Body::Table(table));
+        self.0 = Body::Table(Arc::new(table));
     }
 }
 

@@ -25,24 +25,24 @@ use crate::table::Fill;
 
 /// A sorted set value.
 #[derive(Clone)]
-pub struct SortedSet(Body);
+pub struct SortedSet<'a>(Body<'a>);
 
 #[derive(Clone)]
-enum Body {
-    Packed(Arc<Listpack>),
+enum Body<'a> {
+    Packed(Listpack<'a>),
     Tree(Arc<BigSortedSet>),
 }
 
-impl Default for SortedSet {
+impl Default for SortedSet<'_> {
     fn default() -> Self {
         SortedSet::new()
     }
 }
 
-impl SortedSet {
+impl SortedSet<'static> {
     /// An empty sorted set.
     pub fn new() -> Self {
-        SortedSet(Body::Packed(Arc::default()))
+        SortedSet(Body::Packed(Listpack::new()))
     }
 
     /// An empty sorted set in the encoding that Redis chooses when it expects `members` members
@@ -55,17 +55,41 @@ impl SortedSet {
 
     /// A sorted set from a checked block of members and scores in turn; None when it is not
     /// pairs in order without duplicates. A block above the thresholds becomes big.
-    pub fn from_packed(block: Listpack, encoding: &Encoding) -> Option<Self> {
+    pub fn from_packed(block: Listpack<'static>, encoding: &Encoding) -> Option<Self> {
         if !packed::is_ordered(&block) || has_duplicates(block.iter().step_by(2)) {
             return None;
         }
         let fits = block.len() / 2 <= encoding.zset_max_listpack_entries
             && block.iter().step_by(2).all(|item| item.len() <= encoding.zset_max_listpack_value);
-        let mut set = SortedSet(Body::Packed(Arc::new(block)));
+        let mut set = SortedSet(Body::Packed(block));
         if !fits {
             set.make_big(encoding);
         }
         Some(set)
+    }
+}
+
+impl<'a> SortedSet<'a> {
+    /// The sorted set whose listpack is `block`, which `packed` of another one gave.
+    pub(crate) fn of_packed(block: Listpack<'a>) -> Self {
+        SortedSet(Body::Packed(block))
+    }
+
+    /// The same set; a small one is borrowed, a big one shared.
+    #[inline]
+    pub fn view(&self) -> SortedSet<'_> {
+        SortedSet(match &self.0 {
+            Body::Packed(block) => Body::Packed(block.view()),
+            Body::Tree(big) => Body::Tree(Arc::clone(big)),
+        })
+    }
+
+    /// The same set, owned.
+    pub fn into_owned(self) -> SortedSet<'static> {
+        SortedSet(match self.0 {
+            Body::Packed(block) => Body::Packed(block.into_owned()),
+            Body::Tree(big) => Body::Tree(big),
+        })
     }
 
     /// How many members there are.
@@ -110,7 +134,7 @@ impl SortedSet {
             }
         }
         match &mut self.0 {
-            Body::Packed(block) => packed::insert(Arc::make_mut(block), member, score),
+            Body::Packed(block) => packed::insert(block, member, score),
             Body::Tree(big) => Arc::make_mut(big).insert(member, score),
         }
     }
@@ -123,7 +147,7 @@ impl SortedSet {
         match &mut self.0 {
             Body::Packed(block) => {
                 let (position, score) = packed::find(block, member)?;
-                Arc::make_mut(block).remove(position, 2);
+                block.remove(position, 2);
                 Some(score)
             }
             Body::Tree(big) => Arc::make_mut(big).remove(member),
@@ -140,7 +164,7 @@ impl SortedSet {
         match &mut self.0 {
             Body::Packed(block) => {
                 let position = block.seek(2 * start).expect("the range was checked");
-                Arc::make_mut(block).remove(position, 2 * count);
+                block.remove(position, 2 * count);
             }
             Body::Tree(big) => Arc::make_mut(big).remove_ranks(start, count),
         }
@@ -219,7 +243,7 @@ impl SortedSet {
     }
 
     /// The listpack of a packed sorted set.
-    pub fn packed(&self) -> Option<&Listpack> {
+    pub fn packed(&self) -> Option<&Listpack<'_>> {
         match &self.0 {
             Body::Packed(block) => Some(block),
             Body::Tree(_) => None,
@@ -252,11 +276,10 @@ impl SortedSet {
 
     /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        let body = match &self.0 {
-            Body::Packed(block) => size_of::<Listpack>() + block.heap_size(),
-            Body::Tree(big) => size_of::<BigSortedSet>() + big.heap_size(samples),
-        };
-        16 + body
+        match &self.0 {
+            Body::Packed(block) => block.heap_size(),
+            Body::Tree(big) => 16 + size_of::<BigSortedSet>() + big.heap_size(samples),
+        }
     }
 
     fn make_big(&mut self, encoding: &Encoding) {

@@ -1,10 +1,10 @@
 //! String values.
 //!
-//! An integer is kept in binary, up to 22 bytes in place, up to 1 KiB in a box that belongs to
-//! this value alone, and anything bigger, or anything that was edited in place, behind a shared
-//! pointer with room to grow. So copying a segment for a snapshot never copies a big string, and
-//! a long run of APPENDs does not reallocate each time.
-//! Invariant: `Repr::Shared` is the only form that reports "raw" below 45 bytes.
+//! An integer is kept in binary. Up to 1 KiB are borrowed from where they are stored, or owned: up
+//! to 22 bytes in place, else in a box that belongs to this value alone. Anything bigger, and
+//! anything that is being edited in place, is behind a shared pointer with room to grow. So a
+//! snapshot never copies a big string, and a long run of APPENDs does not reallocate each time.
+//! Invariant: `Repr::Edited` and `Repr::Shared` are the only forms that report "raw" below 45 bytes.
 
 use std::sync::Arc;
 
@@ -15,20 +15,33 @@ use crate::short_bytes::ShortBytes;
 /// Redis stores strings up to this length next to their header.
 const EMBEDDED: usize = 44;
 /// Longer strings are shared between snapshots rather than copied with their segment.
-const BOXED: usize = 1024;
+const SMALL: usize = 1024;
 
 /// A string value.
 #[derive(Clone, Debug)]
-pub struct Str(Repr);
+pub struct Str<'a>(Repr<'a>);
 
 #[derive(Clone, Debug)]
-enum Repr {
+enum Repr<'a> {
     Int(i64),
+    /// As stored.
+    Plain(&'a [u8]),
+    /// As stored after an edit in place.
+    Edited(&'a [u8]),
     Short(ShortBytes),
     Shared(Arc<Vec<u8>>),
 }
 
-impl Str {
+/// A string that is small enough to be stored as its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SmallStr<'a> {
+    Int(i64),
+    Plain(&'a [u8]),
+    /// Reports "raw" whatever its length.
+    Edited(&'a [u8]),
+}
+
+impl Str<'static> {
     /// A value as SET stores it: an integer where the bytes are the canonical spelling of one.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match parse_int(bytes) {
@@ -39,7 +52,7 @@ impl Str {
 
     /// A value that stays text even where it looks like an integer (INCRBYFLOAT's result).
     pub fn plain(bytes: &[u8]) -> Self {
-        if bytes.len() <= BOXED {
+        if bytes.len() <= SMALL {
             Str(Repr::Short(ShortBytes::new(bytes)))
         } else {
             Str(Repr::Shared(Arc::new(bytes.to_vec())))
@@ -48,7 +61,7 @@ impl Str {
 
     /// A value from bytes that the caller owns; like `from_bytes` without the copy of a big one.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
-        if bytes.len() <= BOXED { Str::from_bytes(&bytes) } else { Str(Repr::Shared(Arc::new(bytes))) }
+        if bytes.len() <= SMALL { Str::from_bytes(&bytes) } else { Str(Repr::Shared(Arc::new(bytes))) }
     }
 
     /// An integer.
@@ -60,20 +73,67 @@ impl Str {
     pub fn raw(bytes: Vec<u8>) -> Self {
         Str(Repr::Shared(Arc::new(bytes)))
     }
+}
+
+impl<'a> Str<'a> {
+    /// The string that `small` gave.
+    pub(crate) fn of_small(small: SmallStr<'a>) -> Self {
+        Str(match small {
+            SmallStr::Int(number) => Repr::Int(number),
+            SmallStr::Plain(bytes) => Repr::Plain(bytes),
+            SmallStr::Edited(bytes) => Repr::Edited(bytes),
+        })
+    }
+
+    /// What to store of a string of up to 1 KiB; none of a bigger one.
+    pub(crate) fn small(&self) -> Option<SmallStr<'_>> {
+        match &self.0 {
+            Repr::Int(number) => Some(SmallStr::Int(*number)),
+            Repr::Plain(bytes) => Some(SmallStr::Plain(bytes)),
+            Repr::Edited(bytes) => Some(SmallStr::Edited(bytes)),
+            Repr::Short(bytes) => Some(SmallStr::Plain(bytes.as_slice())),
+            Repr::Shared(bytes) => (bytes.len() <= SMALL).then_some(SmallStr::Edited(bytes)),
+        }
+    }
+
+    /// The same string; a small one is borrowed, a big one shared.
+    #[inline]
+    pub fn view(&self) -> Str<'_> {
+        Str(match &self.0 {
+            Repr::Int(number) => Repr::Int(*number),
+            Repr::Plain(bytes) => Repr::Plain(bytes),
+            Repr::Edited(bytes) => Repr::Edited(bytes),
+            Repr::Short(bytes) => Repr::Plain(bytes.as_slice()),
+            Repr::Shared(bytes) => Repr::Shared(Arc::clone(bytes)),
+        })
+    }
+
+    /// The same string, owned.
+    pub fn into_owned(self) -> Str<'static> {
+        match self.0 {
+            Repr::Int(number) => Str(Repr::Int(number)),
+            Repr::Plain(bytes) => Str::plain(bytes),
+            Repr::Edited(bytes) => Str::raw(bytes.to_vec()),
+            Repr::Short(bytes) => Str(Repr::Short(bytes)),
+            Repr::Shared(bytes) => Str(Repr::Shared(bytes)),
+        }
+    }
 
     /// The value as an element.
     pub fn item(&self) -> Item<'_> {
         match &self.0 {
             Repr::Int(number) => Item::Int(*number),
+            Repr::Plain(bytes) | Repr::Edited(bytes) => Item::Bytes(bytes),
             Repr::Short(bytes) => Item::Bytes(bytes.as_slice()),
             Repr::Shared(bytes) => Item::Bytes(bytes),
         }
     }
 
     /// The value's bytes; `scratch` holds the digits of an integer.
-    pub fn bytes<'a>(&'a self, scratch: &'a mut itoa::Buffer) -> &'a [u8] {
+    pub fn bytes<'b>(&'b self, scratch: &'b mut itoa::Buffer) -> &'b [u8] {
         match &self.0 {
             Repr::Int(number) => scratch.format(*number).as_bytes(),
+            Repr::Plain(bytes) | Repr::Edited(bytes) => bytes,
             Repr::Short(bytes) => bytes.as_slice(),
             Repr::Shared(bytes) => bytes,
         }
@@ -108,7 +168,7 @@ impl Str {
     pub fn assign(&mut self, bytes: &[u8]) {
         match (&mut self.0, parse_int(bytes)) {
             (_, Some(number)) => self.0 = Repr::Int(number),
-            (Repr::Short(old), None) if bytes.len() <= BOXED => old.assign(bytes),
+            (Repr::Short(old), None) if bytes.len() <= SMALL => old.assign(bytes),
             (_, None) => *self = Str::plain(bytes),
         }
     }
@@ -147,6 +207,7 @@ impl Str {
     pub fn encoding_name(&self) -> &'static str {
         match &self.0 {
             Repr::Int(_) => "int",
+            Repr::Plain(bytes) if bytes.len() <= EMBEDDED => "embstr",
             Repr::Short(bytes) if bytes.as_slice().len() <= EMBEDDED => "embstr",
             _ => "raw",
         }
@@ -155,26 +216,26 @@ impl Str {
     /// Bytes allocated beside the value itself.
     pub fn heap_size(&self) -> usize {
         match &self.0 {
-            Repr::Int(_) => 0,
+            Repr::Int(_) | Repr::Plain(_) | Repr::Edited(_) => 0,
             Repr::Short(bytes) => bytes.heap_size(),
             Repr::Shared(bytes) => bytes.capacity() + size_of::<Vec<u8>>() + 16,
         }
     }
 }
 
-impl PartialEq for Str {
+impl PartialEq for Str<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.item() == other.item()
     }
 }
 
-impl Eq for Str {}
+impl Eq for Str<'_> {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(value: &Str, bytes: &[u8], encoding: &str) {
+    fn check(value: &Str<'_>, bytes: &[u8], encoding: &str) {
         assert_eq!(value.to_vec(), bytes);
         assert_eq!(value.len(), bytes.len());
         assert_eq!(value.encoding_name(), encoding);

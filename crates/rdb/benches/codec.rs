@@ -33,7 +33,7 @@ fn main() {
     });
 }
 
-fn hash(i: usize, len: usize, encoding: &Encoding) -> Value {
+fn hash(i: usize, len: usize, encoding: &Encoding) -> Value<'static> {
     let mut hash = Hash::new();
     for j in 0..len {
         hash.insert(format!("field:{j}").as_bytes(), format!("value {}", i * 31 + j).as_bytes(), encoding);
@@ -41,7 +41,7 @@ fn hash(i: usize, len: usize, encoding: &Encoding) -> Value {
     Value::Hash(hash)
 }
 
-fn set(i: usize, len: usize, encoding: &Encoding) -> Value {
+fn set(i: usize, len: usize, encoding: &Encoding) -> Value<'static> {
     let mut set = Set::new();
     for j in 0..len {
         set.insert(format!("member:{}", i * 31 + j).as_bytes(), encoding);
@@ -49,7 +49,7 @@ fn set(i: usize, len: usize, encoding: &Encoding) -> Value {
     Value::Set(set)
 }
 
-fn sorted_set(i: usize, len: usize, encoding: &Encoding) -> Value {
+fn sorted_set(i: usize, len: usize, encoding: &Encoding) -> Value<'static> {
     let mut set = SortedSet::new();
     for (j, score) in (0..len).zip((0..).map(|j| f64::from(j * 7919 % 10_007) / 8.0)) {
         set.insert(format!("member:{}", i * 31 + j).as_bytes(), score, encoding);
@@ -67,7 +67,7 @@ fn fresh() -> Keyspace {
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what this is run for")]
-fn measure(name: &str, keys: usize, value: impl Fn(usize, &Encoding) -> Value) {
+fn measure(name: &str, keys: usize, value: impl Fn(usize, &Encoding) -> Value<'static>) {
     let mut keyspace = fresh();
     let encoding = *keyspace.encoding();
     for i in 0..keys {

@@ -17,7 +17,7 @@ const CHECKSUM: usize = 8;
 const VERSION: usize = 2;
 
 /// The value as a payload that Redis 7.0 and all after it read; with field deadlines, Redis 7.4 and after.
-pub fn dump(value: &Value, compress: bool) -> Vec<u8> {
+pub fn dump(value: &Value<'_>, compress: bool) -> Vec<u8> {
     let target = match value::missing_feature(value, Target::Redis10) {
         None => Target::Redis10,
         Some(_) => Target::Redis12,
@@ -32,7 +32,7 @@ pub fn dump(value: &Value, compress: bool) -> Vec<u8> {
 }
 
 /// The value of a payload that DUMP made here, in Redis or in Valkey.
-pub fn restore(payload: &[u8], encoding: &Encoding) -> std::result::Result<Value, RestoreError> {
+pub fn restore(payload: &[u8], encoding: &Encoding) -> std::result::Result<Value<'static>, RestoreError> {
     let (covered, stored) = payload.split_last_chunk::<CHECKSUM>().ok_or(RestoreError::Footer)?;
     let (body, version) = covered.split_last_chunk::<VERSION>().ok_or(RestoreError::Footer)?;
     let version = Version::from_footer(u16::from_le_bytes(*version)).ok_or(RestoreError::Footer)?;
@@ -42,7 +42,7 @@ pub fn restore(payload: &[u8], encoding: &Encoding) -> std::result::Result<Value
     restore_body(body, version, encoding).map_err(RestoreError::Value)
 }
 
-fn restore_body(body: &[u8], version: Version, encoding: &Encoding) -> Result<Value> {
+fn restore_body(body: &[u8], version: Version, encoding: &Encoding) -> Result<Value<'static>> {
     let limit =
         u64::try_from(body.len()).expect("usize fits in u64").saturating_mul(crate::bytes::lzf::EXPANSION);
     let mut source = Source::with_buffer(body, body.len(), limit, None);

@@ -245,7 +245,7 @@ impl<'k, 'a, R: Read> Reader<'k, 'a, R> {
         Ok(())
     }
 
-    fn keep(&mut self, name: &[u8], value: Option<Value>, attributes: Attributes) -> Result<()> {
+    fn keep(&mut self, name: &[u8], value: Option<Value<'static>>, attributes: Attributes) -> Result<()> {
         let Some(value) = value else {
             self.loaded.empty_keys_skipped += 1;
             return Ok(());

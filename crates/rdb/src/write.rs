@@ -86,17 +86,17 @@ fn write_database<W: Write>(
 
 fn write_key<W: Write>(
     sink: &mut Sink<'_, W>,
-    (key, value, deadline): (&[u8], &Value, Option<UnixMillis>),
+    (key, value, deadline): (&[u8], Value<'_>, Option<UnixMillis>),
     target: Target,
 ) -> Result<(), WriteError> {
-    if let Some(feature) = value::missing_feature(value, target) {
+    if let Some(feature) = value::missing_feature(&value, target) {
         return Err(WriteError::Feature(feature));
     }
     if let Some(UnixMillis(millis)) = deadline {
         sink.byte(record::DEADLINE_MILLIS)?;
         sink.bytes(&millis.to_le_bytes())?;
     }
-    value::write(sink, Some(key), value, target)?;
+    value::write(sink, Some(key), &value, target)?;
     Ok(())
 }
 
@@ -105,5 +105,5 @@ pub fn unsupported_feature(snapshot: &Snapshot, target: Target) -> Option<&'stat
     snapshot
         .databases()
         .flat_map(SnapshotDatabase::iter)
-        .find_map(|(_, value, _)| value::missing_feature(value, target))
+        .find_map(|(_, value, _)| value::missing_feature(&value, target))
 }

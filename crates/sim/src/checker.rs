@@ -42,7 +42,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn of(value: &Value, deadline: Option<UnixMillis>) -> Seen {
+    fn of(value: &Value<'_>, deadline: Option<UnixMillis>) -> Seen {
         let digest = value_digest(value, deadline, ScoreFormat::default());
         let mut fields = BTreeMap::new();
         if let Value::Hash(hash) = value {
@@ -59,7 +59,7 @@ pub fn picture(node: &Node) -> Picture {
     let mut picture = Picture::new();
     for (number, database) in snapshot.databases().enumerate() {
         for (key, value, deadline) in database.iter() {
-            picture.insert((number, key.to_vec()), Seen::of(value, deadline));
+            picture.insert((number, key.to_vec()), Seen::of(&value, deadline));
         }
     }
     picture

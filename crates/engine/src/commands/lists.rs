@@ -205,7 +205,7 @@ impl Side {
     }
 
     #[inline]
-    fn push(self, list: &mut List, element: &[u8], encoding: &Encoding) {
+    fn push(self, list: &mut List<'_>, element: &[u8], encoding: &Encoding) {
         match self {
             Side::Head => list.push_front(element, encoding),
             Side::Tail => list.push_back(element, encoding),
@@ -216,9 +216,10 @@ impl Side {
 fn push(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
     let args = call.args;
     let encoding = call.db.encoding();
-    let list = call.db.list_or_new(&args[1])?;
-    push_all(list, side, args.from(2), &encoding);
+    let mut list = call.db.list_or_new(&args[1])?;
+    push_all(&mut list, side, args.from(2), &encoding);
     call.reply.count(list.len());
+    drop(list);
     changed_by(call, &args[1], args.len() - 2);
     Ok(())
 }
@@ -226,18 +227,19 @@ fn push(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
 fn push_existing(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
     let args = call.args;
     let encoding = call.db.encoding();
-    let Some(list) = call.db.list_mut(&args[1])? else {
+    let Some(mut list) = call.db.list_mut(&args[1])? else {
         call.reply.integer(0);
         return Ok(());
     };
-    push_all(list, side, args.from(2), &encoding);
+    push_all(&mut list, side, args.from(2), &encoding);
     call.reply.count(list.len());
+    drop(list);
     changed_by(call, &args[1], args.len() - 2);
     Ok(())
 }
 
 #[inline]
-fn push_all(list: &mut List, side: Side, elements: Args<'_>, encoding: &Encoding) {
+fn push_all(list: &mut List<'_>, side: Side, elements: Args<'_>, encoding: &Encoding) {
     if elements.len() > 1 {
         list.prepare(elements.iter().map(<[u8]>::len).sum(), elements.len(), encoding);
     }
@@ -254,7 +256,7 @@ fn pop(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
         _ => return Err(call.arity_error()),
     };
     let encoding = call.db.encoding();
-    let Some(list) = call.db.list_mut(&args[1])? else {
+    let Some(mut list) = call.db.list_mut(&args[1])? else {
         match count {
             None => call.reply.null(),
             Some(_) => call.reply.null_array(),
@@ -263,19 +265,20 @@ fn pop(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
     };
     let taken = match count {
         None => {
-            pop_one(list, side, call.reply, &encoding);
+            pop_one(&mut list, side, call.reply, &encoding);
             1
         }
-        Some(count) => pop_many(list, side, count, call.reply, &encoding),
+        Some(count) => pop_many(&mut list, side, count, call.reply, &encoding),
     };
     let emptied = list.is_empty();
+    drop(list);
     taken_from(call, &args[1], taken, emptied);
     Ok(())
 }
 
 /// Writes the element first and removes it then: so it is copied once.
 #[inline]
-fn pop_one(list: &mut List, side: Side, reply: &mut Reply, encoding: &Encoding) {
+fn pop_one(list: &mut List<'_>, side: Side, reply: &mut Reply, encoding: &Encoding) {
     let index = match side {
         Side::Head => 0,
         Side::Tail => list.len() - 1,
@@ -284,7 +287,7 @@ fn pop_one(list: &mut List, side: Side, reply: &mut Reply, encoding: &Encoding) 
     list.remove_range(index, 1, encoding);
 }
 
-fn pop_many(list: &mut List, side: Side, count: usize, reply: &mut Reply, encoding: &Encoding) -> usize {
+fn pop_many(list: &mut List<'_>, side: Side, count: usize, reply: &mut Reply, encoding: &Encoding) -> usize {
     let taken = count.min(list.len());
     reply.array(taken);
     let first = match side {
@@ -321,11 +324,12 @@ fn lmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     let encoding = call.db.encoding();
     for key in args.iter().skip(2).take(keys) {
-        let Some(list) = call.db.list_mut(key)? else { continue };
+        let Some(mut list) = call.db.list_mut(key)? else { continue };
         call.reply.array(2);
         call.reply.bulk(key);
-        let taken = pop_many(list, side, count, call.reply, &encoding);
+        let taken = pop_many(&mut list, side, count, call.reply, &encoding);
         let emptied = list.is_empty();
+        drop(list);
         taken_from(call, key, taken, emptied);
         let name: &[u8] = if side == Side::Head { b"LPOP" } else { b"RPOP" };
         call.propagate(&[name, key, itoa::Buffer::new().format(taken).as_bytes()]);
@@ -351,13 +355,16 @@ fn transfer(call: &mut Call<'_>, from: Side, to: Side) -> Result<(), CommandErro
     // Its type is looked at before anything moves.
     call.db.list(destination)?;
     let encoding = call.db.encoding();
-    let list = call.db.list_mut(source)?.expect("seen above");
+    let mut list = call.db.list_mut(source)?.expect("seen above");
     let element = match from {
         Side::Head => list.pop_front(&encoding),
         Side::Tail => list.pop_back(&encoding),
     };
     let element = element.expect("a list under a key has an element");
-    to.push(call.db.list_or_new(destination)?, &element, &encoding);
+    drop(list);
+    let mut list = call.db.list_or_new(destination)?;
+    to.push(&mut list, &element, &encoding);
+    drop(list);
     call.reply.bulk(&element);
     // Not before the push: both may be the same list of one element.
     call.db.remove_if_empty(source);
@@ -367,7 +374,7 @@ fn transfer(call: &mut Call<'_>, from: Side, to: Side) -> Result<(), CommandErro
 }
 
 fn llen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let length = call.db.list(&call.args[1])?.map(List::len);
+    let length = call.db.list(&call.args[1])?.map(|list| list.len());
     call.count_lookup(length.is_some());
     call.reply.count(length.unwrap_or(0));
     Ok(())
@@ -401,13 +408,14 @@ fn index_from_head(word: &[u8], length: usize) -> Result<Option<usize>, CommandE
 fn lset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let encoding = call.db.encoding();
-    let list = call.db.list_mut(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
+    let mut list = call.db.list_mut(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
     let index = index_from_head(&args[2], list.len())?;
     // Before it is known whether there is such an element: OBJECT ENCODING shows it.
     list.prepare(args[3].len(), 1, &encoding);
     if !index.is_some_and(|index| list.set(index, &args[3], &encoding)) {
         return Err(CommandError::INDEX_OUT_OF_RANGE);
     }
+    drop(list);
     call.reply.ok();
     call.changed(&args[1]);
     Ok(())
@@ -421,7 +429,7 @@ fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
         _ => return Err(CommandError::SYNTAX),
     };
     let encoding = call.db.encoding();
-    let Some(list) = call.db.list_mut(&args[1])? else {
+    let Some(mut list) = call.db.list_mut(&args[1])? else {
         call.reply.integer(0);
         return Ok(());
     };
@@ -434,6 +442,7 @@ fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     list.insert(found + behind, &args[4], &encoding);
     call.reply.count(list.len());
+    drop(list);
     call.changed(&args[1]);
     Ok(())
 }
@@ -459,14 +468,17 @@ fn ltrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let (start, stop) = (call.integer(2)?, call.integer(3)?);
     let encoding = call.db.encoding();
-    if let Some(list) = call.db.list_mut(&args[1])? {
-        let kept = clamped(start, stop, list.len());
-        let removed = list.len() - kept.len();
-        list.remove_range(kept.end, list.len() - kept.end, &encoding);
-        list.remove_range(0, kept.start, &encoding);
-        let emptied = list.is_empty();
-        taken_from(call, &args[1], removed, emptied);
-    }
+    let Some(mut list) = call.db.list_mut(&args[1])? else {
+        call.reply.ok();
+        return Ok(());
+    };
+    let kept = clamped(start, stop, list.len());
+    let removed = list.len() - kept.len();
+    list.remove_range(kept.end, usize::MAX, &encoding);
+    list.remove_range(0, kept.start, &encoding);
+    let emptied = list.is_empty();
+    drop(list);
+    taken_from(call, &args[1], removed, emptied);
     call.reply.ok();
     Ok(())
 }
@@ -491,12 +503,13 @@ fn lrem(call: &mut Call<'_>) -> Result<(), CommandError> {
         _ => usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX),
     };
     let encoding = call.db.encoding();
-    let Some(list) = call.db.list_mut(&args[1])? else {
+    let Some(mut list) = call.db.list_mut(&args[1])? else {
         call.reply.integer(0);
         return Ok(());
     };
     let removed = list.remove_equal(&args[3], limit, count < 0, &encoding);
     let emptied = list.is_empty();
+    drop(list);
     call.reply.count(removed);
     taken_from(call, &args[1], removed, emptied);
     Ok(())
@@ -543,7 +556,7 @@ fn lpos(call: &mut Call<'_>) -> Result<(), CommandError> {
     let search = Search::parse(call)?;
     let found = match call.db.list(&args[1])? {
         Some(list) => {
-            write_matches(list, &args[2], &search, call.reply);
+            write_matches(&list, &args[2], &search, call.reply);
             true
         }
         None if search.count.is_some() => {
@@ -559,7 +572,7 @@ fn lpos(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn write_matches(list: &List, element: &[u8], search: &Search, reply: &mut Reply) {
+fn write_matches(list: &List<'_>, element: &[u8], search: &Search, reply: &mut Reply) {
     let wanted = elements::as_stored(element);
     let skipped = usize::try_from(search.rank - 1).unwrap_or(usize::MAX);
     let limit = match search.count {

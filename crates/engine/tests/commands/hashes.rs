@@ -1,6 +1,6 @@
 //! Hashes.
 
-use slipstream_keyspace::{UnixMillis, Value};
+use slipstream_keyspace::{Hash, UnixMillis, ValueMut};
 
 use crate::script::Script;
 
@@ -181,9 +181,11 @@ fn hash_with_deadlines(script: &mut Script) {
     script.check_write("HSET h a 1 b 2 c 3", ":3");
     script.on_both(|keyspace| {
         let (db, encoding) = keyspace.db_and_encoding(0);
-        let Some(Value::Hash(hash)) = db.get_mut(b"h", UnixMillis(0)) else { panic!("there is a hash") };
+        let hash = db.get_mut(b"h", UnixMillis(0)).and_then(ValueMut::typed::<Hash<'_>>);
+        let mut hash = hash.expect("there is a hash");
         hash.set_deadline(b"a", UnixMillis(2000), encoding);
         hash.set_deadline(b"b", UnixMillis(3000), encoding);
+        drop(hash);
         db.note_fields(b"h");
     });
 }

@@ -278,7 +278,7 @@ fn restore_takes_over_how_a_key_was_used() {
     let mut script = Script::new();
     script.ask("SET a 1");
     let payload = slipstream_rdb::dump(
-        script.node.keyspace.db(0).peek(b"a", slipstream_keyspace::UnixMillis(0)).unwrap(),
+        &script.node.keyspace.db(0).peek(b"a", slipstream_keyspace::UnixMillis(0)).unwrap(),
         true,
     );
     let client = script.client();

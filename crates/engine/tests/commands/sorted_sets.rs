@@ -379,7 +379,7 @@ fn other_types_are_refused_but_sets_are_sources() {
     }
 }
 
-fn set_of(member: &[u8]) -> slipstream_keyspace::Value {
+fn set_of(member: &[u8]) -> slipstream_keyspace::Value<'static> {
     let mut set = slipstream_keyspace::Set::new();
     set.insert(member, &slipstream_keyspace::Encoding::default());
     slipstream_keyspace::Value::Set(set)

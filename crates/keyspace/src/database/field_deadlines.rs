@@ -30,7 +30,7 @@ impl FieldDeadlines {
 
     /// `key` holds `new` instead of `old`.
     #[inline]
-    pub(super) fn replaced(&mut self, key: &[u8], old: Option<&Value>, new: Option<&Value>) {
+    pub(super) fn replaced(&mut self, key: &[u8], old: Option<&Value<'_>>, new: Option<&Value<'_>>) {
         let next = new.and_then(next_deadline);
         if next.is_some() || old.and_then(next_deadline).is_some() {
             self.note(key, next);
@@ -49,7 +49,7 @@ impl FieldDeadlines {
     }
 }
 
-fn next_deadline(value: &Value) -> Option<UnixMillis> {
+fn next_deadline(value: &Value<'_>) -> Option<UnixMillis> {
     match value {
         Value::Hash(hash) => hash.next_deadline(),
         _ => None,

@@ -3,7 +3,7 @@
 //! For commands that look before they act, so that they need not look twice. Finding the key
 //! leaves no trace of an access; `touched` records one.
 
-use super::Database;
+use super::{Database, ValueMut};
 use crate::table::Place;
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -32,13 +32,13 @@ impl Occupied<'_> {
     }
 
     /// The value.
-    pub fn value(&self) -> &Value {
-        &self.database.table.at(self.place).value
+    pub fn value(&self) -> Value<'_> {
+        self.database.table.at(self.place).value.view()
     }
 
     /// The value, to be changed.
-    pub fn value_mut(&mut self) -> &mut Value {
-        &mut self.database.table.at_mut(self.place).value
+    pub fn value_mut(&mut self) -> ValueMut<'_> {
+        self.database.value_at(self.place)
     }
 
     /// When the key is due.
@@ -52,7 +52,7 @@ impl Occupied<'_> {
     }
 
     /// Removes the key and returns its value and deadline.
-    pub fn remove(self) -> (Value, Option<UnixMillis>) {
+    pub fn remove(self) -> (Value<'static>, Option<UnixMillis>) {
         let pair = self.database.remove_at(self.place);
         let deadline = pair.deadline_if_any();
         (pair.value, deadline)

@@ -1,4 +1,4 @@
-//! A database's entry: key, value, deadline and access clock, in one cache line.
+//! A database's entry: key, value, deadline and access clock.
 //!
 //! The clock is atomic so that recording a read neither needs exclusive access nor copies a
 //! segment that a snapshot holds; nothing else synchronises through it.
@@ -15,7 +15,7 @@ pub(super) const NEVER: i64 = i64::MAX;
 
 pub(crate) struct Pair {
     key: ShortBytes,
-    pub(super) value: Value,
+    pub(super) value: Value<'static>,
     deadline: i64,
     clock: AtomicU32,
 }
@@ -43,7 +43,7 @@ impl Entry for Pair {
 }
 
 impl Pair {
-    pub(super) fn new(key: &[u8], value: Value, deadline: Option<UnixMillis>, clock: u32) -> Self {
+    pub(super) fn new(key: &[u8], value: Value<'static>, deadline: Option<UnixMillis>, clock: u32) -> Self {
         let clock = AtomicU32::new(clock);
         let mut pair = Pair { key: ShortBytes::new(key), value, deadline: NEVER, clock };
         pair.set_deadline(deadline);
@@ -51,8 +51,8 @@ impl Pair {
     }
 
     /// Key, value and deadline.
-    pub(crate) fn view(&self) -> (&[u8], &Value, Option<UnixMillis>) {
-        (self.key(), &self.value, self.deadline_if_any())
+    pub(crate) fn view(&self) -> (&[u8], Value<'_>, Option<UnixMillis>) {
+        (self.key(), self.value.view(), self.deadline_if_any())
     }
 
     pub(super) fn deadline_if_any(&self) -> Option<UnixMillis> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Encoding, Hash, Keyspace, List, Set, SortedSet, Str};
 
-fn sample() -> Vec<(&'static str, Value)> {
+fn sample() -> Vec<(&'static str, Value<'static>)> {
     let encoding = Encoding::default();
     let mut list = List::new();
     [b"a".as_slice(), b"1", b"-5", b"1000", b""]

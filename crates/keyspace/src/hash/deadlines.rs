@@ -5,6 +5,8 @@
 //! does without while no field has one.
 //! Invariant: `first` is the least score.
 
+use std::sync::Arc;
+
 use crate::encoding::Encoding;
 use crate::item::Item;
 use crate::sorted_set::{ScoreBound, SortedSet};
@@ -16,7 +18,7 @@ const LATEST: i64 = 1 << 53;
 /// Names and when they are due. Not empty but for a moment.
 #[derive(Clone)]
 pub(crate) struct Deadlines {
-    names: SortedSet,
+    names: SortedSet<'static>,
     first: UnixMillis,
 }
 
@@ -27,9 +29,9 @@ impl Default for Deadlines {
 }
 
 /// Takes the deadline of `name` away.
-pub(super) fn clear(deadlines: &mut Option<Box<Deadlines>>, name: &[u8]) {
-    let Some(some) = deadlines else { return };
-    some.remove(name);
+pub(super) fn clear(deadlines: &mut Option<Arc<Deadlines>>, name: &[u8]) {
+    let Some(some) = deadlines.as_mut().filter(|some| some.get(name).is_some()) else { return };
+    Arc::make_mut(some).remove(name);
     if some.len() == 0 {
         *deadlines = None;
     }

@@ -18,7 +18,7 @@ enum Walk<'a> {
 }
 
 impl<'a> HashIter<'a> {
-    pub(super) fn new(fields: &'a Fields) -> Self {
+    pub(super) fn new(fields: &'a Fields<'_>) -> Self {
         HashIter(match fields {
             Fields::Packed(packed) => Walk::Packed(packed.iter()),
             Fields::Table(table) => Walk::Table(table.iter()),

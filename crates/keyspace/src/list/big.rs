@@ -27,8 +27,8 @@ impl BigList {
     }
 
     /// A list whose first chunk is a packed list.
-    pub(crate) fn from_packed(packed: &Listpack) -> Self {
-        BigList { tree: Tree::from_chunk(ListChunk::new(packed.clone())) }
+    pub(crate) fn from_packed(packed: &Listpack<'_>) -> Self {
+        BigList { tree: Tree::from_chunk(ListChunk::new(packed.clone().into_owned())) }
     }
 
     /// How many elements there are.
@@ -48,7 +48,7 @@ impl BigList {
     }
 
     /// Adds all elements of a block that fits one chunk at the tail.
-    pub(crate) fn push_back_packed(&mut self, block: &Listpack, encoding: &Encoding) {
+    pub(crate) fn push_back_packed(&mut self, block: &Listpack<'_>, encoding: &Encoding) {
         let end = self.len();
         self.tree.edit_at(end, |chunk, _, added| chunk.push_back_packed(block, encoding, added));
     }
@@ -90,7 +90,7 @@ impl BigList {
     }
 
     /// The block that holds element `index`.
-    pub(crate) fn block_at(&self, index: usize) -> Option<&Listpack> {
+    pub(crate) fn block_at(&self, index: usize) -> Option<&Listpack<'static>> {
         self.tree.chunk_at(index).map(|(chunk, _)| chunk.packed())
     }
 
@@ -106,7 +106,7 @@ impl BigList {
 
     /// The whole list as one listpack, when it is a single chunk with no more than half its
     /// limit, or empty.
-    pub(crate) fn as_small(&self, encoding: &Encoding) -> Option<Listpack> {
+    pub(crate) fn as_small(&self, encoding: &Encoding) -> Option<Listpack<'static>> {
         match self.tree.only_chunk() {
             Some(chunk) if chunk.is_under_half(encoding) => Some(chunk.packed().clone()),
             None if self.len() == 0 => Some(Listpack::new()),

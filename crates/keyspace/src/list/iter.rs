@@ -16,7 +16,7 @@ enum Walk<'a> {
 }
 
 impl<'a> ListIter<'a> {
-    pub(super) fn new(body: &'a Body, index: usize) -> Self {
+    pub(super) fn new(body: &'a Body<'_>, index: usize) -> Self {
         ListIter(match body {
             Body::Packed(packed) => {
                 Walk::Packed(packed.seek(index).map(|position| packed.iter_from(position)))
@@ -49,7 +49,7 @@ enum RevWalk<'a> {
 }
 
 impl<'a> ListRevIter<'a> {
-    pub(super) fn new(body: &'a Body, index: usize) -> Self {
+    pub(super) fn new(body: &'a Body<'_>, index: usize) -> Self {
         ListRevIter(match body {
             Body::Packed(packed) => {
                 RevWalk::Packed(packed.seek(index).map(|position| packed.iter_rev_from(position)))

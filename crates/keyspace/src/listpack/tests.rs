@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn packed(elements: &[&[u8]]) -> Listpack {
+fn packed(elements: &[&[u8]]) -> Listpack<'static> {
     let mut listpack = Listpack::new();
     for element in elements {
         listpack.push_back(element);

@@ -20,7 +20,7 @@ enum Walk<'a> {
 }
 
 impl<'a> SetIter<'a> {
-    pub(super) fn new(body: &'a Body) -> Self {
+    pub(super) fn new(body: &'a Body<'_>) -> Self {
         SetIter(match body {
             Body::Ints(ints) => Walk::Ints(ints.iter()),
             Body::Packed(packed) => Walk::Packed(packed.iter()),

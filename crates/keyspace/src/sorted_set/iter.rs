@@ -17,7 +17,7 @@ enum Walk<'a> {
 }
 
 impl<'a> SortedSetIter<'a> {
-    pub(super) fn new(body: &'a Body, rank: usize) -> Self {
+    pub(super) fn new(body: &'a Body<'_>, rank: usize) -> Self {
         SortedSetIter(match body {
             Body::Packed(block) => {
                 let position = block.seek(rank.saturating_mul(2));
@@ -54,7 +54,7 @@ enum RevWalk<'a> {
 }
 
 impl<'a> SortedSetRevIter<'a> {
-    pub(super) fn new(body: &'a Body, rank: usize) -> Self {
+    pub(super) fn new(body: &'a Body<'_>, rank: usize) -> Self {
         SortedSetRevIter(match body {
             Body::Packed(block) => {
                 let score = block.seek(rank.saturating_mul(2).saturating_add(1));

@@ -43,13 +43,13 @@ fn whole(score: f64) -> Option<i64> {
 }
 
 /// Each member with its score, in order.
-pub(super) fn pairs(block: &Listpack) -> impl Iterator<Item = (Item<'_>, f64)> {
+pub(super) fn pairs<'a>(block: &'a Listpack<'_>) -> impl Iterator<Item = (Item<'a>, f64)> {
     let mut items = block.iter();
     std::iter::from_fn(move || Some((items.next()?, known_score(items.next()?))))
 }
 
 /// Whether the block is pairs of member and score in ascending order.
-pub(super) fn is_ordered(block: &Listpack) -> bool {
+pub(super) fn is_ordered(block: &Listpack<'_>) -> bool {
     let mut items = block.iter();
     let mut last: Option<(f64, Item<'_>)> = None;
     let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -66,13 +66,13 @@ pub(super) fn is_ordered(block: &Listpack) -> bool {
 }
 
 /// Where `member` is, and its score.
-pub(super) fn find(block: &Listpack, member: &[u8]) -> Option<(Position, f64)> {
+pub(super) fn find(block: &Listpack<'_>, member: &[u8]) -> Option<(Position, f64)> {
     let position = block.find(block.first()?, member, 2)?;
     Some((position, known_score(block.at(block.next(position)?))))
 }
 
 /// Adds a member or moves it to its new score's place, and returns its old score.
-pub(super) fn insert(block: &mut Listpack, member: &[u8], score: f64) -> Option<f64> {
+pub(super) fn insert(block: &mut Listpack<'_>, member: &[u8], score: f64) -> Option<f64> {
     let old = find(block, member);
     if let Some((position, _)) = old {
         block.remove(position, 2);
@@ -94,7 +94,7 @@ pub(super) fn insert(block: &mut Listpack, member: &[u8], score: f64) -> Option<
 }
 
 /// How many leading members `before` holds for.
-pub(super) fn count_while(block: &Listpack, before: impl Fn((f64, &[u8])) -> bool) -> usize {
+pub(super) fn count_while(block: &Listpack<'_>, before: impl Fn((f64, &[u8])) -> bool) -> usize {
     let held = |(member, score): &(Item<'_>, f64)| before((*score, member.bytes(&mut itoa::Buffer::new())));
     pairs(block).take_while(held).count()
 }

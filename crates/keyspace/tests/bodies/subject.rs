@@ -25,7 +25,7 @@ impl Run {
 }
 
 /// A value of a kind, and its shape.
-pub(crate) fn make(kind: &Kind, encoding: &Encoding) -> (Value, Shape) {
+pub(crate) fn make(kind: &Kind, encoding: &Encoding) -> (Value<'static>, Shape) {
     match kind {
         Kind::Plain(bytes) => (Str::from_bytes(bytes).into(), Shape::String(bytes.clone())),
         Kind::Raw(bytes) => (Str::raw(bytes.clone()).into(), Shape::String(bytes.clone())),
@@ -57,7 +57,7 @@ pub(crate) fn make(kind: &Kind, encoding: &Encoding) -> (Value, Shape) {
 }
 
 /// An empty value of the kind that an edit is for, and its shape.
-pub(crate) fn empty_for(edit: &Edit) -> (Value, Shape) {
+pub(crate) fn empty_for(edit: &Edit) -> (Value<'static>, Shape) {
     match edit {
         Edit::Append(_) | Edit::SetRange(..) | Edit::SetInt(_) => {
             (Str::from_bytes(b"").into(), Shape::String(Vec::new()))
@@ -83,7 +83,7 @@ pub(crate) fn empty_for(edit: &Edit) -> (Value, Shape) {
 }
 
 /// Changes value and shape alike. An edit for another kind of value changes nothing.
-pub(crate) fn edit(value: &mut Value, shape: &mut Shape, edit: &Edit, at: &mut Circumstances<'_>) {
+pub(crate) fn edit(value: &mut Value<'_>, shape: &mut Shape, edit: &Edit, at: &mut Circumstances<'_>) {
     match (value, shape) {
         (Value::String(string), Shape::String(bytes)) => edit_string(string, bytes, edit),
         (Value::List(list), Shape::List(elements)) => edit_list(list, elements, edit, at),
@@ -94,7 +94,7 @@ pub(crate) fn edit(value: &mut Value, shape: &mut Shape, edit: &Edit, at: &mut C
     }
 }
 
-fn edit_string(string: &mut Str, bytes: &mut Vec<u8>, edit: &Edit) {
+fn edit_string(string: &mut Str<'_>, bytes: &mut Vec<u8>, edit: &Edit) {
     match edit {
         Edit::Append(more) => {
             bytes.extend_from_slice(more);
@@ -113,7 +113,7 @@ fn edit_string(string: &mut Str, bytes: &mut Vec<u8>, edit: &Edit) {
     }
 }
 
-fn edit_list(list: &mut List, elements: &mut Vec<Vec<u8>>, edit: &Edit, at: &mut Circumstances<'_>) {
+fn edit_list(list: &mut List<'_>, elements: &mut Vec<Vec<u8>>, edit: &Edit, at: &mut Circumstances<'_>) {
     let encoding = at.encoding;
     match edit {
         Edit::PushFront(run) => {
@@ -171,7 +171,7 @@ fn remove_equal(elements: &mut Vec<Vec<u8>>, element: &[u8], limit: usize, from_
     removed
 }
 
-fn edit_set(set: &mut Set, members: &mut BTreeSet<Vec<u8>>, edit: &Edit, at: &mut Circumstances<'_>) {
+fn edit_set(set: &mut Set<'_>, members: &mut BTreeSet<Vec<u8>>, edit: &Edit, at: &mut Circumstances<'_>) {
     match edit {
         Edit::AddMembers(run) => {
             run.elements().for_each(|member| {
@@ -191,7 +191,7 @@ fn edit_set(set: &mut Set, members: &mut BTreeSet<Vec<u8>>, edit: &Edit, at: &mu
 
 type Fields = BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>;
 
-fn edit_hash(hash: &mut Hash, fields: &mut Fields, edit: &Edit, at: &mut Circumstances<'_>) {
+fn edit_hash(hash: &mut Hash<'_>, fields: &mut Fields, edit: &Edit, at: &mut Circumstances<'_>) {
     match edit {
         Edit::SetFields(run, value) => {
             for field in run.elements() {
@@ -234,7 +234,7 @@ fn edit_hash(hash: &mut Hash, fields: &mut Fields, edit: &Edit, at: &mut Circums
 }
 
 fn edit_sorted_set(
-    set: &mut SortedSet,
+    set: &mut SortedSet<'_>,
     members: &mut BTreeMap<Vec<u8>, f64>,
     edit: &Edit,
     at: &mut Circumstances<'_>,
@@ -275,7 +275,7 @@ fn in_order(members: &BTreeMap<Vec<u8>, f64>) -> Vec<(Vec<u8>, f64)> {
 }
 
 /// Fails unless the value has this shape, by all ways of looking at it.
-pub(crate) fn compare(value: &Value, shape: &Shape) {
+pub(crate) fn compare(value: &Value<'_>, shape: &Shape) {
     assert_eq!(value.len(), shape.len(), "length of a {}", value.type_name());
     match (value, shape) {
         (Value::String(string), Shape::String(bytes)) => assert!(string.item().is(bytes)),
@@ -300,7 +300,7 @@ fn owned<'a>(items: impl Iterator<Item = Item<'a>>) -> BTreeSet<Vec<u8>> {
     items.map(|item| item.to_vec()).collect()
 }
 
-fn compare_hash(hash: &Hash, fields: &Fields) {
+fn compare_hash(hash: &Hash<'_>, fields: &Fields) {
     assert_eq!(hash.iter().count(), fields.len());
     for (field, value) in hash.iter() {
         assert!(fields.get(&field.to_vec()).is_some_and(|known| value.is(&known.0)));
@@ -314,7 +314,7 @@ fn compare_hash(hash: &Hash, fields: &Fields) {
     assert_eq!(hash.has_deadlines(), first.is_some());
 }
 
-fn compare_sorted_set(set: &SortedSet, members: &BTreeMap<Vec<u8>, f64>) {
+fn compare_sorted_set(set: &SortedSet<'_>, members: &BTreeMap<Vec<u8>, f64>) {
     let pairs = in_order(members);
     assert_eq!(set.iter().count(), pairs.len());
     assert!(set.iter().zip(&pairs).all(|(found, pair)| found.0.is(&pair.0) && found.1 == pair.1));
@@ -325,7 +325,7 @@ fn compare_sorted_set(set: &SortedSet, members: &BTreeMap<Vec<u8>, f64>) {
 }
 
 /// One step of the scan that the value's type has; the names of what it returns go to `visit`.
-pub(crate) fn scan(value: &Value, cursor: u64, count: usize, mut visit: impl FnMut(Vec<u8>)) -> u64 {
+pub(crate) fn scan(value: &Value<'_>, cursor: u64, count: usize, mut visit: impl FnMut(Vec<u8>)) -> u64 {
     match value {
         Value::Set(set) => set.scan(cursor, count, |member| visit(member.to_vec())),
         Value::Hash(hash) => hash.scan(cursor, count, |field, _| visit(field.to_vec())),
@@ -335,7 +335,7 @@ pub(crate) fn scan(value: &Value, cursor: u64, count: usize, mut visit: impl FnM
 }
 
 /// An element that chance chose.
-pub(crate) fn random(value: &Value, rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
+pub(crate) fn random(value: &Value<'_>, rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
     match value {
         Value::Set(set) => set.random(rng).map(|member| member.to_vec()),
         Value::Hash(hash) => hash.random(rng).map(|(field, _)| field.to_vec()),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use slipstream_keyspace::{Encoding, Keyspace, Snapshot, SnapshotDatabase, UnixMillis};
+use slipstream_keyspace::{Encoding, Keyspace, Snapshot, SnapshotDatabase, UnixMillis, Value};
 
 use super::operation::{Edit, Input, Kind, Operation, Place, Run, filler, numbered_key};
 use super::reference::{Entry, Reference, Shape};
@@ -158,8 +158,8 @@ impl World {
         let value = self.keyspace.db_mut(place.db).get(&place.key, now);
         assert_eq!(value.is_some(), shape.is_some());
         if let (Some(value), Some(shape)) = (value, shape) {
-            subject::compare(value, &shape);
-            let element = subject::random(value, &mut self.rng);
+            subject::compare(&value, &shape);
+            let element = subject::random(&value, &mut self.rng);
             assert_eq!(element.is_some(), !shape.names().is_empty());
             assert!(element.is_none_or(|element| shape.has(&element)));
         }
@@ -236,12 +236,13 @@ impl World {
         let entry = entries.get_mut(&place.key).expect("it was there or is now");
         let shape = Arc::make_mut(&mut entry.shape);
         let mut at = Circumstances { encoding: &encoding, now: now.0, rng: &mut self.rng };
-        let value = database.get_or_insert_with(&place.key, now, || empty);
-        subject::edit(value, shape, edit, &mut at);
+        let mut value = database.get_or_insert_with(&place.key, now, || empty);
+        subject::edit(&mut value, shape, edit, &mut at);
         assert_eq!(value.len(), shape.len());
         if at.rng.u8(..) < THOROUGH {
-            subject::compare(value, shape);
+            subject::compare(&value, shape);
         }
+        drop(value);
         database.note_fields(&place.key);
         if !shape.is_kept() {
             entries.remove(&place.key);
@@ -266,7 +267,7 @@ impl World {
     fn copy(&mut self, from: &Place, to: &Place) {
         let now = self.time();
         let known = self.live(from).cloned();
-        let found = self.keyspace.db_mut(from.db).get(&from.key, now).cloned();
+        let found = self.keyspace.db_mut(from.db).get(&from.key, now).map(Value::into_owned);
         assert_eq!(found.is_some(), known.is_some());
         if let (Some(value), Some(entry)) = (found, known) {
             self.keyspace.db_mut(to.db).insert(&to.key, value, entry.deadline.map(UnixMillis));
@@ -379,7 +380,7 @@ impl World {
             .unwrap_or_else(|| (place.clone(), Scan::of(shape.names().into_iter())));
         let value = self.keyspace.db(place.db).peek(&place.key, now).expect("it is live");
         let goes_on =
-            scan.step(|name| shape.has(name), |cursor, visit| subject::scan(value, cursor, count, visit));
+            scan.step(|name| shape.has(name), |cursor, visit| subject::scan(&value, cursor, count, visit));
         self.inner_scan = goes_on.then_some((place.clone(), scan));
     }
 
@@ -413,7 +414,7 @@ impl World {
             for (key, value, deadline) in database.iter() {
                 let entry = reference.entries.get(key).expect("the database holds what the reference does");
                 assert_eq!(deadline, entry.deadline.map(UnixMillis));
-                subject::compare(value, &entry.shape);
+                subject::compare(&value, &entry.shape);
             }
         }
     }
@@ -432,7 +433,7 @@ fn compare_database(database: &SnapshotDatabase, copy: &Reference) {
     for (key, value, deadline) in database.iter() {
         let entry = copy.entries.get(key).expect("the snapshot holds what was there");
         assert_eq!(deadline, entry.deadline.map(UnixMillis));
-        subject::compare(value, &entry.shape);
+        subject::compare(&value, &entry.shape);
         assert!(database.get(key).is_some_and(|(found, _)| found.len() == entry.shape.len()));
     }
 }

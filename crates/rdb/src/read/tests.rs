@@ -51,7 +51,7 @@ fn text(item: &Item<'_>) -> String {
 }
 
 /// The value as text, unordered collections sorted.
-fn shown(value: &Value) -> String {
+fn shown(value: &Value<'_>) -> String {
     let mut parts: Vec<String> = match value {
         Value::String(string) => vec![text(&string.item())],
         Value::List(list) => return list.iter().map(|item| text(&item)).collect::<Vec<_>>().join(" "),
@@ -77,7 +77,7 @@ fn check(magic: &str, kind: u8, value: &[u8], expected: &str) {
     let found = match loaded {
         Err(error) => error,
         Ok(_) => match into.db(0).peek(b"k", UnixMillis(0)) {
-            Some(value) => format!("{} {}", value.type_name(), shown(value)),
+            Some(value) => format!("{} {}", value.type_name(), shown(&value)),
             None => "no key".to_owned(),
         },
     };
@@ -232,7 +232,7 @@ fn a_key_that_is_there_twice_is_refused_or_replaced() {
     let options = ReadOptions { duplicates: Duplicates::Replace, ..replica() };
     let (into, loaded) = load(&bytes, options);
     assert_eq!(loaded.unwrap().keys_loaded, 2);
-    assert_eq!(shown(into.db(0).peek(b"k", UnixMillis(0)).unwrap()), "w");
+    assert_eq!(shown(&into.db(0).peek(b"k", UnixMillis(0)).unwrap()), "w");
 }
 
 #[test]

@@ -17,7 +17,7 @@ const NO_NUMBER: &str = "sorted set: a score that is not a number";
 const PAIR_CUT: &str = "listpack: a pair without its second half";
 const NO_TIME: &str = "hash: a field's deadline is no point in time";
 
-fn listpack(block: &[u8]) -> Checked<Listpack> {
+fn listpack(block: &[u8]) -> Checked<Listpack<'static>> {
     if block.len() >= BLOCK_LIMIT {
         return Err("listpack: of 1 GiB or more");
     }
@@ -25,7 +25,7 @@ fn listpack(block: &[u8]) -> Checked<Listpack> {
 }
 
 /// Adds an element at the list's end.
-pub(super) fn add_element(list: &mut List, element: &[u8], encoding: &Encoding) -> Checked<()> {
+pub(super) fn add_element(list: &mut List<'_>, element: &[u8], encoding: &Encoding) -> Checked<()> {
     if element.len() >= BLOCK_LIMIT {
         return Err("list: an element of 1 GiB or more");
     }
@@ -34,17 +34,22 @@ pub(super) fn add_element(list: &mut List, element: &[u8], encoding: &Encoding) 
 }
 
 /// Adds a pair that must be new to `hash`.
-pub(super) fn add_field(hash: &mut Hash, field: &[u8], value: &[u8], encoding: &Encoding) -> Checked<()> {
+pub(super) fn add_field(hash: &mut Hash<'_>, field: &[u8], value: &[u8], encoding: &Encoding) -> Checked<()> {
     if hash.insert(field, value, encoding) { Ok(()) } else { Err(FIELD_TWICE) }
 }
 
 /// Adds a member that must be new to `set`.
-pub(super) fn add_member(set: &mut Set, member: &[u8], encoding: &Encoding) -> Checked<()> {
+pub(super) fn add_member(set: &mut Set<'_>, member: &[u8], encoding: &Encoding) -> Checked<()> {
     if set.insert(member, encoding) { Ok(()) } else { Err(MEMBER_TWICE) }
 }
 
 /// Adds a member that must be new to `set`, with a score that must be a number.
-pub(super) fn add_scored(set: &mut SortedSet, member: &[u8], score: f64, encoding: &Encoding) -> Checked<()> {
+pub(super) fn add_scored(
+    set: &mut SortedSet<'_>,
+    member: &[u8],
+    score: f64,
+    encoding: &Encoding,
+) -> Checked<()> {
     if score.is_nan() {
         return Err(NO_NUMBER);
     }
@@ -52,12 +57,12 @@ pub(super) fn add_scored(set: &mut SortedSet, member: &[u8], score: f64, encodin
 }
 
 /// Adds a quicklist's node at the list's end.
-pub(super) fn append_listpack(list: &mut List, block: &[u8], encoding: &Encoding) -> Checked<()> {
+pub(super) fn append_listpack(list: &mut List<'_>, block: &[u8], encoding: &Encoding) -> Checked<()> {
     list.push_back_packed(listpack(block)?, encoding);
     Ok(())
 }
 
-pub(super) fn hash_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<Hash> {
+pub(super) fn hash_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<Hash<'static>> {
     let pack = listpack(block)?;
     if pack.len() % 2 != 0 {
         return Err(PAIR_CUT);
@@ -69,7 +74,7 @@ pub(super) fn hash_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<H
 pub(super) fn hash_from_items<'a>(
     mut items: impl Iterator<Item = Item<'a>>,
     encoding: &Encoding,
-) -> Checked<Hash> {
+) -> Checked<Hash<'static>> {
     let mut hash = Hash::new();
     let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
     while let Some(field) = items.next() {
@@ -80,7 +85,7 @@ pub(super) fn hash_from_items<'a>(
 }
 
 /// Redis' packed hash with field expiry: triples of field, value and deadline, 0 for none.
-pub(super) fn hash_from_triples(block: &[u8], encoding: &Encoding) -> Checked<Hash> {
+pub(super) fn hash_from_triples(block: &[u8], encoding: &Encoding) -> Checked<Hash<'static>> {
     let pack = listpack(block)?;
     let mut hash = Hash::new();
     let mut items = pack.iter();
@@ -100,7 +105,12 @@ pub(super) fn hash_from_triples(block: &[u8], encoding: &Encoding) -> Checked<Ha
 }
 
 /// Gives a field that is there its deadline.
-pub(super) fn set_deadline(hash: &mut Hash, field: &[u8], millis: i64, encoding: &Encoding) -> Checked<()> {
+pub(super) fn set_deadline(
+    hash: &mut Hash<'_>,
+    field: &[u8],
+    millis: i64,
+    encoding: &Encoding,
+) -> Checked<()> {
     if millis < 0 {
         return Err(NO_TIME);
     }
@@ -108,16 +118,16 @@ pub(super) fn set_deadline(hash: &mut Hash, field: &[u8], millis: i64, encoding:
     Ok(())
 }
 
-pub(super) fn set_from_intset(block: &[u8], encoding: &Encoding) -> Checked<Set> {
+pub(super) fn set_from_intset(block: &[u8], encoding: &Encoding) -> Checked<Set<'static>> {
     let ints = Intset::from_bytes(block).map_err(|malformed| malformed.reason)?;
     Ok(Set::from_ints(ints, encoding))
 }
 
-pub(super) fn set_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<Set> {
+pub(super) fn set_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<Set<'static>> {
     Set::from_packed(listpack(block)?, encoding).ok_or(MEMBER_TWICE)
 }
 
-pub(super) fn sorted_set_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<SortedSet> {
+pub(super) fn sorted_set_from_listpack(block: &[u8], encoding: &Encoding) -> Checked<SortedSet<'static>> {
     let pack = listpack(block)?;
     match SortedSet::from_packed(pack.clone(), encoding) {
         Some(set) => Ok(set),
@@ -129,7 +139,7 @@ pub(super) fn sorted_set_from_listpack(block: &[u8], encoding: &Encoding) -> Che
 pub(super) fn sorted_set_from_items<'a>(
     mut items: impl Iterator<Item = Item<'a>>,
     encoding: &Encoding,
-) -> Checked<SortedSet> {
+) -> Checked<SortedSet<'static>> {
     let mut set = SortedSet::new();
     let mut digits = itoa::Buffer::new();
     while let Some(member) = items.next() {

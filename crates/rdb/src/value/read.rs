@@ -22,7 +22,7 @@ pub(crate) fn read<R: Read>(
     source: &mut Source<'_, R>,
     layout: Layout,
     encoding: &Encoding,
-) -> Result<Option<Value>> {
+) -> Result<Option<Value<'static>>> {
     let mut reader = ValueReader { source, encoding, first: Vec::new(), second: Vec::new() };
     let value = match layout {
         Layout::String => return reader.string().map(|string| Some(Value::String(string))),
@@ -56,7 +56,7 @@ pub(crate) fn read<R: Read>(
     Ok((!value.is_empty()).then_some(value))
 }
 
-fn hash_from_zipmap(block: &[u8], encoding: &Encoding) -> std::result::Result<Hash, &'static str> {
+fn hash_from_zipmap(block: &[u8], encoding: &Encoding) -> std::result::Result<Hash<'static>, &'static str> {
     let mut hash = Hash::new();
     for (field, value) in zipmap::decode(block)? {
         packed::add_field(&mut hash, field, value, encoding)?;
@@ -72,14 +72,14 @@ struct ValueReader<'r, 'a, R> {
 }
 
 impl<R: Read> ValueReader<'_, '_, R> {
-    fn string(&mut self) -> Result<Str> {
+    fn string(&mut self) -> Result<Str<'static>> {
         Ok(match self.source.item(&mut self.first)? {
             Item::Int(number) => Str::from_int(number),
             Item::Bytes(_) => Str::from_vec(std::mem::take(&mut self.first)),
         })
     }
 
-    fn list(&mut self) -> Result<List> {
+    fn list(&mut self) -> Result<List<'static>> {
         let mut list = List::new();
         for _ in 0..self.source.length()? {
             self.element(&mut list)?;
@@ -87,18 +87,18 @@ impl<R: Read> ValueReader<'_, '_, R> {
         Ok(list)
     }
 
-    fn element(&mut self, list: &mut List) -> Result<()> {
+    fn element(&mut self, list: &mut List<'_>) -> Result<()> {
         let element = self.source.string(&mut self.first)?;
         packed::add_element(list, element, self.encoding).map_err(|what| self.source.corrupt(what))
     }
 
-    fn list_ziplist(&mut self) -> Result<List> {
+    fn list_ziplist(&mut self) -> Result<List<'static>> {
         let mut list = List::new();
         self.append_ziplist(&mut list)?;
         Ok(list)
     }
 
-    fn quicklist_of_ziplists(&mut self) -> Result<List> {
+    fn quicklist_of_ziplists(&mut self) -> Result<List<'static>> {
         let mut list = List::new();
         for _ in 0..self.source.length()? {
             self.append_ziplist(&mut list)?;
@@ -106,7 +106,7 @@ impl<R: Read> ValueReader<'_, '_, R> {
         Ok(list)
     }
 
-    fn append_ziplist(&mut self, list: &mut List) -> Result<()> {
+    fn append_ziplist(&mut self, list: &mut List<'_>) -> Result<()> {
         self.block(|block, encoding| {
             let mut digits = itoa::Buffer::new();
             for item in ziplist::decode(block)? {
@@ -116,7 +116,7 @@ impl<R: Read> ValueReader<'_, '_, R> {
         })
     }
 
-    fn quicklist(&mut self) -> Result<List> {
+    fn quicklist(&mut self) -> Result<List<'static>> {
         let mut list = List::new();
         for _ in 0..self.source.length()? {
             match self.source.length()? {
@@ -135,7 +135,7 @@ impl<R: Read> ValueReader<'_, '_, R> {
         Ok(usize::try_from(self.source.length()?).unwrap_or(usize::MAX))
     }
 
-    fn set(&mut self) -> Result<Set> {
+    fn set(&mut self) -> Result<Set<'static>> {
         let count = self.count()?;
         let mut set = Set::new();
         for index in 0..count {
@@ -149,7 +149,7 @@ impl<R: Read> ValueReader<'_, '_, R> {
         Ok(set)
     }
 
-    fn sorted_set(&mut self, scores: Scores) -> Result<SortedSet> {
+    fn sorted_set(&mut self, scores: Scores) -> Result<SortedSet<'static>> {
         let count = self.count()?;
         let mut set = SortedSet::with_hint(count, 0, self.encoding);
         for _ in 0..count {
@@ -178,7 +178,7 @@ impl<R: Read> ValueReader<'_, '_, R> {
         })
     }
 
-    fn hash(&mut self) -> Result<Hash> {
+    fn hash(&mut self) -> Result<Hash<'static>> {
         let count = self.count()?;
         let mut hash = Hash::new();
         hash.prepare(count, 0, self.encoding);
@@ -189,14 +189,14 @@ impl<R: Read> ValueReader<'_, '_, R> {
     }
 
     /// Reads a field, which stays in `first`, and its value into the hash.
-    fn pair(&mut self, hash: &mut Hash) -> Result<()> {
+    fn pair(&mut self, hash: &mut Hash<'_>) -> Result<()> {
         let field = self.source.string(&mut self.first)?;
         let value = self.source.string(&mut self.second)?;
         let added = packed::add_field(hash, field, value, self.encoding);
         added.map_err(|what| self.source.corrupt(what))
     }
 
-    fn hash_with_deadlines(&mut self, deadlines: Deadlines) -> Result<Hash> {
+    fn hash_with_deadlines(&mut self, deadlines: Deadlines) -> Result<Hash<'static>> {
         let earliest = match deadlines {
             Deadlines::Relative => i64::from_le_bytes(self.source.array()?),
             Deadlines::Absolute | Deadlines::AfterValue => 0,

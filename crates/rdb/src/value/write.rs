@@ -17,7 +17,7 @@ const LATEST_IN_REDIS: i64 = (1 << 48) - 1;
 const NODE_PACKED: u8 = 2;
 
 /// What this value uses and the target's format does not have.
-pub(crate) fn missing_feature(value: &Value, target: Target) -> Option<&'static str> {
+pub(crate) fn missing_feature(value: &Value<'_>, target: Target) -> Option<&'static str> {
     match value {
         Value::Hash(hash) if hash.next_deadline().is_some() && !target.has_field_expiry() => {
             Some("expiry of hash fields")
@@ -30,7 +30,7 @@ pub(crate) fn missing_feature(value: &Value, target: Target) -> Option<&'static 
 pub(crate) fn write<W: Write>(
     sink: &mut Sink<'_, W>,
     key: Option<&[u8]>,
-    value: &Value,
+    value: &Value<'_>,
     target: Target,
 ) -> io::Result<()> {
     let kind = kind_of(value, target);
@@ -47,7 +47,7 @@ pub(crate) fn write<W: Write>(
     }
 }
 
-fn kind_of(value: &Value, target: Target) -> u8 {
+fn kind_of(value: &Value<'_>, target: Target) -> u8 {
     match value {
         Value::String(_) => kind::STRING,
         Value::List(_) => kind::QUICKLIST,
@@ -65,7 +65,7 @@ fn kind_of(value: &Value, target: Target) -> u8 {
     }
 }
 
-fn write_list<W: Write>(sink: &mut Sink<'_, W>, list: &List) -> io::Result<()> {
+fn write_list<W: Write>(sink: &mut Sink<'_, W>, list: &List<'_>) -> io::Result<()> {
     sink.length(list.block_count())?;
     for block in list.blocks() {
         sink.byte(NODE_PACKED)?;
@@ -74,7 +74,7 @@ fn write_list<W: Write>(sink: &mut Sink<'_, W>, list: &List) -> io::Result<()> {
     Ok(())
 }
 
-fn write_set<W: Write>(sink: &mut Sink<'_, W>, set: &Set, kind: u8) -> io::Result<()> {
+fn write_set<W: Write>(sink: &mut Sink<'_, W>, set: &Set<'_>, kind: u8) -> io::Result<()> {
     match (kind, set.ints(), set.packed()) {
         (kind::SET_INTSET, Some(ints), _) => return sink.string(ints.bytes()),
         (kind::SET_LISTPACK, _, Some(pack)) => return sink.string(pack.bytes()),
@@ -88,7 +88,7 @@ fn write_set<W: Write>(sink: &mut Sink<'_, W>, set: &Set, kind: u8) -> io::Resul
 }
 
 /// From the highest score down: who inserts them in this order always inserts at the front.
-fn write_sorted_set<W: Write>(sink: &mut Sink<'_, W>, set: &SortedSet) -> io::Result<()> {
+fn write_sorted_set<W: Write>(sink: &mut Sink<'_, W>, set: &SortedSet<'_>) -> io::Result<()> {
     if let Some(pack) = set.packed() {
         return sink.string(pack.bytes());
     }
@@ -100,7 +100,7 @@ fn write_sorted_set<W: Write>(sink: &mut Sink<'_, W>, set: &SortedSet) -> io::Re
     Ok(())
 }
 
-fn write_hash<W: Write>(sink: &mut Sink<'_, W>, hash: &Hash, kind: u8) -> io::Result<()> {
+fn write_hash<W: Write>(sink: &mut Sink<'_, W>, hash: &Hash<'_>, kind: u8) -> io::Result<()> {
     if let Some(earliest) = hash.next_deadline() {
         return write_hash_with_deadlines(sink, hash, earliest, kind);
     }
@@ -117,7 +117,7 @@ fn write_hash<W: Write>(sink: &mut Sink<'_, W>, hash: &Hash, kind: u8) -> io::Re
 
 fn write_hash_with_deadlines<W: Write>(
     sink: &mut Sink<'_, W>,
-    hash: &Hash,
+    hash: &Hash<'_>,
     earliest: UnixMillis,
     kind: u8,
 ) -> io::Result<()> {

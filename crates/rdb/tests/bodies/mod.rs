@@ -39,6 +39,6 @@ pub(crate) fn rdb_restore(input: &[u8]) {
     let encoding = Encoding::default();
     let Ok(value) = restore(&payload, &encoding) else { return };
     let again = restore(&dump(&value, true), &encoding).expect("what is dumped can be restored");
-    let digest = |value: &Value| value_digest(value, None, ScoreFormat::Shortest);
+    let digest = |value: &Value<'_>| value_digest(value, None, ScoreFormat::Shortest);
     assert_eq!(digest(&value), digest(&again));
 }

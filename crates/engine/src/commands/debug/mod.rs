@@ -87,7 +87,7 @@ fn digest_value(call: &mut Call<'_>) -> Result<(), CommandError> {
     for key in keys.iter() {
         let digest = database
             .peek(key, BEFORE_ALL)
-            .map(|value| value_digest(value, database.deadline(key), ScoreFormat::default()));
+            .map(|value| value_digest(&value, database.deadline(key), ScoreFormat::default()));
         call.reply.simple(&digest.unwrap_or_default().to_string());
     }
     Ok(())

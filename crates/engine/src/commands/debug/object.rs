@@ -20,21 +20,23 @@ pub(super) fn object(call: &mut Call<'_>) -> Result<(), CommandError> {
     let key = &call.args[2];
     let database = call.db.keyspace.db(call.db.index);
     let value = database.peek(key, BEFORE_ALL).ok_or(CommandError::NO_SUCH_KEY)?;
-    let length = slipstream_rdb::dump(value, call.core.config.rdbcompression).len() - DUMP_FRAME;
+    let length = slipstream_rdb::dump(&value, call.core.config.rdbcompression).len() - DUMP_FRAME;
     let idle = database.idle_seconds(key, call.now).unwrap_or(0);
     let touched = call.now.0.div_euclid(1000) - i64::try_from(idle).unwrap_or(0);
     let clock = touched & CLOCK_MASK;
     let encoding = value.encoding_name();
+    // A value has no address of its own; whoever parses the line expects one.
+    let address = &raw const value;
     let mut text = format!(
-        "Value at:{value:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{clock} lru_seconds_idle:{idle}"
+        "Value at:{address:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{clock} lru_seconds_idle:{idle}"
     );
-    describe_chunks(&mut text, value, call.core.config.list_max_listpack_size);
+    describe_chunks(&mut text, &value, call.core.config.list_max_listpack_size);
     call.reply.simple(&text);
     Ok(())
 }
 
 /// A list's chunks; none of them is ever compressed.
-fn describe_chunks(text: &mut String, value: &Value, fill: i32) {
+fn describe_chunks(text: &mut String, value: &Value<'_>, fill: i32) {
     let Value::List(list) = value else { return };
     if list.encoding_name() != "quicklist" {
         return;
@@ -52,12 +54,13 @@ fn describe_chunks(text: &mut String, value: &Value, fill: i32) {
 
 pub(super) fn listpack(call: &mut Call<'_>) -> Result<(), CommandError> {
     let value = call.db.keyspace.db(call.db.index).peek(&call.args[2], call.now);
-    let packed = match value.ok_or(CommandError::NO_SUCH_KEY)? {
-        Value::List(list) if list.encoding_name() == "listpack" => list.blocks().next(),
+    let value = value.ok_or(CommandError::NO_SUCH_KEY)?;
+    let packed = match &value {
+        Value::List(list) => list.packed(),
         Value::Set(set) => set.packed(),
         Value::Hash(hash) => hash.packed(),
         Value::SortedSet(set) => set.packed(),
-        Value::List(_) | Value::String(_) => None,
+        Value::String(_) => None,
     };
     let packed = packed.ok_or(CommandError::fixed("ERR Not a listpack encoded object."))?;
     let mut text = format!("listpack: {} bytes, {} elements:", packed.byte_len(), packed.len());

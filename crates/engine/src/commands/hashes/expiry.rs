@@ -189,7 +189,7 @@ fn expire_fields(call: &mut Call<'_>, unit: Unit) -> Result<(), CommandError> {
     let passed = has_passed(call, deadline);
     let encoding = call.db.encoding();
     let fields = || args.iter().skip(first);
-    let expire = |hash: &mut Hash, field: &[u8]| {
+    let expire = |hash: &mut Hash<'_>, field: &[u8]| {
         if !hash.contains(field) {
             Outcome::Missing
         } else if !conditions.hold(hash.deadline(field), deadline) {

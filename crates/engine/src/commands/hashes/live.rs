@@ -19,7 +19,7 @@ const READ_REMOVES: usize = 64;
 /// What can be seen of a hash.
 #[derive(Clone, Copy)]
 pub(in crate::commands) struct Live<'a> {
-    hash: &'a Hash,
+    hash: &'a Hash<'a>,
     now: UnixMillis,
     /// How many of its fields are due.
     hidden: usize,
@@ -28,7 +28,7 @@ pub(in crate::commands) struct Live<'a> {
 impl<'a> Live<'a> {
     /// The hash as of `now`.
     #[inline]
-    pub(in crate::commands) fn at(hash: &'a Hash, now: UnixMillis) -> Self {
+    pub(in crate::commands) fn at(hash: &'a Hash<'_>, now: UnixMillis) -> Self {
         let hidden = if has_due(hash, now) { hash.due_len(now) } else { 0 };
         Live { hash, now, hidden }
     }
@@ -104,11 +104,13 @@ pub(super) fn read(
     let args = call.args;
     let now = call.db.now;
     let hash = call.db.hash(&args[1])?;
-    if hash.is_some_and(|hash| has_due(hash, now)) {
+    if hash.as_ref().is_some_and(|hash| has_due(hash, now)) {
+        drop(hash);
         return read_with_due(call, show);
     }
-    show(hash.map(|hash| Live { hash, now, hidden: 0 }), call.reply);
+    show(hash.as_ref().map(|hash| Live { hash, now, hidden: 0 }), call.reply);
     let found = hash.is_some();
+    drop(hash);
     call.count_lookup(found);
     Ok(())
 }
@@ -120,15 +122,16 @@ fn read_with_due(
 ) -> Result<(), CommandError> {
     let args = call.args;
     let now = call.db.now;
-    if call.db.database().deletes_due
-        && let Some(hash) = call.db.hash_mut(&args[1])?
-    {
-        let due = hash.take_due(now, READ_REMOVES);
+    if call.db.database().deletes_due {
+        let due = call.db.hash_mut(&args[1])?.map(|mut hash| hash.take_due(now, READ_REMOVES));
+        let due = due.unwrap_or_default();
         fields_expired(call, &args[1], due.iter().map(Vec::as_slice));
     }
-    let seen = call.db.hash(&args[1])?.map(|hash| Live::at(hash, now)).filter(|seen| seen.len() > 0);
+    let hash = call.db.hash(&args[1])?;
+    let seen = hash.as_ref().map(|hash| Live::at(hash, now)).filter(|seen| seen.len() > 0);
     show(seen, call.reply);
     let found = seen.is_some();
+    drop(hash);
     call.count_lookup(found);
     Ok(())
 }
@@ -138,20 +141,25 @@ fn read_with_due(
 pub(super) fn change<'f, R>(
     call: &mut Call<'_>,
     fields: impl Iterator<Item = &'f [u8]>,
-    edit: impl FnOnce(&mut Hash) -> R,
+    edit: impl FnOnce(&mut Hash<'_>) -> R,
 ) -> Result<R, CommandError> {
     let args = call.args;
     let now = call.db.now;
-    let hash = call.db.hash_or_new(&args[1])?;
-    if has_due(hash, now) {
+    let mut hash = call.db.hash_or_new(&args[1])?;
+    if has_due(&hash, now) {
+        drop(hash);
         drop_due(call, &args[1], fields)?;
-        let result = edit(call.db.hash_or_new(&args[1])?);
+        hash = call.db.hash_or_new(&args[1])?;
+        let result = edit(&mut hash);
+        drop(hash);
         call.db.database().note_fields(&args[1]);
         return Ok(result);
     }
     let had_deadlines = hash.has_deadlines();
-    let result = edit(hash);
-    if had_deadlines || hash.has_deadlines() {
+    let result = edit(&mut hash);
+    let notes = had_deadlines || hash.has_deadlines();
+    drop(hash);
+    if notes {
         call.db.database().note_fields(&args[1]);
     }
     Ok(result)
@@ -161,18 +169,20 @@ pub(super) fn change<'f, R>(
 pub(super) fn change_existing<'f, R>(
     call: &mut Call<'_>,
     fields: impl Iterator<Item = &'f [u8]>,
-    edit: impl FnOnce(&mut Hash, &mut Reply) -> R,
+    edit: impl FnOnce(&mut Hash<'_>, &mut Reply) -> R,
 ) -> Result<Option<R>, CommandError> {
     let args = call.args;
     let now = call.db.now;
-    if call.db.hash(&args[1])?.is_some_and(|hash| has_due(hash, now)) {
+    if call.db.hash(&args[1])?.is_some_and(|hash| has_due(&hash, now)) {
         drop_due(call, &args[1], fields)?;
     }
-    let Some(hash) = call.db.hash_mut(&args[1])? else { return Ok(None) };
+    let Some(mut hash) = call.db.hash_mut(&args[1])? else { return Ok(None) };
     let had_deadlines = hash.has_deadlines();
-    let result = edit(hash, call.reply);
+    let result = edit(&mut hash, call.reply);
     let notes = had_deadlines || hash.has_deadlines();
-    if hash.is_empty() {
+    let emptied = hash.is_empty();
+    drop(hash);
+    if emptied {
         call.db.database().remove(&args[1]);
     }
     if notes {
@@ -182,11 +192,11 @@ pub(super) fn change_existing<'f, R>(
 }
 
 #[inline]
-fn has_due(hash: &Hash, now: UnixMillis) -> bool {
+fn has_due(hash: &Hash<'_>, now: UnixMillis) -> bool {
     hash.next_deadline().is_some_and(|deadline| deadline < now)
 }
 
-fn is_due(hash: &Hash, field: &[u8], now: UnixMillis) -> bool {
+fn is_due(hash: &Hash<'_>, field: &[u8], now: UnixMillis) -> bool {
     hash.deadline(field).is_some_and(|deadline| deadline < now)
 }
 
@@ -198,8 +208,9 @@ fn drop_due<'f>(
     fields: impl Iterator<Item = &'f [u8]>,
 ) -> Result<(), CommandError> {
     let now = call.db.now;
-    let Some(hash) = call.db.hash_mut(key)? else { return Ok(()) };
-    let due: Vec<&[u8]> = fields.filter(|field| is_due(hash, field, now) && hash.remove(field)).collect();
+    let Some(mut hash) = call.db.hash_mut(key)? else { return Ok(()) };
+    let due: Vec<&[u8]> = fields.filter(|field| is_due(&hash, field, now) && hash.remove(field)).collect();
+    drop(hash);
     fields_expired(call, key, due.into_iter());
     Ok(())
 }
@@ -207,7 +218,7 @@ fn drop_due<'f>(
 /// Before `field` of the hash at `key`, if there is one, is read: where it is due, it goes.
 pub(in crate::commands) fn expire_field(call: &mut Call<'_>, key: &[u8], field: &[u8]) {
     let now = call.db.now;
-    let due = matches!(call.db.get(key), Some(Value::Hash(hash)) if is_due(hash, field, now));
+    let due = matches!(call.db.get(key), Some(Value::Hash(hash)) if is_due(&hash, field, now));
     if due && call.db.database().deletes_due {
         drop_due(call, key, [field].into_iter()).expect("it is a hash");
     }

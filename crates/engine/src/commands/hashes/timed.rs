@@ -106,7 +106,7 @@ impl Adjustment {
     }
 
     /// Does it to one field; whether that changed it.
-    fn apply(self, hash: &mut Hash, field: &[u8], encoding: &Encoding) -> bool {
+    fn apply(self, hash: &mut Hash<'_>, field: &[u8], encoding: &Encoding) -> bool {
         match self {
             Adjustment::Nothing => false,
             Adjustment::Persist => hash.clear_deadline(field),

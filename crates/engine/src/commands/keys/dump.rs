@@ -12,7 +12,7 @@ use crate::errors::CommandError;
 pub(super) fn dump(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let compress = call.core.config.rdbcompression;
-    let payload = call.db.get(&args[1]).map(|value| slipstream_rdb::dump(value, compress));
+    let payload = call.db.get(&args[1]).map(|value| slipstream_rdb::dump(&value, compress));
     call.count_lookup(payload.is_some());
     call.reply.optional_bulk(payload.as_deref());
     Ok(())

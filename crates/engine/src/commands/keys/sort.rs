@@ -93,7 +93,7 @@ fn run(call: &mut Call<'_>, options: &Options<'_>) -> Result<(), CommandError> {
         Some(pattern) if pattern.contains(&b'*') => Order::By(pattern),
         Some(_) => Order::AsIs,
     };
-    let found = call.db.get(&args[1]).map(Source::of).transpose();
+    let found = call.db.get(&args[1]).map(|value| Source::of(&value)).transpose();
     call.count_lookup(!matches!(found, Ok(None)));
     let mut source = found?.unwrap_or_default();
     if !source.is_ordered && options.store.is_some() {
@@ -126,7 +126,7 @@ struct Source {
 }
 
 impl Source {
-    fn of(value: &Value) -> Result<Source, CommandError> {
+    fn of(value: &Value<'_>) -> Result<Source, CommandError> {
         let item = |item: Item<'_>| item.to_vec();
         let (elements, is_ordered) = match value {
             Value::List(list) => (list.iter().map(item).collect(), true),
@@ -216,7 +216,7 @@ fn fetch(call: &mut Call<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>>
     let found = value.is_some();
     let text = match (value, field) {
         (Some(Value::String(value)), None) => Some(value.to_vec()),
-        (Some(Value::Hash(hash)), Some(field)) => Live::at(hash, now).get(field).map(|item| item.to_vec()),
+        (Some(Value::Hash(hash)), Some(field)) => Live::at(&hash, now).get(field).map(|item| item.to_vec()),
         _ => None,
     };
     call.count_lookup(found);

@@ -95,7 +95,7 @@ pub(super) fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(CommandError::SAME_OBJECT);
     }
     let source = call.db.occupied(from).map(Occupied::touched);
-    let source = source.map(|source| (source.value().clone(), source.deadline()));
+    let source = source.map(|source| (source.value().into_owned(), source.deadline()));
     call.count_lookup(source.is_some());
     let now = call.db.now;
     let target = call.db.keyspace.db_mut(destination.db);

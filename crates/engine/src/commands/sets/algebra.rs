@@ -1,7 +1,7 @@
 //! Union, difference and intersection, answered, counted or stored.
 //!
-//! The sets are taken as copies, which cost nothing (their members are
-//! shared), so that the destination may be one of the sources. All keys are
+//! The sets are taken as copies, which cost little (the members of a big one
+//! are shared), so that the destination may be one of the sources. All keys are
 //! looked at, and their types checked, before anything is computed.
 
 use slipstream_keyspace::{Encoding, Item, Set, Value, listpack::Listpack};
@@ -88,16 +88,16 @@ pub(super) fn sinterstore(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn sources(call: &mut Call<'_>, keys: Args<'_>) -> Result<Vec<Option<Set>>, CommandError> {
+fn sources(call: &mut Call<'_>, keys: Args<'_>) -> Result<Vec<Option<Set<'static>>>, CommandError> {
     sources_of(call, keys.iter())
 }
 
 fn sources_of<'a>(
     call: &mut Call<'_>,
     keys: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<Option<Set>>, CommandError> {
+) -> Result<Vec<Option<Set<'static>>>, CommandError> {
     keys.map(|key| {
-        let set = call.db.set(key)?.cloned();
+        let set = call.db.set(key)?.map(Set::into_owned);
         call.count_lookup(set.is_some());
         Ok(set)
     })
@@ -105,14 +105,14 @@ fn sources_of<'a>(
 }
 
 /// The sets by size, the smallest first, unless one does not exist: then nothing is in all of them.
-fn all(sets: Vec<Option<Set>>) -> Option<Vec<Set>> {
-    let mut sets = sets.into_iter().collect::<Option<Vec<Set>>>()?;
+fn all(sets: Vec<Option<Set<'static>>>) -> Option<Vec<Set<'static>>> {
+    let mut sets = sets.into_iter().collect::<Option<Vec<Set<'static>>>>()?;
     sets.sort_by_key(Set::len);
     Some(sets)
 }
 
 /// The members of `smallest` that are in all the others.
-fn in_all<'a>(smallest: &'a Set, others: &'a [Set]) -> impl Iterator<Item = Item<'a>> {
+fn in_all<'a>(smallest: &'a Set<'_>, others: &'a [Set<'_>]) -> impl Iterator<Item = Item<'a>> {
     smallest.iter().filter(|member| {
         let mut digits = itoa::Buffer::new();
         let member = member.bytes(&mut digits);
@@ -120,7 +120,7 @@ fn in_all<'a>(smallest: &'a Set, others: &'a [Set]) -> impl Iterator<Item = Item
     })
 }
 
-fn union(sets: &[Option<Set>], encoding: &Encoding) -> Set {
+fn union(sets: &[Option<Set<'static>>], encoding: &Encoding) -> Set<'static> {
     let mut result = Set::new();
     for member in sets.iter().flatten().flat_map(Set::iter) {
         result.insert(member.bytes(&mut itoa::Buffer::new()), encoding);
@@ -130,9 +130,9 @@ fn union(sets: &[Option<Set>], encoding: &Encoding) -> Set {
 
 /// By whichever costs less: looking up each member of the first set in the others, or removing all
 /// members of the others from it.
-fn difference(sets: &[Option<Set>], encoding: &Encoding) -> Set {
+fn difference(sets: &[Option<Set<'static>>], encoding: &Encoding) -> Set<'static> {
     let Some((Some(first), others)) = sets.split_first() else { return Set::new() };
-    let others: Vec<&Set> = others.iter().flatten().collect();
+    let others: Vec<&Set<'_>> = others.iter().flatten().collect();
     let lookups = first.len() * (others.len() + 1) / 2;
     let removals = first.len() + others.iter().map(|set| set.len()).sum::<usize>();
     let mut result = Set::new();
@@ -153,7 +153,7 @@ fn difference(sets: &[Option<Set>], encoding: &Encoding) -> Set {
 
 /// As Redis 7.2 builds it, so that the encoding is the same: packed (or an intset, if the smallest set is
 /// one), and an intset at the end if all members allow it.
-fn intersection(sets: &[Set], encoding: &Encoding) -> Set {
+fn intersection(sets: &[Set<'static>], encoding: &Encoding) -> Set<'static> {
     let (smallest, others) = sets.split_first().expect("there is a key");
     let mut result = match smallest.ints() {
         Some(_) => Set::new(),
@@ -166,13 +166,13 @@ fn intersection(sets: &[Set], encoding: &Encoding) -> Set {
     result
 }
 
-fn answer(call: &mut Call<'_>, result: &Set) {
+fn answer(call: &mut Call<'_>, result: &Set<'_>) {
     call.reply.set(result.len());
     result.iter().for_each(|member| elements::write(call.reply, member));
 }
 
 /// Puts the result at the destination, argument 1; an empty one removes it.
-fn store(call: &mut Call<'_>, result: Set) {
+fn store(call: &mut Call<'_>, result: Set<'static>) {
     let args = call.args;
     call.reply.count(result.len());
     let is_changed = if result.is_empty() {

@@ -169,11 +169,12 @@ pub const COMMANDS: &[Command] = &[
 fn sadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let encoding = call.db.encoding();
-    let set = call.db.set_or_new(&args[1])?;
+    let mut set = call.db.set_or_new(&args[1])?;
     if set.is_empty() && args.len() > 3 {
         *set = Set::with_hint(&args[2], args.len() - 2, &encoding);
     }
     let added = args.iter().skip(2).filter(|member| set.insert(member, &encoding)).count();
+    drop(set);
     call.reply.count(added);
     changed_by(call, &args[1], added);
     Ok(())
@@ -183,7 +184,7 @@ fn srem(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let (removed, emptied) = match call.db.set_mut(&args[1])? {
         None => (0, false),
-        Some(set) => {
+        Some(mut set) => {
             let removed = args.iter().skip(2).filter(|member| set.remove(member)).count();
             (removed, set.is_empty())
         }
@@ -202,14 +203,16 @@ fn smove(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     };
     let is_member = set.contains(member);
+    drop(set);
     call.db.set(destination)?;
     call.reply.integer(i64::from(is_member));
     if !is_member || source == destination {
         return Ok(());
     }
-    let set = call.db.set_mut(source)?.expect("seen above");
+    let mut set = call.db.set_mut(source)?.expect("seen above");
     set.remove(member);
     let emptied = set.is_empty();
+    drop(set);
     taken_from(call, source, 1, emptied);
     if call.db.set_or_new(destination)?.insert(member, &encoding) {
         call.changed(destination);
@@ -218,7 +221,7 @@ fn smove(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn scard(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let size = call.db.set(&call.args[1])?.map(Set::len);
+    let size = call.db.set(&call.args[1])?.map(|set| set.len());
     call.count_lookup(size.is_some());
     call.reply.count(size.unwrap_or(0));
     Ok(())
@@ -237,20 +240,22 @@ fn smismember(call: &mut Call<'_>) -> Result<(), CommandError> {
     let set = call.db.set(&args[1])?;
     call.reply.array(args.len() - 2);
     for member in args.iter().skip(2) {
-        call.reply.integer(i64::from(set.is_some_and(|set| set.contains(member))));
+        call.reply.integer(i64::from(set.as_ref().is_some_and(|set| set.contains(member))));
     }
     let found = set.is_some();
+    drop(set);
     call.count_lookup(found);
     Ok(())
 }
 
 fn smembers(call: &mut Call<'_>) -> Result<(), CommandError> {
     let set = call.db.set(&call.args[1])?;
-    call.reply.set(set.map_or(0, Set::len));
+    call.reply.set(set.as_ref().map_or(0, Set::len));
     for member in set.iter().flat_map(|set| set.iter()) {
         elements::write(call.reply, member);
     }
     let found = set.is_some();
+    drop(set);
     call.count_lookup(found);
     Ok(())
 }
@@ -275,6 +280,7 @@ fn sscan(call: &mut Call<'_>) -> Result<(), CommandError> {
         });
         (next, written)
     });
+    drop(set);
     call.count_lookup(true);
     Ok(())
 }

@@ -29,12 +29,13 @@ pub(super) fn spop(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn pop_one(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
-    let Some(set) = call.db.set_mut(&args[1])? else {
+    let Some(mut set) = call.db.set_mut(&args[1])? else {
         call.reply.null();
         return Ok(());
     };
     let member = set.pop_random(&mut call.core.rng).expect("a set under a key has a member");
     let emptied = set.is_empty();
+    drop(set);
     call.reply.bulk(&member);
     taken_from(call, &args[1], 1, emptied);
     call.propagate(&[b"SREM", &args[1], &member]);
@@ -45,7 +46,7 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
     let args = call.args;
     let key = &args[1];
     let encoding = call.db.encoding();
-    let Some(set) = call.db.set_mut(key)?.filter(|_| count > 0) else {
+    let Some(mut set) = call.db.set_mut(key)?.filter(|_| count > 0) else {
         call.reply.set(0);
         return Ok(());
     };
@@ -53,6 +54,7 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
     if count >= size {
         call.reply.set(size);
         set.iter().for_each(|member| elements::write(call.reply, member));
+        drop(set);
         taken_from(call, key, size, true);
         call.propagate(&[b"DEL", key]);
         return Ok(());
@@ -60,8 +62,9 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
     let taken = if (size - count).saturating_mul(KEEP_FROM_SHARE) > count {
         (0..count).filter_map(|_| set.pop_random(&mut call.core.rng)).collect()
     } else {
-        keep_random(set, size - count, &mut call.core.rng, &encoding)
+        keep_random(&mut set, size - count, &mut call.core.rng, &encoding)
     };
+    drop(set);
     call.reply.set(taken.len());
     taken.iter().for_each(|member| call.reply.bulk(member));
     changed_by(call, key, taken.len());
@@ -73,7 +76,7 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
 }
 
 /// Removes all but `kept` members and returns them.
-fn keep_random(set: &mut Set, kept: usize, rng: &mut fastrand::Rng, encoding: &Encoding) -> Vec<Vec<u8>> {
+fn keep_random(set: &mut Set<'_>, kept: usize, rng: &mut fastrand::Rng, encoding: &Encoding) -> Vec<Vec<u8>> {
     let mut rest = match set.ints() {
         Some(_) => Set::new(),
         None => Set::from_packed(Listpack::new(), encoding).expect("nothing is there twice"),
@@ -88,15 +91,14 @@ pub(super) fn srandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     match args.len() {
         2 => {
-            let member = match call.db.set(&args[1])? {
-                None => None,
-                Some(set) => set.random(&mut call.core.rng),
-            };
+            let set = call.db.set(&args[1])?;
+            let member = set.as_ref().and_then(|set| set.random(&mut call.core.rng));
             match member {
                 Some(member) => elements::write(call.reply, member),
                 None => call.reply.null(),
             }
-            let found = member.is_some();
+            let found = set.is_some();
+            drop(set);
             call.count_lookup(found);
             Ok(())
         }

@@ -49,7 +49,7 @@ impl<'a> Range<'a> {
     }
 
     /// The members in the range; `reverse` counts the ranks of a rank range from the greatest member.
-    pub(super) fn window(&self, set: &SortedSet, reverse: bool) -> Window {
+    pub(super) fn window(&self, set: &SortedSet<'_>, reverse: bool) -> Window {
         let (first, after) = match *self {
             Range::Rank(start, stop) => return rank_window(start, stop, set.len(), reverse),
             Range::Score(min, max) => (set.rank_of_first_score(min), set.rank_after_last_score(max)),

@@ -115,9 +115,9 @@ fn not_nan(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score }
 }
 
-/// One input: a set of either kind, or nothing. Values are shared, so holding one copies nothing.
+/// One input: a set of either kind, or nothing. Big values are shared, so holding one copies little.
 struct Source {
-    value: Option<Value>,
+    value: Option<Value<'static>>,
     weight: f64,
 }
 
@@ -227,7 +227,7 @@ fn read_sources(call: &mut Call<'_>, count_at: usize) -> Result<Vec<Source>, Com
     }
     let mut sources = Vec::with_capacity(count);
     for key in args.iter().skip(count_at + 1).take(count) {
-        let value = read_any(&mut call.db, &mut call.core.stats, key).cloned();
+        let value = read_any(&mut call.db, &mut call.core.stats, key).map(Value::into_owned);
         if !matches!(value, None | Some(Value::SortedSet(_) | Value::Set(_))) {
             return Err(CommandError::WRONG_TYPE);
         }
@@ -276,7 +276,7 @@ fn aggregate(word: &[u8]) -> Result<Aggregate, CommandError> {
     found.map(|(_, aggregate)| aggregate).ok_or(CommandError::SYNTAX)
 }
 
-fn union(result: &mut SortedSet, sources: &[Source], aggregate: Aggregate, encoding: &Encoding) {
+fn union(result: &mut SortedSet<'_>, sources: &[Source], aggregate: Aggregate, encoding: &Encoding) {
     let mut scratch = itoa::Buffer::new();
     for source in sources {
         for (member, score) in source.iter() {
@@ -311,7 +311,11 @@ fn difference(sources: &[Source]) -> impl Iterator<Item = (Item<'_>, f64)> {
     })
 }
 
-fn collect<'a>(result: &mut SortedSet, members: impl Iterator<Item = (Item<'a>, f64)>, encoding: &Encoding) {
+fn collect<'a>(
+    result: &mut SortedSet<'_>,
+    members: impl Iterator<Item = (Item<'a>, f64)>,
+    encoding: &Encoding,
+) {
     let mut scratch = itoa::Buffer::new();
     for (member, score) in members {
         result.insert(member.bytes(&mut scratch), score, encoding);

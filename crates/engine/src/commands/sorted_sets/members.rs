@@ -223,7 +223,7 @@ fn put_all<'a>(
     let args = call.args;
     let key = &args[1];
     let mut tally = Tally::default();
-    let set = if rules.has(Rules::ONLY_EXISTING) {
+    let mut set = if rules.has(Rules::ONLY_EXISTING) {
         match call.db.sorted_set_mut(key)? {
             Some(set) => set,
             None => return Ok(tally),
@@ -232,13 +232,13 @@ fn put_all<'a>(
         call.db.sorted_set_or_new(key)?
     };
     for (score, member) in pairs {
-        tally.count(&put(set, member, score, (rules, &encoding))?);
+        tally.count(&put(&mut set, member, score, (rules, &encoding))?);
     }
     Ok(tally)
 }
 
 fn put(
-    set: &mut SortedSet,
+    set: &mut SortedSet<'_>,
     member: &[u8],
     score: f64,
     (rules, encoding): (Rules, &Encoding),
@@ -281,12 +281,14 @@ impl Rules {
 fn zrem(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let key = &args[1];
-    let Some(set) = call.db.sorted_set_mut(key)? else {
+    let Some(mut set) = call.db.sorted_set_mut(key)? else {
         call.reply.integer(0);
         return Ok(());
     };
     let removed = args.iter().skip(2).filter(|member| set.remove(member).is_some()).count();
-    if set.is_empty() {
+    let emptied = set.is_empty();
+    drop(set);
+    if emptied {
         call.db.remove(key);
     }
     if removed > 0 {
@@ -298,7 +300,7 @@ fn zrem(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn zcard(call: &mut Call<'_>) -> Result<(), CommandError> {
     let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
-    call.reply.count(set.map_or(0, SortedSet::len));
+    call.reply.count(set.map_or(0, |set| set.len()));
     Ok(())
 }
 
@@ -315,7 +317,7 @@ fn zmscore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
     call.reply.array(call.args.len() - 2);
     for member in call.args.iter().skip(2) {
-        match set.and_then(|set| set.score(member)) {
+        match set.as_ref().and_then(|set| set.score(member)) {
             Some(score) => call.reply.double(score),
             None => call.reply.null(),
         }
@@ -331,7 +333,7 @@ fn zrevrank(call: &mut Call<'_>) -> Result<(), CommandError> {
     tell_rank(call, |set, rank| set.len() - 1 - rank)
 }
 
-fn tell_rank(call: &mut Call<'_>, direction: fn(&SortedSet, usize) -> usize) -> Result<(), CommandError> {
+fn tell_rank(call: &mut Call<'_>, direction: fn(&SortedSet<'_>, usize) -> usize) -> Result<(), CommandError> {
     let with_score = match call.args.len() {
         3 => false,
         4 if call.is_word(3, "WITHSCORE") => true,
@@ -340,7 +342,7 @@ fn tell_rank(call: &mut Call<'_>, direction: fn(&SortedSet, usize) -> usize) -> 
     };
     let member = &call.args[2];
     let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
-    let found = set.and_then(|set| Some((direction(set, set.rank(member)?), set.score(member)?)));
+    let found = set.and_then(|set| Some((direction(&set, set.rank(member)?), set.score(member)?)));
     match found {
         None if with_score => call.reply.null_array(),
         None => call.reply.null(),

@@ -27,7 +27,7 @@ fn read<'a>(
     db: &'a mut Db<'_>,
     stats: &mut Stats,
     key: &[u8],
-) -> Result<Option<&'a SortedSet>, CommandError> {
+) -> Result<Option<SortedSet<'a>>, CommandError> {
     match read_any(db, stats, key) {
         None => Ok(None),
         Some(Value::SortedSet(set)) => Ok(Some(set)),
@@ -36,7 +36,7 @@ fn read<'a>(
 }
 
 /// The value at `key`, counted as a hit or a miss.
-fn read_any<'a>(db: &'a mut Db<'_>, stats: &mut Stats, key: &[u8]) -> Option<&'a Value> {
+fn read_any<'a>(db: &'a mut Db<'_>, stats: &mut Stats, key: &[u8]) -> Option<Value<'a>> {
     let found = db.get(key);
     match found {
         Some(_) => stats.keyspace_hits += 1,

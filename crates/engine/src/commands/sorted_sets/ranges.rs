@@ -165,7 +165,7 @@ impl<'a> Query<'a> {
         Ok(Query { range: Range::parse(by, min, max)?, reverse, with_scores, limit })
     }
 
-    fn window(&self, set: &SortedSet) -> Window {
+    fn window(&self, set: &SortedSet<'_>) -> Window {
         let window = self.range.window(set, self.reverse);
         match self.range {
             // A LIMIT that takes all is not refused here, but neither does its offset count.
@@ -175,7 +175,7 @@ impl<'a> Query<'a> {
     }
 
     /// Shows the members to `visit` in the order asked for.
-    fn walk(&self, set: &SortedSet, window: Window, visit: impl FnMut((Item<'_>, f64))) {
+    fn walk(&self, set: &SortedSet<'_>, window: Window, visit: impl FnMut((Item<'_>, f64))) {
         let Window { first, count } = window;
         if self.reverse && count > 0 {
             set.iter_rev_from_rank(first + count - 1).take(count).for_each(visit);
@@ -219,11 +219,12 @@ fn show(call: &mut Call<'_>, by: Option<By>, reverse: Option<bool>) -> Result<()
         call.reply.array(0);
         return Ok(());
     };
-    let window = query.window(set);
+    let window = query.window(&set);
     let reply = &mut *call.reply;
     announce(reply, window.count, query.with_scores);
-    query
-        .walk(set, window, |(member, score)| write_member(reply, member, query.with_scores.then_some(score)));
+    query.walk(&set, window, |(member, score)| {
+        write_member(reply, member, query.with_scores.then_some(score))
+    });
     Ok(())
 }
 
@@ -233,7 +234,7 @@ fn zrangestore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut result = SortedSet::new();
     if let Some(set) = read(&mut call.db, &mut call.core.stats, &call.args[2])? {
         let mut scratch = itoa::Buffer::new();
-        query.walk(set, query.window(set), |(member, score)| {
+        query.walk(&set, query.window(&set), |(member, score)| {
             result.insert(member.bytes(&mut scratch), score, &encoding);
         });
     }
@@ -242,7 +243,7 @@ fn zrangestore(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 /// Puts a result at argument 1 in place of what is there and answers its size; an empty one removes the key.
-pub(super) fn store(call: &mut Call<'_>, result: SortedSet) {
+pub(super) fn store(call: &mut Call<'_>, result: SortedSet<'static>) {
     let args = call.args;
     let key = &args[1];
     let count = result.len();
@@ -266,6 +267,6 @@ fn zlexcount(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn tell_count(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
     let range = Range::parse(by, &call.args[2], &call.args[3])?;
     let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
-    call.reply.count(set.map_or(0, |set| range.window(set, false).count));
+    call.reply.count(set.map_or(0, |set| range.window(&set, false).count));
     Ok(())
 }

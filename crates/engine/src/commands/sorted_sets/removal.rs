@@ -76,8 +76,8 @@ fn remove_range(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
     let range = Range::parse(by, &args[2], &args[3])?;
     let removed = match call.db.sorted_set_mut(&args[1])? {
         None => 0,
-        Some(set) => {
-            let window = range.window(set, false);
+        Some(mut set) => {
+            let window = range.window(&set, false);
             set.remove_ranks(window.first, window.count, |_, _| {});
             window.count
         }
@@ -90,7 +90,7 @@ fn remove_range(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
 /// Removes `key` if it is empty now, and counts the change.
 fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize) -> Result<(), CommandError> {
     if removed > 0 {
-        if call.db.sorted_set(key)?.is_some_and(SortedSet::is_empty) {
+        if call.db.sorted_set(key)?.is_some_and(|set| set.is_empty()) {
             call.db.remove(key);
         }
         changed_by(call, key, removed);
@@ -120,11 +120,11 @@ fn pop_one(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
         3 => elements::positive(&args[2], CommandError::NOT_POSITIVE)?,
         _ => return Err(CommandError::SYNTAX),
     };
-    let Some(set) = call.db.sorted_set_mut(&args[1])? else {
+    let Some(mut set) = call.db.sorted_set_mut(&args[1])? else {
         call.reply.array(0);
         return Ok(());
     };
-    let window = window_at(set, end, count);
+    let window = window_at(&set, end, count);
     // Without a count, RESP3 too answers a flat member and score.
     if args.len() == 2 {
         call.reply.array(window.count * 2);
@@ -132,17 +132,18 @@ fn pop_one(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
         announce(call.reply, window.count, true);
     }
     let nested = args.len() == 3 && call.reply.is_resp3();
-    take(set, window, end, (call.reply, nested));
+    take(&mut set, window, end, (call.reply, nested));
+    drop(set);
     note_removal(call, &args[1], window.count)
 }
 
-fn window_at(set: &SortedSet, end: End, count: usize) -> Window {
+fn window_at(set: &SortedSet<'_>, end: End, count: usize) -> Window {
     let count = count.min(set.len());
     Window { first: if end == End::Min { 0 } else { set.len() - count }, count }
 }
 
 /// Writes the members of the window from its `end` on and removes them.
-fn take(set: &mut SortedSet, window: Window, end: End, (reply, nested): (&mut Reply, bool)) {
+fn take(set: &mut SortedSet<'_>, window: Window, end: End, (reply, nested): (&mut Reply, bool)) {
     let mut write = |(member, score)| {
         if nested {
             reply.array(2);
@@ -199,12 +200,13 @@ fn zmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let wanted = MultiPop::parse(call)?;
     for key in args.iter().skip(2).take(wanted.keys) {
-        let Some(set) = call.db.sorted_set_mut(key)? else { continue };
-        let window = window_at(set, wanted.end, wanted.count);
+        let Some(mut set) = call.db.sorted_set_mut(key)? else { continue };
+        let window = window_at(&set, wanted.end, wanted.count);
         call.reply.array(2);
         call.reply.bulk(key);
         call.reply.array(window.count);
-        take(set, window, wanted.end, (call.reply, true));
+        take(&mut set, window, wanted.end, (call.reply, true));
+        drop(set);
         note_removal(call, key, window.count)?;
         let name: &[u8] = if wanted.end == End::Min { b"ZPOPMIN" } else { b"ZPOPMAX" };
         call.propagate(&[name, key, itoa::Buffer::new().format(window.count).as_bytes()]);

@@ -42,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
 fn zrandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.args.len() == 2 {
         let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
-        match set.and_then(|set| set.random(&mut call.core.rng)) {
+        match set.as_ref().and_then(|set| set.random(&mut call.core.rng)) {
             Some((member, _)) => elements::write(call.reply, member),
             None => call.reply.null(),
         }

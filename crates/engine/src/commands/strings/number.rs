@@ -31,13 +31,14 @@ pub(super) fn decrby(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn add(call: &mut Call<'_>, increment: i64) -> Result<(), CommandError> {
     let args = call.args;
     let key = &args[1];
-    let sum = match call.db.string_mut(key)? {
-        Some(value) => {
-            let number = value.as_int().ok_or(CommandError::NOT_INTEGER)?;
-            let sum = number.checked_add(increment).ok_or(CommandError::INCREMENT_OVERFLOW)?;
-            value.set_int(sum);
-            sum
-        }
+    let sum = call.db.string_mut(key)?.map(|mut value| {
+        let number = value.as_int().ok_or(CommandError::NOT_INTEGER)?;
+        let sum = number.checked_add(increment).ok_or(CommandError::INCREMENT_OVERFLOW)?;
+        value.set_int(sum);
+        Ok(sum)
+    });
+    let sum = match sum.transpose()? {
+        Some(sum) => sum,
         None => {
             call.db.insert(key, Value::String(Str::from_int(increment)), None);
             increment

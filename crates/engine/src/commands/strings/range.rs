@@ -13,11 +13,12 @@ pub(super) fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let (key, bytes) = (&args[1], &args[2]);
     let limit = Limit::of(call);
-    let length = match call.db.string_mut(key)? {
-        Some(value) => {
-            limit.check(value.len(), bytes.len())?;
-            value.append(bytes)
-        }
+    let length = call.db.string_mut(key)?.map(|mut value| {
+        limit.check(value.len(), bytes.len())?;
+        Ok(value.append(bytes))
+    });
+    let length = match length.transpose()? {
+        Some(length) => length,
         None => {
             call.db.insert(key, Value::String(Str::from_bytes(bytes)), None);
             bytes.len()
@@ -34,15 +35,16 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     let offset = usize::try_from(integer(&args[2])?).map_err(|_| CommandError::OFFSET_OUT_OF_RANGE)?;
     let limit = Limit::of(call);
     if bytes.is_empty() {
-        let length = call.db.string(key)?.map_or(0, Str::len);
+        let length = call.db.string(key)?.map_or(0, |value| value.len());
         call.reply.count(length);
         return Ok(());
     }
-    let length = match call.db.string_mut(key)? {
-        Some(value) => {
-            limit.check(offset, bytes.len())?;
-            value.set_range(offset, bytes)
-        }
+    let length = call.db.string_mut(key)?.map(|mut value| {
+        limit.check(offset, bytes.len())?;
+        Ok(value.set_range(offset, bytes))
+    });
+    let length = match length.transpose()? {
+        Some(length) => length,
         None => {
             limit.check(offset, bytes.len())?;
             let mut value = Str::raw(Vec::new());
@@ -90,7 +92,7 @@ pub(super) fn strlen(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let value = call.db.string(&args[1]);
     let found = !matches!(value, Ok(None));
-    call.reply.count(value?.map_or(0, Str::len));
+    call.reply.count(value?.map_or(0, |value| value.len()));
     call.count_lookup(found);
     Ok(())
 }

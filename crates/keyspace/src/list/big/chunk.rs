@@ -18,10 +18,10 @@ pub(in crate::list) fn exceeds(bytes: usize, count: usize, encoding: &Encoding) 
 }
 
 #[derive(Clone, Default)]
-pub(super) struct ListChunk(Listpack);
+pub(super) struct ListChunk(Listpack<'static>);
 
 impl ListChunk {
-    pub(super) fn new(packed: Listpack) -> Self {
+    pub(super) fn new(packed: Listpack<'static>) -> Self {
         ListChunk(packed)
     }
 
@@ -31,7 +31,7 @@ impl ListChunk {
         ListChunk(packed)
     }
 
-    pub(super) fn packed(&self) -> &Listpack {
+    pub(super) fn packed(&self) -> &Listpack<'static> {
         &self.0
     }
 
@@ -69,13 +69,13 @@ impl ListChunk {
 
     pub(super) fn push_back_packed(
         &mut self,
-        block: &Listpack,
+        block: &Listpack<'_>,
         encoding: &Encoding,
         added: &mut Vec<ListChunk>,
     ) {
         let (bytes, count) = (self.0.byte_len() + block.byte_len(), self.0.len() + block.len());
         if exceeds(bytes, count, encoding) {
-            added.push(ListChunk(block.clone()));
+            added.push(ListChunk(block.clone().into_owned()));
         } else {
             self.0.absorb(block);
         }

@@ -1,0 +1,107 @@
+//! A value that is being changed: taken out of its entry, put back when the guard is dropped.
+//!
+//! Nothing may rely on the entry before that, so whoever looks at the database again drops the
+//! guard first, which the borrow checker sees to.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use crate::hash::Hash;
+use crate::list::List;
+use crate::set::Set;
+use crate::sorted_set::SortedSet;
+use crate::string::Str;
+use crate::value::Value;
+
+/// A key's value, to be changed.
+pub struct ValueMut<'a> {
+    entry: &'a mut Value<'static>,
+    value: Value<'static>,
+}
+
+impl<'a> ValueMut<'a> {
+    pub(super) fn new(entry: &'a mut Value<'static>) -> Self {
+        let value = std::mem::replace(entry, Value::String(Str::from_int(0)));
+        ValueMut { entry, value }
+    }
+
+    /// The same, when the value is of type `T`.
+    pub fn typed<T: Typed>(self) -> Option<TypedMut<'a, T>> {
+        T::of(&self.value)?;
+        Some(TypedMut { value: self, of: PhantomData })
+    }
+}
+
+impl Deref for ValueMut<'_> {
+    type Target = Value<'static>;
+
+    #[inline]
+    fn deref(&self) -> &Value<'static> {
+        &self.value
+    }
+}
+
+impl DerefMut for ValueMut<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Value<'static> {
+        &mut self.value
+    }
+}
+
+impl Drop for ValueMut<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        std::mem::swap(self.entry, &mut self.value);
+    }
+}
+
+/// One of the types that a value is of.
+pub trait Typed: Sized + 'static {
+    /// The value, when it is of this type.
+    fn of<'v>(value: &'v Value<'static>) -> Option<&'v Self>;
+
+    /// The value, when it is of this type, to be changed.
+    fn of_mut<'v>(value: &'v mut Value<'static>) -> Option<&'v mut Self>;
+}
+
+macro_rules! typed {
+    ($($type:ident in $variant:ident),+) => {
+        $(impl Typed for $type<'static> {
+            #[inline]
+            fn of<'v>(value: &'v Value<'static>) -> Option<&'v Self> {
+                if let Value::$variant(value) = value { Some(value) } else { None }
+            }
+
+            #[inline]
+            fn of_mut<'v>(value: &'v mut Value<'static>) -> Option<&'v mut Self> {
+                if let Value::$variant(value) = value { Some(value) } else { None }
+            }
+        })+
+    };
+}
+
+typed!(Str in String, List in List, Set in Set, Hash in Hash, SortedSet in SortedSet);
+
+/// A key's value of one type, to be changed.
+pub struct TypedMut<'a, T> {
+    value: ValueMut<'a>,
+    of: PhantomData<T>,
+}
+
+const SEEN: &str = "the type was looked at, and an edit keeps it";
+
+impl<T: Typed> Deref for TypedMut<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        T::of(&self.value).expect(SEEN)
+    }
+}
+
+impl<T: Typed> DerefMut for TypedMut<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        T::of_mut(&mut self.value).expect(SEEN)
+    }
+}
