@@ -1,10 +1,12 @@
 //! Deadlines of hash fields cross between Slipstream and Valkey 9 in both directions.
 //!
-//! In a snapshot, in the stream, and as deletions when they are due. Redis 7.0 knows no such deadlines.
+//! In a snapshot, in the stream, and as deletions when they are due. Redis 7.0 knows no such deadlines, so what the
+//! commands answer is held against Valkey 9 as well.
 
-use redis::Value;
+use fastrand::Rng;
+use redis::{Cmd, Value};
 
-use crate::client::Client;
+use crate::client::{Client, command};
 use crate::copies::{assert_same, follow, wait_until_linked};
 use crate::peer::Kind::{self, Ours, Valkey9};
 use crate::peer::all_found;
@@ -90,6 +92,71 @@ fn check(primary: Kind, replica: Kind, during: &[&str]) {
     let expected = deadlines(&mut client);
     assert!(expected.len() > BIG / 2, "{expected:?}");
     assert_eq!(deadlines(&mut replica.client()), expected);
+}
+
+/// Commands that Valkey answers as Redis does. `k` stands for a key, `m` for a field, `t` for a moment.
+const SHAPES: &[&str] = &[
+    "HSET k m v m v",
+    "HSET k m v",
+    "HDEL k m m",
+    "HINCRBY k m 1",
+    "HSETNX k m 5",
+    "HPEXPIREAT k t FIELDS 2 m m",
+    "HPEXPIREAT k t NX FIELDS 3 m m m",
+    "HPEXPIREAT k t XX FIELDS 2 m m",
+    "HPEXPIREAT k t GT FIELDS 2 m m",
+    "HPEXPIREAT k t LT FIELDS 2 m m",
+    "HPEXPIREAT k 1 FIELDS 1 m",
+    "HPEXPIRE k 0 XX FIELDS 2 m m",
+    "HPEXPIRETIME k FIELDS 3 m m m",
+    "HPERSIST k FIELDS 2 m m",
+    "HGETEX k PXAT t FIELDS 2 m m",
+    "HGETEX k PERSIST FIELDS 2 m m",
+    "HGETEX k FIELDS 1 m",
+    "HGETEX k PX 0 FIELDS 1 m",
+    "HGETDEL k FIELDS 2 m m",
+    "HSETEX k FIELDS 2 m 1 m 2",
+    "HSETEX k PXAT t FIELDS 2 m 1 m 2",
+    "HSETEX k FNX PXAT t FIELDS 2 m 1 m 2",
+    "HSETEX k FXX KEEPTTL FIELDS 2 m 1 m 2",
+    "HSETEX k NX FIELDS 1 m 1",
+    "COPY k k REPLACE",
+    "RENAME k k",
+    "DEL k",
+    "HLEN k",
+    "EXISTS k",
+    "HTTL string FIELDS 1 m",
+    "HGETEX string PERSIST FIELDS 1 m",
+];
+
+#[test]
+fn random_commands_on_deadlines_are_answered_as_valkey_answers_them() {
+    if !all_found(&[Valkey9]) {
+        return;
+    }
+    let servers = [Ours, Valkey9].map(|kind| Server::start(kind, &[]));
+    let mut clients = [servers[0].client(), servers[1].client()];
+    clients.iter_mut().for_each(|client| run(client, &["SET string x"]));
+    let mut random = Rng::with_seed(7);
+    for _ in 0..100 {
+        let lines: Vec<String> = (0..100).map(|_| line(&mut random)).collect();
+        let commands: Vec<Cmd> = lines.iter().map(|line| command(line)).collect();
+        let [ours, valkey] = clients.each_mut().map(|client| client.replies(&commands));
+        for (line, (found, expected)) in lines.iter().zip(ours.iter().zip(&valkey)) {
+            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{line}");
+        }
+    }
+}
+
+fn line(random: &mut Rng) -> String {
+    let shape = SHAPES[random.usize(..SHAPES.len())];
+    let words = shape.split(' ').map(|word| match word {
+        "k" => format!("hash{}", random.u8(..4)),
+        "m" => format!("m{}", random.u8(..6)),
+        "t" => (4_102_444_800_000 + random.u64(..5)).to_string(),
+        word => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
