@@ -44,7 +44,10 @@ macro_rules! typed {
 
         #[doc = concat!("The ", $what, " at `key`, an empty one if there was none.")]
         #[inline]
-        pub fn $create(&mut self, key: &[u8]) -> Result<TypedMut<'_, $variant<'static>>, CommandError> {
+        pub fn $create<'a>(
+            &'a mut self,
+            key: &'a [u8],
+        ) -> Result<TypedMut<'a, $variant<'static>>, CommandError> {
             let now = self.now;
             typed(self.database().get_or_insert_with(key, now, || Value::$variant($variant::new())))
         }

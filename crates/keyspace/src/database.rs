@@ -6,27 +6,30 @@
 //! log.
 //! Invariant: `expires` is the number of entries that have a deadline.
 
+mod entry;
 mod eviction;
 mod field_deadlines;
 mod guard;
 mod occupied;
-mod pair;
+mod store;
 #[cfg(test)]
 mod tests;
 
+use entry::{Header, NEVER};
+pub(crate) use entry::{KeyLayout, view};
 pub use eviction::{Sampled, Sampling};
 pub use field_deadlines::DueFields;
 use field_deadlines::FieldDeadlines;
 pub use guard::{Typed, TypedMut, ValueMut};
 pub use occupied::Occupied;
-use pair::NEVER;
-pub(crate) use pair::Pair;
+use store::{Stamp, fits};
 
 use crate::access::{self, AccessPolicy};
+use crate::packed::{EntryRef, Fill, NewEntry, Place, Table};
 use crate::string::Str;
-use crate::table::{Entry, Fill, Place, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
+use crate::value::packed::packed_string;
 
 /// Values that take more allocations than this are handed out in `garbage` instead of dropped.
 const DROP_HERE: usize = 64;
@@ -35,11 +38,11 @@ const RANDOM_TRIES: usize = 100;
 
 /// A database.
 pub struct Database {
-    table: Table<Pair>,
+    table: Table<KeyLayout>,
     expires: usize,
     field_deadlines: FieldDeadlines,
     /// Where active expiry goes on.
-    resume: usize,
+    resume: u64,
     policy: AccessPolicy,
     /// Whether accesses are not recorded for now.
     quiet: bool,
@@ -56,7 +59,7 @@ pub struct Database {
 
 /// What a cleared database held. Dropping it may take long.
 pub struct Garbage {
-    tables: Vec<Table<Pair>>,
+    tables: Vec<Table<KeyLayout>>,
     field_deadlines: Vec<FieldDeadlines>,
 }
 
@@ -118,33 +121,33 @@ impl Database {
     pub fn get(&mut self, key: &[u8], now: UnixMillis) -> Option<Value<'_>> {
         let place = self.find_live(key, now)?;
         self.touch(place);
-        Some(self.table.at(place).value.view())
+        Some(entry::value_of(&self.table.at(place)))
     }
 
     /// The value of `key`, leaving no trace of the access.
     pub fn peek(&self, key: &[u8], now: UnixMillis) -> Option<Value<'_>> {
-        self.table.get(key).filter(|pair| !pair.is_due(now)).map(|pair| pair.value.view())
+        self.table.get(key).filter(|entry| !is_due(entry, now)).map(|entry| entry::value_of(&entry))
     }
 
     /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &[u8], now: UnixMillis) -> Option<ValueMut<'_>> {
         let place = self.find_live(key, now)?;
         self.touch(place);
-        Some(self.value_at(place))
+        Some(ValueMut::present(self, place))
     }
 
     /// The value of `key`, to be changed; made by `make`, without a deadline, when there is none.
-    pub fn get_or_insert_with(
-        &mut self,
-        key: &[u8],
+    pub fn get_or_insert_with<'a>(
+        &'a mut self,
+        key: &'a [u8],
         now: UnixMillis,
         make: impl FnOnce() -> Value<'static>,
-    ) -> ValueMut<'_> {
+    ) -> ValueMut<'a> {
         self.now = self.now.max(now);
         let hash = match self.table.find(key) {
-            Ok(place) if !self.table.at(place).is_due(now) => {
+            Ok(place) if !is_due(&self.table.at(place), now) => {
                 self.touch(place);
-                return self.value_at(place);
+                return ValueMut::present(self, place);
             }
             Ok(place) => {
                 self.remove_due(place);
@@ -154,13 +157,12 @@ impl Database {
             }
             Err(hash) => hash,
         };
-        let pair = Pair::new(key, make(), None, self.policy.first(self.now));
-        ValueMut::new(&mut self.table.insert_new(hash, pair).value)
+        ValueMut::new(self, hash, key, make())
     }
 
     /// Whether there is such a key.
     pub fn contains(&self, key: &[u8], now: UnixMillis) -> bool {
-        self.table.get(key).is_some_and(|pair| !pair.is_due(now))
+        self.table.get(key).is_some_and(|entry| !is_due(&entry, now))
     }
 
     /// Whether there is such a key, due or not.
@@ -175,20 +177,12 @@ impl Database {
         value: Value<'static>,
         deadline: Option<UnixMillis>,
     ) -> Option<Value<'static>> {
-        match self.table.find(key) {
-            Ok(place) => {
-                self.touch_overwritten(place);
-                let pair = self.table.at_mut(place);
-                let old = std::mem::replace(&mut pair.value, value);
-                self.field_deadlines.replaced(key, Some(&old), Some(&pair.value));
-                self.set_deadline_at(place, deadline);
-                Some(old)
-            }
+        let found = self.table.find(key);
+        let stamp = self.stamp(found, entry::kept(deadline));
+        match found {
+            Ok(place) => Some(self.put(place, value, stamp)),
             Err(hash) => {
-                self.expires += usize::from(deadline.is_some());
-                let clock = self.policy.first(self.now);
-                self.field_deadlines.replaced(key, None, Some(&value));
-                self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
+                self.add(hash, key, value, stamp);
                 None
             }
         }
@@ -198,26 +192,32 @@ impl Database {
     /// string that was there is overwritten in place.
     pub fn set_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<UnixMillis>, now: UnixMillis) {
         self.now = self.now.max(now);
-        match self.table.find(key) {
-            Ok(place) => {
-                self.touch_overwritten(place);
-                let pair = self.table.at_mut(place);
-                match &mut pair.value {
-                    Value::String(string) => string.assign(bytes),
-                    other => {
-                        let old = std::mem::replace(other, Str::from_bytes(bytes).into());
-                        self.field_deadlines.replaced(key, Some(&old), None);
-                        self.dispose(Some(old));
-                    }
-                }
-                self.set_deadline_at(place, deadline);
-            }
+        let found = self.table.find(key);
+        let stamp = self.stamp(found, entry::kept(deadline));
+        let mut scratch = [0; 8];
+        let (kind, payload) = packed_string(bytes, &mut scratch);
+        if !fits(key, kind, payload) {
+            return self.set_big_string(key, bytes, found, stamp);
+        }
+        let (header, used) = stamp.header(Some(kind)).bytes();
+        let rest = [&header[..used], payload];
+        match found {
+            Ok(place) => self.put_string(place, stamp.deadline, rest),
             Err(hash) => {
-                self.expires += usize::from(deadline.is_some());
-                let value = Str::from_bytes(bytes).into();
-                let clock = self.policy.first(self.now);
-                self.table.insert_new(hash, Pair::new(key, value, deadline, clock));
+                self.expires += usize::from(stamp.deadline != NEVER);
+                self.table.insert_new(NewEntry { hash, key, rest, beside: None });
             }
+        }
+    }
+
+    fn set_big_string(&mut self, key: &[u8], bytes: &[u8], found: Result<Place, u64>, stamp: Stamp) {
+        let value = Str::from_bytes(bytes).into();
+        match found {
+            Ok(place) => {
+                let old = self.put(place, value, stamp);
+                self.dispose(Some(old));
+            }
+            Err(hash) => self.add(hash, key, value, stamp),
         }
     }
 
@@ -225,15 +225,12 @@ impl Database {
     pub fn replace_value(&mut self, key: &[u8], value: Value<'static>) -> Option<Value<'static>> {
         match self.table.find(key) {
             Ok(place) => {
-                let pair = self.table.at_mut(place);
-                let old = std::mem::replace(&mut pair.value, value);
-                self.field_deadlines.replaced(key, Some(&old), Some(&pair.value));
-                Some(old)
+                let old = Header::parse(self.table.at(place).rest).0;
+                Some(self.put(place, value, Stamp { deadline: old.deadline, clock: old.clock }))
             }
             Err(hash) => {
-                self.field_deadlines.replaced(key, None, Some(&value));
-                let pair = Pair::new(key, value, None, self.policy.first(self.now));
-                self.table.insert_new(hash, pair);
+                let stamp = Stamp { deadline: NEVER, clock: self.policy.first(self.now) };
+                self.add(hash, key, value, stamp);
                 None
             }
         }
@@ -242,20 +239,18 @@ impl Database {
     /// Removes `key` and returns its value, due or not.
     pub fn remove(&mut self, key: &[u8]) -> Option<Value<'static>> {
         let place = self.table.find(key).ok()?;
-        Some(self.remove_at(place).value)
+        Some(self.remove_at(place).0)
     }
 
     /// Removes `key` and returns its value and deadline, due or not.
     pub fn remove_entry(&mut self, key: &[u8]) -> Option<(Value<'static>, Option<UnixMillis>)> {
         let place = self.table.find(key).ok()?;
-        let pair = self.remove_at(place);
-        let deadline = pair.deadline_if_any();
-        Some((pair.value, deadline))
+        Some(self.remove_at(place))
     }
 
     /// When `key` is due.
     pub fn deadline(&self, key: &[u8]) -> Option<UnixMillis> {
-        self.table.get(key)?.deadline_if_any()
+        entry::if_any(entry::deadline_of(self.table.get(key)?.rest))
     }
 
     /// Gives `key` a deadline or takes it away; false when there is no such key.
@@ -267,14 +262,14 @@ impl Database {
 
     /// A key chosen fairly among those that are not due; after many tries, one that is.
     pub fn random_key(&self, rng: &mut fastrand::Rng, now: UnixMillis) -> Option<&[u8]> {
-        let mut pair = self.table.random(rng)?;
+        let mut entry = self.table.random(rng)?;
         for _ in 0..RANDOM_TRIES {
-            if !pair.is_due(now) {
+            if !is_due(&entry, now) {
                 break;
             }
-            pair = self.table.random(rng)?;
+            entry = self.table.random(rng)?;
         }
-        Some(pair.key())
+        Some(entry.key)
     }
 
     /// One step of SCAN, as `Table::scan`; due keys are visited too.
@@ -284,8 +279,8 @@ impl Database {
         count: usize,
         mut visit: impl FnMut(&[u8], Value<'_>, Option<UnixMillis>),
     ) -> u64 {
-        self.table.scan(cursor, count, |pair| {
-            let (key, value, deadline) = pair.view();
+        self.table.scan(cursor, count, |entry| {
+            let (key, value, deadline) = view(entry);
             visit(key, value, deadline);
         })
     }
@@ -308,7 +303,7 @@ impl Database {
 
     /// All keys with their values and deadlines, due or not.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>, Option<UnixMillis>)> {
-        self.table.iter().map(Pair::view)
+        self.table.iter().map(view)
     }
 
     /// Removes all keys; what they held can be dropped elsewhere.
@@ -336,36 +331,36 @@ impl Database {
 
     /// Seconds since `key` was accessed.
     pub fn idle_seconds(&self, key: &[u8], now: UnixMillis) -> Option<u64> {
-        self.table.get(key).map(|pair| access::idle_seconds(pair.clock(), now))
+        self.table.get(key).map(|entry| access::idle_seconds(entry::clock_of(entry.rest), now))
     }
 
     /// How often `key` is accessed, on Redis' logarithmic scale.
     pub fn frequency(&self, key: &[u8], now: UnixMillis) -> Option<u8> {
-        self.table.get(key).map(|pair| access::frequency(pair.clock(), now, self.policy))
+        let entry = self.table.get(key)?;
+        Some(access::frequency(entry::clock_of(entry.rest), now, self.policy))
     }
 
     /// Makes `key` look last accessed `seconds` ago.
     pub fn set_idle(&mut self, key: &[u8], seconds: u64, now: UnixMillis) {
-        if let Some(pair) = self.table.get(key) {
-            pair.set_clock(access::idle_since(seconds, now));
-        }
+        self.set_clock(key, access::idle_since(seconds, now));
     }
 
     /// Sets the access counter of `key`.
     pub fn set_frequency(&mut self, key: &[u8], count: u8, now: UnixMillis) {
-        if let Some(pair) = self.table.get(key) {
-            pair.set_clock(access::with_frequency(count, now));
+        self.set_clock(key, access::with_frequency(count, now));
+    }
+
+    fn set_clock(&mut self, key: &[u8], clock: u32) {
+        if let Ok(place) = self.table.find(key) {
+            entry::set_clock(self.table.rest_mut(place), clock);
         }
     }
 
     /// Bytes of memory that `key` and its value take, from `samples` of its elements (0: all).
     pub fn memory_usage(&self, key: &[u8], samples: usize) -> Option<usize> {
-        let pair = self.table.get(key)?;
-        Some(
-            size_of::<Pair>() - size_of::<Value<'_>>()
-                + pair.key_heap_size()
-                + pair.value.memory_usage(samples),
-        )
+        let entry = self.table.get(key)?;
+        let beside = entry.beside.map_or(0, |value| value.memory_usage(samples));
+        Some(Table::<KeyLayout>::size_of(&entry) + beside)
     }
 
     /// Bytes that the table takes beside keys and values that are allocated apart.
@@ -373,7 +368,7 @@ impl Database {
         self.table.heap_size()
     }
 
-    pub(crate) fn table(&self) -> &Table<Pair> {
+    pub(crate) fn table(&self) -> &Table<KeyLayout> {
         &self.table
     }
 
@@ -382,66 +377,57 @@ impl Database {
         // Applying a primary's stream shows all keys by a time before all deadlines.
         self.now = self.now.max(now);
         let place = self.table.find(key).ok()?;
-        if self.table.at(place).is_due(now) {
+        if is_due(&self.table.at(place), now) {
             self.remove_due(place);
             return None;
         }
         Some(place)
     }
 
+    /// Records an access, unless a snapshot holds the entry: that would cost a copy.
     #[inline]
     fn touch(&mut self, place: Place) {
         if self.quiet {
             return;
         }
-        let pair = self.table.at(place);
-        let old = pair.clock();
+        let old = entry::clock_of(self.table.at(place).rest);
         let new = self.policy.touched(old, self.now, &mut self.rng);
-        if new != old {
-            pair.set_clock(new);
+        if new != old
+            && let Some(rest) = self.table.rest_mut_if_unshared(place)
+        {
+            entry::set_clock(rest, new);
         }
     }
 
-    /// A new value is used now, whoever brings it; how often its key is used goes on.
+    /// What a write at `found` leaves beside the value: it is used now, whoever brings it; how often
+    /// its key is used goes on.
     #[inline]
-    fn touch_overwritten(&mut self, place: Place) {
-        let pair = self.table.at(place);
-        pair.set_clock(self.policy.touched(pair.clock(), self.now, &mut self.rng));
+    fn stamp(&mut self, found: Result<Place, u64>, deadline: i64) -> Stamp {
+        let clock = match found {
+            Ok(place) => {
+                let old = entry::clock_of(self.table.at(place).rest);
+                self.policy.touched(old, self.now, &mut self.rng)
+            }
+            Err(_) => self.policy.first(self.now),
+        };
+        Stamp { deadline, clock }
     }
 
     #[cold]
     fn remove_due(&mut self, place: Place) {
         if self.deletes_due {
-            let pair = self.remove_at(place);
-            self.expired.push(pair.key().to_vec());
-            self.dispose(Some(pair.value));
+            self.expired.push(self.table.at(place).key.to_vec());
+            let (value, _) = self.remove_at(place);
+            self.dispose(Some(value));
         }
-    }
-
-    fn value_at(&mut self, place: Place) -> ValueMut<'_> {
-        ValueMut::new(&mut self.table.at_mut(place).value)
-    }
-
-    fn remove_at(&mut self, place: Place) -> Pair {
-        let pair = self.table.remove_at(place);
-        self.expires -= usize::from(pair.deadline() != NEVER);
-        self.field_deadlines.replaced(pair.key(), Some(&pair.value), None);
-        pair
     }
 
     fn dispose(&mut self, value: Option<Value<'static>>) {
         self.garbage.extend(value.filter(|value| value.free_effort() > DROP_HERE));
     }
+}
 
-    fn set_deadline_at(&mut self, place: Place, deadline: Option<UnixMillis>) {
-        let old = self.table.at(place).deadline_if_any();
-        if old == deadline {
-            return;
-        }
-        self.expires -= usize::from(old.is_some());
-        self.expires += usize::from(deadline.is_some());
-        self.table.at_mut(place).set_deadline(deadline);
-        let deadline = self.table.at(place).deadline();
-        self.table.note_deadline(place, deadline);
-    }
+#[inline]
+fn is_due(entry: &EntryRef<'_, Value<'static>>, now: UnixMillis) -> bool {
+    now.0 > entry::deadline_of(entry.rest)
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod deadlines;
 mod iter;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -14,13 +15,13 @@ use std::sync::Arc;
 
 use deadlines::Deadlines;
 pub use iter::HashIter;
+use table::FieldTable;
 
 use crate::encoding::Encoding;
 use crate::item::Item;
-use crate::listpack::{Listpack, Position};
+use crate::listpack::Listpack;
+use crate::packed::Fill;
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
-use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Fill, Place, Table};
 use crate::time::UnixMillis;
 
 /// A hash value.
@@ -33,32 +34,7 @@ pub struct Hash<'a> {
 #[derive(Clone)]
 enum Fields<'a> {
     Packed(Listpack<'a>),
-    Table(Arc<Table<Field>>),
-}
-
-/// Where a field was found.
-enum Found {
-    Packed(Position),
-    Table(Place),
-}
-
-/// A field and its value in a big hash.
-#[derive(Clone)]
-struct Field {
-    name: ShortBytes,
-    value: ShortBytes,
-}
-
-impl Field {
-    fn new(name: &[u8], value: &[u8]) -> Self {
-        Field { name: ShortBytes::new(name), value: ShortBytes::new(value) }
-    }
-}
-
-impl Entry for Field {
-    fn key(&self) -> &[u8] {
-        self.name.as_slice()
-    }
+    Table(Arc<FieldTable>),
 }
 
 impl Default for Hash<'_> {
@@ -146,13 +122,13 @@ impl<'a> Hash<'a> {
                 let name = packed.find(packed.first()?, field, 2)?;
                 packed.next(name).map(|value| packed.at(value))
             }
-            Fields::Table(table) => table.get(field).map(|field| Item::Bytes(field.value.as_slice())),
+            Fields::Table(table) => table.get(field),
         }
     }
 
     /// Whether there is such a field.
     pub fn contains(&self, field: &[u8]) -> bool {
-        self.find(field).is_some()
+        self.get(field).is_some()
     }
 
     /// Sets a field and clears its deadline; true when the field is new.
@@ -180,36 +156,26 @@ impl<'a> Hash<'a> {
                 }
                 is_new
             }
-            Fields::Table(table) => match table.find(field) {
-                Ok(place) => {
-                    Arc::make_mut(table).at_mut(place).value.assign(value);
-                    false
-                }
-                Err(hash) => {
-                    Arc::make_mut(table).insert_new(hash, Field::new(field, value));
-                    true
-                }
-            },
+            Fields::Table(table) => Arc::make_mut(table).insert(field, value),
         }
     }
 
     /// Removes a field; false when there was none.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        let Some(found) = self.find(field) else { return false };
+        if !self.contains(field) {
+            return false;
+        }
         deadlines::clear(&mut self.deadlines, field);
-        match (&mut self.fields, found) {
-            (Fields::Packed(packed), Found::Packed(name)) => drop(packed.remove(name, 2)),
-            (Fields::Table(table), Found::Table(place)) => drop(Arc::make_mut(table).remove_at(place)),
-            _ => unreachable!("found in the encoding that it has"),
+        match &mut self.fields {
+            Fields::Packed(packed) => {
+                let name = packed.first().and_then(|first| packed.find(first, field, 2));
+                packed.remove(name.expect("it was found"), 2);
+            }
+            Fields::Table(table) => {
+                Arc::make_mut(table).remove(field);
+            }
         }
         true
-    }
-
-    fn find(&self, field: &[u8]) -> Option<Found> {
-        match &self.fields {
-            Fields::Packed(packed) => packed.find(packed.first()?, field, 2).map(Found::Packed),
-            Fields::Table(table) => table.find(field).ok().map(Found::Table),
-        }
     }
 
     /// All fields and their values, as inserted for a packed hash.
@@ -227,17 +193,14 @@ impl<'a> Hash<'a> {
                 let name = packed.seek(2 * rng.usize(..packed.len() / 2))?;
                 Some((packed.at(name), packed.at(packed.next(name)?)))
             }
-            Fields::Table(table) => table.random(rng).map(iter::pair),
+            Fields::Table(table) => table.random(rng),
         }
     }
 
     /// One step of HSCAN, as `Table::scan`; a packed hash is visited whole in one step.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, Item<'_>)) -> u64 {
         if let Fields::Table(table) = &self.fields {
-            return table.scan(cursor, count, |field| {
-                let (name, value) = iter::pair(field);
-                visit(name, value);
-            });
+            return table.scan(cursor, count, visit);
         }
         self.iter().for_each(|(name, value)| visit(name, value));
         0
@@ -320,10 +283,7 @@ impl<'a> Hash<'a> {
     pub fn heap_size(&self, samples: usize) -> usize {
         let fields = match &self.fields {
             Fields::Packed(packed) => packed.heap_size(),
-            Fields::Table(table) => {
-                let size = |field: &Field| field.name.heap_size() + field.value.heap_size();
-                16 + size_of::<Table<Field>>() + table.heap_size() + table.sampled(samples, size)
-            }
+            Fields::Table(table) => 16 + size_of::<FieldTable>() + table.heap_size(),
         };
         let deadlines = self.deadlines.as_ref().map_or(0, |deadlines| 16 + deadlines.heap_size(samples));
         fields + deadlines
@@ -333,10 +293,10 @@ impl<'a> Hash<'a> {
         if matches!(self.fields, Fields::Table(_)) {
             return;
         }
-        let mut table = Table::new(encoding.seed);
+        let mut table = FieldTable::new(encoding.seed);
         let (mut name, mut value) = (itoa::Buffer::new(), itoa::Buffer::new());
         for (field, item) in self.iter() {
-            table.insert(Field::new(field.bytes(&mut name), item.bytes(&mut value)));
+            table.insert(field.bytes(&mut name), item.bytes(&mut value));
         }
         self.fields = Fields::Table(Arc::new(table));
     }

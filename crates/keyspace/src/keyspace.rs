@@ -7,9 +7,9 @@
 mod tests;
 
 use crate::access::AccessPolicy;
-use crate::database::{Database, Garbage, Pair};
+use crate::database::{Database, Garbage, KeyLayout, view};
 use crate::encoding::Encoding;
-use crate::table::Table;
+use crate::packed::Table;
 use crate::time::UnixMillis;
 use crate::value::Value;
 
@@ -130,7 +130,7 @@ impl Snapshot {
 /// One database at one moment.
 #[derive(Clone)]
 pub struct SnapshotDatabase {
-    table: Table<Pair>,
+    table: Table<KeyLayout>,
     expires: usize,
 }
 
@@ -156,11 +156,11 @@ impl SnapshotDatabase {
 
     /// All keys with their values and deadlines, due or not.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>, Option<UnixMillis>)> {
-        self.table.iter().map(Pair::view)
+        self.table.iter().map(view)
     }
 
     /// The value of `key` and its deadline, due or not.
     pub fn get(&self, key: &[u8]) -> Option<(Value<'_>, Option<UnixMillis>)> {
-        self.table.get(key).map(Pair::view).map(|(_, value, deadline)| (value, deadline))
+        self.table.get(key).map(view).map(|(_, value, deadline)| (value, deadline))
     }
 }

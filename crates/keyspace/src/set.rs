@@ -18,8 +18,7 @@ use crate::intset::Intset;
 use crate::item::Item;
 use crate::listpack::Listpack;
 use crate::number::{decimal_len, parse_int};
-use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Fill, Table};
+use crate::packed::{EntryRef, Fill, Layout, NewEntry, Table};
 
 /// Redis' own bound of an intset, whatever the directive says.
 const MAX_INTSET: usize = 1 << 30;
@@ -34,17 +33,20 @@ pub struct Set<'a>(Body<'a>);
 enum Body<'a> {
     Ints(Intset<'a>),
     Packed(Listpack<'a>),
-    Table(Arc<Table<Member>>),
+    Table(Arc<Table<Members>>),
 }
 
-/// A member of a big set.
+/// The table of a big set: its entries are nothing but keys.
 #[derive(Clone)]
-struct Member(ShortBytes);
+struct Members;
 
-impl Entry for Member {
-    fn key(&self) -> &[u8] {
-        self.0.as_slice()
-    }
+impl Layout for Members {
+    type Beside = ();
+    const REST: bool = false;
+}
+
+fn member<'a>(entry: EntryRef<'a, ()>) -> Item<'a> {
+    Item::Bytes(entry.key)
 }
 
 impl Default for Set<'_> {
@@ -173,7 +175,7 @@ impl<'a> Set<'a> {
     pub fn insert(&mut self, member: &[u8], encoding: &Encoding) -> bool {
         if let Body::Table(table) = &mut self.0 {
             let Err(hash) = table.find(member) else { return false };
-            Arc::make_mut(table).insert_new(hash, Member(ShortBytes::new(member)));
+            add(Arc::make_mut(table), hash, member);
             return true;
         }
         if self.contains(member) {
@@ -189,7 +191,8 @@ impl<'a> Set<'a> {
             }
             Body::Packed(packed) => packed.push_back(member),
             Body::Table(table) => {
-                Arc::make_mut(table).insert(Member(ShortBytes::new(member)));
+                let hash = table.hash(member);
+                add(Arc::make_mut(table), hash, member);
             }
         }
         true
@@ -224,7 +227,7 @@ impl<'a> Set<'a> {
         match &self.0 {
             Body::Ints(ints) => ints.get(rng.usize(..ints.len())).map(Item::Int),
             Body::Packed(packed) => packed.get(rng.usize(..packed.len())),
-            Body::Table(table) => table.random(rng).map(|member| Item::Bytes(member.key())),
+            Body::Table(table) => table.random(rng).map(member),
         }
     }
 
@@ -243,7 +246,7 @@ impl<'a> Set<'a> {
     /// One step of SSCAN, as `Table::scan`; a small set is visited whole in one step.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>)) -> u64 {
         if let Body::Table(table) = &self.0 {
-            return table.scan(cursor, count, |member| visit(Item::Bytes(member.key())));
+            return table.scan(cursor, count, |entry| visit(member(entry)));
         }
         self.iter().for_each(visit);
         0
@@ -282,15 +285,12 @@ impl<'a> Set<'a> {
         }
     }
 
-    /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
-    pub fn heap_size(&self, samples: usize) -> usize {
+    /// Bytes allocated beside the value itself.
+    pub fn heap_size(&self) -> usize {
         match &self.0 {
             Body::Ints(ints) => ints.heap_size(),
             Body::Packed(packed) => packed.heap_size(),
-            Body::Table(table) => {
-                let members = table.sampled(samples, |member| member.0.heap_size());
-                16 + size_of::<Table<Member>>() + table.heap_size() + members
-            }
+            Body::Table(table) => 16 + size_of::<Table<Members>>() + table.heap_size(),
         }
     }
 
@@ -318,10 +318,18 @@ impl<'a> Set<'a> {
     fn make_table(&mut self, encoding: &Encoding) {
         let mut table = Table::new(encoding.seed);
         for item in self.iter() {
-            table.insert(Member(ShortBytes::new(item.bytes(&mut itoa::Buffer::new()))));
+            let mut digits = itoa::Buffer::new();
+            let member = item.bytes(&mut digits);
+            let hash = table.hash(member);
+            add(&mut table, hash, member);
         }
         self.0 = Body::Table(Arc::new(table));
     }
+}
+
+/// Adds a member that is known to be absent.
+fn add(table: &mut Table<Members>, hash: u64, member: &[u8]) {
+    table.insert_new(NewEntry { hash, key: member, rest: [b"", b""], beside: None });
 }
 
 /// Whether any two of the items are the same bytes.

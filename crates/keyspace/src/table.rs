@@ -20,6 +20,7 @@ mod tests;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+pub use crate::packed::Fill;
 use ahash::RandomState;
 pub use iter::TableIter;
 use segment::Segment;
@@ -57,15 +58,6 @@ struct Slot<E> {
     segment: Arc<Segment<E>>,
     /// No entry of the segment is due earlier; entries may have moved to later since.
     earliest: i64,
-}
-
-/// How the entries of a table fill its segments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fill {
-    /// Entries of each segment.
-    pub entries: Vec<usize>,
-    /// The most that one takes.
-    pub capacity: usize,
 }
 
 /// An extendible hash table, copy-on-write by segment.

@@ -6,7 +6,7 @@
 //! value copies the chunk that it changes. How a small value is stored is in `packed.rs`.
 
 #[cfg_attr(not(test), expect(dead_code, reason = "the table is yet to store small values this way"))]
-mod packed;
+pub(crate) mod packed;
 
 use crate::hash::Hash;
 use crate::list::List;
@@ -97,7 +97,7 @@ impl Value<'_> {
         let heap = match self {
             Value::String(value) => value.heap_size(),
             Value::List(list) => list.heap_size(samples),
-            Value::Set(set) => set.heap_size(samples),
+            Value::Set(set) => set.heap_size(),
             Value::Hash(hash) => hash.heap_size(samples),
             Value::SortedSet(set) => set.heap_size(samples),
         };

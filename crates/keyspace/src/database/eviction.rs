@@ -4,9 +4,9 @@
 //! as good as single choices and touches fewer cache lines. Which of them goes is the caller's decision.
 
 use super::Database;
-use super::pair::{NEVER, Pair};
+use super::entry::{NEVER, clock_of, deadline_of, if_any};
 use crate::access::{self, AccessPolicy};
-use crate::table::Entry;
+use crate::packed::EntryRef;
 use crate::time::UnixMillis;
 
 /// How often a single choice is tried before keys that expire are looked for one after the other.
@@ -42,13 +42,13 @@ impl Database {
         if sampling.volatile_only && self.expires == 0 {
             return;
         }
-        let wanted = |pair: &&Pair| !sampling.volatile_only || pair.deadline() != NEVER;
         let run = self.table.round_from_random(rng, sampling.volatile_only);
-        for pair in run.filter(wanted).take(sampling.samples) {
+        let wanted = run.filter(|entry| !sampling.volatile_only || deadline_of(entry.rest) != NEVER);
+        for entry in wanted.take(sampling.samples) {
             visit(Sampled {
-                key: pair.key(),
-                coldness: self.coldness(pair.clock(), sampling.now),
-                deadline: pair.deadline_if_any(),
+                key: entry.key,
+                coldness: self.coldness(clock_of(entry.rest), sampling.now),
+                deadline: if_any(deadline_of(entry.rest)),
             });
         }
     }
@@ -56,14 +56,14 @@ impl Database {
     /// A key chosen fairly, due or not; of those that have a deadline, if that is asked for, nearly so.
     pub fn any_key(&self, rng: &mut fastrand::Rng, volatile_only: bool) -> Option<&[u8]> {
         if !volatile_only {
-            return self.table.random(rng).map(Entry::key);
+            return self.table.random(rng).map(|entry| entry.key);
         }
         if self.expires == 0 {
             return None;
         }
-        let wanted = |pair: &&Pair| pair.deadline() != NEVER;
-        let tried = (0..TRIES).find_map(|_| self.table.random(rng).filter(wanted));
-        tried.or_else(|| self.table.round_from_random(rng, true).find(wanted)).map(Entry::key)
+        let is_volatile = |entry: &EntryRef<'_, _>| deadline_of(entry.rest) != NEVER;
+        let tried = (0..TRIES).find_map(|_| self.table.random(rng).filter(is_volatile));
+        tried.or_else(|| self.table.round_from_random(rng, true).find(is_volatile)).map(|entry| entry.key)
     }
 
     /// Removes `key`, a big value of it into `garbage`; about how many bytes that sets free.

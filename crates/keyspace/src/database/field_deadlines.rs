@@ -28,12 +28,11 @@ impl FieldDeadlines {
         FieldDeadlines { hashes: std::mem::take(&mut self.hashes), encoding: self.encoding }
     }
 
-    /// `key` holds `new` instead of `old`.
+    /// What `key` holds has `new` as its first deadline instead of `old`.
     #[inline]
-    pub(super) fn replaced(&mut self, key: &[u8], old: Option<&Value<'_>>, new: Option<&Value<'_>>) {
-        let next = new.and_then(next_deadline);
-        if next.is_some() || old.and_then(next_deadline).is_some() {
-            self.note(key, next);
+    pub(super) fn replaced(&mut self, key: &[u8], old: Option<UnixMillis>, new: Option<UnixMillis>) {
+        if old.is_some() || new.is_some() {
+            self.note(key, new);
         }
     }
 
@@ -49,7 +48,7 @@ impl FieldDeadlines {
     }
 }
 
-fn next_deadline(value: &Value<'_>) -> Option<UnixMillis> {
+pub(super) fn next_deadline(value: &Value<'_>) -> Option<UnixMillis> {
     match value {
         Value::Hash(hash) => hash.next_deadline(),
         _ => None,
@@ -64,7 +63,7 @@ impl Database {
 
     /// Tells that deadlines of fields of the hash at `key` have changed.
     pub fn note_fields(&mut self, key: &[u8]) {
-        let next = self.table.get(key).and_then(|pair| next_deadline(&pair.value));
+        let next = self.table.get(key).and_then(|entry| entry.beside.and_then(next_deadline));
         self.field_deadlines.note(key, next);
     }
 
@@ -78,12 +77,14 @@ impl Database {
         {
             let found = self.table.find(&key);
             let place = found.expect("a key that is noted exists");
-            let Value::Hash(hash) = &mut self.table.at_mut(place).value else {
+            let Value::Hash(mut hash) = self.take(place) else {
                 unreachable!("a key that is noted holds a hash");
             };
             let fields = hash.take_due(now, left);
             let next = hash.next_deadline();
-            if hash.is_empty() {
+            let is_empty = hash.is_empty();
+            self.give_back(place, Value::Hash(hash));
+            if is_empty {
                 self.remove_at(place);
             }
             self.field_deadlines.note(&key, next);

@@ -6,8 +6,12 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use super::Database;
+use super::entry::NEVER;
+use super::store::Stamp;
 use crate::hash::Hash;
 use crate::list::List;
+use crate::packed::Place;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
 use crate::string::Str;
@@ -15,14 +19,26 @@ use crate::value::Value;
 
 /// A key's value, to be changed.
 pub struct ValueMut<'a> {
-    entry: &'a mut Value<'static>,
+    database: &'a mut Database,
+    home: Home<'a>,
     value: Value<'static>,
 }
 
+/// Where the value goes.
+enum Home<'a> {
+    Present(Place),
+    /// To a key that is new, with its hash.
+    New(u64, &'a [u8]),
+}
+
 impl<'a> ValueMut<'a> {
-    pub(super) fn new(entry: &'a mut Value<'static>) -> Self {
-        let value = std::mem::replace(entry, Value::String(Str::from_int(0)));
-        ValueMut { entry, value }
+    pub(super) fn present(database: &'a mut Database, place: Place) -> Self {
+        let value = database.take(place);
+        ValueMut { database, home: Home::Present(place), value }
+    }
+
+    pub(super) fn new(database: &'a mut Database, hash: u64, key: &'a [u8], value: Value<'static>) -> Self {
+        ValueMut { database, home: Home::New(hash, key), value }
     }
 
     /// The same, when the value is of type `T`.
@@ -51,7 +67,14 @@ impl DerefMut for ValueMut<'_> {
 impl Drop for ValueMut<'_> {
     #[inline]
     fn drop(&mut self) {
-        std::mem::swap(self.entry, &mut self.value);
+        let value = std::mem::replace(&mut self.value, Value::String(Str::from_int(0)));
+        match self.home {
+            Home::Present(place) => self.database.give_back(place, value),
+            Home::New(hash, key) => {
+                let clock = self.database.policy.first(self.database.now);
+                self.database.add(hash, key, value, Stamp { deadline: NEVER, clock });
+            }
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 //! For commands that look before they act, so that they need not look twice. Finding the key
 //! leaves no trace of an access; `touched` records one.
 
-use super::{Database, ValueMut};
-use crate::table::Place;
+use super::{Database, ValueMut, entry};
+use crate::packed::Place;
 use crate::time::UnixMillis;
 use crate::value::Value;
 
@@ -33,17 +33,17 @@ impl Occupied<'_> {
 
     /// The value.
     pub fn value(&self) -> Value<'_> {
-        self.database.table.at(self.place).value.view()
+        entry::value_of(&self.database.table.at(self.place))
     }
 
     /// The value, to be changed.
     pub fn value_mut(&mut self) -> ValueMut<'_> {
-        self.database.value_at(self.place)
+        ValueMut::present(self.database, self.place)
     }
 
     /// When the key is due.
     pub fn deadline(&self) -> Option<UnixMillis> {
-        self.database.table.at(self.place).deadline_if_any()
+        entry::if_any(entry::deadline_of(self.database.table.at(self.place).rest))
     }
 
     /// Gives the key a deadline or takes it away.
@@ -53,9 +53,7 @@ impl Occupied<'_> {
 
     /// Removes the key and returns its value and deadline.
     pub fn remove(self) -> (Value<'static>, Option<UnixMillis>) {
-        let pair = self.database.remove_at(self.place);
-        let deadline = pair.deadline_if_any();
-        (pair.value, deadline)
+        self.database.remove_at(self.place)
     }
 }
 

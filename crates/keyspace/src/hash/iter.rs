@@ -2,10 +2,10 @@
 //!
 //! Borrows the hash: an iterator never outlives the call that asked for it.
 
-use super::{Field, Fields};
+use super::Fields;
+use super::table::FieldIter;
 use crate::item::Item;
 use crate::listpack;
-use crate::table::TableIter;
 
 /// All fields of a hash and their values.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub struct HashIter<'a>(Walk<'a>);
 #[derive(Clone)]
 enum Walk<'a> {
     Packed(listpack::Iter<'a>),
-    Table(TableIter<'a, Field>),
+    Table(FieldIter<'a>),
 }
 
 impl<'a> HashIter<'a> {
@@ -32,11 +32,7 @@ impl<'a> Iterator for HashIter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Walk::Packed(packed) => Some((packed.next()?, packed.next()?)),
-            Walk::Table(table) => table.next().map(pair),
+            Walk::Table(table) => table.next(),
         }
     }
-}
-
-pub(super) fn pair(field: &Field) -> (Item<'_>, Item<'_>) {
-    (Item::Bytes(field.name.as_slice()), Item::Bytes(field.value.as_slice()))
 }

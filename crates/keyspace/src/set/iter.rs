@@ -2,11 +2,11 @@
 //!
 //! Borrows the set: an iterator never outlives the call that asked for it.
 
-use super::{Body, Member};
+use super::{Body, Members, member};
 use crate::intset::IntsetIter;
 use crate::item::Item;
 use crate::listpack;
-use crate::table::{Entry, TableIter};
+use crate::packed::TableIter;
 
 /// All members of a set.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub struct SetIter<'a>(Walk<'a>);
 enum Walk<'a> {
     Ints(IntsetIter<'a>),
     Packed(listpack::Iter<'a>),
-    Table(TableIter<'a, Member>),
+    Table(TableIter<'a, Members>),
 }
 
 impl<'a> SetIter<'a> {
@@ -36,7 +36,7 @@ impl<'a> Iterator for SetIter<'a> {
         match &mut self.0 {
             Walk::Ints(ints) => ints.next().map(Item::Int),
             Walk::Packed(packed) => packed.next(),
-            Walk::Table(table) => table.next().map(|member| Item::Bytes(member.key())),
+            Walk::Table(table) => table.next().map(member),
         }
     }
 }

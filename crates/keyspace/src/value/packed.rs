@@ -18,6 +18,7 @@ use crate::hash::Hash;
 use crate::intset::Intset;
 use crate::list::List;
 use crate::listpack::Listpack;
+use crate::number::parse_int;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
 use crate::string::{SmallStr, Str};
@@ -84,6 +85,15 @@ pub(crate) fn pack<'v>(value: &'v Value<'_>, scratch: &'v mut [u8; 8]) -> Option
         Value::Hash(hash) => (Kind::Hash, hash.packed()?.bytes()),
         Value::SortedSet(set) => (Kind::SortedSet, set.packed()?.bytes()),
     })
+}
+
+/// The kind and the bytes of the string that SET stores for `bytes`.
+#[inline]
+pub(crate) fn packed_string<'v>(bytes: &'v [u8], scratch: &'v mut [u8; 8]) -> (Kind, &'v [u8]) {
+    match parse_int(bytes) {
+        Some(number) => (Kind::Int, int_bytes(number, scratch)),
+        None => (Kind::Plain, bytes),
+    }
 }
 
 /// The value that `pack` gave this kind and these bytes for.

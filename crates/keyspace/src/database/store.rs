@@ -1,0 +1,186 @@
+//! Values going into entries and out of them: packed where they are small, beside otherwise.
+//!
+//! Keeps the count of deadlines and the note of hashes with due fields true, whatever takes the
+//! place of what. Never looks at the clock, nor at who asks.
+
+use super::entry::{self, Header, NEVER};
+use super::field_deadlines::next_deadline;
+use super::{Database, KeyLayout};
+use crate::packed::{INLINE, NewEntry, Place, Table};
+use crate::string::Str;
+use crate::time::UnixMillis;
+use crate::value::Value;
+use crate::value::packed::{Kind, pack, unpack};
+
+/// Small collections change more often than they are set. Each change of their size leaves dead
+/// bytes behind, so that beyond this they are better kept beside.
+const COLLECTION: usize = 320;
+
+/// What an entry says beside its value.
+#[derive(Clone, Copy)]
+pub(super) struct Stamp {
+    /// `NEVER` for none.
+    pub(super) deadline: i64,
+    /// 24 bits of access clock.
+    pub(super) clock: u32,
+}
+
+impl Stamp {
+    #[inline]
+    pub(super) fn header(self, kind: Option<Kind>) -> Header {
+        Header { kind, clock: self.clock, deadline: self.deadline }
+    }
+}
+
+/// Whether a value of these bytes may lie in the entry of `key`.
+#[inline]
+pub(super) fn fits(key: &[u8], kind: Kind, payload: &[u8]) -> bool {
+    let room = INLINE.saturating_sub(entry::LONGEST_HEADER + Table::<KeyLayout>::key_share(key));
+    let is_string = matches!(kind, Kind::Int | Kind::Plain | Kind::Edited);
+    payload.len() <= if is_string { room } else { room.min(COLLECTION) }
+}
+
+/// What lies beside an entry while its value is out to be changed.
+fn placeholder() -> Value<'static> {
+    Value::String(Str::from_int(0))
+}
+
+impl Database {
+    /// Adds a key that is known to be absent.
+    pub(super) fn add(&mut self, hash: u64, key: &[u8], value: Value<'static>, stamp: Stamp) {
+        self.expires += usize::from(stamp.deadline != NEVER);
+        self.field_deadlines.replaced(key, None, next_deadline(&value));
+        let mut scratch = [0; 8];
+        let packed = pack(&value, &mut scratch).filter(|(kind, payload)| fits(key, *kind, payload));
+        let (header, used) = stamp.header(packed.map(|(kind, _)| kind)).bytes();
+        match packed {
+            Some((_, payload)) => {
+                let rest = [&header[..used], payload];
+                self.table.insert_new(NewEntry { hash, key, rest, beside: None });
+            }
+            None => {
+                let rest = [&header[..used], &[]];
+                self.table.insert_new(NewEntry { hash, key, rest, beside: Some(value) });
+            }
+        }
+    }
+
+    /// Gives the key at `place` another value, deadline and clock, and returns the value it had.
+    pub(super) fn put(&mut self, place: Place, value: Value<'static>, stamp: Stamp) -> Value<'static> {
+        let entry = self.table.at(place);
+        let (old, at) = Header::parse(entry.rest);
+        let inline = old.kind.map(|kind| unpack(kind, &entry.rest[at..]).into_owned());
+        let nexts = (entry.beside.and_then(next_deadline), next_deadline(&value));
+        if nexts != (None, None) {
+            let key = entry.key.to_vec();
+            self.field_deadlines.replaced(&key, nexts.0, nexts.1);
+        }
+        self.count_deadlines(old.deadline, stamp.deadline);
+        let beside = self.write(place, value, stamp);
+        inline.or(beside).expect("a value lies in the entry or beside it")
+    }
+
+    /// Gives the key at `place` a rest with a string in it, and hands out what it had instead.
+    pub(super) fn put_string(&mut self, place: Place, deadline: i64, rest: [&[u8]; 2]) {
+        self.count_deadlines(entry::deadline_of(self.table.at(place).rest), deadline);
+        let entry = self.table.at(place);
+        if let Some(next) = entry.beside.and_then(next_deadline) {
+            let key = entry.key.to_vec();
+            self.field_deadlines.replaced(&key, Some(next), None);
+        }
+        let old = self.write_rest(place, rest);
+        self.dispose(old);
+    }
+
+    /// The value at `place`, to be given back changed.
+    pub(super) fn take(&mut self, place: Place) -> Value<'static> {
+        let entry = self.table.at(place);
+        let (header, at) = Header::parse(entry.rest);
+        match header.kind {
+            Some(kind) => unpack(kind, &entry.rest[at..]).into_owned(),
+            None => {
+                let value = self.table.beside_mut(place).expect("it has no kind");
+                std::mem::replace(value, placeholder())
+            }
+        }
+    }
+
+    /// Puts a value back that was taken.
+    pub(super) fn give_back(&mut self, place: Place, value: Value<'static>) {
+        let header = Header::parse(self.table.at(place).rest).0;
+        if header.kind.is_none() && pack(&value, &mut [0; 8]).is_none() {
+            *self.table.beside_mut(place).expect("it has no kind") = value;
+            return;
+        }
+        self.write(place, value, Stamp { deadline: header.deadline, clock: header.clock });
+    }
+
+    /// Removes the key at `place` and returns its value and deadline.
+    pub(super) fn remove_at(&mut self, place: Place) -> (Value<'static>, Option<UnixMillis>) {
+        let entry = self.table.at(place);
+        let (old, at) = Header::parse(entry.rest);
+        let inline = old.kind.map(|kind| unpack(kind, &entry.rest[at..]).into_owned());
+        if let Some(next) = entry.beside.and_then(next_deadline) {
+            let key = entry.key.to_vec();
+            self.field_deadlines.replaced(&key, Some(next), None);
+        }
+        self.count_deadlines(old.deadline, NEVER);
+        let beside = self.table.remove_at(place);
+        let value = inline.or(beside).expect("a value lies in the entry or beside it");
+        (value, entry::if_any(old.deadline))
+    }
+
+    pub(super) fn set_deadline_at(&mut self, place: Place, deadline: Option<UnixMillis>) {
+        let deadline = entry::kept(deadline);
+        let rest = self.table.at(place).rest;
+        let (old, at) = Header::parse(rest);
+        if old.deadline == deadline {
+            return;
+        }
+        let (header, used) = Header { deadline, ..old }.bytes();
+        let mut copy = [0; INLINE];
+        let payload = &mut copy[..rest.len() - at];
+        payload.copy_from_slice(&rest[at..]);
+        self.count_deadlines(old.deadline, deadline);
+        if used == at {
+            self.table.rest_mut(place)[..used].copy_from_slice(&header[..used]);
+            self.table.note_deadline(place);
+            return;
+        }
+        let beside = match old.kind {
+            Some(_) => None,
+            None => Some(self.take(place)),
+        };
+        self.table.replace(place, [&header[..used], payload], beside);
+    }
+
+    fn count_deadlines(&mut self, old: i64, new: i64) {
+        self.expires -= usize::from(old != NEVER);
+        self.expires += usize::from(new != NEVER);
+    }
+
+    /// Writes a value where another was, and returns what lay beside.
+    fn write(&mut self, place: Place, value: Value<'static>, stamp: Stamp) -> Option<Value<'static>> {
+        let mut scratch = [0; 8];
+        let key = self.table.at(place).key;
+        let packed = pack(&value, &mut scratch).filter(|(kind, payload)| fits(key, *kind, payload));
+        let (header, used) = stamp.header(packed.map(|(kind, _)| kind)).bytes();
+        match packed {
+            Some((_, payload)) => self.write_rest(place, [&header[..used], payload]),
+            None => self.table.replace(place, [&header[..used], &[]], Some(value)).1,
+        }
+    }
+
+    /// Writes a rest with a value in it where another was, and returns what lay beside.
+    fn write_rest(&mut self, place: Place, rest: [&[u8]; 2]) -> Option<Value<'static>> {
+        let entry = self.table.at(place);
+        if entry.beside.is_some() || entry.rest.len() != rest[0].len() + rest[1].len() {
+            return self.table.replace(place, rest, None).1;
+        }
+        let (header, payload) = self.table.rest_mut(place).split_at_mut(rest[0].len());
+        header.copy_from_slice(rest[0]);
+        payload.copy_from_slice(rest[1]);
+        self.table.note_deadline(place);
+        None
+    }
+}

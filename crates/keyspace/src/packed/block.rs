@@ -1,0 +1,192 @@
+//! The bytes that the entries of one region lie in: some 13 shared blocks of just under 4 KiB.
+//!
+//! All blocks have one size, so that memory given back by one region fits any other: pages that
+//! grow through the allocator's size classes were measured to leave a third of the memory in holes
+//! of sizes that nobody needs any more. Only a region's first block starts small and grows.
+//! Entries are added at the end of a block and never cross its border. What is removed stays
+//! behind as dead bytes until the region is packed anew.
+//!
+//! ```text
+//! address: | block (4 bits) | place in the block (12 bits) |
+//! ```
+
+use std::sync::Arc;
+
+/// Bytes of a full-grown block: with the shared pointer's two counters it takes 4096.
+pub(super) const BLOCK: usize = 4096 - COUNTERS;
+const COUNTERS: usize = 16;
+/// Blocks that a region grows to. Addresses allow 16: packing anew may need more blocks than there
+/// were, since entries meet the blocks' ends in another order.
+const MOST_BLOCKS: usize = 13;
+/// The longest entry: what is bigger lies beside. It bounds what a block's end may leave unused,
+/// and with it the blocks that packing anew takes.
+pub(super) const LONGEST_ENTRY: usize = 512;
+const _: () = assert!(MOST_BLOCKS * BLOCK / (BLOCK - LONGEST_ENTRY) < 16);
+const SMALLEST: usize = 128;
+const PLACE_BITS: u16 = 12;
+
+/// Where in its region an entry lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Address(pub(super) u16);
+
+impl Address {
+    fn new(block: usize, place: usize) -> Self {
+        let address = block << PLACE_BITS | place;
+        Address(u16::try_from(address).expect("blocks and places are bounded"))
+    }
+
+    #[inline]
+    fn block(self) -> usize {
+        usize::from(self.0 >> PLACE_BITS)
+    }
+
+    #[inline]
+    fn place(self) -> usize {
+        usize::from(self.0 & ((1 << PLACE_BITS) - 1))
+    }
+}
+
+#[derive(Clone)]
+struct Block {
+    bytes: Arc<[u8]>,
+    used: usize,
+}
+
+impl Block {
+    fn new(size: usize) -> Self {
+        Block { bytes: std::iter::repeat_n(0, size).collect(), used: 0 }
+    }
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Blocks {
+    list: Vec<Block>,
+    /// Bytes of entries that are present.
+    live: usize,
+    /// Bytes of entries that are gone.
+    dead: usize,
+}
+
+impl Blocks {
+    /// The bytes from `address` on, up to the end of its block.
+    #[inline]
+    pub(super) fn at(&self, address: Address) -> &[u8] {
+        &self.list[address.block()].bytes[address.place()..]
+    }
+
+    /// The same, to be changed; the block is copied first if a snapshot holds it.
+    #[inline]
+    pub(super) fn at_mut(&mut self, address: Address) -> &mut [u8] {
+        &mut Arc::make_mut(&mut self.list[address.block()].bytes)[address.place()..]
+    }
+
+    /// The same, if nobody else holds the block.
+    #[inline]
+    pub(super) fn at_mut_if_unshared(&mut self, address: Address) -> Option<&mut [u8]> {
+        Arc::get_mut(&mut self.list[address.block()].bytes).map(|bytes| &mut bytes[address.place()..])
+    }
+
+    /// Room for `size` bytes at the end of a block; None when packing anew would do better than
+    /// another block, or when there may not be another.
+    pub(super) fn allocate(&mut self, size: usize) -> Option<Address> {
+        if let Some(block) = self.list.iter().rposition(|block| block.bytes.len() - block.used >= size) {
+            return Some(self.take(block, size));
+        }
+        if self.is_sparse() || !self.grow(size, MOST_BLOCKS) {
+            return None;
+        }
+        Some(self.take(self.list.len() - 1, size))
+    }
+
+    /// Adds a copy of an entry while a region is packed anew.
+    pub(super) fn adopt(&mut self, entry: &[u8]) -> Address {
+        let with_room = self.list.iter().rposition(|block| block.bytes.len() - block.used >= entry.len());
+        let block = with_room.unwrap_or_else(|| {
+            assert!(self.grow(entry.len(), 16), "16 blocks take what fitted into fewer");
+            self.list.len() - 1
+        });
+        let address = self.take(block, entry.len());
+        self.at_mut(address)[..entry.len()].copy_from_slice(entry);
+        address
+    }
+
+    /// Whether so much is dead that packing anew costs less than it gives.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.dead >= SMALLEST && self.dead * 4 > self.live
+    }
+
+    /// Counts the `size` bytes at `address` as dead.
+    pub(super) fn release(&mut self, address: Address, size: usize) {
+        self.live -= size;
+        let block = &mut self.list[address.block()];
+        if block.used == address.place() + size {
+            block.used = address.place();
+        } else {
+            self.dead += size;
+        }
+    }
+
+    /// Bytes of entries that are present.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// Bytes of entries that are gone.
+    pub(super) fn dead(&self) -> usize {
+        self.dead
+    }
+
+    /// Bytes allocated.
+    pub(super) fn heap_size(&self) -> usize {
+        let blocks: usize = self.list.iter().map(|block| block.bytes.len() + COUNTERS).sum();
+        blocks + self.list.capacity() * size_of::<Block>()
+    }
+
+    /// Empty blocks with room for `bytes`, if that is less than a block.
+    pub(super) fn sized(bytes: usize) -> Self {
+        let mut blocks = Blocks::default();
+        if bytes > 0 {
+            blocks.push(bytes.min(BLOCK));
+        }
+        blocks
+    }
+
+    fn take(&mut self, block: usize, size: usize) -> Address {
+        let place = self.list[block].used;
+        self.list[block].used += size;
+        self.live += size;
+        Address::new(block, place)
+    }
+
+    /// Makes room for `size` bytes at the end of the last block, unless all blocks are there.
+    fn grow(&mut self, size: usize, most: usize) -> bool {
+        assert!(size <= BLOCK, "bigger values lie beside");
+        let only = match self.list.as_mut_slice() {
+            [] => {
+                self.push(size);
+                return true;
+            }
+            [only] if only.used + size <= BLOCK => only,
+            all if all.len() < most => {
+                self.push(BLOCK);
+                return true;
+            }
+            _ => return false,
+        };
+        let mut bigger = Block::new(stepped(only.used + size));
+        Arc::get_mut(&mut bigger.bytes).expect("just made")[..only.used]
+            .copy_from_slice(&only.bytes[..only.used]);
+        bigger.used = only.used;
+        *only = bigger;
+        true
+    }
+
+    fn push(&mut self, size: usize) {
+        self.list.push(Block::new(stepped(size)));
+    }
+}
+
+/// The size of a first block for `bytes`: a power of two, less the counters.
+fn stepped(bytes: usize) -> usize {
+    ((bytes + COUNTERS).next_power_of_two().max(SMALLEST) - COUNTERS).min(BLOCK)
+}
