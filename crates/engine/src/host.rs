@@ -63,6 +63,12 @@ pub struct ProcessFacts {
     pub config_file: String,
     /// The allocator's name.
     pub allocator: String,
+    /// Bytes that the allocator has handed out.
+    pub allocator_allocated: Option<usize>,
+    /// Bytes of the pages that hold some of them.
+    pub allocator_active: Option<usize>,
+    /// Bytes that the allocator has from the system.
+    pub allocator_resident: Option<usize>,
     /// What waits for its readiness: `epoll`.
     pub multiplexing: String,
 }
@@ -75,6 +81,10 @@ pub trait Host {
     fn facts(&mut self) -> ProcessFacts;
     /// Bytes allocated and not freed: asked for before each command where memory has a limit.
     fn used_memory(&mut self) -> usize;
+    /// Gives memory that is not in use back to the system.
+    fn release_memory(&mut self);
+    /// What the allocator tells of itself, in its own words.
+    fn allocator_report(&mut self) -> Option<String>;
     /// Writes one line to the log; `replica` decides its role letter.
     fn log(&mut self, level: Level, replica: bool, text: &str);
     /// Acts on changed directives: binds a port, changes the folder, opens the log file; may write a value

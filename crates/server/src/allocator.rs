@@ -2,7 +2,8 @@
 //!
 //! The features `jemalloc` and `mimalloc` of this crate choose one (jemalloc where both are set, the
 //! system's where none is); [docs/performance.md](../../../docs/performance.md) has the measurement. Each
-//! is a module with the same functions: `tune` once at the start, `figures`, `report` and `release`.
+//! is a module with the same functions: `tune` once at the start, `give_back` after much was freed, `figures`,
+//! `report` and `release` when somebody asks.
 //! [`crate::memory`] counts around it.
 
 #[cfg(feature = "jemalloc")]
@@ -13,11 +14,11 @@ mod mimalloc;
 mod system;
 
 #[cfg(feature = "jemalloc")]
-pub use jemalloc::{ALLOCATOR, Allocator, NAME, figures, release, report, set_background_release, tune};
+pub use jemalloc::{ALLOCATOR, Allocator, NAME, figures, give_back, release, report, tune};
 #[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
-pub use mimalloc::{ALLOCATOR, Allocator, NAME, figures, release, report, set_background_release, tune};
+pub use mimalloc::{ALLOCATOR, Allocator, NAME, figures, give_back, release, report, tune};
 #[cfg(not(any(feature = "mimalloc", feature = "jemalloc")))]
-pub use system::{ALLOCATOR, Allocator, NAME, figures, release, report, set_background_release, tune};
+pub use system::{ALLOCATOR, Allocator, NAME, figures, give_back, release, report, tune};
 
 /// What an allocator knows of itself; a figure it does not have is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +47,8 @@ mod tests {
             assert!(active <= resident, "{figures:?}");
         }
         drop(held);
+        give_back();
         release();
-        set_background_release(true);
         assert!(report().is_none_or(|text| !text.is_empty()));
     }
 }

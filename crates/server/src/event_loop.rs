@@ -17,8 +17,9 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slipstream_engine::{Effect, Flow, Node, SessionId, Source, SyncOrder};
 
 use crate::connection::{Connection, Socket, tcp_endpoints};
-use crate::jobs::{self, Reclaimer, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
+use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SendOptions, SyncLoad};
 use crate::listeners::{Listener, SharedListening};
+use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 
 const WAKER: Token = Token(usize::MAX);

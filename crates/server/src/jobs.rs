@@ -9,13 +9,13 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use slipstream_engine::{Discarded, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
+use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
 use slipstream_rdb::WriteOptions;
 
 use crate::process::sync_folder;
@@ -313,24 +313,6 @@ impl Reporter {
     }
 }
 
-/// Drops data away from the executor, on one thread: clients decide how often there is some.
-#[derive(Debug)]
-pub struct Reclaimer(Sender<Box<Discarded>>);
-
-impl Reclaimer {
-    /// Starts the thread; it ends with the reclaimer.
-    pub fn start() -> Reclaimer {
-        let (sender, receiver) = channel();
-        spawn("reclaim", move || receiver.into_iter().for_each(drop));
-        Reclaimer(sender)
-    }
-
-    /// Drops `data` soon.
-    pub fn drop(&self, data: Box<Discarded>) {
-        self.0.send(data).expect("the thread lives as long as this");
-    }
-}
-
 /// A file of the current folder, under a name that stays right when CONFIG SET chooses another folder.
 pub fn full_path(name: &str) -> PathBuf {
     std::path::absolute(name).unwrap_or_else(|_| name.into())
@@ -339,7 +321,8 @@ pub fn full_path(name: &str) -> PathBuf {
 /// How much a job gives way to the executor, on Unix' scale.
 const NICENESS: i32 = 10;
 
-fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
+/// Runs a job on a thread of its own that gives way to the executor.
+pub(crate) fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
     let quietly = move || {
         // Clients come first, even on one core. A system that knows no niceness runs it all the same.
         rustix::process::setpriority_process(None, NICENESS).ok();

@@ -15,6 +15,7 @@ pub mod listeners;
 pub mod log_file;
 pub mod memory;
 pub mod process;
+pub mod reclaimer;
 pub mod signals;
 pub mod startup;
 mod sync_send;

@@ -63,12 +63,24 @@ impl Host for Process {
         facts.used_memory = memory::used();
         facts.peak_memory = memory::peak().max(facts.used_memory);
         facts.resident = resident();
+        let figures = allocator::figures();
+        facts.allocator_allocated = figures.allocated;
+        facts.allocator_active = figures.active;
+        facts.allocator_resident = figures.resident;
         facts.cpu_micros = cpu_micros();
         facts
     }
 
     fn used_memory(&mut self) -> usize {
         memory::used()
+    }
+
+    fn release_memory(&mut self) {
+        allocator::release();
+    }
+
+    fn allocator_report(&mut self) -> Option<String> {
+        allocator::report()
     }
 
     fn log(&mut self, level: Level, replica: bool, text: &str) {

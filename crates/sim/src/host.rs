@@ -47,6 +47,12 @@ impl Host for SimulatedHost {
         0
     }
 
+    fn release_memory(&mut self) {}
+
+    fn allocator_report(&mut self) -> Option<String> {
+        None
+    }
+
     fn log(&mut self, level: Level, replica: bool, text: &str) {
         let mark = match level {
             Level::Warning => '#',

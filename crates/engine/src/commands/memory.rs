@@ -8,7 +8,7 @@ use crate::command::{Command, Group, KeySpec, flag};
 use crate::errors::CommandError;
 use crate::host::ProcessFacts;
 use crate::info::Subject;
-use crate::info::memory::Usage;
+use crate::info::memory::{Pages, Usage};
 use crate::session::Role;
 
 /// Elements of a collection that are measured unless asked for more.
@@ -127,11 +127,9 @@ fn stats(call: &mut Call<'_>) -> Result<(), CommandError> {
     map.bytes("dataset.bytes", usage.dataset());
     map.ratio("dataset.percentage", 100 * usage.dataset(), data);
     map.ratio("peak.percentage", 100 * usage.used, facts.peak_memory);
-    map.bytes("allocator.allocated", usage.used);
+    map.pages(&Pages::of(&facts));
     if let Some(resident) = facts.resident {
-        map.ratio("fragmentation", resident, usage.used);
-        let difference = i128::try_from(resident).unwrap_or(0) - i128::try_from(usage.used).unwrap_or(0);
-        map.0.push(("fragmentation.bytes".into(), Figure::Integer(i64::try_from(difference).unwrap_or(0))));
+        map.share("fragmentation", "fragmentation.bytes", resident, usage.used);
     }
     map.write(call);
     Ok(())
@@ -156,6 +154,28 @@ impl Map {
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
         let value = if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         self.0.push((name.into(), Figure::Double(value)));
+    }
+
+    /// How `part` compares to `whole`: the ratio, and the difference.
+    fn share(&mut self, ratio: &str, difference: &str, part: usize, whole: usize) {
+        self.ratio(ratio, part, whole);
+        self.0.push((difference.into(), Figure::Integer(crate::info::memory::difference(part, whole))));
+    }
+
+    /// What the allocator makes of it, as far as it tells.
+    fn pages(&mut self, pages: &Pages) {
+        let figures = [
+            ("allocator.allocated", Some(pages.allocated)),
+            ("allocator.active", pages.active),
+            ("allocator.resident", pages.resident),
+        ];
+        for (name, figure) in figures {
+            figure.into_iter().for_each(|bytes| self.bytes(name, bytes));
+        }
+        for share in pages.shares() {
+            let name = share.name.replacen("_frag", "-fragmentation", 1).replace('_', "-");
+            self.share(&format!("{name}.ratio"), &format!("{name}.bytes"), share.part, share.whole);
+        }
     }
 
     fn database(&mut self, index: usize, tables: usize) {
@@ -235,14 +255,17 @@ fn diagnose(usage: &Usage, facts: &ProcessFacts, clients: usize, replicas: usize
     }
 }
 
-/// The allocator gives memory back by itself; as with any allocator but jemalloc there is nothing to ask for.
 fn purge(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.core.host.release_memory();
     call.reply.ok();
     Ok(())
 }
 
 fn malloc_stats(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.bulk(b"Stats not supported for the current allocator");
+    match call.core.host.allocator_report() {
+        Some(text) => call.reply.verbatim("txt", text.as_bytes()),
+        None => call.reply.bulk(b"Stats not supported for the current allocator"),
+    }
     Ok(())
 }
 

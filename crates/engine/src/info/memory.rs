@@ -3,7 +3,9 @@
 //! What is counted comes from the allocator and from parts that know their own size; what only
 //! Redis' allocator could tell is left out.
 
-use super::{Fields, Subject, ratio};
+use super::{Fields, Subject, human, ratio};
+use crate::host::ProcessFacts;
+use crate::node::Core;
 use crate::session::Role;
 
 pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
@@ -21,17 +23,25 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("used_memory_dataset", usage.dataset());
     let data = used.saturating_sub(core.startup_memory);
     fields.add("used_memory_dataset_perc", percent(usage.dataset(), data));
+    let pages = Pages::of(facts);
+    fields.add("allocator_allocated", pages.allocated);
+    pages.active.into_iter().for_each(|bytes| fields.add("allocator_active", bytes));
+    pages.resident.into_iter().for_each(|bytes| fields.add("allocator_resident", bytes));
     if let Some(total) = facts.system_memory {
         fields.add_bytes("total_system_memory", total);
     }
-    fields.add_bytes("maxmemory", 0);
-    fields.add("maxmemory_policy", "noeviction");
+    scripts(core, fields);
+    fields.add_bytes("maxmemory", usize::try_from(core.config.maxmemory).unwrap_or(usize::MAX));
+    fields.add("maxmemory_policy", core.config.maxmemory_policy.name());
+    for share in pages.shares() {
+        fields.add(&format!("{}_ratio", share.name), ratio(share.part, share.whole));
+        fields.add(&format!("{}_bytes", share.name), difference(share.part, share.whole));
+    }
     if let Some(resident) = facts.resident {
         fields.add("mem_fragmentation_ratio", ratio(resident, used));
-        let difference = i128::try_from(resident).unwrap_or(0) - i128::try_from(used).unwrap_or(0);
-        fields.add("mem_fragmentation_bytes", difference);
+        fields.add("mem_fragmentation_bytes", difference(resident, used));
     }
-    fields.add("mem_not_counted_for_evict", usage.log);
+    fields.add("mem_not_counted_for_evict", core.not_counted_memory() + core.reclaim.pending_bytes());
     fields.add("mem_replication_backlog", usage.log);
     fields.add("mem_total_replication_buffers", usage.log);
     fields.add("mem_clients_slaves", usage.replicas);
@@ -40,6 +50,70 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("mem_aof_buffer", 0);
     fields.add("mem_allocator", &facts.allocator);
     fields.add("active_defrag_running", 0);
+    fields.add("lazyfree_pending_objects", core.reclaim.pending_objects());
+    fields.add("lazyfreed_objects", core.reclaim.dropped_objects());
+}
+
+/// There is no interpreter and no script; function libraries of the loaded data are kept to be written again.
+fn scripts(core: &Core, fields: &mut Fields) {
+    let functions: usize = core.functions.iter().map(Vec::capacity).sum();
+    fields.add("used_memory_lua", 0);
+    fields.add("used_memory_vm_eval", 0);
+    fields.add("used_memory_lua_human", human(0));
+    fields.add("used_memory_scripts_eval", 0);
+    fields.add("number_of_cached_scripts", 0);
+    fields.add("number_of_functions", 0);
+    fields.add("number_of_libraries", 0);
+    fields.add("used_memory_vm_functions", 0);
+    fields.add_bytes("used_memory_vm_total", 0);
+    fields.add("used_memory_functions", functions);
+    fields.add_bytes("used_memory_scripts", functions);
+}
+
+/// How far a figure is above another one.
+pub(crate) fn difference(part: usize, whole: usize) -> i64 {
+    let difference = i128::try_from(part).unwrap_or(0) - i128::try_from(whole).unwrap_or(0);
+    i64::try_from(difference).unwrap_or(0)
+}
+
+/// Memory by the allocator's account: handed out, in pages that are in use, in the system's pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pages {
+    pub(crate) allocated: usize,
+    pub(crate) active: Option<usize>,
+    pub(crate) resident: Option<usize>,
+    process: Option<usize>,
+}
+
+/// How one of these figures compares to the one within it.
+pub(crate) struct Share {
+    pub(crate) name: &'static str,
+    pub(crate) part: usize,
+    pub(crate) whole: usize,
+}
+
+impl Pages {
+    pub(crate) fn of(facts: &ProcessFacts) -> Pages {
+        Pages {
+            allocated: facts.allocator_allocated.unwrap_or(facts.used_memory),
+            active: facts.allocator_active,
+            resident: facts.allocator_resident,
+            process: facts.resident,
+        }
+    }
+
+    /// The shares that can be told from what is known.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = Share> {
+        let pairs = [
+            ("allocator_frag", self.active, Some(self.allocated)),
+            ("allocator_rss", self.resident, self.active),
+            ("rss_overhead", self.process, self.resident),
+        ];
+        let known = |(name, part, whole): (_, Option<usize>, Option<usize>)| {
+            Some(Share { name, part: part?, whole: whole? })
+        };
+        pairs.into_iter().filter_map(known)
+    }
 }
 
 fn percent(part: usize, whole: usize) -> String {

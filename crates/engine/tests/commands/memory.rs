@@ -295,3 +295,32 @@ fn restore_takes_over_how_a_key_was_used() {
     restore(&mut script, "freq2", "FREQ", "77");
     assert_eq!(script.ask("OBJECT FREQ freq2"), ":77");
 }
+
+#[test]
+fn info_memory_tells_the_limit_and_what_it_does_not_count() {
+    let mut script = limited(EvictionPolicy::VolatileTtl);
+    script.ask("SET a 1");
+    script.propagated();
+    fill(&mut script, 500);
+    let log = script.node.core.log.held();
+    let info = script.ask("INFO memory");
+    for field in [
+        "maxmemory:1000".to_owned(),
+        "maxmemory_policy:volatile-ttl".to_owned(),
+        format!("mem_not_counted_for_evict:{log}"),
+        format!("used_memory:{}", log + 500),
+        format!("allocator_allocated:{}", log + 500),
+        "active_defrag_running:0".to_owned(),
+        "lazyfree_pending_objects:0".to_owned(),
+        "number_of_cached_scripts:0".to_owned(),
+    ] {
+        assert!(info.contains(&field), "{field} in {info}");
+    }
+    // What this host's allocator does not tell is left out.
+    assert!(!info.contains("allocator_active") && !info.contains("allocator_frag_ratio"), "{info}");
+    script.check_read("MEMORY PURGE", "+OK");
+    script.check_read("MEMORY MALLOC-STATS", "\"Stats not supported for the current allocator\"");
+    script.check_read("CONFIG SET activedefrag no", "+OK");
+    let refused = script.ask("CONFIG SET activedefrag yes");
+    assert!(refused.contains("compact themselves"), "{refused}");
+}

@@ -49,6 +49,12 @@ impl Host for FakeHost {
         self.memory.load(Ordering::Relaxed)
     }
 
+    fn release_memory(&mut self) {}
+
+    fn allocator_report(&mut self) -> Option<String> {
+        None
+    }
+
     fn log(&mut self, _: Level, _: bool, _: &str) {}
 
     fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), String> {

@@ -28,7 +28,7 @@ pub fn tune() {
     // The arena that exists already: the one of the thread that runs this.
     set(c"arena.0.dirty_decay_ms", DECAY_MS);
     set(c"arena.0.muzzy_decay_ms", 0_isize);
-    set_background_release(true);
+    set(c"background_thread", true);
 }
 
 /// What it knows; looking costs it some microseconds.
@@ -69,10 +69,8 @@ pub fn release() {
     };
 }
 
-/// Whether it gives memory back from a thread of its own; without one, whoever frees does that.
-pub fn set_background_release(on: bool) {
-    set(c"background_thread", on);
-}
+/// Its own thread does that.
+pub fn give_back() {}
 
 /// Sets a control of type `T`; one that this build lacks stays as it is.
 fn set<T>(name: &CStr, mut value: T) {

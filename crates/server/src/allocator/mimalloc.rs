@@ -1,7 +1,7 @@
 //! mimalloc: its figures, and what it is asked to do.
 //!
-//! What a thread frees that another one allocated waits until its owner looks again: therefore the
-//! executor asks for a collection now and then, which is cheap when there is nothing to collect.
+//! Pages that became empty are kept for a while and given back as further ones become empty: whoever frees much
+//! and then nothing has to ask for it.
 
 #![expect(unsafe_code, reason = "the functions of a C library")]
 
@@ -44,11 +44,13 @@ pub fn report() -> Option<String> {
     Some(text)
 }
 
-/// Gives back what this thread's heap does not need, and what other threads freed in it.
+/// Gives back empty pages of all threads, and tidies up the heap of this one.
 pub fn release() {
     // SAFETY: a call without conditions.
     unsafe { sys::mi_collect(true) };
 }
 
-/// It has no thread.
-pub fn set_background_release(_: bool) {}
+/// Empty pages of all threads go back once some thread asks; by itself the library waits for the next to be freed.
+pub fn give_back() {
+    release();
+}

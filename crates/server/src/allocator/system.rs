@@ -29,5 +29,5 @@ pub fn report() -> Option<String> {
 /// It cannot be asked for memory.
 pub fn release() {}
 
-/// It has no thread.
-pub fn set_background_release(_: bool) {}
+/// It does that as it sees fit.
+pub fn give_back() {}

@@ -26,6 +26,7 @@ mod guards;
 mod interop;
 mod library;
 mod listening;
+mod memory;
 mod persistence;
 mod playground;
 mod protocol;
