@@ -4,6 +4,9 @@
 //! median and the median of the ratios, round by round, to the first. Where there are two cores and `taskset`, the
 //! server has core 0 to itself and everything else runs on core 1.
 //!
+//! `keyspace` is not of these: it measures the data structures within one process, in
+//! `crates/slipstream/benches/keyspace`.
+//!
 //! A measure is a function over one running contender that records named figures; what it runs against is found by
 //! [`contender`], what it recorded is shown by [`samples`].
 
@@ -21,7 +24,10 @@ use crate::{Outcome, say};
 use contender::{Contender, Pinning};
 use samples::Samples;
 
-pub(crate) const ARGUMENTS: &str = "[MEASURE…] [--servers A,B] [--rounds N] [--keys N]";
+pub(crate) const ARGUMENTS: &str = "keyspace [--quick] | [MEASURE…] [--servers A,B] [--rounds N] [--keys N]";
+
+/// The measure that looks into one process; it has no contenders.
+const KEYSPACE: &str = "keyspace";
 
 struct Measure {
     name: &'static str,
@@ -59,8 +65,13 @@ struct Settings {
     pinning: Option<Pinning>,
 }
 
-/// Runs the measures named, or all.
+/// Runs the measures named, or all of servers.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
+    if let Some((measure, options)) = arguments.split_first()
+        && measure == KEYSPACE
+    {
+        return keyspace(options);
+    }
     let mut settings = Settings { rounds: 3, keys: 1_000_000, pinning: None };
     let mut servers = String::from("redis,valkey,slipstream");
     let mut chosen: Vec<&Measure> = Vec::new();
@@ -88,6 +99,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         take_turns(measure, &contenders, &settings)?;
     }
     Ok(())
+}
+
+/// The structures themselves, without a server around them.
+fn keyspace(options: &[String]) -> Outcome {
+    finish(cargo(&["bench", "--package", "slipstream", "--bench", "keyspace", "--"]).args(options))
 }
 
 fn measure(name: &str) -> Result<&'static Measure, String> {

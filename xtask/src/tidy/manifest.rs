@@ -16,7 +16,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-engine", PURE),
     ("slipstream-sim", PURE_AND_ENGINE),
     ("slipstream-server", PURE_AND_ENGINE),
-    ("slipstream", &["slipstream-resp", "slipstream-server"]),
+    // Its benchmark looks into the keyspace with the allocator of the server.
+    ("slipstream", &["slipstream-resp", "slipstream-server", "slipstream-keyspace"]),
     ("xtask", &[]),
 ];
 
