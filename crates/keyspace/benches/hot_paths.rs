@@ -93,6 +93,10 @@ fn sorted_sets(keys: &[Vec<u8>], encoding: &Encoding) {
     measure("ZADD another score", keys.len(), |i| set.insert(&keys[i], score(i, 104_729), encoding));
     measure("ZSCORE", keys.len(), |i| set.score(&keys[i]).is_some());
     measure("ZRANK", keys.len(), |i| set.rank(&keys[i]).is_some());
+    measure("ZRANGE, 100 members", keys.len() / 10, |i| {
+        let ranked = set.iter_from_rank(i * 7919 % (set.len() - 100)).take(100);
+        ranked.map(|(member, score)| score + f64::from(u8::from(member.is_empty()))).sum::<f64>()
+    });
     measure("ZREM", keys.len(), |i| set.remove(&keys[i]));
     let mut set = SortedSet::new();
     measure("ZADD a new member, one score", keys.len(), |i| set.insert(&keys[i], 0.0, encoding));

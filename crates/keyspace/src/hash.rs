@@ -285,7 +285,7 @@ impl<'a> Hash<'a> {
             Fields::Packed(packed) => packed.heap_size(),
             Fields::Table(table) => 16 + size_of::<FieldTable>() + table.heap_size(),
         };
-        let deadlines = self.deadlines.as_ref().map_or(0, |deadlines| 16 + deadlines.heap_size(samples));
+        let deadlines = self.deadlines.as_ref().map_or(0, |deadlines| 16 + deadlines.heap_size());
         fields + deadlines
     }
 

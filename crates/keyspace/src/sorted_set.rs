@@ -274,11 +274,11 @@ impl<'a> SortedSet<'a> {
         }
     }
 
-    /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
-    pub fn heap_size(&self, samples: usize) -> usize {
+    /// Bytes allocated beside the value itself.
+    pub fn heap_size(&self) -> usize {
         match &self.0 {
             Body::Packed(block) => block.heap_size(),
-            Body::Tree(big) => 16 + size_of::<BigSortedSet>() + big.heap_size(samples),
+            Body::Tree(big) => 16 + size_of::<BigSortedSet>() + big.heap_size(),
         }
     }
 

@@ -99,7 +99,7 @@ impl Value<'_> {
             Value::List(list) => list.heap_size(samples),
             Value::Set(set) => set.heap_size(),
             Value::Hash(hash) => hash.heap_size(samples),
-            Value::SortedSet(set) => set.heap_size(samples),
+            Value::SortedSet(set) => set.heap_size(),
         };
         size_of::<Value<'_>>() + heap
     }

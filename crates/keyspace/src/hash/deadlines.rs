@@ -81,8 +81,8 @@ impl Deadlines {
         due.map(|(name, _)| Item::to_vec(&name)).collect()
     }
 
-    pub(crate) fn heap_size(&self, samples: usize) -> usize {
-        size_of::<Deadlines>() + self.names.heap_size(samples)
+    pub(crate) fn heap_size(&self) -> usize {
+        size_of::<Deadlines>() + self.names.heap_size()
     }
 }
 

@@ -1,67 +1,75 @@
-//! The big form of a sorted set: a table from member to score and a counted tree ordered by
-//! score, then member, so that a rank or the edge of a score range is found in O(log n).
+//! The big form of a sorted set: a counted tree of packed leaves in order, and an index from a
+//! member's hash to the leaf that it is in.
 //!
-//! Invariant: table and tree hold the same pairs; no score is NaN.
+//! ```text
+//! order (nodes, copied on write)        members
+//!   bound, weight, leaf number  ──►  leaves by number: packed score and member, 1 KiB at most
+//!                                       ▲
+//!                                    index: hash (32 bits), leaf number (32 bits)
+//! ```
+//!
+//! The bytes of a member are stored once. An index of hash and score would do for lookups, but
+//! ZSCAN must find the members of a range of hashes, and among a million members of one score a
+//! score does not say where. So the index names the leaf, in which some bits of the hash find
+//! the member; in turn, members that change leaves when one splits are noted anew, which is about
+//! one write to the index per insertion.
+//! Leaves take exactly what their content asks for (in steps of the allocator's classes), and so
+//! it does not matter how full they are: neighbours are asked for room only at a leaf's ends.
+//! Invariant: order and index name the same leaves; no score is NaN.
 
+mod index;
 mod iter;
 mod leaf;
+mod members;
+mod order;
+#[cfg(test)]
+mod tests;
 
 pub(super) use iter::{Iter, RevIter};
-use leaf::{Key, Leaf};
+use leaf::New;
+use members::Members;
+use order::Node;
 
-use super::bound::order;
 use crate::encoding::Encoding;
 use crate::item::Item;
-use crate::short_bytes::ShortBytes;
-use crate::table::{Entry, Fill, Table};
-use crate::tree::Tree;
+use crate::table::Fill;
 
 /// A sorted set above the thresholds of the packed form.
 #[derive(Clone)]
 pub(crate) struct BigSortedSet {
-    scores: Table<Scored>,
-    order: Tree<Leaf>,
-}
-
-/// A member, found by name.
-#[derive(Clone)]
-struct Scored {
-    member: ShortBytes,
-    score: f64,
-}
-
-impl Entry for Scored {
-    fn key(&self) -> &[u8] {
-        self.member.as_slice()
-    }
+    order: Node,
+    members: Members,
 }
 
 impl BigSortedSet {
     pub(crate) fn new(encoding: &Encoding) -> Self {
-        BigSortedSet { scores: Table::new(encoding.seed), order: Tree::new() }
+        BigSortedSet { order: Node::default(), members: Members::new(encoding.seed) }
     }
 
     /// How many members there are.
     pub(crate) fn len(&self) -> usize {
-        self.scores.len()
+        self.order.len()
     }
 
     /// The score of `member`.
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
-        self.scores.get(member).map(|scored| scored.score)
+        Some(self.members.find(self.members.hash(member), member)?.score)
     }
 
     /// How many members come before `member`.
     pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
-        let score = self.score(member)?;
-        Some(self.count_while(|other| order(other, (score, member)).is_lt()))
+        let found = self.members.find(self.members.hash(member), member)?;
+        let key = (found.score, member);
+        let (leaf, rank) = self.order.leaf_of(|other| super::bound::order(other, key).is_le())?;
+        assert_eq!(leaf, found.leaf, "the order leads to the leaf that the index names");
+        Some(rank + found.at)
     }
 
     /// How many leading members `before` holds for; it holds for none after the first it does
     /// not hold for.
     pub(crate) fn count_while(&self, before: impl Fn((f64, &[u8])) -> bool) -> usize {
-        let found = self.order.chunk_before(|bound: &Key| !before(bound.borrow()));
-        found.map_or(0, |(leaf, rank)| rank + leaf.partition_point(before))
+        let found = self.order.leaf_of(&before);
+        found.map_or(0, |(leaf, rank)| rank + self.members.leaf(leaf).partition_point(before))
     }
 
     /// Members and scores in order, from `rank` to the last.
@@ -76,89 +84,62 @@ impl BigSortedSet {
 
     /// A member chosen fairly, and its score.
     pub(crate) fn random(&self, rng: &mut fastrand::Rng) -> Option<(Item<'_>, f64)> {
-        self.scores.random(rng).map(|scored| (Item::Bytes(scored.key()), scored.score))
+        if self.len() == 0 {
+            return None;
+        }
+        self.iter_from_rank(rng.usize(..self.len())).next()
     }
 
-    /// One step of ZSCAN, as `Table::scan`.
+    /// One step of ZSCAN: visits members in the order of their hashes from `cursor` on, about
+    /// `count` of them, and returns the next cursor, 0 at the end. What is present during a whole
+    /// scan is visited, whatever else comes and goes.
     pub(crate) fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Item<'_>, f64)) -> u64 {
-        self.scores.scan(cursor, count, |scored: &Scored| visit(Item::Bytes(scored.key()), scored.score))
+        self.members.scan(cursor, count, |member, score| visit(Item::Bytes(member), score))
     }
 
-    /// How the elements fill the segments of the table.
+    /// How the members fill the buckets of the index.
     pub(crate) fn fill(&self) -> Fill {
-        self.scores.fill()
+        Fill { entries: self.members.index().fill(), capacity: index::MAX_LOAD }
     }
 
     /// About how many allocations there are.
     pub(crate) fn block_count(&self) -> usize {
-        self.scores.segments() + self.order.chunks()
+        self.members.leaves() + self.members.index().buckets()
     }
 
-    /// Bytes allocated beside the value itself, from a sample of `samples` members (0: all).
-    pub(crate) fn heap_size(&self, samples: usize) -> usize {
-        let members = self.scores.sampled(samples, |scored| scored.member.heap_size());
-        self.scores.heap_size() + 2 * members + self.order.heap_size(samples)
+    /// Bytes allocated beside the value itself.
+    pub(crate) fn heap_size(&self) -> usize {
+        self.members.heap_size() + self.order.heap_size()
     }
 
     /// Adds a member or gives it another score, which is never NaN, and returns its old score.
     pub(crate) fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        match self.scores.find(member) {
-            Ok(place) => {
-                let old = self.scores.at(place).score;
-                if old != score {
-                    self.scores.at_mut(place).score = score;
-                    self.move_in_order(member, old, score);
-                }
-                Some(old)
-            }
-            Err(hash) => {
-                let name = ShortBytes::new(member);
-                self.scores.insert_new(hash, Scored { member: name.clone(), score });
-                self.insert_in_order(Key { score, member: name });
-                None
+        let hash = self.members.hash(member);
+        let Some(found) = self.members.find(hash, member) else {
+            self.order.insert(New { score, member, hash, noted: None }, &mut self.members);
+            return None;
+        };
+        if found.score != score {
+            let new = New { score, member, hash, noted: Some(found.leaf) };
+            if !self.members.change(found.leaf, |leaf| leaf.change_score(found.at, new)) {
+                self.order.take((found.score, member), &found, &mut self.members);
+                self.order.insert(new, &mut self.members);
             }
         }
+        Some(found.score)
     }
 
     /// Removes a member and returns its score.
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let scored = self.scores.remove(member)?;
-        self.remove_in_order(member, scored.score);
-        Some(scored.score)
+        let hash = self.members.hash(member);
+        let found = self.members.find(hash, member)?;
+        self.order.take((found.score, member), &found, &mut self.members);
+        self.members.forget(hash, found.leaf);
+        Some(found.score)
     }
 
     /// Removes `count` members, which exist, from rank `start` on.
     pub(crate) fn remove_ranks(&mut self, start: usize, count: usize) {
-        let mut rank = start;
-        while rank < start + count {
-            let Some((leaf, local)) = self.order.chunk_at(rank) else { break };
-            let taken = (leaf.len() - local).min(start + count - rank);
-            for member in &leaf.members()[local..local + taken] {
-                self.scores.remove(member.as_slice());
-            }
-            rank += taken;
-        }
-        self.order.remove_range(start, count, Leaf::cut);
-    }
-
-    fn insert_in_order(&mut self, key: Key) {
-        let (score, member) = (key.score, key.member.clone());
-        let past = |bound: &Key| order(bound.borrow(), (score, member.as_slice())).is_gt();
-        self.order.edit_before(past, |leaf, added| leaf.insert(key, added));
-    }
-
-    fn remove_in_order(&mut self, member: &[u8], score: f64) -> Key {
-        let past = |bound: &Key| order(bound.borrow(), (score, member)).is_gt();
-        self.order.edit_before(past, |leaf, _| leaf.remove((score, member)))
-    }
-
-    fn move_in_order(&mut self, member: &[u8], old: f64, new: f64) {
-        let past = |bound: &Key| order(bound.borrow(), (old, member)).is_gt();
-        let moved = self.order.edit_before(past, |leaf, _| leaf.move_within((old, member), new));
-        if !moved {
-            let mut key = self.remove_in_order(member, old);
-            key.score = new;
-            self.insert_in_order(key);
-        }
+        self.order.remove_ranks(start, count, &mut self.members);
     }
 }

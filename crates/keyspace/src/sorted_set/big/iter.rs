@@ -31,7 +31,8 @@ impl<'a> Iterator for Iter<'a> {
             {
                 return Some(pair(leaf, at));
             }
-            let (leaf, local) = self.set.order.chunk_at(self.next)?;
+            let (leaf, local) = self.set.order.leaf_at(self.next)?;
+            let leaf = self.set.members.leaf(leaf);
             self.leaf = Some((leaf, local..leaf.len()));
             self.next += leaf.len() - local;
         }
@@ -63,7 +64,8 @@ impl<'a> Iterator for RevIter<'a> {
             {
                 return Some(pair(leaf, at));
             }
-            let (leaf, local) = self.set.order.chunk_at(self.before.checked_sub(1)?)?;
+            let (leaf, local) = self.set.order.leaf_at(self.before.checked_sub(1)?)?;
+            let leaf = self.set.members.leaf(leaf);
             self.leaf = Some((leaf, 0..local + 1));
             self.before -= local + 1;
         }
@@ -71,5 +73,6 @@ impl<'a> Iterator for RevIter<'a> {
 }
 
 fn pair(leaf: &Leaf, at: usize) -> (Item<'_>, f64) {
-    (Item::Bytes(leaf.members()[at].as_slice()), leaf.scores()[at])
+    let (score, member) = leaf.key(at);
+    (Item::Bytes(member), score)
 }

@@ -1,65 +1,221 @@
-//! A leaf of a big sorted set: up to 64 members with their scores, in order.
+//! A leaf of a big sorted set: members and scores in order, packed into one allocation.
 //!
-//! Invariant: strictly ascending by score, then member.
+//! The slots are in order by score, then member; the entries behind them lie as they came, so
+//! that an insertion moves two bytes per member and no entry. A slot also has some bits of its
+//! member's hash, by which a member whose score is unknown is found without reading the others.
+//! Scores lose their trailing zero bytes: whole numbers take two to four bytes, and all come back
+//! bit for bit.
+//! Invariant: strictly ascending by score, then member; a leaf above the limit has one entry.
+//!
+//! ```text
+//! bytes of entries u32 | count u16 | slot u16 … |  free  | … entry | 7 bytes of padding
+//! slot:  tag (6 bits) | offset (10 bits) of the entry's start, counted from the padding backwards
+//! entry: score bytes - 1 (3 bits), length (5 bits) | score, big endian | [more length] | member
+//! more length, if those 5 bits are 31: one byte for 31 to 285, or 0xFF and u32
+//! ```
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::bound::order;
-use crate::short_bytes::ShortBytes;
-use crate::tree::Chunk;
+use super::members::LeafId;
+use crate::size_class::{ARC_HEADER, arc_capacity};
 
-const CAPACITY: usize = 64;
-const MERGED_AT_MOST: usize = 32;
-const GROWTH: usize = 16;
+const HEADER: usize = 6;
+const SLOT: usize = 2;
+/// A score is read as eight bytes even where fewer are stored.
+const PADDING: usize = 7;
+const OFFSET_BITS: u32 = 10;
+const OFFSET_MASK: u16 = (1 << OFFSET_BITS) - 1;
+/// Bytes of a leaf with several entries: with the `Arc`'s header it is an allocator's class, and
+/// every offset fits its bits.
+const LIMIT: usize = 1024 - ARC_HEADER;
+/// A leaf that needs fewer bytes is merged with a neighbour that has room.
+const SPARSE: usize = LIMIT / 4;
+const MERGED_AT_MOST: usize = LIMIT * 3 / 4;
+/// From this length on a member's length takes more than the five bits.
+const LONG: usize = 31;
+const LONGER: usize = LONG + 0xFF;
 
-/// A member with its score, as the order sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Key {
+/// A member to be stored, with the part of its hash that everything here goes by.
+#[derive(Clone, Copy)]
+pub(super) struct New<'a> {
     pub(super) score: f64,
-    pub(super) member: ShortBytes,
+    pub(super) member: &'a [u8],
+    pub(super) hash: u32,
+    /// The leaf where the index believes it to be, for a member that only moves.
+    pub(super) noted: Option<LeafId>,
 }
 
-impl Key {
-    pub(super) fn borrow(&self) -> (f64, &[u8]) {
-        (self.score, self.member.as_slice())
+impl<'a> New<'a> {
+    pub(super) fn key(&self) -> (f64, &'a [u8]) {
+        (self.score, self.member)
     }
 }
 
-/// Scores lie apart from members: a search reads all of them at once instead of jumping from
-/// member to member.
+/// A packed leaf; cloning it copies a pointer.
 #[derive(Clone)]
-pub(super) struct Leaf {
-    scores: [f64; CAPACITY],
-    members: Vec<ShortBytes>,
+pub(super) struct Leaf(Arc<[u8]>);
+
+/// Bytes of a score: those up to the last that is not zero, but one at least.
+fn score_len(score: f64) -> usize {
+    let zeros = score.to_bits().trailing_zeros() / 8;
+    8 - usize::try_from(zeros).expect("at most 8").min(7)
 }
 
-impl Default for Leaf {
-    fn default() -> Self {
-        Leaf { scores: [0.0; CAPACITY], members: Vec::new() }
-    }
+fn entry_len(score: f64, member: &[u8]) -> usize {
+    let more = match member.len() {
+        0..LONG => 0,
+        LONG..LONGER => 1,
+        _ => 5,
+    };
+    1 + score_len(score) + more + member.len()
+}
+
+fn tag_bits(hash: u32) -> u16 {
+    let [low, ..] = hash.to_le_bytes();
+    u16::from(low) << OFFSET_BITS
+}
+
+fn byte(number: usize) -> u8 {
+    u8::try_from(number).expect("callers keep it below 256")
+}
+
+/// Writes an entry into exactly the bytes that it takes.
+fn write_entry(out: &mut [u8], score: f64, member: &[u8]) {
+    let score_bytes = score_len(score);
+    let head = byte(score_bytes - 1) << 5;
+    out[1..=score_bytes].copy_from_slice(&score.to_bits().to_be_bytes()[..score_bytes]);
+    let rest = &mut out[1 + score_bytes..];
+    let (low, from) = match member.len() {
+        short @ 0..LONG => (byte(short), 0),
+        long @ LONG..LONGER => {
+            rest[0] = byte(long - LONG);
+            (byte(LONG), 1)
+        }
+        longer => {
+            let len = u32::try_from(longer).expect("members are shorter than 4 GiB");
+            rest[0] = 0xFF;
+            rest[1..5].copy_from_slice(&len.to_le_bytes());
+            (byte(LONG), 5)
+        }
+    };
+    rest[from..].copy_from_slice(member);
+    out[0] = head | low;
+}
+
+fn zeroed(len: usize) -> Arc<[u8]> {
+    std::iter::repeat_n(0, len).collect()
 }
 
 impl Leaf {
-    fn of(key: Key) -> Self {
-        let mut leaf = Leaf::default();
-        leaf.insert_at(0, key);
+    /// A leaf with one entry.
+    pub(super) fn of(new: New<'_>) -> Self {
+        let mut leaf = Leaf(zeroed(HEADER + PADDING));
+        leaf.insert(0, new);
         leaf
     }
 
+    /// A leaf with copies of some entries of others, which are in order.
+    fn of_parts(parts: [(&Leaf, Range<usize>); 2]) -> Self {
+        let entries = || parts.iter().flat_map(|(leaf, range)| range.clone().map(move |at| (leaf, at)));
+        let bytes = entries().map(|(leaf, at)| SLOT + leaf.entry(at).len()).sum::<usize>();
+        let mut block = zeroed(capacity_for(HEADER + bytes + PADDING));
+        let out = Arc::get_mut(&mut block).expect("nobody else has it yet");
+        let end = out.len() - PADDING;
+        let (mut used, mut count) = (0, 0);
+        for (leaf, at) in entries() {
+            let entry = leaf.entry(at);
+            used += entry.len();
+            out[end - used..][..entry.len()].copy_from_slice(entry);
+            put_slot(out, count, leaf.slot(at) & !OFFSET_MASK | offset(used));
+            count += 1;
+        }
+        put_header(out, used, count);
+        Leaf(block)
+    }
+
+    /// How many entries there are.
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        usize::from(u16::from_le_bytes([self.0[4], self.0[5]]))
     }
 
-    pub(super) fn members(&self) -> &[ShortBytes] {
-        &self.members
+    /// Bytes of all entries.
+    #[inline]
+    fn used(&self) -> usize {
+        used(&self.0)
     }
 
-    pub(super) fn scores(&self) -> &[f64] {
-        &self.scores[..self.members.len()]
+    /// Bytes that the content takes, without the free ones.
+    fn needed(&self) -> usize {
+        HEADER + self.len() * SLOT + self.used() + PADDING
     }
 
-    fn key(&self, at: usize) -> (f64, &[u8]) {
-        (self.scores[at], self.members[at].as_slice())
+    /// Bytes allocated.
+    pub(super) fn heap_size(&self) -> usize {
+        ARC_HEADER + self.0.len()
     }
 
+    #[inline]
+    fn slot(&self, at: usize) -> u16 {
+        slot(&self.0, at)
+    }
+
+    /// Where entry `at` starts.
+    #[inline]
+    fn start(&self, at: usize) -> usize {
+        // The only entry of a leaf above the limit starts farther away than a slot can say.
+        let back = if self.0.len() > LIMIT { self.used() } else { usize::from(self.slot(at) & OFFSET_MASK) };
+        self.0.len() - PADDING - back
+    }
+
+    /// The score of entry `at`, and where its member is.
+    #[inline]
+    fn parse(&self, at: usize) -> (f64, Range<usize>) {
+        let start = self.start(at);
+        let head = self.0[start];
+        let score_bytes = usize::from(head >> 5) + 1;
+        let word = self.0[start + 1..start + 9].try_into().expect("eight bytes were sliced");
+        let bits = u64::from_be_bytes(word) & u64::MAX << (64 - 8 * score_bytes);
+        let from = start + 1 + score_bytes;
+        let short = usize::from(head & 0x1F);
+        let member = if short < LONG { from..from + short } else { self.long_member(from) };
+        (f64::from_bits(bits), member)
+    }
+
+    #[cold]
+    fn long_member(&self, from: usize) -> Range<usize> {
+        match self.0[from] {
+            0xFF => {
+                let len = self.0[from + 1..from + 5].try_into().expect("four bytes were sliced");
+                let len = usize::try_from(u32::from_le_bytes(len)).expect("32 bits fit");
+                from + 5..from + 5 + len
+            }
+            more => from + 1..from + 1 + LONG + usize::from(more),
+        }
+    }
+
+    /// Score and member of entry `at`.
+    #[inline]
+    pub(super) fn key(&self, at: usize) -> (f64, &[u8]) {
+        let (score, member) = self.parse(at);
+        (score, &self.0[member])
+    }
+
+    /// Score and member of the last entry.
+    pub(super) fn last(&self) -> (f64, &[u8]) {
+        self.key(self.len() - 1)
+    }
+
+    /// The bytes of entry `at`.
+    fn entry(&self, at: usize) -> &[u8] {
+        let (_, member) = self.parse(at);
+        &self.0[self.start(at)..member.end]
+    }
+
+    /// How many leading entries `before` holds for.
+    #[inline]
     pub(super) fn partition_point(&self, before: impl Fn((f64, &[u8])) -> bool) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -69,108 +225,254 @@ impl Leaf {
         low
     }
 
-    fn search(&self, (score, member): (f64, &[u8])) -> Result<usize, usize> {
-        // Counting reads a few cache lines side by side, a binary search one after the other.
-        let below = self.scores().iter().filter(|other| **other < score).count();
-        let equal = self.scores()[below..].iter().take_while(|other| **other == score).count();
-        self.members[below..below + equal]
-            .binary_search_by(|other| other.as_slice().cmp(member))
-            .map(|at| below + at)
-            .map_err(|at| below + at)
+    /// How many entries are below `key`.
+    pub(super) fn rank(&self, key: (f64, &[u8])) -> usize {
+        self.warm_up();
+        self.partition_point(|other| order(other, key).is_lt())
     }
 
-    /// Adds an absent key. A full leaf is left alone when the key goes to one of its ends, so
-    /// that members arriving in order fill their leaves; otherwise it is split in half.
-    pub(super) fn insert(&mut self, key: Key, added: &mut Vec<Leaf>) {
-        let at = self.search(key.borrow()).expect_err("the table had no such member");
-        if self.len() < CAPACITY {
-            return self.insert_at(at, key);
-        }
-        if at == CAPACITY {
-            added.push(Leaf::of(key));
-        } else if at == 0 {
-            added.push(std::mem::replace(self, Leaf::of(key)));
-        } else {
-            let mut right = self.split();
-            if at <= CAPACITY / 2 {
-                self.insert_at(at, key);
-            } else {
-                right.insert_at(at - CAPACITY / 2, key);
+    /// The entry of `member`, whose hash is given.
+    #[inline]
+    pub(super) fn find(&self, hash: u32, member: &[u8]) -> Option<usize> {
+        let is_member = |at: &usize| {
+            let (_, found) = self.parse(*at);
+            self.0[found] == *member
+        };
+        match self.0[HEADER..].first_chunk::<BLOCK>() {
+            Some(block) if self.len() <= LANES => {
+                Lanes::up_to(self.len(), matches(block, tag_bits(hash))).find(is_member)
             }
-            added.push(right);
+            _ => self.tagged(hash).find(is_member),
         }
     }
 
-    fn split(&mut self) -> Leaf {
-        let mut right = Leaf { members: self.members.split_off(CAPACITY / 2), ..Leaf::default() };
-        right.scores[..CAPACITY / 2].copy_from_slice(&self.scores[CAPACITY / 2..]);
+    /// The entries whose members may have this hash.
+    #[inline]
+    pub(super) fn tagged(&self, hash: u32) -> impl Iterator<Item = usize> {
+        let wanted = tag_bits(hash);
+        let slots = &self.0[HEADER..];
+        let count = self.len();
+        (0..count).step_by(LANES).flat_map(move |first| {
+            let slots = &slots[SLOT * first..];
+            let matches = match slots.first_chunk::<BLOCK>() {
+                Some(block) => matches(block, wanted),
+                None => {
+                    let mut block = [0; BLOCK];
+                    block[..slots.len()].copy_from_slice(slots);
+                    matches(&block, wanted)
+                }
+            };
+            Lanes::up_to(count - first, matches).map(move |lane| first + lane)
+        })
+    }
+
+    /// Reads a byte of every cache line: a search would wait for one line after the other, this
+    /// waits for all of them at once.
+    #[inline]
+    pub(super) fn warm_up(&self) {
+        std::hint::black_box(self.0.iter().step_by(64).fold(0, |all, byte| all ^ byte));
+    }
+
+    /// Whether another entry may come in.
+    pub(super) fn has_room(&self, new: New<'_>) -> bool {
+        self.needed() + SLOT + entry_len(new.score, new.member) <= LIMIT
+    }
+
+    /// Puts an entry before entry `at`. Without room the leaf must be empty.
+    pub(super) fn insert(&mut self, at: usize, new: New<'_>) {
+        let size = entry_len(new.score, new.member);
+        let needed = self.needed() + SLOT + size;
+        if needed > self.0.len() {
+            self.resize(capacity_for(needed));
+        }
+        let block = Arc::make_mut(&mut self.0);
+        let (used, count) = (used(block) + size, count(block));
+        let start = block.len() - PADDING - used;
+        write_entry(&mut block[start..start + size], new.score, new.member);
+        let place = HEADER + SLOT * at;
+        block.copy_within(place..HEADER + SLOT * count, place + SLOT);
+        put_slot(block, at, tag_bits(new.hash) | offset(used));
+        put_header(block, used, count + 1);
+    }
+
+    /// Removes entry `at`.
+    pub(super) fn remove(&mut self, at: usize) {
+        let size = self.entry(at).len();
+        let start = self.start(at);
+        let block = Arc::make_mut(&mut self.0);
+        let (used, count) = (used(block), count(block));
+        let back = block.len() - PADDING - start;
+        let first = block.len() - PADDING - used;
+        block.copy_within(first..start, first + size);
+        let place = HEADER + SLOT * at;
+        block.copy_within(place + SLOT..HEADER + SLOT * count, place);
+        let size_in_slots = offset(size);
+        for slot in block[HEADER..HEADER + SLOT * (count - 1)].chunks_exact_mut(SLOT) {
+            let old = u16::from_le_bytes([slot[0], slot[1]]);
+            let moved = if usize::from(old & OFFSET_MASK) > back { old - size_in_slots } else { old };
+            slot.copy_from_slice(&moved.to_le_bytes());
+        }
+        put_header(block, used - size, count - 1);
+        self.shrink();
+    }
+
+    /// Gives entry `at` another score if it keeps its place and the leaf has room for it.
+    pub(super) fn change_score(&mut self, at: usize, new: New<'_>) -> bool {
+        let (score, old) = (new.score, self.key(at).0);
+        let above = if at > 0 { order(self.key(at - 1), new.key()).is_lt() } else { score > old };
+        let below =
+            if at + 1 < self.len() { order(new.key(), self.key(at + 1)).is_lt() } else { score < old };
+        let (old_len, new_len) = (score_len(old), score_len(score));
+        let fits = self.needed() + new_len <= LIMIT + old_len;
+        if !(above && below && fits) {
+            return false;
+        }
+        if new_len == old_len {
+            let place = self.start(at) + 1;
+            let bytes = &score.to_bits().to_be_bytes()[..new_len];
+            Arc::make_mut(&mut self.0)[place..place + new_len].copy_from_slice(bytes);
+        } else {
+            self.remove(at);
+            self.insert(at, new);
+        }
+        true
+    }
+
+    /// Removes the entries of a range.
+    pub(super) fn cut(&mut self, range: Range<usize>) {
+        *self = Leaf::of_parts([(self, 0..range.start), (self, range.end..self.len())]);
+    }
+
+    /// The entry at which a leaf of several splits into halves of about the same bytes.
+    pub(super) fn middle(&self) -> usize {
+        let half = self.used() / 2;
+        let mut sum = 0;
+        let within = |at: &usize| {
+            sum += self.entry(*at).len();
+            sum < half
+        };
+        (1 + (0..self.len()).take_while(within).count()).min(self.len() - 1)
+    }
+
+    /// Moves the entries from `at` on into a leaf of their own.
+    pub(super) fn split_off(&mut self, at: usize) -> Leaf {
+        let right = Leaf::of_parts([(self, at..self.len()), (self, 0..0)]);
+        *self = Leaf::of_parts([(self, 0..at), (self, 0..0)]);
         right
     }
 
-    fn insert_at(&mut self, at: usize, key: Key) {
-        let len = self.len();
-        self.scores.copy_within(at..len, at + 1);
-        self.scores[at] = key.score;
-        if len == self.members.capacity() {
-            self.members.reserve_exact(GROWTH);
+    /// Whether the leaf should be merged with a neighbour.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.needed() < SPARSE
+    }
+
+    /// This leaf and the one that follows as one, if they are together well below the limit.
+    pub(super) fn merged_with(&self, next: &Leaf) -> Option<Leaf> {
+        let bytes = self.needed() + next.needed() - HEADER - PADDING;
+        (bytes <= MERGED_AT_MOST).then(|| Leaf::of_parts([(self, 0..self.len()), (next, 0..next.len())]))
+    }
+
+    /// Moves the content into a block of `len` bytes.
+    fn resize(&mut self, len: usize) {
+        let front = HEADER + SLOT * self.len();
+        let back = self.used() + PADDING;
+        let mut block = zeroed(len);
+        let out = Arc::get_mut(&mut block).expect("nobody else has it yet");
+        out[..front].copy_from_slice(&self.0[..front]);
+        out[len - back..].copy_from_slice(&self.0[self.0.len() - back..]);
+        self.0 = block;
+    }
+
+    /// Moves to a smaller block when a quarter is free.
+    fn shrink(&mut self) {
+        let needed = self.needed();
+        if needed + needed / 3 < self.0.len() && self.len() > 0 {
+            self.resize(capacity_for(needed + needed / 16));
         }
-        self.members.insert(at, key.member);
-    }
-
-    pub(super) fn remove(&mut self, wanted: (f64, &[u8])) -> Key {
-        let at = self.search(wanted).expect("the order holds what the table holds");
-        let score = self.scores[at];
-        self.scores.copy_within(at + 1.., at);
-        Key { score, member: self.members.remove(at) }
-    }
-
-    /// Changes a score in place if the key keeps its place between its neighbours here.
-    pub(super) fn move_within(&mut self, old: (f64, &[u8]), score: f64) -> bool {
-        let at = self.search(old).expect("the order holds what the table holds");
-        let new = (score, old.1);
-        let above = at > 0 && order(self.key(at - 1), new).is_lt();
-        let below = at + 1 < self.len() && order(new, self.key(at + 1)).is_lt();
-        if above && below {
-            self.scores[at] = score;
-        }
-        above && below
-    }
-
-    pub(super) fn cut(&mut self, start: usize, count: usize) {
-        self.scores.copy_within(start + count.., start);
-        self.members.drain(start..start + count);
     }
 }
 
-impl Chunk for Leaf {
-    type Bound = Key;
+/// Slots that are compared at once, without a branch for each.
+const LANES: usize = 64;
+const BLOCK: usize = LANES * SLOT;
 
-    fn weight(&self) -> usize {
-        self.len()
-    }
-
-    fn bound(&self) -> Key {
-        match self.members.first() {
-            Some(member) => Key { score: self.scores[0], member: member.clone() },
-            None => Key { score: f64::NEG_INFINITY, member: ShortBytes::new(b"") },
+/// One bit for each slot of a block with this tag.
+#[inline]
+fn matches(block: &[u8; BLOCK], wanted: u16) -> u64 {
+    // In words of sixteen bits throughout, so that the compiler compares eight slots at a time.
+    const BITS: [u16; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+    let (slots, _) = block.as_chunks::<SLOT>();
+    let (lanes, _) = slots.as_chunks::<8>();
+    let mut found = [0; LANES / 8];
+    for (found, lanes) in found.iter_mut().zip(lanes) {
+        let mut here = 0;
+        for (slot, bit) in lanes.iter().zip(BITS) {
+            let differs = (u16::from_le_bytes(*slot) ^ wanted) & !OFFSET_MASK;
+            here |= if differs == 0 { bit } else { 0 };
         }
+        [*found, _] = here.to_le_bytes();
     }
+    u64::from_le_bytes(found)
+}
 
-    fn is_sparse(&self) -> bool {
-        self.len() < MERGED_AT_MOST / 2
-    }
+/// The places of the bits that are set.
+struct Lanes(u64);
 
-    fn can_absorb(&self, next: &Self) -> bool {
-        self.len() + next.len() <= MERGED_AT_MOST
+impl Lanes {
+    /// Those of the first `count` places: what lies behind the last slot is no slot.
+    #[inline]
+    fn up_to(count: usize, matches: u64) -> Self {
+        let beyond = LANES.saturating_sub(count);
+        Lanes(matches << beyond >> beyond)
     }
+}
 
-    fn absorb(&mut self, next: &Self) {
-        let len = self.len();
-        self.scores[len..len + next.len()].copy_from_slice(next.scores());
-        self.members.extend_from_slice(&next.members);
-    }
+impl Iterator for Lanes {
+    type Item = usize;
 
-    fn heap_size(&self) -> usize {
-        self.members.capacity() * size_of::<ShortBytes>()
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let lane = self.0.trailing_zeros();
+        self.0 &= self.0.checked_sub(1)?;
+        usize::try_from(lane).ok()
     }
+}
+
+/// Bytes of a block with `needed` bytes of content: a block above the limit never grows.
+fn capacity_for(needed: usize) -> usize {
+    if needed > LIMIT { needed } else { arc_capacity(needed) }
+}
+
+/// Wrong for the only entry of a leaf above the limit, where it is not used.
+#[inline]
+fn offset(back: usize) -> u16 {
+    u16::from_le_bytes([back.to_le_bytes()[0], back.to_le_bytes()[1]]) & OFFSET_MASK
+}
+
+#[inline]
+fn used(block: &[u8]) -> usize {
+    let used = u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
+    usize::try_from(used).expect("32 bits fit")
+}
+
+#[inline]
+fn count(block: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([block[4], block[5]]))
+}
+
+#[inline]
+fn slot(block: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([block[HEADER + SLOT * at], block[HEADER + SLOT * at + 1]])
+}
+
+#[inline]
+fn put_slot(block: &mut [u8], at: usize, slot: u16) {
+    block[HEADER + SLOT * at..][..SLOT].copy_from_slice(&slot.to_le_bytes());
+}
+
+fn put_header(block: &mut [u8], used: usize, count: usize) {
+    let used = u32::try_from(used).expect("members are shorter than 4 GiB");
+    let count = u16::try_from(count).expect("an entry takes four bytes of a small leaf at least");
+    block[..4].copy_from_slice(&used.to_le_bytes());
+    block[4..HEADER].copy_from_slice(&count.to_le_bytes());
 }
