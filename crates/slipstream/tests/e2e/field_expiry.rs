@@ -8,7 +8,7 @@ use redis::{Cmd, Value};
 
 use crate::client::{Client, command};
 use crate::copies::{assert_same, follow, wait_until_linked};
-use crate::peer::Kind::{self, Ours, Valkey9};
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
 use crate::server::Server;
 use crate::wait::wait_until;
@@ -61,6 +61,40 @@ fn valkey_9_replica_of_ours_takes_field_deadlines() {
 fn adding_to_a_field_keeps_its_deadline_on_replicas() {
     check(Ours, Valkey9, &["HINCRBYFLOAT packed a 0.5", "HSETEX later PX 20 FIELDS 1 a 1"]);
     check(Ours, Ours, DURING);
+}
+
+#[test]
+fn field_deadlines_survive_a_restart() {
+    let mut server = Server::start(Ours, &[]);
+    let mut client = server.client();
+    run(&mut client, BEFORE);
+    wait_until("what lives shortly is gone", || client.call::<usize>("EXISTS gone") == 0);
+    let before = deadlines(&mut client);
+    run(&mut client, &["HSET later a 1", "HPEXPIRE later 100 FIELDS 1 a", "SAVE"]);
+    server.kill();
+    server.restart();
+    let mut client = server.client();
+    wait_until("what came due meanwhile is gone", || client.call::<usize>("EXISTS later") == 0);
+    assert_eq!(deadlines(&mut client), before);
+}
+
+#[test]
+fn a_replica_without_field_deadlines_waits_until_there_are_none() {
+    if !all_found(&[Redis7]) {
+        return;
+    }
+    let primary = Server::start(Ours, &[]);
+    run(&mut primary.client(), &["HSETEX h EX 100000 FIELDS 1 a 1"]);
+    let replica = Server::start(Redis7, &[]);
+    follow(&replica, primary.port);
+    wait_until("the full sync is refused", || primary.log().contains("expiry of hash fields"));
+    run(&mut primary.client(), &["HPERSIST h FIELDS 1 a"]);
+    wait_until_linked(&replica);
+    run(
+        &mut primary.client(),
+        &["HSETEX h FXX FIELDS 1 a 2", "HSETEX h FIELDS 1 b 2", "HGETDEL h FIELDS 1 a"],
+    );
+    assert_same(&primary, &replica);
 }
 
 #[track_caller]
