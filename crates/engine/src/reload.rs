@@ -37,7 +37,7 @@ impl Core {
             checksum: self.config.rdbchecksum,
         };
         let mut bytes = Vec::new();
-        slipstream_rdb::write(&job.snapshot, &job.preface, write, &mut bytes)
+        slipstream_rdb::write(job.snapshot, &job.preface, write, &mut bytes)
             .map_err(|error| error.to_string())?;
         let options = self.load_options(keyspace, Source::File);
         let data = load(bytes.as_slice(), options).map_err(|error| error.to_string())?;

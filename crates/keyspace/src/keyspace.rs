@@ -9,7 +9,7 @@ mod tests;
 use crate::access::AccessPolicy;
 use crate::database::{Database, Garbage, KeyLayout, view};
 use crate::encoding::Encoding;
-use crate::packed::Table;
+use crate::packed::{self, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
 
@@ -111,6 +111,11 @@ impl Snapshot {
         self.databases.iter()
     }
 
+    /// All databases, to be read and given up piece by piece.
+    pub fn into_databases(self) -> impl Iterator<Item = SnapshotDatabase> {
+        self.databases.into_iter()
+    }
+
     /// How many keys there are in all databases.
     pub fn len(&self) -> usize {
         self.databases.iter().map(SnapshotDatabase::len).sum()
@@ -159,8 +164,24 @@ impl SnapshotDatabase {
         self.table.iter().map(view)
     }
 
+    /// All keys in portions. Once a portion is dropped, and no other snapshot holds it, writes to
+    /// what lies in it need no copy any more: whoever reads a snapshot once reads it this way.
+    pub fn into_portions(self) -> impl Iterator<Item = Portion> {
+        self.table.into_portions().map(Portion)
+    }
+
     /// The value of `key` and its deadline, due or not.
     pub fn get(&self, key: &[u8]) -> Option<(Value<'_>, Option<UnixMillis>)> {
         self.table.get(key).map(view).map(|(_, value, deadline)| (value, deadline))
+    }
+}
+
+/// Some of the keys of a snapshot.
+pub struct Portion(packed::Portion<KeyLayout>);
+
+impl Portion {
+    /// The keys with their values and deadlines, due or not.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>, Option<UnixMillis>)> {
+        self.0.iter().map(view)
     }
 }

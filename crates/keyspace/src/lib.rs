@@ -39,7 +39,7 @@ pub use encoding::Encoding;
 pub use hash::{Hash, HashIter};
 pub use intset::{Intset, IntsetIter};
 pub use item::Item;
-pub use keyspace::{Keyspace, Snapshot, SnapshotDatabase};
+pub use keyspace::{Keyspace, Portion, Snapshot, SnapshotDatabase};
 pub use list::{List, ListIter, ListRevIter};
 pub use listpack::{Listpack, Malformed};
 pub use number::{ScoreFormat, parse_int, write_score};

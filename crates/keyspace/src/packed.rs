@@ -31,7 +31,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use ahash::RandomState;
 use fan::Fan;
-pub(crate) use iter::TableIter;
+pub(crate) use iter::{Portion, TableIter};
 use region::{Region, Spot};
 
 /// Bytes that key and rest may have together; what is longer lies beside.

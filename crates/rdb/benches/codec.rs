@@ -77,9 +77,10 @@ fn measure(name: &str, keys: usize, value: impl Fn(usize, &Encoding) -> Value<'s
     for compress in [false, true] {
         let options = WriteOptions { compress, ..WriteOptions::default() };
         let mut file = Vec::new();
-        write(&snapshot, &Preface::default(), options, &mut file).expect("memory does not fail");
+        write(snapshot.clone(), &Preface::default(), options, &mut file).expect("memory does not fail");
         let writing = median(|| {
-            write(&snapshot, &Preface::default(), options, &mut io::sink()).expect("a sink does not fail");
+            write(snapshot.clone(), &Preface::default(), options, &mut io::sink())
+                .expect("a sink does not fail");
         });
         let reading = median(|| {
             read(&file[..], &mut fresh(), ReadOptions::new(UnixMillis(0)))

@@ -39,9 +39,9 @@ pub struct Preface {
     pub functions: Vec<Vec<u8>>,
 }
 
-/// Writes the snapshot and returns its length in bytes.
+/// Writes the snapshot, giving it up piece by piece, and returns its length in bytes.
 pub fn write<W: Write>(
-    snapshot: &Snapshot,
+    snapshot: Snapshot,
     preface: &Preface,
     options: WriteOptions,
     output: &mut W,
@@ -57,7 +57,7 @@ pub fn write<W: Write>(
         sink.byte(record::FUNCTION)?;
         sink.string(code)?;
     }
-    for (number, database) in snapshot.databases().enumerate() {
+    for (number, database) in snapshot.into_databases().enumerate() {
         write_database(&mut sink, number, database, options.target)?;
     }
     sink.byte(record::END)?;
@@ -67,7 +67,7 @@ pub fn write<W: Write>(
 fn write_database<W: Write>(
     sink: &mut Sink<'_, W>,
     number: usize,
-    database: &SnapshotDatabase,
+    database: SnapshotDatabase,
     target: Target,
 ) -> Result<(), WriteError> {
     if database.is_empty() {
@@ -78,8 +78,10 @@ fn write_database<W: Write>(
     sink.byte(record::SIZES)?;
     sink.length(database.len())?;
     sink.length(database.expires_len())?;
-    for (key, value, deadline) in database.iter() {
-        write_key(sink, (key, value, deadline), target)?;
+    for portion in database.into_portions() {
+        for (key, value, deadline) in portion.iter() {
+            write_key(sink, (key, value, deadline), target)?;
+        }
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ fn data_survives_being_written_for_any_target() {
 
 fn check_round_trip(keyspace: &Keyspace, preface: &Preface, options: WriteOptions) {
     let mut bytes = Vec::new();
-    let length = write(&keyspace.snapshot(), preface, options, &mut bytes).expect("memory does not fail");
+    let length = write(keyspace.snapshot(), preface, options, &mut bytes).expect("memory does not fail");
     assert_eq!(u64::try_from(bytes.len()), Ok(length));
     assert_eq!(bytes.ends_with(&[0; 8]), !options.checksum);
     let (again, loaded) = load(&bytes);
@@ -135,7 +135,7 @@ fn field_deadlines_need_a_target_that_has_them() {
     let snapshot = keyspace.snapshot();
     for target in TARGETS {
         let options = WriteOptions { target, ..WriteOptions::default() };
-        let written = write(&snapshot, &Preface::default(), options, &mut Vec::new());
+        let written = write(snapshot.clone(), &Preface::default(), options, &mut Vec::new());
         if matches!(target, Target::Redis10 | Target::Redis11) {
             assert!(matches!(written, Err(WriteError::Feature("expiry of hash fields"))));
             assert_eq!(unsupported_feature(&snapshot, target), Some("expiry of hash fields"));
@@ -158,7 +158,7 @@ fn a_deadline_that_redis_refuses_is_brought_forward_for_it() {
     for (target, expected) in [(Target::Redis12, (1 << 48) - 1), (Target::Valkey80, 1 << 50)] {
         let mut bytes = Vec::new();
         let options = WriteOptions { target, ..WriteOptions::default() };
-        write(&keyspace.snapshot(), &Preface::default(), options, &mut bytes).unwrap();
+        write(keyspace.snapshot(), &Preface::default(), options, &mut bytes).unwrap();
         let (again, _) = load(&bytes);
         let Some(Value::Hash(hash)) = again.db(0).peek(b"k", NOW) else { panic!("a hash was written") };
         assert_eq!(hash.deadline(b"a"), Some(UnixMillis(1_000)));

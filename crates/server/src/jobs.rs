@@ -99,19 +99,19 @@ pub struct SaveOptions {
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
     spawn("rdb-save", move || {
-        let result = save_file(&job, &options).map_err(|error| error.to_string());
+        let result = save_file(*job, &options).map_err(|error| error.to_string());
         reporter.report(Report::Saved(options.number, result));
     });
 }
 
-fn save_file(job: &SnapshotJob, options: &SaveOptions) -> io::Result<()> {
+fn save_file(job: SnapshotJob, options: &SaveOptions) -> io::Result<()> {
     let name = format!("temp-{}-{}.rdb", std::process::id(), options.number);
     let temporary = options.file.with_file_name(name);
+    let target = job.disk_target();
     let write = || {
         let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options };
-        let target = job.disk_target();
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
-        slipstream_rdb::write(&job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
+        slipstream_rdb::write(job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
         file.file.sync_all()?;
         let newest = options.saves.check(options.number)?;
         fs::rename(&temporary, &options.file)?;
@@ -287,7 +287,7 @@ pub fn send_snapshot(
     sockets: Vec<(SessionId, TcpStream)>,
     options: SendOptions,
 ) {
-    spawn("sync-send", move || crate::sync_send::run(&reporter, &order, sockets, options));
+    spawn("sync-send", move || crate::sync_send::run(&reporter, *order, sockets, options));
 }
 
 /// How snapshots are sent.

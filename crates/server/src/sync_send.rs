@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use slipstream_engine::{SessionId, SyncOrder};
-use slipstream_rdb::WriteOptions;
+use slipstream_engine::{SessionId, SnapshotJob, SyncOrder};
+use slipstream_keyspace::Snapshot;
+use slipstream_rdb::{Preface, WriteOptions};
 use slipstream_replication::replicas::Framing;
 
 use crate::jobs::{Reporter, SendOptions};
@@ -26,7 +27,7 @@ const AHEAD_OF_SLOWEST: usize = 64 << 20;
 /// Encodes and sends; reports once per replica.
 pub(crate) fn run(
     reporter: &Reporter,
-    order: &SyncOrder,
+    order: SyncOrder,
     sockets: Vec<(SessionId, TcpStream)>,
     options: SendOptions,
 ) {
@@ -42,24 +43,32 @@ pub(crate) fn run(
     }
 }
 
-fn send(order: &SyncOrder, fan: &mut FanOut, options: SendOptions) -> io::Result<()> {
-    let length = match order.framing {
+fn send(order: SyncOrder, fan: &mut FanOut, options: SendOptions) -> io::Result<()> {
+    let SyncOrder { content: SnapshotJob { snapshot, preface }, target, framing, .. } = order;
+    let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
+    let length = match framing {
         Framing::Mark(_) => 0,
         // The length must be announced, and a snapshot does not change: encode twice rather than keep a
         // copy in memory or on disk.
-        Framing::Length => encode(order, &mut Measure { fan, spoke: Instant::now() }, options)?,
+        Framing::Length => {
+            let mut measure = Measure { fan, spoke: Instant::now() };
+            encode(snapshot.clone(), &preface, write, &mut measure)?
+        }
     };
-    fan.write_all(&order.framing.head(length))?;
-    encode(order, fan, options)?;
-    fan.write_all(order.framing.tail())?;
+    fan.write_all(&framing.head(length))?;
+    encode(snapshot, &preface, write, fan)?;
+    fan.write_all(framing.tail())?;
     fan.drain()
 }
 
 /// Writes the snapshot; its length in bytes.
-fn encode(order: &SyncOrder, out: &mut impl Write, options: SendOptions) -> io::Result<u64> {
-    let content = &order.content;
-    let write = WriteOptions { target: order.target, compress: options.compress, checksum: options.checksum };
-    slipstream_rdb::write(&content.snapshot, &content.preface, write, out).map_err(io::Error::other)
+fn encode(
+    snapshot: Snapshot,
+    preface: &Preface,
+    options: WriteOptions,
+    out: &mut impl Write,
+) -> io::Result<u64> {
+    slipstream_rdb::write(snapshot, preface, options, out).map_err(io::Error::other)
 }
 
 /// Takes the bytes that are only counted. Meanwhile the replicas hear an empty line each second, as they do

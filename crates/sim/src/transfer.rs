@@ -38,7 +38,8 @@ pub(crate) struct Load {
 pub(crate) fn encode(job: &SnapshotJob, target: Target) -> Vec<u8> {
     let mut bytes = Vec::new();
     let options = WriteOptions { target, ..WriteOptions::default() };
-    slipstream_rdb::write(&job.snapshot, &job.preface, options, &mut bytes).expect("memory takes it all");
+    slipstream_rdb::write(job.snapshot.clone(), &job.preface, options, &mut bytes)
+        .expect("memory takes it all");
     bytes
 }
 

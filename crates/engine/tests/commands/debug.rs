@@ -176,7 +176,7 @@ fn file(options: LoadOptions, value: &str) -> LoadedData {
     keyspace.db_mut(0).insert(b"k", Value::String(Str::from_bytes(value.as_bytes())), None);
     let mut bytes = Vec::new();
     let (preface, write) = Default::default();
-    slipstream_rdb::write(&keyspace.snapshot(), &preface, write, &mut bytes).unwrap();
+    slipstream_rdb::write(keyspace.snapshot(), &preface, write, &mut bytes).unwrap();
     slipstream_engine::load(bytes.as_slice(), options).unwrap()
 }
 

@@ -10,7 +10,7 @@ fn empty_file() -> Vec<u8> {
     let job = script.node.core.snapshot_job(&script.node.keyspace);
     let write = slipstream_rdb::WriteOptions { target: job.disk_target(), compress: true, checksum: true };
     let mut bytes = Vec::new();
-    slipstream_rdb::write(&job.snapshot, &job.preface, write, &mut bytes).unwrap();
+    slipstream_rdb::write(job.snapshot.clone(), &job.preface, write, &mut bytes).unwrap();
     bytes
 }
 

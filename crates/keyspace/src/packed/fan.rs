@@ -56,6 +56,11 @@ impl<T> Fan<T> {
         &mut self.children
     }
 
+    /// All children, by themselves.
+    pub(super) fn into_nodes(self) -> impl Iterator<Item = Arc<T>> {
+        self.children.into_iter().map(|child| child.node)
+    }
+
     /// The index of the child that `hash` belongs to.
     #[inline]
     pub(super) fn find(&self, hash: u64) -> usize {

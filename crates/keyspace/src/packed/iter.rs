@@ -2,10 +2,30 @@
 //!
 //! Sees the table as it was borrowed; a scan that goes on between calls is the table's `scan`.
 
+use std::sync::Arc;
+
 use super::fan::Child;
 use super::region::{Region, Spot};
 use super::segment::Lane;
 use super::{EntryRef, Layout, Page, Table};
+
+/// Some neighbours of a table that is given up piece by piece.
+pub(crate) struct Portion<L: Layout>(Arc<Region<L>>);
+
+impl<L: Layout> Portion<L> {
+    /// The portion's entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = EntryRef<'_, L::Beside>> {
+        (0..self.0.fan().len()).flat_map(|segment| self.0.entries(segment))
+    }
+}
+
+impl<L: Layout> Table<L> {
+    /// All entries in portions. Whoever shares the table may change what lies in a portion without
+    /// a copy once the portion is dropped.
+    pub(crate) fn into_portions(self) -> impl Iterator<Item = Portion<L>> {
+        self.pages.into_nodes().flat_map(|page| Arc::unwrap_or_clone(page).into_nodes()).map(Portion)
+    }
+}
 
 /// All entries of a table, each once.
 pub(crate) struct TableIter<'a, L: Layout> {

@@ -279,3 +279,23 @@ fn an_update_of_another_size_is_packed_in_the_end() {
     check_structure(&table);
     assert!(table.heap_size() < before * 3 / 2, "{} of {before}", table.heap_size());
 }
+
+#[test]
+fn a_snapshot_given_up_piece_by_piece_costs_no_copies_behind_it() {
+    let mut table = Table::new([1, 2, 3, 4]);
+    let count = if cfg!(miri) { 500 } else { 30_000 };
+    (0..count).for_each(|number| put(&mut table, &key_of(number), NEVER, &[7; 40], None));
+    let mut seen = 0;
+    for portion in table.clone().into_portions() {
+        let keys: Vec<Vec<u8>> = portion.iter().map(|entry| entry.key.to_vec()).collect();
+        seen += keys.len();
+        // Makes the pages the table's own again; the blocks of this portion are still shared.
+        let place = table.find(&keys[0]).unwrap();
+        table.pages.node_mut(place.page).node_mut(place.region);
+        assert!(table.rest_mut_if_unshared(place).is_none());
+        drop(portion);
+        let place = table.find(keys.last().unwrap()).unwrap();
+        assert!(table.pages.node_mut(place.page).node_mut_if_unshared(place.region).is_some());
+    }
+    assert_eq!(seen, table.len());
+}

@@ -12,7 +12,7 @@ fn keyspace() -> Keyspace {
 fn write_all(keyspace: &Keyspace, preface: &Preface) -> Vec<u8> {
     let options = WriteOptions { target: Target::Valkey80, ..WriteOptions::default() };
     let mut bytes = Vec::new();
-    write(&keyspace.snapshot(), preface, options, &mut bytes).expect("memory does not fail");
+    write(keyspace.snapshot(), preface, options, &mut bytes).expect("memory does not fail");
     bytes
 }
 
