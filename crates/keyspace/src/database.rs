@@ -25,8 +25,8 @@ pub use occupied::Occupied;
 use store::{Stamp, fits};
 
 use crate::access::{self, AccessPolicy};
-use crate::packed::{EntryRef, Fill, NewEntry, Place, Table};
 use crate::string::Str;
+use crate::table::{EntryRef, Fill, NewEntry, Place, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
 use crate::value::packed::packed_string;

@@ -20,8 +20,8 @@ use table::FieldTable;
 use crate::encoding::Encoding;
 use crate::item::Item;
 use crate::listpack::Listpack;
-use crate::packed::Fill;
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
+use crate::table::Fill;
 use crate::time::UnixMillis;
 
 /// A hash value.
@@ -279,8 +279,8 @@ impl<'a> Hash<'a> {
         }
     }
 
-    /// Bytes allocated beside the value itself, from a sample of `samples` fields (0: all).
-    pub fn heap_size(&self, samples: usize) -> usize {
+    /// Bytes allocated beside the value itself.
+    pub fn heap_size(&self) -> usize {
         let fields = match &self.fields {
             Fields::Packed(packed) => packed.heap_size(),
             Fields::Table(table) => 16 + size_of::<FieldTable>() + table.heap_size(),

@@ -9,7 +9,7 @@ mod tests;
 use crate::access::AccessPolicy;
 use crate::database::{Database, Garbage, KeyLayout, view};
 use crate::encoding::Encoding;
-use crate::packed::{self, Table};
+use crate::table::{self, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
 
@@ -177,7 +177,7 @@ impl SnapshotDatabase {
 }
 
 /// Some of the keys of a snapshot.
-pub struct Portion(packed::Portion<KeyLayout>);
+pub struct Portion(table::Portion<KeyLayout>);
 
 impl Portion {
     /// The keys with their values and deadlines, due or not.

@@ -18,7 +18,7 @@ use crate::intset::Intset;
 use crate::item::Item;
 use crate::listpack::Listpack;
 use crate::number::{decimal_len, parse_int};
-use crate::packed::{EntryRef, Fill, Layout, NewEntry, Table};
+use crate::table::{EntryRef, Fill, Layout, NewEntry, Table};
 
 /// Redis' own bound of an intset, whatever the directive says.
 const MAX_INTSET: usize = 1 << 30;

@@ -1,231 +1,146 @@
-//! The hash table behind databases, hashes, sets and sorted sets: extendible hashing over
-//! shared segments.
+//! The hash table behind databases, hashes and sets: extendible hashing over packed, shared
+//! regions.
 //!
-//! The top bits of an entry's keyed hash pick a directory slot, the slot names a segment of at
-//! most 112 entries. A full segment splits in two and nothing else moves, so growth never
-//! pauses; underfull buddies merge. Cloning a table clones one pointer per segment, and the first
-//! change of a segment that a clone still holds copies that segment alone.
-//! Invariant: the segments' hash ranges are disjoint and cover the whole space; a segment of
-//! depth d covers the 2^(64-d) hashes from its start, and no depth is above the directory's.
+//! The top bits of a key's keyed hash lead through two levels of directory (`fan.rs`) to a region
+//! of some 50 KiB (`region.rs`): segments of at most 120 entries (`segment.rs`) and the blocks that
+//! the entries' bytes lie in (`block.rs`, `entry.rs`). A full segment splits in two without moving
+//! an entry; a full region is cut in two; nothing else moves, so growth never pauses. Underfull
+//! buddies merge. Cloning a table clones one pointer per 64 regions; the first change afterwards
+//! copies a directory page, and each first change of a segment or block copies that alone.
+//! Invariant: what a clone holds never changes.
 //!
 //! ```text
-//! hash  | directory index (depth bits) | …………… | group (3 bits) | tag (8 bits) |
+//! hash | directory | page | region: 6 bits or less | …………… | group (3 bits) | tag (8 bits) |
+//!
+//! Table ─ page ┬ region ┬ segment: 8 × (16 tags, 16 addresses), slots for what lies beside
+//!              │        ├ segment
+//!              │        └ blocks of 4 KiB: entry entry entry …
+//!              └ region …
 //! ```
 
+mod block;
+mod entry;
+mod fan;
 mod iter;
+mod region;
 mod segment;
 #[cfg(test)]
 mod tests;
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 
-pub use crate::packed::Fill;
 use ahash::RandomState;
-pub use iter::TableIter;
-use segment::Segment;
+use fan::Fan;
+pub(crate) use iter::{Portion, TableIter};
+use region::{Region, Spot};
 
-/// What a table holds: an entry that knows its key.
-pub trait Entry: Clone {
-    /// The bytes that the entry is found by.
-    fn key(&self) -> &[u8];
+/// Bytes that key and rest may have together; what is longer lies beside.
+pub(crate) const INLINE: usize = block::LONGEST_ENTRY - 8;
+/// Cursors name a hash by its top 48 bits; no segment is that deep, for the hash is keyed.
+const CURSOR_SHIFT: u32 = 16;
+const DEEPEST: u32 = 47;
+/// Bytes of a tag and an address.
+const LANE: usize = 3;
+const MOST_REGIONS: usize = 64;
+/// Pages merge when together they have no more regions.
+const JOINED_REGIONS: usize = 16;
+
+/// What a table's entries mean to its owner.
+pub(crate) trait Layout: Clone {
+    /// What lies beside an entry that has it.
+    type Beside: Clone;
+    /// Whether an entry is more than its key.
+    const REST: bool = true;
 
     /// When the entry is due, in milliseconds since 1970; `i64::MAX` for never.
-    fn deadline(&self) -> i64 {
+    fn deadline(_entry: &EntryRef<'_, Self::Beside>) -> i64 {
         i64::MAX
     }
 }
 
-/// A directory of 2^40 slots is never reached: the hash is keyed, so no input can aim at it.
-const MAX_DEPTH: u32 = 40;
-/// Cursors name a hash by its top 48 bits.
-const CURSOR_SHIFT: u32 = 16;
-/// A segment with fewer entries looks at its buddy when one is removed.
-const MERGE_BELOW: usize = 28;
-/// Buddies merge when together they hold no more: half of what makes a segment split.
-const MERGED_AT_MOST: usize = 56;
+/// An entry where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryRef<'a, B> {
+    /// What the entry is found by.
+    pub(crate) key: &'a [u8],
+    /// What else it holds, in the owner's layout.
+    pub(crate) rest: &'a [u8],
+    /// What it holds outside of the block.
+    pub(crate) beside: Option<&'a B>,
+}
 
-/// Where an entry was found. Valid until the table is changed in any way but through `at_mut`.
+/// An entry to be added.
+pub(crate) struct NewEntry<'a, B> {
+    /// The table's hash of the key.
+    pub(crate) hash: u64,
+    pub(crate) key: &'a [u8],
+    /// The rest in two parts, for owners that put a header first. With the key (if that is not
+    /// itself too long) at most `INLINE` bytes.
+    pub(crate) rest: [&'a [u8]; 2],
+    pub(crate) beside: Option<B>,
+}
+
+/// Where an entry was found. Valid until an entry is added, removed or replaced.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     hash: u64,
-    slot: usize,
-    lane: segment::Lane,
+    page: usize,
+    region: usize,
+    spot: Spot,
 }
 
-#[derive(Clone)]
-struct Slot<E> {
-    segment: Arc<Segment<E>>,
-    /// No entry of the segment is due earlier; entries may have moved to later since.
-    earliest: i64,
+/// How the entries of a table fill its segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Entries of each segment.
+    pub entries: Vec<usize>,
+    /// The most that one takes.
+    pub capacity: usize,
 }
 
-/// An extendible hash table, copy-on-write by segment.
+type Page<L> = Fan<Region<L>>;
+
+/// An extendible hash table of packed entries, copied on write by small pieces.
 #[derive(Clone)]
-pub struct Table<E> {
+pub(crate) struct Table<L: Layout> {
     hasher: RandomState,
-    /// Indexes of `slots`, one for each value of the hash's top `depth` bits.
-    directory: Vec<u32>,
-    slots: Vec<Slot<E>>,
-    depth: u32,
-    /// How many segments have each depth; the directory halves when nobody needs its last bit.
-    census: Vec<u32>,
+    pages: Fan<Page<L>>,
     len: usize,
 }
 
-impl<E: Entry> Table<E> {
+impl<L: Layout> Table<L> {
     /// An empty table whose hash is keyed by `seed`.
-    pub fn new(seed: [u64; 4]) -> Self {
+    pub(crate) fn new(seed: [u64; 4]) -> Self {
         let [k0, k1, k2, k3] = seed;
-        Table {
-            hasher: RandomState::with_seeds(k0, k1, k2, k3),
-            directory: vec![0],
-            slots: vec![Slot { segment: Arc::new(Segment::new(0, 0)), earliest: i64::MAX }],
-            depth: 0,
-            census: vec![1],
-            len: 0,
-        }
+        Table::keyed(RandomState::with_seeds(k0, k1, k2, k3))
     }
 
     /// An empty table with the same key of its hash.
     pub(crate) fn emptied(&self) -> Self {
-        Table { hasher: self.hasher.clone(), ..Table::new([0; 4]) }
+        Table::keyed(self.hasher.clone())
+    }
+
+    fn keyed(hasher: RandomState) -> Self {
+        let page = Fan::new(0, Region::new(0), i64::MAX);
+        Table { hasher, pages: Fan::new(0, page, i64::MAX), len: 0 }
     }
 
     /// How many entries there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// How many segments there are.
-    pub fn segments(&self) -> usize {
-        self.slots.len()
+    pub(crate) fn segments(&self) -> usize {
+        self.regions().map(|region| region.fan().len()).sum()
     }
 
-    /// The entry of `key`.
-    pub fn get(&self, key: &[u8]) -> Option<&E> {
-        self.find(key).ok().map(|place| self.at(place))
-    }
-
-    /// The entry of `key`, to be changed; its key must stay.
-    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut E> {
-        let place = self.find(key).ok()?;
-        Some(self.at_mut(place))
-    }
-
-    /// Adds an entry; the one that had the same key is returned.
-    pub fn insert(&mut self, entry: E) -> Option<E> {
-        match self.find(entry.key()) {
-            Ok(place) => Some(std::mem::replace(self.at_mut(place), entry)),
-            Err(hash) => {
-                self.insert_new(hash, entry);
-                None
-            }
-        }
-    }
-
-    /// The entry of `key`, made by `make` when there is none, and whether it was made.
-    pub fn get_or_insert_with(&mut self, key: &[u8], make: impl FnOnce() -> E) -> (&mut E, bool) {
-        match self.find(key) {
-            Ok(place) => (self.at_mut(place), false),
-            Err(hash) => (self.insert_new(hash, make()), true),
-        }
-    }
-
-    /// Removes and returns the entry of `key`.
-    pub fn remove(&mut self, key: &[u8]) -> Option<E> {
-        let place = self.find(key).ok()?;
-        Some(self.remove_at(place))
-    }
-
-    /// An entry chosen fairly.
-    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<&E> {
-        if self.len == 0 {
-            return None;
-        }
-        if let [only] = self.slots.as_slice() {
-            return rng.choice(only.segment.entries());
-        }
-        // Each try hits each entry with the same chance, whatever its segment's fill.
-        loop {
-            let slot = &self.slots[rng.usize(..self.slots.len())];
-            if let Some(entry) = slot.segment.entries().get(rng.usize(..segment::CAPACITY)) {
-                return Some(entry);
-            }
-        }
-    }
-
-    /// All entries, from one chosen by chance on, and round: the rest of its segment last. Segments that have
-    /// no entry with a deadline are passed over if only such are wanted.
-    pub(crate) fn round_from_random(
-        &self,
-        rng: &mut fastrand::Rng,
-        deadlines_only: bool,
-    ) -> impl Iterator<Item = &E> {
-        let first = rng.usize(..self.slots.len());
-        let entries = self.slots[first].segment.entries();
-        let (before, from) = entries.split_at(rng.usize(..entries.len().max(1)).min(entries.len()));
-        let (earlier, later) = (&self.slots[..first], &self.slots[first + 1..]);
-        let others = later.iter().chain(earlier);
-        let others = others.filter(move |slot| !deadlines_only || slot.earliest != i64::MAX);
-        from.iter().chain(others.flat_map(|slot| slot.segment.entries())).chain(before)
-    }
-
-    /// Visits whole segments in hash order from `cursor` on until at least `count` entries were
-    /// seen, and returns the cursor to go on with, 0 at the end. Whatever is present from the
-    /// first call to the last is seen exactly once, whatever splits or merges in between.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&E)) -> u64 {
-        let mut from = cursor << CURSOR_SHIFT;
-        let mut seen = 0;
-        loop {
-            let segment = &self.slots[self.slot_of(from)].segment;
-            // A merge since the last call may have put entries that were seen before the cursor.
-            let partly_seen = segment.start() < from;
-            for entry in segment.entries() {
-                if !partly_seen || self.hash(entry.key()) >= from {
-                    visit(entry);
-                    seen += 1;
-                }
-            }
-            match segment.end() {
-                None => return 0,
-                Some(end) if seen >= count => return end >> CURSOR_SHIFT,
-                Some(end) => from = end,
-            }
-        }
-    }
-
-    /// All entries, in an order that depends on the operations so far alone.
-    pub fn iter(&self) -> TableIter<'_, E> {
-        TableIter::new(&self.slots)
-    }
-
-    /// How the entries fill the segments.
-    pub fn fill(&self) -> Fill {
-        let entries = self.slots.iter().map(|slot| slot.segment.len()).collect();
-        Fill { entries, capacity: segment::CAPACITY }
-    }
-
-    /// Bytes that the table takes beside its entries' own allocations.
-    pub fn heap_size(&self) -> usize {
-        let segments: usize = self.slots.iter().map(|slot| slot.segment.heap_size()).sum();
-        segments + self.slots.capacity() * size_of::<Slot<E>>() + self.directory.capacity() * 4
-    }
-
-    /// The sum of `size` over all entries, estimated from the first `samples` of them (0: all).
-    pub(crate) fn sampled(&self, samples: usize, size: impl Fn(&E) -> usize) -> usize {
-        if self.len == 0 {
-            return 0;
-        }
-        let seen = if samples == 0 { self.len } else { samples.min(self.len) };
-        crate::tree::scale(self.iter().take(seen).map(size).sum(), self.len, seen)
-    }
-
+    #[inline]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         hash_bytes(&self.hasher, key)
     }
@@ -234,168 +149,370 @@ impl<E: Entry> Table<E> {
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Result<Place, u64> {
         let hash = self.hash(key);
-        let slot = self.slot_of(hash);
-        match self.slots[slot].segment.find(hash, key) {
-            Some(lane) => Ok(Place { hash, slot, lane }),
+        let page = self.pages.find(hash);
+        let regions = self.pages.node(page);
+        let region = regions.find(hash);
+        match regions.node(region).find(hash, key) {
+            Some(spot) => Ok(Place { hash, page, region, spot }),
             None => Err(hash),
         }
     }
 
+    /// The entry of `key`.
     #[inline]
-    pub(crate) fn at(&self, place: Place) -> &E {
-        self.slots[place.slot].segment.at(place.lane)
+    pub(crate) fn get(&self, key: &[u8]) -> Option<EntryRef<'_, L::Beside>> {
+        self.find(key).ok().map(|place| self.at(place))
     }
 
     #[inline]
-    pub(crate) fn at_mut(&mut self, place: Place) -> &mut E {
-        Arc::make_mut(&mut self.slots[place.slot].segment).at_mut(place.lane)
+    pub(crate) fn at(&self, place: Place) -> EntryRef<'_, L::Beside> {
+        self.pages.node(place.page).node(place.region).entry(place.spot)
     }
 
-    /// Keeps the segment's earliest deadline true after an entry got this one.
-    pub(crate) fn note_deadline(&mut self, place: Place, deadline: i64) {
-        let earliest = &mut self.slots[place.slot].earliest;
-        *earliest = deadline.min(*earliest);
+    /// The rest of an entry, to be changed at the same length. A deadline in it may only get
+    /// later, unless `note_deadline` is called.
+    #[inline]
+    pub(crate) fn rest_mut(&mut self, place: Place) -> &mut [u8] {
+        self.pages.node_mut(place.page).node_mut(place.region).rest_mut(place.spot)
+    }
+
+    /// The same, if that needs no copy for a snapshot.
+    #[inline]
+    pub(crate) fn rest_mut_if_unshared(&mut self, place: Place) -> Option<&mut [u8]> {
+        let page = self.pages.node_mut_if_unshared(place.page)?;
+        page.node_mut_if_unshared(place.region)?.rest_mut_if_unshared(place.spot)
+    }
+
+    /// What an entry holds beside, to be changed.
+    pub(crate) fn beside_mut(&mut self, place: Place) -> Option<&mut L::Beside> {
+        self.pages.node_mut(place.page).node_mut(place.region).beside_mut(place.spot)
+    }
+
+    /// Keeps the deadlines above an entry true after the entry got another.
+    pub(crate) fn note_deadline(&mut self, place: Place) {
+        let deadline = L::deadline(&self.at(place));
+        if deadline == i64::MAX {
+            return;
+        }
+        self.pages.note_deadline(place.page, deadline);
+        let page = self.pages.node_mut(place.page);
+        page.note_deadline(place.region, deadline);
+        page.node_mut(place.region).fan_mut().note_deadline(place.spot.segment, deadline);
     }
 
     /// Adds an entry that is known to be absent.
-    pub(crate) fn insert_new(&mut self, hash: u64, entry: E) -> &mut E {
-        let mut slot = self.slot_of(hash);
-        while self.slots[slot].segment.is_full() {
-            self.split(slot);
-            slot = self.slot_of(hash);
-        }
-        self.len += 1;
-        let slot = &mut self.slots[slot];
-        slot.earliest = slot.earliest.min(entry.deadline());
-        Arc::make_mut(&mut slot.segment).insert(hash, entry)
-    }
-
-    pub(crate) fn remove_at(&mut self, place: Place) -> E {
-        let segment = Arc::make_mut(&mut self.slots[place.slot].segment);
-        let entry = segment.remove(place.hash, place.lane);
-        self.len -= 1;
-        if segment.len() < MERGE_BELOW {
-            self.merge(place.slot);
-        }
-        entry
-    }
-
-    /// The keys of up to `limit` entries that were due before `now`, found by walking segments
-    /// from `*resume` on (any value will do), which is left at the place to go on from. The
-    /// caller removes them.
-    pub(crate) fn due(&mut self, now: i64, limit: usize, resume: &mut usize) -> Vec<Vec<u8>> {
-        let mut due = Vec::new();
-        for _ in 0..self.slots.len() {
-            if *resume >= self.slots.len() {
-                *resume = 0;
-            }
-            let slot = &mut self.slots[*resume];
-            if slot.earliest < now {
-                let mut earliest = i64::MAX;
-                for entry in slot.segment.entries() {
-                    if entry.deadline() >= now {
-                        earliest = earliest.min(entry.deadline());
-                    } else if due.len() < limit {
-                        due.push(entry.key().to_vec());
-                    } else {
-                        return due;
-                    }
+    pub(crate) fn insert_new(&mut self, mut new: NewEntry<'_, L::Beside>) -> Place {
+        let hash = new.hash;
+        loop {
+            let page = self.pages.find(hash);
+            let regions = self.pages.node_mut(page);
+            let region = regions.find(hash);
+            let hasher = &self.hasher;
+            match regions.node_mut(region).insert(new, &|key| hash_bytes(hasher, key)) {
+                Ok(spot) => {
+                    self.len += 1;
+                    let place = Place { hash, page, region, spot };
+                    self.note_deadline(place);
+                    return place;
                 }
-                slot.earliest = earliest;
+                Err(back) => new = back,
             }
-            *resume += 1;
+            self.split_region(hash);
+        }
+    }
+
+    /// Gives the entry at `place` another rest and another value beside, and returns the latter's
+    /// predecessor. The place may be another afterwards.
+    pub(crate) fn replace(
+        &mut self,
+        mut place: Place,
+        rest: [&[u8]; 2],
+        mut beside: Option<L::Beside>,
+    ) -> (Place, Option<L::Beside>) {
+        loop {
+            let region = self.pages.node_mut(place.page).node_mut(place.region);
+            match region.replace(place.spot, rest, beside) {
+                Ok(old) => {
+                    self.note_deadline(place);
+                    return (place, old);
+                }
+                Err(back) => beside = back,
+            }
+            let key = self.at(place).key.to_vec();
+            self.split_region(place.hash);
+            place = self.find(&key).expect("splitting loses nothing");
+        }
+    }
+
+    /// Removes an entry and returns what it held beside.
+    pub(crate) fn remove_at(&mut self, place: Place) -> Option<L::Beside> {
+        let hasher = &self.hasher;
+        let region = self.pages.node_mut(place.page).node_mut(place.region);
+        let beside = region.remove(place.hash, place.spot, &|key| hash_bytes(hasher, key));
+        self.len -= 1;
+        if region.is_small() {
+            self.merge_regions(place.hash);
+        }
+        beside
+    }
+
+    /// An entry chosen fairly.
+    pub(crate) fn random(&self, rng: &mut fastrand::Rng) -> Option<EntryRef<'_, L::Beside>> {
+        if self.len == 0 {
+            return None;
+        }
+        // A hash hits a segment in proportion to the segment's share of all hashes; taking it in
+        // proportion to its entries per share makes up for that. Twice the average is the bound.
+        loop {
+            let (region, segment, depth) = self.segment_of(rng.u64(..));
+            let entries = region.fan().node(segment).len();
+            let density = entries << depth;
+            if entries > 0 && rng.usize(..2 * self.len) < density {
+                let lane = region.fan().node(segment).nth(rng.usize(..entries))?;
+                return Some(region.entry(Spot { segment, lane }));
+            }
+        }
+    }
+
+    /// Bytes that `key` takes of the `INLINE` ones.
+    #[inline]
+    pub(crate) fn key_share(key: &[u8]) -> usize {
+        if key.len() > entry::LONGEST_KEY { 1 } else { key.len() }
+    }
+
+    /// Bytes that an entry takes: in its block, in its lane, and of a key that lies beside.
+    pub(crate) fn size_of(entry: &EntryRef<'_, L::Beside>) -> usize {
+        let beside = if entry.key.len() > entry::LONGEST_KEY { entry.key.len() + 16 } else { 0 };
+        let slot = entry.beside.map_or(0, |_| 2);
+        let length = 1 + usize::from(entry.rest.len() >= 240);
+        1 + length + slot + Self::key_share(entry.key) + entry.rest.len() + LANE + beside
+    }
+
+    /// All entries in hash order from one chosen by chance on and round to it, none twice; without
+    /// segments in which nothing has a deadline, if that is asked for.
+    pub(crate) fn round_from_random(
+        &self,
+        rng: &mut fastrand::Rng,
+        with_deadlines: bool,
+    ) -> impl Iterator<Item = EntryRef<'_, L::Beside>> {
+        let start = rng.u64(..);
+        let (region, segment, _) = self.segment_of(start);
+        let first = rng.usize(..region.fan().node(segment).len().max(1));
+        let others = self.segments_after(start).filter(move |(region, segment)| {
+            !with_deadlines || region.fan().children()[*segment].earliest != i64::MAX
+        });
+        let others = others.flat_map(|(region, segment)| region.entries(segment));
+        region.entries(segment).skip(first).chain(others).chain(region.entries(segment).take(first))
+    }
+
+    /// The segments after that of `hash`, in hash order round to it.
+    fn segments_after(&self, hash: u64) -> impl Iterator<Item = (&Region<L>, usize)> {
+        let depth = self.segment_of(hash).2;
+        let (start, mut at) = (start_of(hash, depth), end_of(hash, depth).unwrap_or(0));
+        std::iter::from_fn(move || {
+            if at == start {
+                return None;
+            }
+            let (region, segment, depth) = self.segment_of(at);
+            at = end_of(at, depth).unwrap_or(0);
+            Some((region, segment))
+        })
+    }
+
+    /// Visits whole segments in hash order from `cursor` on until at least `count` entries were
+    /// seen, and returns the cursor to go on with, 0 at the end. Whatever is present from the
+    /// first call to the last is seen exactly once, whatever splits or merges in between.
+    pub(crate) fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(EntryRef<'_, L::Beside>),
+    ) -> u64 {
+        let mut from = cursor << CURSOR_SHIFT;
+        let mut seen = 0;
+        loop {
+            let (region, segment, depth) = self.segment_of(from);
+            // A merge since the last call may have put entries that were seen before the cursor.
+            let partly_seen = start_of(from, depth) < from;
+            for entry in region.entries(segment) {
+                if !partly_seen || self.hash(entry.key) >= from {
+                    visit(entry);
+                    seen += 1;
+                }
+            }
+            match end_of(from, depth) {
+                None => return 0,
+                Some(end) if seen >= count => return end >> CURSOR_SHIFT,
+                Some(end) => from = end,
+            }
+        }
+    }
+
+    /// All entries, in an order that depends on the operations so far alone.
+    pub(crate) fn iter(&self) -> TableIter<'_, L> {
+        TableIter::new(self)
+    }
+
+    /// The keys of up to `limit` entries that were due before `now`, found by walking segments in
+    /// hash order from `*resume` on (any value will do), which is left at the place to go on from.
+    /// The caller removes them.
+    pub(crate) fn due(&mut self, now: i64, limit: usize, resume: &mut u64) -> Vec<Vec<u8>> {
+        let mut due = Vec::new();
+        let (start, mut wrapped) = (*resume, false);
+        while due.len() < limit {
+            let (end, is_done) = self.due_at(*resume, now, limit, &mut due);
+            if !is_done {
+                break;
+            }
+            *resume = end.unwrap_or(0);
+            if wrapped && (end.is_none() || *resume > start) {
+                break;
+            }
+            wrapped |= end.is_none();
         }
         due
     }
 
-    #[inline]
-    fn slot_of(&self, hash: u64) -> usize {
-        // Two shifts, since a shift by all 64 bits at depth 0 is not one.
-        let index = hash >> 1 >> (63 - self.depth);
-        widen(self.directory[usize::try_from(index).expect("the directory is indexed by it")])
-    }
-
-    /// Directory slots that name the segment starting at `start`.
-    fn range_of(&self, start: u64, depth: u32) -> std::ops::Range<usize> {
-        let first = usize::try_from(start >> 1 >> (63 - self.depth)).expect("below 2^MAX_DEPTH");
-        first..first + (1 << (self.depth - depth))
-    }
-
-    fn split(&mut self, slot: usize) {
-        let depth = self.slots[slot].segment.depth();
-        assert!(depth < MAX_DEPTH, "a keyed hash never gathers this many entries in one place");
-        if depth == self.depth {
-            self.directory = self.directory.iter().flat_map(|index| [*index, *index]).collect();
-            self.depth += 1;
-            self.census.push(0);
+    /// Collects what is due in the segment of `hash`, or finds that nothing is in its region or
+    /// page: the end of the range that was looked at, and whether all of it was.
+    fn due_at(&mut self, hash: u64, now: i64, limit: usize, due: &mut Vec<Vec<u8>>) -> (Option<u64>, bool) {
+        let page_index = self.pages.find(hash);
+        if self.pages.children()[page_index].earliest >= now {
+            return (end_of(hash, self.pages.depth_of(page_index)), true);
         }
+        let page = self.pages.node_mut(page_index);
+        let region_index = page.find(hash);
+        if page.children()[region_index].earliest >= now {
+            return (end_of(hash, page.depth_of(region_index)), true);
+        }
+        let region = page.node_mut(region_index);
+        let segment = region.fan().find(hash);
+        let end = end_of(hash, region.fan().depth_of(segment));
+        if region.fan().children()[segment].earliest >= now {
+            return (end, true);
+        }
+        let mut earliest = i64::MAX;
+        for entry in region.entries(segment) {
+            let deadline = L::deadline(&entry);
+            if deadline >= now {
+                earliest = earliest.min(deadline);
+            } else if due.len() < limit {
+                due.push(entry.key.to_vec());
+            } else {
+                return (end, false);
+            }
+        }
+        region.fan_mut().children_mut()[segment].earliest = earliest;
+        let earliest = region.fan().earliest();
+        page.children_mut()[region_index].earliest = earliest;
+        let earliest = page.earliest();
+        self.pages.children_mut()[page_index].earliest = earliest;
+        (end, true)
+    }
+
+    /// How the entries fill the segments.
+    pub(crate) fn fill(&self) -> Fill {
+        let segments = self.regions().flat_map(|region| region.fan().children());
+        Fill { entries: segments.map(|child| child.node.len()).collect(), capacity: segment::CAPACITY }
+    }
+
+    /// Bytes allocated for the table, without what values beside own themselves.
+    pub(crate) fn heap_size(&self) -> usize {
+        let pages: usize = self.pages.children().iter().map(|page| page.node.heap_size()).sum();
+        self.pages.heap_size() + pages + self.regions().map(Region::heap_size).sum::<usize>()
+    }
+
+    /// The sum of `size` over all values that lie beside.
+    pub(crate) fn beside_sum(&self, size: impl Fn(&L::Beside) -> usize) -> usize {
+        let segments = self.regions().flat_map(|region| region.fan().children());
+        segments.flat_map(|child| child.node.values()).map(size).sum()
+    }
+
+    fn regions(&self) -> impl Iterator<Item = &Region<L>> {
+        self.pages.children().iter().flat_map(|page| page.node.children()).map(|region| &*region.node)
+    }
+
+    /// The segment that `hash` belongs to, with its region and the bits that its hashes share.
+    fn segment_of(&self, hash: u64) -> (&Region<L>, usize, u32) {
+        let page = self.pages.node(self.pages.find(hash));
+        let region = page.node(page.find(hash));
+        let segment = region.fan().find(hash);
+        (region, segment, region.fan().depth_of(segment))
+    }
+
+    fn split_region(&mut self, hash: u64) {
         let hasher = &self.hasher;
-        let segment = Arc::make_mut(&mut self.slots[slot].segment);
-        let upper = segment.split(|key| hash_bytes(hasher, key));
-        self.slots[slot].earliest = self.slots[slot].segment.earliest();
-        self.count_depth(depth, -1);
-        self.count_depth(depth + 1, 2);
-        let range = self.range_of(upper.start(), depth + 1);
-        let added = u32::try_from(self.slots.len()).expect("under 2^32 segments");
-        self.directory[range].fill(added);
-        self.slots.push(Slot { earliest: upper.earliest(), segment: Arc::new(upper) });
+        let page_index = self.pages.find(hash);
+        let page = self.pages.node_mut(page_index);
+        let index = page.find(hash);
+        let region = std::mem::replace(page.node_mut(index), Region::new(0));
+        let [lower, upper] = region.into_halves(hash, &|key| hash_bytes(hasher, key));
+        let earliest = [lower.fan().earliest(), upper.fan().earliest()];
+        *page.node_mut(index) = lower;
+        page.split(hash, upper, earliest);
+        if page.len() > MOST_REGIONS {
+            let whole = std::mem::replace(page, Fan::new(0, Region::new(0), i64::MAX));
+            let [lower, upper] = whole.into_halves();
+            let earliest = [lower.earliest(), upper.earliest()];
+            *page = lower;
+            self.pages.split(hash, upper, earliest);
+        }
     }
 
-    /// Merges the segment in `slot` with its buddy when both are underfull, as often as it can.
-    fn merge(&mut self, mut slot: usize) {
+    /// Merges the region of `hash` with its buddy, and pages likewise, while both are small.
+    fn merge_regions(&mut self, hash: u64) {
         loop {
-            let segment = &self.slots[slot].segment;
-            let depth = segment.depth();
-            if depth == 0 {
+            self.merge_pages(hash);
+            let page = self.pages.node(self.pages.find(hash));
+            let Some(buddy) = page.buddy(hash) else { return };
+            let index = page.find(hash);
+            if !page.node(index).can_join(page.node(buddy)) {
                 return;
             }
-            let buddy = self.slot_of(segment.start() ^ (1 << (64 - depth)));
-            let other = &self.slots[buddy].segment;
-            if other.depth() != depth || segment.len() + other.len() > MERGED_AT_MOST {
+            let page_index = self.pages.find(hash);
+            self.join_regions(page_index, hash, buddy);
+        }
+    }
+
+    fn join_regions(&mut self, page: usize, hash: u64, buddy: usize) {
+        let hasher = &self.hasher;
+        let page = self.pages.node_mut(page);
+        let gone = std::sync::Arc::unwrap_or_clone(page.join(page.find(hash), buddy));
+        let index = page.find(hash);
+        let kept = std::mem::replace(page.node_mut(index), Region::new(0));
+        let depth = kept.fan().depth();
+        let is_upper = hash >> (64 - depth) & 1 == 1;
+        let halves = if is_upper { [gone, kept] } else { [kept, gone] };
+        *page.node_mut(index) = Region::from_halves(halves, hash, &|key| hash_bytes(hasher, key));
+    }
+
+    fn merge_pages(&mut self, hash: u64) {
+        while let Some(buddy) = self.pages.buddy(hash) {
+            let index = self.pages.find(hash);
+            if self.pages.node(index).len() + self.pages.node(buddy).len() > JOINED_REGIONS {
                 return;
             }
-            slot = self.join(slot, buddy, depth);
-            self.halve_directory();
+            let gone = std::sync::Arc::unwrap_or_clone(self.pages.join(index, buddy));
+            let index = self.pages.find(hash);
+            let kept = std::mem::replace(self.pages.node_mut(index), Fan::new(0, Region::new(0), i64::MAX));
+            let is_upper = hash >> (64 - kept.depth()) & 1 == 1;
+            let halves = if is_upper { [gone, kept] } else { [kept, gone] };
+            *self.pages.node_mut(index) = Fan::from_halves(halves);
         }
     }
+}
 
-    /// Puts two buddies of one depth together and returns the slot of the result.
-    fn join(&mut self, a: usize, b: usize, depth: u32) -> usize {
-        let (keep, gone) =
-            if self.slots[a].segment.start() < self.slots[b].segment.start() { (a, b) } else { (b, a) };
-        let upper = self.slots[gone].segment.clone();
-        let earliest = self.slots[gone].earliest.min(self.slots[keep].earliest);
-        self.slots[keep].earliest = earliest;
-        let hashes: Vec<u64> = upper.entries().iter().map(|entry| self.hash(entry.key())).collect();
-        Arc::make_mut(&mut self.slots[keep].segment).absorb(&upper, &hashes);
-        self.count_depth(depth, -2);
-        self.count_depth(depth - 1, 1);
-        let range = self.range_of(upper.start(), depth);
-        self.directory[range].fill(narrow(keep));
-        self.slots.swap_remove(gone);
-        let moved = self.slots.len();
-        if gone < moved {
-            let segment = &self.slots[gone].segment;
-            let range = self.range_of(segment.start(), segment.depth());
-            self.directory[range].fill(narrow(gone));
-        }
-        if keep == moved { gone } else { keep }
-    }
+/// The first hash that has the same `depth` top bits.
+fn start_of(hash: u64, depth: u32) -> u64 {
+    if depth == 0 { 0 } else { hash >> (64 - depth) << (64 - depth) }
+}
 
-    /// Gives up the directory's last bits once no segment has needed the last two.
-    fn halve_directory(&mut self) {
-        while self.depth > 1 && self.census[widen(self.depth)] == 0 && self.census[widen(self.depth - 1)] == 0
-        {
-            self.directory = self.directory.iter().step_by(2).copied().collect();
-            self.census.pop();
-            self.depth -= 1;
-        }
+/// The first hash after those that have the same `depth` top bits, None at the end of the space.
+fn end_of(hash: u64, depth: u32) -> Option<u64> {
+    if depth == 0 {
+        return None;
     }
-
-    fn count_depth(&mut self, depth: u32, change: i32) {
-        let count = &mut self.census[widen(depth)];
-        *count = count.checked_add_signed(change).expect("each segment is counted once");
-    }
+    start_of(hash, depth).checked_add(1 << (64 - depth))
 }
 
 #[inline]
@@ -403,12 +520,4 @@ fn hash_bytes(hasher: &RandomState, key: &[u8]) -> u64 {
     let mut hasher = hasher.build_hasher();
     hasher.write(key);
     hasher.finish()
-}
-
-fn widen(index: u32) -> usize {
-    usize::try_from(index).expect("addresses have at least 32 bits")
-}
-
-fn narrow(index: usize) -> u32 {
-    u32::try_from(index).expect("under 2^32 segments")
 }

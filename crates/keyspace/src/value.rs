@@ -98,7 +98,7 @@ impl Value<'_> {
             Value::String(value) => value.heap_size(),
             Value::List(list) => list.heap_size(samples),
             Value::Set(set) => set.heap_size(),
-            Value::Hash(hash) => hash.heap_size(samples),
+            Value::Hash(hash) => hash.heap_size(),
             Value::SortedSet(set) => set.heap_size(),
         };
         size_of::<Value<'_>>() + heap

@@ -6,7 +6,7 @@
 use super::Database;
 use super::entry::{NEVER, clock_of, deadline_of, if_any};
 use crate::access::{self, AccessPolicy};
-use crate::packed::EntryRef;
+use crate::table::EntryRef;
 use crate::time::UnixMillis;
 
 /// How often a single choice is tried before keys that expire are looked for one after the other.

@@ -11,10 +11,10 @@ use super::entry::NEVER;
 use super::store::Stamp;
 use crate::hash::Hash;
 use crate::list::List;
-use crate::packed::Place;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
 use crate::string::Str;
+use crate::table::Place;
 use crate::value::Value;
 
 /// A key's value, to be changed.

@@ -4,7 +4,7 @@
 //! leaves no trace of an access; `touched` records one.
 
 use super::{Database, ValueMut, entry};
-use crate::packed::Place;
+use crate::table::Place;
 use crate::time::UnixMillis;
 use crate::value::Value;
 

@@ -6,8 +6,8 @@
 use super::entry::{self, Header, NEVER};
 use super::field_deadlines::next_deadline;
 use super::{Database, KeyLayout};
-use crate::packed::{INLINE, NewEntry, Place, Table};
 use crate::string::Str;
+use crate::table::{INLINE, NewEntry, Place, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
 use crate::value::packed::{Kind, pack, unpack};

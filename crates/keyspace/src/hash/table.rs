@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::item::Item;
-use crate::packed::{EntryRef, Fill, INLINE, Layout, NewEntry, Table, TableIter};
+use crate::table::{EntryRef, Fill, INLINE, Layout, NewEntry, Table, TableIter};
 
 #[derive(Clone)]
 struct FieldLayout;

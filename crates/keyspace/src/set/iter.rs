@@ -6,7 +6,7 @@ use super::{Body, Members, member};
 use crate::intset::IntsetIter;
 use crate::item::Item;
 use crate::listpack;
-use crate::packed::TableIter;
+use crate::table::TableIter;
 
 /// All members of a set.
 #[derive(Clone)]

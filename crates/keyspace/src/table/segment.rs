@@ -1,49 +1,68 @@
-//! One segment: up to 112 entries, found by comparing 16 one-byte tags at a time.
+//! One segment: up to 120 entries of a region, found by comparing 16 one-byte tags at a time.
 //!
-//! Entries lie densely in insertion order; eight groups of 16 lanes name them by a tag of their
-//! hash and their index. An entry's home is the group its hash picks; when that is full it goes to
-//! the next one with room, and every full group on the way counts it, so that a search knows
-//! whether to go on and a removal leaves no tombstone.
+//! Eight groups of 16 lanes name entries by a tag of their hash and their address in the region's
+//! blocks. An entry's home is the group its hash picks; when that is full it goes to the next one
+//! with room, and every full group on the way counts it, so that a search knows whether to go on
+//! and a removal leaves no tombstone. What does not fit a block (long keys, big values) lies
+//! beside, in the segment's slots.
 //! Invariant: a lane's tag is 0 exactly when the lane is empty, and every entry has one lane.
 //!
 //! ```text
-//! group: tags [16 bytes] | indexes into entries [16 bytes]      × 8, then 8 overflow counters
+//! group: tags [16 × 1 byte] | addresses [16 × 2 bytes]      × 8, then 8 overflow counters
 //! ```
 
-use super::Entry;
+use std::sync::Arc;
+
+use super::block::Address;
 
 const GROUPS: usize = 8;
 const LANES: usize = 16;
-/// Entries at which a segment is full: seven of eight lanes, so that searches stay short.
-pub(super) const CAPACITY: usize = 112;
-const VACANT: u8 = u8::MAX;
+/// Entries at which a segment is full: a few lanes short of all, so that searches stay short.
+pub(super) const CAPACITY: usize = 120;
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// Which lane names an entry, and where the entry lies.
+/// Which lane names an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane {
     group: u8,
     lane: u8,
-    index: u8,
 }
 
 #[derive(Clone, Copy)]
 struct Group {
     tags: [u8; LANES],
-    indexes: [u8; LANES],
+    addresses: [u16; LANES],
 }
 
-const EMPTY: Group = Group { tags: [0; LANES], indexes: [VACANT; LANES] };
+const EMPTY: Group = Group { tags: [0; LANES], addresses: [0; LANES] };
+
+/// What an entry holds outside of the blocks.
+#[derive(Clone)]
+pub(super) enum Beside<S> {
+    /// Nothing any more: the slot is free.
+    Free,
+    Key(Arc<[u8]>),
+    Value(S),
+}
+
+impl<S> Beside<S> {
+    pub(super) fn into_value(self) -> Option<S> {
+        match self {
+            Beside::Value(value) => Some(value),
+            Beside::Free | Beside::Key(_) => None,
+        }
+    }
+}
 
 #[derive(Clone)]
-pub(super) struct Segment<E> {
+pub(super) struct Segment<S> {
     groups: [Group; GROUPS],
     /// For each group, the entries that found it full and live further on.
     passed: [u8; GROUPS],
-    start: u64,
-    depth: u32,
-    entries: Vec<E>,
+    len: u8,
+    /// At most 240: a key and a value for each entry.
+    beside: Vec<Beside<S>>,
 }
 
 /// The lanes of `tags` that hold `tag`, as bytes' high bits of two words. Lanes above a true
@@ -64,49 +83,22 @@ fn tag_and_home(hash: u64) -> (u8, usize) {
     (tag.max(1), usize::from(home) % GROUPS)
 }
 
-impl<E: Entry> Segment<E> {
-    pub(super) fn new(start: u64, depth: u32) -> Self {
-        Segment { groups: [EMPTY; GROUPS], passed: [0; GROUPS], start, depth, entries: Vec::new() }
-    }
-
-    pub(super) fn start(&self) -> u64 {
-        self.start
-    }
-
-    pub(super) fn depth(&self) -> u32 {
-        self.depth
-    }
-
-    /// The first hash after this segment's, None at the end of the space.
-    pub(super) fn end(&self) -> Option<u64> {
-        if self.depth == 0 {
-            return None;
-        }
-        self.start.checked_add(1 << (64 - self.depth))
+impl<S> Segment<S> {
+    pub(super) fn new() -> Self {
+        Segment { groups: [EMPTY; GROUPS], passed: [0; GROUPS], len: 0, beside: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        usize::from(self.len)
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.entries.len() >= CAPACITY
+        self.len() >= CAPACITY
     }
 
-    pub(super) fn entries(&self) -> &[E] {
-        &self.entries
-    }
-
-    pub(super) fn earliest(&self) -> i64 {
-        self.entries.iter().map(Entry::deadline).min().unwrap_or(i64::MAX)
-    }
-
-    pub(super) fn heap_size(&self) -> usize {
-        size_of::<Self>() + 16 + self.entries.capacity() * size_of::<E>()
-    }
-
+    /// The lane of the entry with this hash that `is_it` confirms by its address.
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Lane> {
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(Address) -> bool) -> Option<Lane> {
         let (tag, home) = tag_and_home(hash);
         let mut at = home;
         for _ in 0..GROUPS {
@@ -114,9 +106,8 @@ impl<E: Entry> Segment<E> {
             for (half, mut found) in matches(&group.tags, tag).into_iter().enumerate() {
                 while found != 0 {
                     let lane = half * LANES / 2 + bit_to_lane(found);
-                    let index = group.indexes[lane];
-                    if self.entries.get(usize::from(index)).is_some_and(|entry| entry.key() == key) {
-                        return Some(Lane { group: small(at), lane: small(lane), index });
+                    if group.tags[lane] == tag && is_it(Address(group.addresses[lane])) {
+                        return Some(Lane { group: small(at), lane: small(lane) });
                     }
                     found &= found - 1;
                 }
@@ -130,42 +121,33 @@ impl<E: Entry> Segment<E> {
     }
 
     #[inline]
-    pub(super) fn at(&self, lane: Lane) -> &E {
-        &self.entries[usize::from(lane.index)]
+    pub(super) fn address(&self, lane: Lane) -> Address {
+        Address(self.groups[usize::from(lane.group)].addresses[usize::from(lane.lane)])
     }
 
-    #[inline]
-    pub(super) fn at_mut(&mut self, lane: Lane) -> &mut E {
-        &mut self.entries[usize::from(lane.index)]
+    /// Points `lane` to another address.
+    pub(super) fn readdress(&mut self, lane: Lane, address: Address) {
+        self.groups[usize::from(lane.group)].addresses[usize::from(lane.lane)] = address.0;
     }
 
-    /// Adds an entry that is known to be absent, to a segment that is not full.
-    pub(super) fn insert(&mut self, hash: u64, entry: E) -> &mut E {
-        let index = small(self.entries.len());
-        self.link(hash, index);
-        if self.entries.len() == self.entries.capacity() {
-            // Segments are many and half full on average: doubling would waste what it grows.
-            self.entries.reserve_exact(if self.entries.len() < LANES { 4 } else { LANES });
-        }
-        self.entries.push(entry);
-        self.entries.last_mut().expect("just pushed")
-    }
-
-    fn link(&mut self, hash: u64, index: u8) {
+    /// Names an entry with this hash, in a segment that is not full.
+    pub(super) fn link(&mut self, hash: u64, address: Address) -> Lane {
         let (tag, mut at) = tag_and_home(hash);
         loop {
             let group = &mut self.groups[at];
             if let Some(lane) = first_lane(matches(&group.tags, 0)) {
                 group.tags[lane] = tag;
-                group.indexes[lane] = index;
-                return;
+                group.addresses[lane] = address.0;
+                self.len += 1;
+                return Lane { group: small(at), lane: small(lane) };
             }
             self.passed[at] += 1;
             at = (at + 1) % GROUPS;
         }
     }
 
-    pub(super) fn remove(&mut self, hash: u64, lane: Lane) -> E {
+    /// Forgets the entry that `lane` names.
+    pub(super) fn unlink(&mut self, hash: u64, lane: Lane) {
         let group = usize::from(lane.group);
         let (_, mut at) = tag_and_home(hash);
         while at != group {
@@ -173,52 +155,81 @@ impl<E: Entry> Segment<E> {
             at = (at + 1) % GROUPS;
         }
         self.groups[group].tags[usize::from(lane.lane)] = 0;
-        self.groups[group].indexes[usize::from(lane.lane)] = VACANT;
-        let removed = self.entries.swap_remove(usize::from(lane.index));
-        let moved = small(self.entries.len());
-        if lane.index != moved {
-            self.rename(moved, lane.index);
-        }
-        if self.entries.capacity() > 2 * LANES + self.entries.len() {
-            self.entries.shrink_to(self.entries.len() + LANES);
-        }
-        removed
+        self.len -= 1;
     }
 
-    /// Points the lane of the entry that was at index `from` to index `to`.
-    fn rename(&mut self, from: u8, to: u8) {
-        let index = self
-            .groups
-            .iter_mut()
-            .flat_map(|group| &mut group.indexes)
-            .find(|index| **index == from)
-            .expect("every entry has a lane");
-        *index = to;
+    /// The lanes of all entries.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> + use<'_, S> {
+        self.groups.iter().enumerate().flat_map(|(group, lanes)| {
+            let taken = lanes.tags.iter().enumerate().filter(|(_, tag)| **tag != 0);
+            taken.map(move |(lane, _)| Lane { group: small(group), lane: small(lane) })
+        })
     }
 
-    /// Keeps the lower half of the hash range and returns the upper one.
-    pub(super) fn split(&mut self, hash: impl Fn(&[u8]) -> u64) -> Segment<E> {
-        let depth = self.depth + 1;
-        let bit = 1 << (64 - depth);
-        let mut lower = Segment::new(self.start, depth);
-        let mut upper = Segment::new(self.start | bit, depth);
-        lower.entries.reserve_exact(CAPACITY / 2 + LANES);
-        upper.entries.reserve_exact(CAPACITY / 2 + LANES);
-        for entry in std::mem::take(&mut self.entries) {
-            let hash = hash(entry.key());
-            let half = if hash & bit == 0 { &mut lower } else { &mut upper };
-            half.insert(hash, entry);
-        }
-        *self = lower;
-        upper
+    /// Entry number `index`, in the order of the lanes.
+    pub(super) fn nth(&self, index: usize) -> Option<Lane> {
+        self.lanes().nth(index)
     }
 
-    /// Takes in the buddy's entries and covers its half of the hash range as well.
-    pub(super) fn absorb(&mut self, upper: &Segment<E>, hashes: &[u64]) {
-        self.depth -= 1;
-        for (entry, hash) in upper.entries.iter().zip(hashes) {
-            self.insert(*hash, entry.clone());
+    #[inline]
+    pub(super) fn beside(&self, slot: u8) -> &Beside<S> {
+        &self.beside[usize::from(slot)]
+    }
+
+    pub(super) fn beside_mut(&mut self, slot: u8) -> &mut Beside<S> {
+        &mut self.beside[usize::from(slot)]
+    }
+
+    /// Keeps something beside and returns its slot.
+    pub(super) fn put_beside(&mut self, what: Beside<S>) -> u8 {
+        let slot = match self.beside.iter().position(|slot| matches!(slot, Beside::Free)) {
+            Some(free) => {
+                self.beside[free] = what;
+                free
+            }
+            None => {
+                self.beside.reserve_exact(1 + self.beside.len() / 8);
+                self.beside.push(what);
+                self.beside.len() - 1
+            }
+        };
+        u8::try_from(slot).expect("an entry has two slots at most")
+    }
+
+    /// All values that lie beside.
+    pub(super) fn values(&self) -> impl Iterator<Item = &S> {
+        self.beside.iter().filter_map(|beside| match beside {
+            Beside::Value(value) => Some(value),
+            Beside::Free | Beside::Key(_) => None,
+        })
+    }
+
+    /// Empties a slot.
+    pub(super) fn take_beside(&mut self, slot: u8) -> Beside<S> {
+        let taken = std::mem::replace(&mut self.beside[usize::from(slot)], Beside::Free);
+        while matches!(self.beside.last(), Some(Beside::Free)) {
+            self.beside.pop();
         }
+        taken
+    }
+
+    /// Cuts off the slots of entries that go to another segment: both keep the numbers that the
+    /// entries name them by.
+    pub(super) fn move_beside(&mut self, slot: u8, to: &mut Segment<S>) {
+        let index = usize::from(slot);
+        while to.beside.len() <= index {
+            to.beside.push(Beside::Free);
+        }
+        to.beside[index] = self.take_beside(slot);
+    }
+
+    /// Bytes allocated for slots, and for keys in them.
+    pub(super) fn heap_size(&self) -> usize {
+        let keys = self.beside.iter().map(|beside| match beside {
+            Beside::Key(key) => key.len() + 16,
+            Beside::Free | Beside::Value(_) => 0,
+        });
+        self.beside.capacity() * size_of::<Beside<S>>() + keys.sum::<usize>()
     }
 }
 
@@ -235,7 +246,7 @@ fn first_lane([low, high]: [u64; 2]) -> Option<usize> {
     }
 }
 
-/// Indexes, lanes and groups are all below 128.
+/// Lanes and groups are below 16.
 #[inline]
 fn small(number: usize) -> u8 {
     number.to_le_bytes()[0]

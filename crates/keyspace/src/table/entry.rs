@@ -15,8 +15,6 @@
 pub(super) const LONGEST_KEY: usize = 254;
 const BESIDE: u8 = 255;
 const ONE_BYTE: usize = 240;
-/// The longest rest that its length can be written for.
-pub(super) const LONGEST_REST: usize = ONE_BYTE + 256 * 14 + 255;
 
 /// The key of an entry: in the entry, or in a slot of its segment.
 #[derive(Clone, Copy)]
@@ -153,6 +151,9 @@ impl Cursor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The longest rest that its length can be written for.
+    const LONGEST_REST: usize = ONE_BYTE + 256 * 14 + 255;
 
     fn check(key: &[u8], slot: Option<u8>, rest: usize) {
         let rest = vec![9; rest];
