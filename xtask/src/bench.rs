@@ -14,9 +14,11 @@ mod client;
 mod contender;
 mod fanout;
 mod fullsync;
+mod load;
 mod memory;
 mod pace;
 mod samples;
+mod stalls;
 mod throughput;
 
 use crate::process::{cargo, run as finish};
@@ -56,11 +58,16 @@ const MEASURES: &[Measure] = &[
         summary: "the primary's CPU time per SET with replicas that only read the stream",
         run: fanout::run,
     },
+    Measure {
+        name: "stalls",
+        summary: "how long a client waits while the server grows, saves, expires, deletes",
+        run: stalls::run,
+    },
 ];
 
 struct Settings {
     rounds: usize,
-    /// Keys in the dataset of a full sync.
+    /// Keys in the dataset of a full sync, and of the stalls.
     keys: usize,
     pinning: Option<Pinning>,
 }

@@ -38,14 +38,14 @@ pub(super) fn run(contender: &Contender, settings: &Settings, samples: &mut Samp
 }
 
 /// A replica that only reads.
-struct Sink {
+pub(super) struct Sink {
     stream: std::net::TcpStream,
     reader: JoinHandle<io::Result<()>>,
 }
 
 impl Sink {
     /// Attaches a replica and returns once it has the whole snapshot.
-    fn attach(port: u16) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn attach(port: u16) -> Result<Self, Box<dyn Error>> {
         let mut client = Client::connect(port)?;
         client.call("PING")?;
         client.call("REPLCONF listening-port 1")?;
@@ -62,7 +62,7 @@ impl Sink {
         Ok(Self { stream, reader })
     }
 
-    fn detach(self) -> Outcome {
+    pub(super) fn detach(self) -> Outcome {
         self.stream.shutdown(Shutdown::Both)?;
         self.reader.join().expect("a sink does not panic")?;
         Ok(())
