@@ -30,6 +30,7 @@ pub use iter::{Iter, RevIter};
 
 use crate::item::Item;
 use crate::number::parse_int;
+use crate::size_class::{CLASSES_UP_TO, size_class};
 
 pub(crate) const HEADER: usize = 6;
 const END: u8 = 0xFF;
@@ -201,7 +202,7 @@ impl<'a> Listpack<'a> {
 
     /// Adds all elements of `other` at the end.
     pub fn absorb(&mut self, other: &Listpack<'_>) {
-        let buffer = self.buffer.to_mut();
+        let buffer = self.with_room(other.byte_len());
         buffer.pop();
         buffer.extend_from_slice(&other.bytes()[HEADER..]);
         self.changed(self.count + other.count);
@@ -335,8 +336,8 @@ impl<'a> Listpack<'a> {
         encoded.write(&mut buffer[at..at + size]);
     }
 
-    /// The owned buffer with room for `more` bytes. Grows by an eighth at a time: packed values
-    /// are small and many, so slack is memory lost.
+    /// The owned buffer with room for `more` bytes. Grows by one class of the allocator at a
+    /// time: packed values are small and many, so slack is memory lost.
     fn with_room(&mut self, more: usize) -> &mut Vec<u8> {
         if let Cow::Borrowed(block) = self.buffer {
             let mut buffer = Vec::with_capacity(block.len() + more);
@@ -349,19 +350,31 @@ impl<'a> Listpack<'a> {
                 buffer.drain(..self.start);
                 self.start = 0;
             } else {
-                buffer.reserve_exact(more + buffer.len() / 8);
+                let capacity = grown(buffer.len() + more);
+                buffer.reserve_exact(capacity - buffer.len());
             }
         }
         buffer
     }
 
+    /// Moves the block to the end of a buffer of the next class.
     fn make_room_in_front(&mut self, size: usize) {
-        let slack = size + (self.byte_len() / 8).clamp(16, 1024);
-        let mut buffer = Vec::with_capacity(slack + self.byte_len());
+        let capacity = grown(size + self.byte_len());
+        let slack = capacity - self.byte_len();
+        let mut buffer = Vec::with_capacity(capacity);
         buffer.resize(slack, 0);
         buffer.extend_from_slice(self.bytes());
         self.start = slack;
         self.buffer = Cow::Owned(buffer);
+    }
+
+    /// Gives back the memory that a block takes which is not going to grow, where the allocator
+    /// has a smaller class for it. Shrinking in place would leave it in its class.
+    pub(crate) fn fit(&mut self) {
+        if size_class(self.byte_len()) < self.heap_size() {
+            self.buffer = Cow::Owned(self.bytes().to_vec());
+            self.start = 0;
+        }
     }
 
     /// Writes the header after a change.
@@ -373,4 +386,12 @@ impl<'a> Listpack<'a> {
         header[..4].copy_from_slice(&total.to_le_bytes());
         header[4..].copy_from_slice(&many.to_le_bytes());
     }
+}
+
+/// The size of a buffer that has to hold `needed` bytes and may have to hold more.
+fn grown(needed: usize) -> usize {
+    let class = size_class(needed);
+    // Big blocks have no classes: an eighth at a time then, or appending would copy all of it
+    // again and again.
+    if needed > CLASSES_UP_TO { class + needed / 8 } else { class }
 }

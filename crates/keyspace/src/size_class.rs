@@ -6,15 +6,14 @@
 
 /// What an `Arc` allocates in front of its content.
 pub(crate) const ARC_HEADER: usize = 16;
-/// Above this a block is given what it asks for: an eighth of it on average is worth more than
-/// the copies that growing step by step costs.
-const ROUNDED_UP_TO: usize = 32 * 1024;
+/// Above this a block is given what it asks for, and no class is told.
+pub(crate) const CLASSES_UP_TO: usize = 64 * 1024;
 
 /// The size of the allocator's class for `bytes`.
 pub(crate) fn size_class(bytes: usize) -> usize {
     let step = match bytes {
         0..=128 => 16,
-        129..=ROUNDED_UP_TO => 1 << ((bytes - 1).ilog2() - 2),
+        129..=CLASSES_UP_TO => 1 << ((bytes - 1).ilog2() - 2),
         _ => 16,
     };
     bytes.next_multiple_of(step)

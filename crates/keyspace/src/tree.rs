@@ -306,9 +306,11 @@ impl<C: Chunk> Node<C> {
     }
 
     fn merge_with_next(&mut self, at: usize) -> bool {
+        // Two chunks stay two: a list that Redis keeps in two nodes is a quicklist, not a listpack.
+        let can_be_one = self.slots.len() > 2;
         let [slot, next, ..] = &mut self.slots[at..] else { return false };
         let merged = match (&mut slot.child, &next.child) {
-            (Child::Chunk(chunk), Child::Chunk(next)) => absorb_chunk(chunk, next),
+            (Child::Chunk(chunk), Child::Chunk(next)) => can_be_one && absorb_chunk(chunk, next),
             (Child::Node(node), Child::Node(child)) => absorb_node(node, child, &next.bound),
             _ => unreachable!("all chunks are equally deep"),
         };

@@ -130,7 +130,9 @@ fn the_encoding_changes_both_ways_by_the_chunk_limit() {
     list.pop_back(&encoding);
     assert_eq!(list.encoding_name(), "quicklist");
     list.pop_back(&encoding);
-    assert_eq!((list.len(), list.encoding_name()), (2, "listpack"));
+    assert_eq!((list.len(), list.encoding_name(), list.block_count()), (2, "quicklist", 2));
+    list.pop_back(&encoding);
+    assert_eq!((list.len(), list.encoding_name()), (1, "listpack"));
     let mut list = List::new();
     list.push_back(&[b'x'; 8186], &Encoding::default());
     assert_eq!(list.encoding_name(), "quicklist");
@@ -194,4 +196,58 @@ fn blocks_are_taken_as_chunks_within_the_limit() {
     assert!(list.blocks().all(|block| block.len() <= 4));
     assert!(list.iter().map(|item| item.as_int().unwrap()).eq(0..15));
     assert_eq!(List::from_packed(block(0..9), &encoding).encoding_name(), "quicklist");
+}
+
+/// Bytes allocated per element, for elements of 29 bytes that take 31.
+fn bytes_per_element(size: i32, push: impl Fn(&mut List<'static>, &[u8], &Encoding)) -> usize {
+    let encoding = with_size(size);
+    let mut list = List::new();
+    (0..20_000).for_each(|number| push(&mut list, format!("job:{number:025}").as_bytes(), &encoding));
+    assert_eq!(contents(&list).len(), 20_000);
+    list.heap_size(0) / list.len()
+}
+
+#[test]
+fn closed_chunks_take_what_their_elements_take() {
+    for size in [-1, -2, -3, -5, 128] {
+        assert!(bytes_per_element(size, List::push_back) <= 32, "{size}");
+        assert!(bytes_per_element(size, List::push_front) <= 32, "{size}");
+        let by_turns = |list: &mut List<'static>, element: &[u8], encoding: &Encoding| {
+            if element[28].is_multiple_of(2) {
+                list.push_back(element, encoding);
+            } else {
+                list.push_front(element, encoding);
+            }
+        };
+        assert!(bytes_per_element(size, by_turns) <= 32, "{size}");
+    }
+}
+
+#[test]
+fn a_list_that_is_cut_gives_back_its_memory() {
+    let encoding = Encoding::default();
+    let mut list = List::new();
+    (0..20_000).for_each(|number| list.push_back(format!("job:{number:025}").as_bytes(), &encoding));
+    let whole = list.clone();
+    for at in 0..75 {
+        list.remove_range(at, 262, &encoding);
+    }
+    assert!(list.heap_size(0) < 300 * 100, "{}", list.heap_size(0));
+    assert_eq!(whole.len(), 20_000);
+}
+
+#[test]
+fn two_chunks_stay_two_however_small_they_get() {
+    let encoding = with_size(4);
+    let mut list = List::new();
+    (0..12).for_each(|number| list.push_back(number.to_string().as_bytes(), &encoding));
+    list.remove_range(0, 3, &encoding);
+    list.remove_range(4, 4, &encoding);
+    assert_eq!((list.len(), list.encoding_name(), list.block_count()), (5, "quicklist", 2));
+    list.pop_front(&encoding);
+    assert_eq!((list.len(), list.encoding_name(), list.block_count()), (4, "quicklist", 2));
+    list.pop_back(&encoding);
+    assert_eq!((list.len(), list.encoding_name(), list.block_count()), (3, "quicklist", 1));
+    list.pop_back(&encoding);
+    assert_eq!((list.len(), list.encoding_name()), (2, "listpack"));
 }

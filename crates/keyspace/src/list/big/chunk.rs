@@ -47,6 +47,9 @@ impl ListChunk {
     pub(super) fn cut(&mut self, start: usize, count: usize) {
         let position = self.0.seek(start).expect("the caller checked the range");
         self.0.remove(position, count);
+        if self.0.heap_size() > 2 * self.0.byte_len() {
+            self.0.fit();
+        }
     }
 
     pub(super) fn is_under_half(&self, encoding: &Encoding) -> bool {
@@ -63,6 +66,7 @@ impl ListChunk {
         if self.has_room(element, encoding) {
             self.0.push_back(element);
         } else {
+            self.0.fit();
             added.push(ListChunk::of(element));
         }
     }
@@ -75,6 +79,7 @@ impl ListChunk {
     ) {
         let (bytes, count) = (self.0.byte_len() + block.byte_len(), self.0.len() + block.len());
         if exceeds(bytes, count, encoding) {
+            self.0.fit();
             added.push(ListChunk(block.clone().into_owned()));
         } else {
             self.0.absorb(block);
@@ -85,6 +90,7 @@ impl ListChunk {
         if self.has_room(element, encoding) {
             self.0.push_front(element);
         } else {
+            self.0.fit();
             added.push(std::mem::replace(self, ListChunk::of(element)));
         }
     }
@@ -112,6 +118,7 @@ impl ListChunk {
         } else {
             added.push(ListChunk::of(element));
         }
+        self.0.fit();
         added.push(right);
     }
 
