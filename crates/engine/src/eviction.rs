@@ -5,7 +5,8 @@
 //! by itself. Candidates are gathered over all databases in a pool that lasts from one search to the next, so
 //! that each search ends with the best of many samples.
 //!
-//! Not counted against the limit: the log, which grows by the very deletions, and what is being dropped.
+//! Not counted against the limit: the log, which grows by the very deletions, what is being dropped, and the
+//! room that deleted keys left behind for further ones.
 
 use std::collections::VecDeque;
 
@@ -100,29 +101,34 @@ fn time_limit(tenacity: u32) -> u64 {
 }
 
 impl Core {
-    /// Memory that does not count against limits: the log, which replicas read at their own pace.
-    pub(crate) fn not_counted_memory(&self) -> usize {
+    /// What the log holds, for replicas that read it at their own pace.
+    pub(crate) fn log_memory(&self) -> usize {
         usize::try_from(self.log.held()).unwrap_or(usize::MAX)
     }
 
+    /// Memory that does not count against the limit.
+    pub(crate) fn not_counted_memory(&self, keyspace: &Keyspace) -> usize {
+        self.log_memory() + self.reclaim.pending_bytes() + keyspace.vacant_bytes()
+    }
+
     /// Bytes above `maxmemory`.
-    fn excess(&mut self) -> usize {
+    fn excess(&mut self, keyspace: &Keyspace) -> usize {
         let limit = usize::try_from(self.config.maxmemory).unwrap_or(usize::MAX);
         let used = self.host.used_memory();
         if limit == 0 || used <= limit {
             return 0;
         }
-        used.saturating_sub(self.not_counted_memory() + self.reclaim.pending_bytes()).saturating_sub(limit)
+        used.saturating_sub(self.not_counted_memory(keyspace)).saturating_sub(limit)
     }
 
     /// The limit or the policy changed: room is made from now on if need be.
-    pub(crate) fn limit_changed(&mut self, old: &Config) {
+    pub(crate) fn limit_changed(&mut self, keyspace: &Keyspace, old: &Config) {
         if self.config.maxmemory_policy != old.maxmemory_policy {
             // Scores of one policy say nothing to another.
             self.eviction.pool = Pool::default();
         }
         self.eviction.room = if self.config.maxmemory == 0 { Room::Enough } else { Room::Making };
-        if self.config.maxmemory != old.maxmemory && self.excess() > 0 {
+        if self.config.maxmemory != old.maxmemory && self.excess(keyspace) > 0 {
             let (limit, used) = (self.config.maxmemory, self.host.used_memory());
             let text = format!(
                 "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy."
@@ -152,7 +158,7 @@ impl Core {
     }
 
     fn evict(&mut self, keyspace: &mut Keyspace) -> Room {
-        let excess = self.excess();
+        let excess = self.excess(keyspace);
         if excess == 0 || !self.evicts() {
             return Room::Enough;
         }
@@ -175,7 +181,7 @@ impl Core {
             if count % STEP == 0 {
                 self.tick_clock();
                 self.discard_garbage(keyspace);
-                if self.excess() == 0 {
+                if self.excess(keyspace) == 0 {
                     break;
                 }
                 if self.clock.micros - began >= limit {
@@ -263,9 +269,7 @@ impl Core {
 
     /// Deletes a key and tells the log; about how much memory that frees.
     fn evict_key(&mut self, keyspace: &mut Keyspace, db: usize, key: &[u8]) -> usize {
-        let before = self.host.used_memory();
-        let estimate = keyspace.db_mut(db).evict(key);
-        let freed = before.saturating_sub(self.host.used_memory());
+        let freed = keyspace.db_mut(db).evict(key);
         self.stats.evicted_keys += 1;
         self.saving.changes += 1;
         self.watches.changed(db, key);
@@ -275,7 +279,7 @@ impl Core {
             // Each deletion stands for itself: eviction makes no transactions.
             self.propagation.flush(&mut self.log);
         }
-        freed.max(estimate)
+        freed
     }
 }
 

@@ -338,7 +338,7 @@ impl Core {
     /// Takes over a changed configuration.
     pub fn reconfigure(&mut self, keyspace: &mut Keyspace, config: Config) {
         let old = std::mem::replace(&mut self.config, config);
-        self.limit_changed(&old);
+        self.limit_changed(keyspace, &old);
         self.sessions.count_marked(self.config.client_memory_limit().is_some());
         keyspace.set_access_policy(self.config.access_policy());
         self.log.set_backlog_size(self.config.repl_backlog_size);

@@ -99,7 +99,7 @@ impl Reclaim {
 impl Core {
     /// Drops `gone` of `all` keys, with all the memory that is theirs by this share.
     pub(crate) fn discard_keys(&mut self, content: Content, gone: usize, all: usize) {
-        let others = self.startup_memory + self.not_counted_memory();
+        let others = self.startup_memory + self.log_memory();
         let data = self.host.used_memory().saturating_sub(others) as u128;
         let bytes = u64::try_from(data * gone as u128 / all.max(1) as u128).unwrap_or(0);
         self.discard(content, Load { objects: gone as u64, bytes });

@@ -340,14 +340,18 @@ impl Database {
         Some(access::frequency(entry::clock_of(entry.rest), now, self.policy))
     }
 
-    /// Makes `key` look last accessed `seconds` ago.
+    /// Makes `key` look last accessed `seconds` ago, if that is what is recorded.
     pub fn set_idle(&mut self, key: &[u8], seconds: u64, now: UnixMillis) {
-        self.set_clock(key, access::idle_since(seconds, now));
+        if self.policy == AccessPolicy::Recency {
+            self.set_clock(key, access::idle_since(seconds, now));
+        }
     }
 
-    /// Sets the access counter of `key`.
+    /// Sets the access counter of `key`, if that is what is recorded.
     pub fn set_frequency(&mut self, key: &[u8], count: u8, now: UnixMillis) {
-        self.set_clock(key, access::with_frequency(count, now));
+        if self.policy != AccessPolicy::Recency {
+            self.set_clock(key, access::with_frequency(count, now));
+        }
     }
 
     fn set_clock(&mut self, key: &[u8], clock: u32) {

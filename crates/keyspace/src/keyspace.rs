@@ -71,6 +71,11 @@ impl Keyspace {
         self.databases.iter_mut().for_each(|database| database.set_quiet(quiet));
     }
 
+    /// Bytes that further keys may take without any being allocated: what removed ones left behind.
+    pub fn vacant_bytes(&self) -> usize {
+        self.databases.iter().map(Database::vacant_bytes).sum()
+    }
+
     /// How all databases record accesses.
     pub fn set_access_policy(&mut self, policy: AccessPolicy) {
         self.databases.iter_mut().for_each(|database| database.set_access_policy(policy));

@@ -106,6 +106,8 @@ pub(crate) struct Table<L: Layout> {
     hasher: RandomState,
     pages: Fan<Page<L>>,
     len: usize,
+    /// Bytes of entries that are gone, in blocks that have not been packed since.
+    dead: usize,
 }
 
 impl<L: Layout> Table<L> {
@@ -122,7 +124,7 @@ impl<L: Layout> Table<L> {
 
     fn keyed(hasher: RandomState) -> Self {
         let page = Fan::new(0, Region::new(0), i64::MAX);
-        Table { hasher, pages: Fan::new(0, page, i64::MAX), len: 0 }
+        Table { hasher, pages: Fan::new(0, page, i64::MAX), len: 0, dead: 0 }
     }
 
     /// How many entries there are.
@@ -208,7 +210,11 @@ impl<L: Layout> Table<L> {
             let regions = self.pages.node_mut(page);
             let region = regions.find(hash);
             let hasher = &self.hasher;
-            match regions.node_mut(region).insert(new, &|key| hash_bytes(hasher, key)) {
+            let node = regions.node_mut(region);
+            self.dead -= node.dead();
+            let inserted = node.insert(new, &|key| hash_bytes(hasher, key));
+            self.dead += node.dead();
+            match inserted {
                 Ok(spot) => {
                     self.len += 1;
                     let place = Place { hash, page, region, spot };
@@ -231,7 +237,10 @@ impl<L: Layout> Table<L> {
     ) -> (Place, Option<L::Beside>) {
         loop {
             let region = self.pages.node_mut(place.page).node_mut(place.region);
-            match region.replace(place.spot, rest, beside) {
+            self.dead -= region.dead();
+            let replaced = region.replace(place.spot, rest, beside);
+            self.dead += region.dead();
+            match replaced {
                 Ok(old) => {
                     self.note_deadline(place);
                     return (place, old);
@@ -248,12 +257,31 @@ impl<L: Layout> Table<L> {
     pub(crate) fn remove_at(&mut self, place: Place) -> Option<L::Beside> {
         let hasher = &self.hasher;
         let region = self.pages.node_mut(place.page).node_mut(place.region);
+        self.dead -= region.dead();
         let beside = region.remove(place.hash, place.spot, &|key| hash_bytes(hasher, key));
+        self.dead += region.dead();
         self.len -= 1;
         if region.is_small() {
             self.merge_regions(place.hash);
         }
         beside
+    }
+
+    /// Bytes of entries that are gone and whose room has not been used again.
+    pub(crate) fn dead(&self) -> usize {
+        self.dead
+    }
+
+    /// Packs the entries around `hash` anew if that sets enough free.
+    pub(crate) fn compact(&mut self, hash: u64) {
+        let page = self.pages.find(hash);
+        let index = self.pages.node(page).find(hash);
+        if self.pages.node(page).node(index).wastes() {
+            let region = self.pages.node_mut(page).node_mut(index);
+            self.dead -= region.dead();
+            region.pack();
+            self.dead += region.dead();
+        }
     }
 
     /// An entry chosen fairly.
@@ -446,6 +474,7 @@ impl<L: Layout> Table<L> {
         let page = self.pages.node_mut(page_index);
         let index = page.find(hash);
         let region = std::mem::replace(page.node_mut(index), Region::new(0));
+        self.dead -= region.dead();
         let [lower, upper] = region.into_halves(hash, &|key| hash_bytes(hasher, key));
         let earliest = [lower.fan().earliest(), upper.fan().earliest()];
         *page.node_mut(index) = lower;
@@ -480,6 +509,7 @@ impl<L: Layout> Table<L> {
         let gone = std::sync::Arc::unwrap_or_clone(page.join(page.find(hash), buddy));
         let index = page.find(hash);
         let kept = std::mem::replace(page.node_mut(index), Region::new(0));
+        self.dead -= gone.dead() + kept.dead();
         let depth = kept.fan().depth();
         let is_upper = hash >> (64 - depth) & 1 == 1;
         let halves = if is_upper { [gone, kept] } else { [kept, gone] };

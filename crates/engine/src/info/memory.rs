@@ -41,7 +41,7 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("mem_fragmentation_ratio", ratio(resident, used));
         fields.add("mem_fragmentation_bytes", difference(resident, used));
     }
-    fields.add("mem_not_counted_for_evict", core.not_counted_memory() + core.reclaim.pending_bytes());
+    fields.add("mem_not_counted_for_evict", core.not_counted_memory(subject.keyspace));
     fields.add("mem_replication_backlog", usage.log);
     fields.add("mem_total_replication_buffers", usage.log);
     fields.add("mem_clients_slaves", usage.replicas);

@@ -14,10 +14,10 @@ fn limited(policy: EvictionPolicy) -> Script {
     Script::with_config(config)
 }
 
-/// Makes data take so many bytes. What the log holds comes on top and does not count.
+/// Makes data take so many bytes. What the log holds comes on top and does not count, nor does what keys left.
 fn fill(script: &mut Script, bytes: usize) {
     let log = usize::try_from(script.node.core.log.held()).unwrap();
-    script.set_memory(log + bytes);
+    script.set_memory(log + script.node.keyspace.vacant_bytes() + bytes);
 }
 
 /// Evicts one key: the estimate of any key is above a byte.

@@ -71,7 +71,13 @@ impl Database {
         let bytes = self.memory_usage(key, USAGE_SAMPLES).unwrap_or(0);
         let value = self.remove(key);
         self.dispose(value);
+        self.table.compact(self.table.hash(key));
         bytes
+    }
+
+    /// Bytes that further keys may take without any being allocated: what removed ones left behind.
+    pub fn vacant_bytes(&self) -> usize {
+        self.table.dead()
     }
 
     fn coldness(&self, clock: u32, now: UnixMillis) -> u64 {
@@ -133,6 +139,23 @@ mod tests {
         database.remove(b"0");
         assert_eq!(keys(&database, 1, 5, true).len(), 0);
         assert_eq!(database.any_key(&mut fastrand::Rng::with_seed(1), true), None);
+    }
+
+    #[test]
+    fn what_evicted_keys_leave_is_vacant_or_given_back() {
+        let mut database = filled(20_000, 1);
+        let full = database.overhead();
+        assert_eq!(database.vacant_bytes(), 0);
+        let mut freed = 0;
+        for index in 0..10_000 {
+            freed += database.evict(index.to_string().as_bytes());
+        }
+        let given_back = full - database.overhead();
+        assert!(given_back > full / 4, "{given_back} of {full}");
+        assert!(database.vacant_bytes() < full / 10, "{}", database.vacant_bytes());
+        assert!((full / 3..full / 2 + full / 10).contains(&freed), "{freed} of {full}");
+        database.clear();
+        assert_eq!(database.vacant_bytes(), 0);
     }
 
     #[test]

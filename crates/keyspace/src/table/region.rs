@@ -25,6 +25,8 @@ const JOINED_BYTES: usize = 20 << 10;
 const JOINED_SEGMENTS: usize = 16;
 /// Dead bytes that are worth packing for even if nothing is added any more.
 const MUCH_DEAD: usize = 8 << 10;
+/// Dead bytes that are worth packing for where memory is short.
+const MUCH_WASTE: usize = 2 << 10;
 
 #[derive(Clone)]
 pub(super) struct Region<L: Layout> {
@@ -254,6 +256,16 @@ impl<L: Layout> Region<L> {
             && self.fan.len() + buddy.fan.len() <= JOINED_SEGMENTS
     }
 
+    /// Bytes of entries that are gone.
+    pub(super) fn dead(&self) -> usize {
+        self.blocks.dead()
+    }
+
+    /// Whether packing anew would give a noteworthy share back.
+    pub(super) fn wastes(&self) -> bool {
+        self.blocks.dead() >= MUCH_WASTE && self.blocks.dead() * 8 > self.blocks.live()
+    }
+
     /// Whether it is worth looking at the buddy.
     pub(super) fn is_small(&self) -> bool {
         self.blocks.live() <= JOINED_BYTES / 2
@@ -283,7 +295,7 @@ impl<L: Layout> Region<L> {
     }
 
     /// Copies all entries into new blocks, without the dead bytes.
-    fn pack(&mut self) {
+    pub(super) fn pack(&mut self) {
         let old = std::mem::take(&mut self.blocks);
         self.adopt_from(&old);
     }

@@ -88,14 +88,12 @@ pub(super) fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What is told of the key's use counts where that is what keys are evicted by.
 fn restore_access(call: &mut Call<'_>, key: &[u8], options: &Options) {
     let now = call.now;
-    if call.core.config.maxmemory_policy.counts_accesses() {
-        if let Some(frequency) = options.frequency.and_then(|frequency| u8::try_from(frequency).ok()) {
-            call.db.database().set_frequency(key, frequency, now);
-        }
-    } else if let Some(seconds) = options.idle_seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
+    if let Some(frequency) = options.frequency.and_then(|frequency| u8::try_from(frequency).ok()) {
+        call.db.database().set_frequency(key, frequency, now);
+    }
+    if let Some(seconds) = options.idle_seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
         call.db.database().set_idle(key, seconds, now);
     }
 }

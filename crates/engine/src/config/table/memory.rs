@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Directive] = &[
     ),
     yes_no(
         "jemalloc-bg-thread",
-        moot("yes", "the allocator is not jemalloc"),
+        moot("yes", "freed memory is given back in the background, whichever allocator the build has"),
         "Let jemalloc give memory back from a thread of its own.",
     ),
     yes_no("activedefrag", needless("no", DEFRAG), "Move data to give fragmented memory back."),
