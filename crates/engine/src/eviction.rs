@@ -158,8 +158,13 @@ impl Core {
     }
 
     fn evict(&mut self, keyspace: &mut Keyspace) -> Room {
+        if self.excess(keyspace) == 0 || !self.evicts() {
+            return Room::Enough;
+        }
+        // Clients that take too much go before any key.
+        self.evict_clients();
         let excess = self.excess(keyspace);
-        if excess == 0 || !self.evicts() {
+        if excess == 0 {
             return Room::Enough;
         }
         if self.config.maxmemory_policy == EvictionPolicy::NoEviction {

@@ -193,19 +193,30 @@ impl EventLoop {
     /// Does everything that the turn led to.
     fn settle(&mut self) {
         self.node.tick();
-        loop {
-            let effects = self.node.take_effects();
-            if effects.is_empty() {
-                break;
-            }
-            for effect in effects {
-                self.perform(effect);
-            }
-        }
+        self.perform_all();
         self.take_rebound();
         self.feed_replicas();
         self.flush_marked();
         self.node.end_turn();
+        // Whom the end of the turn closes is gone before the next one.
+        if self.perform_all() {
+            self.flush_marked();
+        }
+    }
+
+    /// Does what the node asks for; whether it asked for anything.
+    fn perform_all(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            let effects = self.node.take_effects();
+            if effects.is_empty() {
+                return any;
+            }
+            any = true;
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
     }
 
     fn perform(&mut self, effect: Effect) {

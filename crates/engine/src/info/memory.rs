@@ -43,7 +43,7 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
     }
     fields.add("mem_not_counted_for_evict", core.not_counted_memory(subject.keyspace));
     fields.add("mem_replication_backlog", usage.log);
-    fields.add("mem_total_replication_buffers", usage.log);
+    fields.add("mem_total_replication_buffers", core.log.memory());
     fields.add("mem_clients_slaves", usage.replicas);
     fields.add("mem_clients_normal", usage.clients);
     fields.add("mem_cluster_links", 0);
@@ -147,11 +147,14 @@ impl Usage {
             of_role.map(crate::session::Session::memory).sum()
         };
         let tables = (0..subject.keyspace.databases()).map(|db| subject.keyspace.db(db).overhead()).sum();
+        // What is kept of the log beyond the backlog is kept for replicas that are slow.
+        let (log, backlog) =
+            (core.log.memory(), usize::try_from(core.log.kept_anyway()).unwrap_or(usize::MAX));
         Usage {
             used: subject.facts.used_memory,
             startup: core.startup_memory,
-            log: core.log.memory(),
-            replicas: buffers(true),
+            log: log.min(backlog),
+            replicas: buffers(true) + log.saturating_sub(backlog),
             clients: buffers(false),
             tables,
         }

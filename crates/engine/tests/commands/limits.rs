@@ -167,6 +167,22 @@ fn queued_commands_and_watched_keys_count() {
 }
 
 #[test]
+fn clients_that_take_too_much_go_before_any_key() {
+    let mut config = Config::default();
+    config.maxmemory = 1000;
+    config.maxmemory_policy = slipstream_engine::config::EvictionPolicy::AllKeysLru;
+    config.maxmemory_clients = 400 << 10;
+    let mut script = Script::with_config(config);
+    script.ask("SET k v");
+    let greedy = script.connect();
+    let request = format!("*2\r\n$4\r\nECHO\r\n$500000\r\n{}", "x".repeat(450 << 10));
+    script.node.receive(greedy, request.as_bytes());
+    script.set_memory(1_000_000);
+    script.ask("PING");
+    assert_eq!(cut_off(&mut script), [greedy]);
+}
+
+#[test]
 fn who_asks_not_to_be_evicted_stays() {
     let mut script = limited_clients();
     let client = script.connect();
