@@ -13,8 +13,8 @@
 //! score does not say where. So the index names the leaf, in which some bits of the hash find
 //! the member; in turn, members that change leaves when one splits are noted anew, which is about
 //! one write to the index per insertion.
-//! Leaves take exactly what their content asks for (in steps of the allocator's classes), and so
-//! it does not matter how full they are: neighbours are asked for room only at a leaf's ends.
+//! Nearly all leaves are of one size, which keeps the allocator's memory without holes; a full
+//! one shares with a neighbour before it is split, which keeps them full.
 //! Invariant: order and index name the same leaves; no score is NaN.
 
 mod index;

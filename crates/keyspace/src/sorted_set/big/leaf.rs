@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::super::bound::order;
 use super::members::LeafId;
-use crate::size_class::{ARC_HEADER, arc_capacity};
+use crate::size_class::ARC_HEADER;
 
 const HEADER: usize = 6;
 const SLOT: usize = 2;
@@ -361,6 +361,34 @@ impl Leaf {
         right
     }
 
+    /// Whether a full neighbour may move entries here, to make room for one like this.
+    pub(super) fn can_take_part(&self, new: New<'_>) -> bool {
+        self.needed() <= MERGED_AT_MOST && entry_len(new.score, new.member) < LIMIT / 8
+    }
+
+    /// This leaf and the one that follows with about the same bytes in each.
+    pub(super) fn evened_out(&self, next: &Leaf) -> (Leaf, Leaf) {
+        let half = usize::midpoint(self.used(), next.used());
+        let mut sum = 0;
+        let mut within = |size: usize| {
+            sum += size;
+            sum <= half
+        };
+        let here = (0..self.len()).take_while(|at| within(self.entry(*at).len())).count();
+        if here < self.len() {
+            let here = here.max(1);
+            return (
+                Leaf::of_parts([(self, 0..here), (self, 0..0)]),
+                Leaf::of_parts([(self, here..self.len()), (next, 0..next.len())]),
+            );
+        }
+        let moved = (0..next.len() - 1).take_while(|at| within(next.entry(*at).len())).count();
+        (
+            Leaf::of_parts([(self, 0..self.len()), (next, 0..moved)]),
+            Leaf::of_parts([(next, moved..next.len()), (next, 0..0)]),
+        )
+    }
+
     /// Whether the leaf should be merged with a neighbour.
     pub(super) fn is_sparse(&self) -> bool {
         self.needed() < SPARSE
@@ -438,9 +466,11 @@ impl Iterator for Lanes {
     }
 }
 
-/// Bytes of a block with `needed` bytes of content: a block above the limit never grows.
+/// Bytes of a block with `needed` bytes of content. Leaves have few sizes: were they to grow by
+/// each of the allocator's classes, every class would keep the holes of those that left it. A
+/// block above the limit never grows.
 fn capacity_for(needed: usize) -> usize {
-    if needed > LIMIT { needed } else { arc_capacity(needed) }
+    if needed > LIMIT { needed } else { (needed + ARC_HEADER).next_power_of_two().max(128) - ARC_HEADER }
 }
 
 /// Wrong for the only entry of a leaf above the limit, where it is not used.

@@ -138,6 +138,27 @@ impl Members {
         to
     }
 
+    /// Moves entries between two neighbours until both have about the same bytes.
+    pub(super) fn even_out(&mut self, left: LeafId, right: LeafId) {
+        let (new_left, new_right) = self.leaf(left).evened_out(self.leaf(right));
+        let before = self.leaf(left).len();
+        if new_left.len() < before {
+            self.rename_range(left, new_left.len()..before, right);
+        } else {
+            self.rename_range(right, 0..new_left.len() - before, left);
+        }
+        self.change(left, |leaf| *leaf = new_left);
+        self.change(right, |leaf| *leaf = new_right);
+    }
+
+    /// Notes that the members of a range of leaf `from` are in `to` now.
+    fn rename_range(&mut self, from: LeafId, range: std::ops::Range<usize>, to: LeafId) {
+        let leaf = self.leaf(from).clone();
+        for at in range {
+            self.index.rename(self.hash(leaf.key(at).1), from.0, to.0);
+        }
+    }
+
     /// Merges two neighbours into one leaf and returns its number, if they are small enough.
     pub(super) fn merge(&mut self, left: LeafId, right: LeafId) -> Option<LeafId> {
         let merged = self.leaf(left).merged_with(self.leaf(right))?;

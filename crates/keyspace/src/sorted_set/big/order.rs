@@ -192,8 +192,49 @@ impl Node {
 
     /// Adds a member to the leaf of slot `at`, or next to it when it is full. At the ends of a
     /// full leaf the neighbours are asked and then a leaf of its own is made, so that members
-    /// that arrive in order fill their leaves; only in between is the leaf split.
+    /// that arrive in order fill their leaves; in between a neighbour with room takes a part, and
+    /// only when there is none the leaf is split.
     fn insert_into_leaf(&mut self, at: usize, new: New<'_>, members: &mut Members) {
+        let id = self.slots[at].leaf();
+        let leaf = members.leaf(id);
+        let place = leaf.rank(new.key());
+        if leaf.has_room(new) {
+            members.insert(id, place, new);
+            self.slots[at].weight += 1;
+        } else if place == leaf.len() {
+            self.insert_after(at, new, members);
+        } else if place == 0 {
+            self.insert_in_front(at, new, members);
+        } else if let Some(left) = self.neighbour_with_room(at, new, members) {
+            self.even_out(left, members);
+            self.insert_or_split(self.slot_of_key(new.key()), new, members);
+        } else {
+            self.insert_or_split(at, new, members);
+        }
+    }
+
+    /// The left one of two slots, one of them `at`, the other of which can take a part.
+    fn neighbour_with_room(&self, at: usize, new: New<'_>, members: &Members) -> Option<usize> {
+        let has_room = |at: &usize| {
+            let slot = self.slots.get(*at);
+            slot.is_some_and(|slot| members.leaf(slot.leaf()).can_take_part(new))
+        };
+        let left = at.checked_sub(1).filter(has_room);
+        left.or_else(|| has_room(&(at + 1)).then_some(at))
+    }
+
+    /// Spreads the members of slot `at` and the next one over both.
+    fn even_out(&mut self, at: usize, members: &mut Members) {
+        let (left, right) = (self.slots[at].leaf(), self.slots[at + 1].leaf());
+        members.even_out(left, right);
+        let (left, right) = (members.leaf(left), members.leaf(right));
+        self.slots[at].weight = left.len();
+        self.slots[at + 1].weight = right.len();
+        self.slots[at + 1].set_bound(separator(left.last(), right.key(0)));
+    }
+
+    /// Adds a member to the leaf of slot `at`, or to one of its halves.
+    fn insert_or_split(&mut self, at: usize, new: New<'_>, members: &mut Members) {
         let id = self.slots[at].leaf();
         let leaf = members.leaf(id);
         let place = leaf.rank(new.key());
@@ -212,7 +253,7 @@ impl Node {
             let right = Slot::of_leaf(right, bound, members);
             self.slots[at].weight = left.len();
             self.add_slot(at + 1, right);
-            self.insert_into_leaf(if goes_left { at } else { at + 1 }, new, members);
+            self.insert_or_split(if goes_left { at } else { at + 1 }, new, members);
         }
     }
 

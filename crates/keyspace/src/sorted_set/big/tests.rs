@@ -262,7 +262,7 @@ fn grown(numbers: impl Iterator<Item = u32>) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_member_of_fifteen_bytes_takes_at_most_forty_in_whatever_order_it_comes() {
+fn a_member_of_fifteen_bytes_takes_at_most_44_in_whatever_order_it_comes() {
     let mut shuffled: Vec<u32> = (0..30_000).collect();
     fastrand::Rng::with_seed(1).shuffle(&mut shuffled);
     let strided = (0..300).flat_map(|pass| (0..100).map(move |step| step * 300 + pass));
@@ -275,7 +275,7 @@ fn a_member_of_fifteen_bytes_takes_at_most_forty_in_whatever_order_it_comes() {
         grown(meeting),
         grown(shuffled.into_iter()),
     ] {
-        assert!(bytes <= 40, "{bytes} bytes a member");
+        assert!(bytes <= 44, "{bytes} bytes a member");
         assert!(len / leaves >= 20, "{leaves} leaves for {len} members");
     }
 }
