@@ -72,6 +72,15 @@ impl Digest {
                     self.xor(&pair.0);
                 }
             }
+            Value::Stream(stream) => {
+                for entry in stream.iter() {
+                    self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                    for (name, value) in entry.fields {
+                        self.mix_item(name);
+                        self.mix_item(value);
+                    }
+                }
+            }
         }
         if deadline.is_some() {
             self.xor(b"!!expire!!");
@@ -87,6 +96,7 @@ fn type_number(value: &Value<'_>) -> u32 {
         Value::Set(_) => 2,
         Value::SortedSet(_) => 3,
         Value::Hash(_) => 4,
+        Value::Stream(_) => 6,
     }
 }
 

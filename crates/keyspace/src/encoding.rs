@@ -25,6 +25,10 @@ pub struct Encoding {
     pub list_max_listpack_size: i32,
     /// `list-compress-depth`: kept for CONFIG; chunks in memory are never compressed.
     pub list_compress_depth: i32,
+    /// `stream-node-max-bytes`: bytes of a stream's block as Redis counts them; 0 is no limit.
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`: entries of a stream's block; 0 is no limit.
+    pub stream_node_max_entries: usize,
     /// Keys the hash of big collections; set by `Keyspace::new`.
     pub seed: [u64; 4],
 }
@@ -41,6 +45,8 @@ impl Default for Encoding {
             zset_max_listpack_value: 64,
             list_max_listpack_size: -2,
             list_compress_depth: 0,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
             seed: [1, 2, 3, 4],
         }
     }

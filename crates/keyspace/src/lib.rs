@@ -25,6 +25,7 @@ mod set;
 mod short_bytes;
 mod size_class;
 mod sorted_set;
+mod stream;
 mod string;
 mod table;
 mod time;
@@ -45,6 +46,10 @@ pub use number::{ScoreFormat, parse_int, write_score};
 pub use set::{Set, SetIter};
 pub use short_bytes::ShortBytes;
 pub use sorted_set::{LexBound, ScoreBound, SortedSet, SortedSetIter, SortedSetRevIter};
+pub use stream::{
+    Consumer, ConsumerId, Delivery, Fields, Group, IdMap, Pending, Stream, StreamBuilder, StreamEntry,
+    StreamFacts, StreamId, StreamIter, StreamRevIter, Trim, TrimTo,
+};
 pub use string::Str;
 pub use table::Fill;
 pub use time::UnixMillis;

@@ -37,6 +37,14 @@ const END: u8 = 0xFF;
 /// The header's count saturates here and then means "count them".
 const MANY: usize = 65535;
 
+/// How many bytes an element takes.
+pub(crate) fn element_len(item: Item<'_>) -> usize {
+    match item {
+        Item::Int(number) => Encoded::of_int(number).len(),
+        Item::Bytes(bytes) => Encoded::of(bytes).len(),
+    }
+}
+
 /// A place inside a listpack: the offset of an element from the block's first byte. Valid until
 /// the listpack is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -58,6 +58,12 @@ pub(crate) struct Tree<C: Chunk> {
     root: Node<C>,
 }
 
+impl<C: Chunk> Default for Tree<C> {
+    fn default() -> Self {
+        Tree::new()
+    }
+}
+
 impl<C: Chunk> Tree<C> {
     pub(crate) fn new() -> Self {
         Tree { root: Node { weight: 0, slots: Vec::new() } }
@@ -177,7 +183,8 @@ impl<C: Chunk> Tree<C> {
         edit: impl FnOnce(&mut C, usize, &mut Vec<C>) -> R,
     ) -> R {
         if self.root.slots.is_empty() {
-            self.root.slots.push(Slot::of_chunk(C::default()));
+            // Exactly one: most trees that stay small have one chunk.
+            self.root.slots = vec![Slot::of_chunk(C::default())];
         }
         let result = self.root.edit(&mut pick, edit);
         self.settle_root();
@@ -290,6 +297,7 @@ impl<C: Chunk> Node<C> {
     /// Moves the upper half of the slots to a node of their own.
     fn split(&mut self) -> Node<C> {
         let slots = self.slots.split_off(self.slots.len() / 2);
+        self.slots.shrink_to_fit();
         let weight = slots.iter().map(|slot| slot.weight).sum();
         self.weight -= weight;
         Node { weight, slots }

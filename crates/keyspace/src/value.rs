@@ -1,4 +1,4 @@
-//! What a key holds: one of the five types, behind one enum.
+//! What a key holds: one of the six types, behind one enum.
 //!
 //! A small value is one block of bytes, borrowed from where it is stored or owned; a big one sits
 //! behind a shared pointer. A `Value<'static>` owns what it holds, other lifetimes are views.
@@ -12,6 +12,7 @@ use crate::hash::Hash;
 use crate::list::List;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
+use crate::stream::Stream;
 use crate::string::Str;
 use crate::table::Fill;
 
@@ -28,6 +29,8 @@ pub enum Value<'a> {
     Hash(Hash<'a>),
     /// "zset"
     SortedSet(SortedSet<'a>),
+    /// "stream"
+    Stream(Stream),
 }
 
 impl Value<'_> {
@@ -40,6 +43,7 @@ impl Value<'_> {
             Value::Set(set) => Value::Set(set.view()),
             Value::Hash(hash) => Value::Hash(hash.view()),
             Value::SortedSet(set) => Value::SortedSet(set.view()),
+            Value::Stream(stream) => Value::Stream(stream.clone()),
         }
     }
 
@@ -51,6 +55,7 @@ impl Value<'_> {
             Value::Set(set) => Value::Set(set.into_owned()),
             Value::Hash(hash) => Value::Hash(hash.into_owned()),
             Value::SortedSet(set) => Value::SortedSet(set.into_owned()),
+            Value::Stream(stream) => Value::Stream(stream),
         }
     }
 
@@ -62,6 +67,7 @@ impl Value<'_> {
             Value::Set(_) => "set",
             Value::Hash(_) => "hash",
             Value::SortedSet(_) => "zset",
+            Value::Stream(_) => "stream",
         }
     }
 
@@ -73,6 +79,7 @@ impl Value<'_> {
             Value::Set(set) => set.encoding_name(),
             Value::Hash(hash) => hash.encoding_name(),
             Value::SortedSet(set) => set.encoding_name(),
+            Value::Stream(_) => "stream",
         }
     }
 
@@ -84,12 +91,14 @@ impl Value<'_> {
             Value::Set(set) => set.len(),
             Value::Hash(hash) => hash.len(),
             Value::SortedSet(set) => set.len(),
+            Value::Stream(stream) => stream.len(),
         }
     }
 
-    /// Whether there is nothing in it. An empty collection is never kept under a key.
+    /// Whether there is nothing in it. Such a collection is never kept under a key; a stream
+    /// always has its last id.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        !matches!(self, Value::Stream(_)) && self.len() == 0
     }
 
     /// Bytes of memory that the value takes, estimated from `samples` of its elements (0: all).
@@ -100,6 +109,7 @@ impl Value<'_> {
             Value::Set(set) => set.heap_size(),
             Value::Hash(hash) => hash.heap_size(),
             Value::SortedSet(set) => set.heap_size(),
+            Value::Stream(stream) => stream.heap_size(samples),
         };
         size_of::<Value<'_>>() + heap
     }
@@ -107,7 +117,7 @@ impl Value<'_> {
     /// How the elements fill the segments of the value's table, if it has one.
     pub fn fill(&self) -> Option<Fill> {
         match self {
-            Value::String(_) | Value::List(_) => None,
+            Value::String(_) | Value::List(_) | Value::Stream(_) => None,
             Value::Set(set) => set.fill(),
             Value::Hash(hash) => hash.fill(),
             Value::SortedSet(set) => set.fill(),
@@ -123,6 +133,7 @@ impl Value<'_> {
             Value::Set(set) => if_big(set.encoding_name(), set.len()),
             Value::Hash(hash) => if_big(hash.encoding_name(), hash.len()),
             Value::SortedSet(set) => set.block_count(),
+            Value::Stream(stream) => stream.allocations(),
         }
     }
 }
@@ -158,6 +169,12 @@ impl<'a> From<Hash<'a>> for Value<'a> {
 impl<'a> From<SortedSet<'a>> for Value<'a> {
     fn from(set: SortedSet<'a>) -> Self {
         Value::SortedSet(set)
+    }
+}
+
+impl From<Stream> for Value<'_> {
+    fn from(stream: Stream) -> Self {
+        Value::Stream(stream)
     }
 }
 

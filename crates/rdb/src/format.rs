@@ -13,6 +13,7 @@
 use std::fmt;
 
 use crate::error::Reason;
+use crate::value::StreamForm;
 
 /// Which program's format, and its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub enum Target {
     /// Version 10: Redis 7.0, and all after it.
     #[default]
     Redis10,
-    /// Version 11, with listpack sets: Redis 7.2, Valkey 7.2 and 8.
+    /// Version 11, with listpack sets and the activity of consumers: Redis 7.2, Valkey 7.2 and 8.
     Redis11,
     /// Version 12, with field expiry: Redis 7.4 and after.
     Redis12,
@@ -145,7 +146,9 @@ pub(crate) mod kind {
     pub(crate) const HASH_LISTPACK: u8 = 16;
     pub(crate) const SORTED_SET_LISTPACK: u8 = 17;
     pub(crate) const QUICKLIST: u8 = 18;
+    pub(crate) const STREAM_WITH_HISTORY: u8 = 19;
     pub(crate) const SET_LISTPACK: u8 = 20;
+    pub(crate) const STREAM_WITH_ACTIVITY: u8 = 21;
     pub(crate) const HASH_DEADLINES_VALKEY: u8 = 22;
     pub(crate) const HASH_DEADLINES_REDIS: u8 = 24;
 }
@@ -173,6 +176,7 @@ pub(crate) enum Layout {
     },
     SortedSetListpack,
     SetListpack,
+    Stream(StreamForm),
 }
 
 /// How a sorted set's scores are written.
@@ -213,7 +217,10 @@ impl Layout {
             16 => Layout::HashListpack,
             17 => Layout::SortedSetListpack,
             18 => Layout::Quicklist,
+            15 => Layout::Stream(StreamForm::First),
+            19 => Layout::Stream(StreamForm::WithHistory),
             20 => Layout::SetListpack,
+            21 => Layout::Stream(StreamForm::WithActivity),
             22 if redis => Layout::HashDeadlines(Deadlines::Absolute),
             22 => Layout::HashDeadlines(Deadlines::AfterValue),
             23 if redis => Layout::HashListpackDeadlines { earliest_first: false },
@@ -227,7 +234,6 @@ impl Layout {
 fn foreign_name(number: u8, redis: bool) -> &'static str {
     match number {
         6 | 7 => "module value",
-        15 | 19 | 21 => "stream",
         26 | 27 if redis => "stream",
         28 if redis => "array",
         29 if redis => "gcra",
@@ -270,7 +276,7 @@ mod tests {
         let check = |number, version, expected: &str| {
             assert_eq!(Layout::of(number, version).unwrap_err().to_string(), expected);
         };
-        check(15, Version::Redis(9), "value type 15 (stream) is not supported");
+        check(26, Version::Redis(13), "value type 26 (stream) is not supported");
         check(7, Version::Redis(9), "value type 7 (module value) is not supported");
         check(28, Version::Redis(14), "value type 28 (array) is not supported");
         check(24, Version::Valkey(80), "value type 24 (unknown) is not supported");

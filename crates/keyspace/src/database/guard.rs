@@ -13,6 +13,7 @@ use crate::hash::Hash;
 use crate::list::List;
 use crate::set::Set;
 use crate::sorted_set::SortedSet;
+use crate::stream::Stream;
 use crate::string::Str;
 use crate::table::Place;
 use crate::value::Value;
@@ -88,8 +89,8 @@ pub trait Typed: Sized + 'static {
 }
 
 macro_rules! typed {
-    ($($type:ident in $variant:ident),+) => {
-        $(impl Typed for $type<'static> {
+    ($($type:ty, $variant:ident;)+) => {
+        $(impl Typed for $type {
             #[inline]
             fn of<'v>(value: &'v Value<'static>) -> Option<&'v Self> {
                 if let Value::$variant(value) = value { Some(value) } else { None }
@@ -103,7 +104,14 @@ macro_rules! typed {
     };
 }
 
-typed!(Str in String, List in List, Set in Set, Hash in Hash, SortedSet in SortedSet);
+typed! {
+    Str<'static>, String;
+    List<'static>, List;
+    Set<'static>, Set;
+    Hash<'static>, Hash;
+    SortedSet<'static>, SortedSet;
+    Stream, Stream;
+}
 
 /// A key's value of one type, to be changed.
 pub struct TypedMut<'a, T> {

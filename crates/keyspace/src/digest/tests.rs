@@ -1,7 +1,7 @@
 //! Digests against those that Redis 7.0.15 and Valkey 9 gave for the same data.
 
 use super::*;
-use crate::{Encoding, Hash, Keyspace, List, Set, SortedSet, Str};
+use crate::{Encoding, Hash, Keyspace, List, Set, SortedSet, Str, Stream, StreamId};
 
 fn sample() -> Vec<(&'static str, Value<'static>)> {
     let encoding = Encoding::default();
@@ -115,6 +115,7 @@ fn the_digest_depends_on_data_not_on_encoding() {
                 });
                 other.into()
             }
+            Value::Stream(_) => unreachable!("a stream has one encoding"),
         };
         assert_ne!(value.encoding_name(), other.encoding_name(), "{key}");
         let digest = |value| value_digest(value, None, ScoreFormat::Shortest);
@@ -129,4 +130,21 @@ fn a_field_with_a_deadline_changes_the_digest() {
     let before = value_digest(&hash.clone().into(), None, ScoreFormat::Shortest);
     hash.set_deadline(b"f", UnixMillis(1), &Encoding::default());
     assert_ne!(value_digest(&hash.into(), None, ScoreFormat::Shortest), before);
+}
+
+#[test]
+fn a_stream_counts_by_its_entries_in_order() {
+    let mut stream = Stream::new();
+    for (ms, seq, fields) in [
+        (5, 3, &[(&b"temp"[..], &b"12"[..]), (b"id", b"x")][..]),
+        (6, 0, &[(b"temp", b"-4"), (b"id", b"007")]),
+        (6, 1, &[(b"other", b"y")]),
+        (6, 2, &[(b"", b"")]),
+    ] {
+        stream.append(StreamId::new(ms, seq), fields.iter().copied(), &Encoding::default());
+    }
+    assert!(stream.delete(StreamId::new(6, 0)));
+    let digest = |deadline| value_digest(&stream.clone().into(), deadline, ScoreFormat::Shortest).to_string();
+    assert_eq!(digest(None), "67f845ed7a7ff67223fab089cd36ca1704173fc1");
+    assert_eq!(digest(Some(UnixMillis(1))), "817dbb12a6461c26e2ec5b71885c058c1eb97e42");
 }

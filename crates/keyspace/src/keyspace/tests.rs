@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{Hash, List, ScoreFormat, SortedSet, Str, dataset_digest};
+use crate::{Hash, List, ScoreFormat, SortedSet, Str, Stream, StreamId, dataset_digest};
 
 fn filled() -> Keyspace {
     let mut keyspace = Keyspace::new(4, [1, 2, 3, 4], Encoding::default());
     for number in 0..3000u32 {
         let (database, encoding) = keyspace.db_and_encoding(usize::from(number % 7 == 0));
         let key = format!("key:{number}");
-        let value: Value = match number % 5 {
+        let value: Value = match number % 6 {
             0 => Str::from_int(i64::from(number)).into(),
             1 => Str::from_bytes(&vec![b'x'; 2000]).into(),
             2 => {
@@ -22,6 +22,12 @@ fn filled() -> Keyspace {
                 let mut hash = Hash::new();
                 hash.insert(key.as_bytes(), b"v", encoding);
                 hash.into()
+            }
+            4 => {
+                let mut stream = Stream::new();
+                let fields = [(key.as_bytes(), &b"v"[..])];
+                (1..150).for_each(|ms| stream.append(StreamId::new(ms, 0), fields.into_iter(), encoding));
+                stream.into()
             }
             _ => {
                 let mut set = SortedSet::new();
@@ -50,6 +56,10 @@ fn a_snapshot_never_changes() {
                 Value::List(list) => list.push_front(b"new", encoding),
                 Value::Hash(hash) => drop(hash.insert(b"new", b"1", encoding)),
                 Value::SortedSet(set) => drop(set.insert(b"new", 1.0, encoding)),
+                Value::Stream(stream) => {
+                    assert!(stream.delete(StreamId::new(7, 0)));
+                    stream.append(StreamId::new(200, 0), [(&b"f"[..], &b"v"[..])].into_iter(), encoding);
+                }
                 Value::Set(_) => panic!("filled with no sets"),
             }
         }

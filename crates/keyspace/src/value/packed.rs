@@ -84,6 +84,7 @@ pub(crate) fn pack<'v>(value: &'v Value<'_>, scratch: &'v mut [u8; 8]) -> Option
         Value::Hash(hash) if hash.has_deadlines() => return None,
         Value::Hash(hash) => (Kind::Hash, hash.packed()?.bytes()),
         Value::SortedSet(set) => (Kind::SortedSet, set.packed()?.bytes()),
+        Value::Stream(_) => return None,
     })
 }
 

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::bytes::ziplist::tests::{assemble, short};
-use slipstream_keyspace::{Encoding, Item, Listpack};
+use slipstream_keyspace::{Encoding, Item, Listpack, Stream, StreamId};
 
 const SAMPLES: [&[u8]; 4] = [
     include_bytes!("../../tests/files/redis-7.0.rdb"),
@@ -67,8 +67,34 @@ fn shown(value: &Value<'_>) -> String {
                 None => format!("{}={}", text(&field), text(&value)),
             })
             .collect(),
+        Value::Stream(stream) => return shown_stream(stream),
     };
     parts.sort();
+    parts.join(" ")
+}
+
+fn shown_stream(stream: &Stream) -> String {
+    let mut parts: Vec<String> = stream
+        .iter()
+        .map(|entry| {
+            let fields = entry.fields.map(|(name, value)| format!("{}={}", text(&name), text(&value)));
+            format!("{}:{}", entry.id, fields.collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    parts.push(format!("last {} deleted {}", stream.last_id(), stream.max_deleted_id()));
+    parts.push(format!("added {}", stream.entries_added()));
+    for (name, group) in stream.groups() {
+        let (name, read) = (name.escape_ascii(), group.entries_read());
+        parts.push(format!("group {name} last {} read {read:?}", group.last_id()));
+        for consumer in group.consumers() {
+            let active = consumer.active().map(|time| time.0);
+            parts.push(format!("{} {} {active:?}", consumer.name().escape_ascii(), consumer.seen().0));
+            for (id, ()) in consumer.pending().iter() {
+                let delivery = group.pending().get(id).unwrap().delivery;
+                parts.push(format!("{id}@{}x{}", delivery.time.0, delivery.count));
+            }
+        }
+    }
     parts.join(" ")
 }
 
@@ -134,11 +160,76 @@ fn field_deadlines_are_read_in_every_dialect() {
     check("VALKEY080", 22, &negative, expected);
 }
 
+/// A block of one entry `1-1 f v`, and what comes before the groups: length 1, last id 2-0.
+fn stream_of_one() -> Vec<u8> {
+    let mut node = Listpack::new();
+    ["1", "0", "1", "f", "0", "2", "0", "0", "v", "4"]
+        .iter()
+        .for_each(|item| node.push_back(item.as_bytes()));
+    let id = StreamId::new(1, 1).to_be_bytes();
+    [&[1][..], &string(&id), &string(node.bytes()), &[1, 2, 0]].concat()
+}
+
+/// A group `g` with last id 1-1; consumer `c` was given that entry five times.
+fn group_of_one(entries_read: &[u8], active: &[u8]) -> Vec<u8> {
+    let id = StreamId::new(1, 1).to_be_bytes();
+    let (delivered, seen) = (7i64.to_le_bytes(), 8i64.to_le_bytes());
+    let pending = [&[1][..], &id, &delivered, &[5]].concat();
+    let consumers = [&[1, 1, b'c'][..], &seen, active, &[1], &id].concat();
+    [&[1, b'g', 1, 1], entries_read, &pending, &consumers].concat()
+}
+
+#[test]
+fn streams_are_read_in_every_version() {
+    let first = [stream_of_one(), vec![1], group_of_one(&[], &[])].concat();
+    let expected =
+        "stream 1-1:f=v last 2-0 deleted 0-0 added 1 group g last 1-1 read Some(1) c 8 Some(8) 1-1@7x5";
+    check("REDIS0009", 15, &first, expected);
+    let history = [1, 1, 1, 0, 9, 1];
+    let unknown = [&[0x81][..], &[0xff; 8]].concat();
+    let second = [&stream_of_one()[..], &history, &group_of_one(&unknown, &[])].concat();
+    let expected =
+        "stream 1-1:f=v last 2-0 deleted 1-0 added 9 group g last 1-1 read None c 8 Some(8) 1-1@7x5";
+    check("REDIS0010", 19, &second, expected);
+    let never = (-1i64).to_le_bytes();
+    let third = [&stream_of_one()[..], &history, &group_of_one(&[6], &never)].concat();
+    let expected =
+        "stream 1-1:f=v last 2-0 deleted 1-0 added 9 group g last 1-1 read Some(6) c 8 None 1-1@7x5";
+    check("REDIS0011", 21, &third, expected);
+    check("VALKEY080", 21, &third, expected);
+    let empty = [0, 0, 3, 4, 0, 0, 3, 4, 1, 0];
+    check("REDIS0010", 19, &empty, "stream last 3-4 deleted 3-4 added 1");
+}
+
+#[test]
+fn groups_must_agree_with_their_consumers() {
+    let refused = |groups: &[u8], reason: &str| {
+        let body = [&stream_of_one()[..], groups].concat();
+        let error = load(&file("REDIS0009", &key(15, &body)), replica()).1.unwrap_err();
+        assert!(error.ends_with(&format!(", key 'k' of database 0: {reason}")), "{error}");
+    };
+    let id = [&[0; 7][..], &[1], &[0; 7], &[1]].concat();
+    let (time, group) = ([0; 8], [1, 1, b'g', 1, 1]);
+    let pending = [&[1][..], &id, &time, &[1]].concat();
+    let consumer = |name: u8, ids: &[u8]| [&[1, name], &time[..], ids].concat();
+    let with = |rest: &[&[u8]]| [&group[..], &rest.concat()].concat();
+    let twice = [&[2][..], &id, &time, &[1], &id, &time, &[1]].concat();
+    refused(&with(&[&twice]), "stream: an entry pending twice");
+    refused(&with(&[&pending, &[0]]), "stream: a pending entry that is no consumer's");
+    let same = [consumer(b'c', &[0]), consumer(b'c', &[0])].concat();
+    refused(&with(&[&[0], &[2], &same]), "stream: two consumers of one name in a group");
+    let mine = consumer(b'c', &[&[1][..], &id].concat());
+    let other = "stream: a consumer's entry that is not pending, or another's";
+    refused(&with(&[&[0], &[1], &mine]), other);
+    let both = [mine.clone(), consumer(b'd', &[&[1][..], &id].concat())].concat();
+    refused(&with(&[&pending, &[2], &both]), other);
+    refused(&[2, 1, b'g', 1, 1, 0, 0, 1, b'g', 1, 1, 0, 0], "stream: two groups of one name");
+}
+
 #[test]
 fn what_is_not_supported_is_named_with_its_place() {
     let at = |what: &str| format!("at offset 9, key 'k' of database 0: {what} is not supported");
-    check("REDIS0009", 15, b"anything", &at("value type 15 (stream)"));
-    check("REDIS0011", 21, b"anything", &at("value type 21 (stream)"));
+    check("REDIS0013", 26, b"anything", &at("value type 26 (stream)"));
     check("REDIS0009", 7, b"anything", &at("value type 7 (module value)"));
     check("VALKEY080", 24, b"anything", &at("value type 24 (unknown)"));
     let refused = |magic, records: &[u8], expected: &str| {

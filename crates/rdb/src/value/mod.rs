@@ -5,7 +5,9 @@
 
 mod packed;
 mod read;
+mod stream;
 mod write;
 
 pub(crate) use read::read;
+pub(crate) use stream::StreamForm;
 pub(crate) use write::{missing_feature, write};

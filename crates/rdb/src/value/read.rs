@@ -8,6 +8,7 @@ use std::io::Read;
 use slipstream_keyspace::{Encoding, Hash, Item, List, Set, SortedSet, Str, Value};
 
 use super::packed;
+use super::stream::StreamReader;
 use crate::bytes::{ziplist, zipmap};
 use crate::error::{ReadError, Reason};
 use crate::format::{Deadlines, Layout, Scores};
@@ -23,6 +24,10 @@ pub(crate) fn read<R: Read>(
     layout: Layout,
     encoding: &Encoding,
 ) -> Result<Option<Value<'static>>> {
+    if let Layout::Stream(form) = layout {
+        let reader = StreamReader { source, form, scratch: Vec::new() };
+        return reader.stream().map(|stream| Some(Value::Stream(stream)));
+    }
     let mut reader = ValueReader { source, encoding, first: Vec::new(), second: Vec::new() };
     let value = match layout {
         Layout::String => return reader.string().map(|string| Some(Value::String(string))),
@@ -52,6 +57,7 @@ pub(crate) fn read<R: Read>(
             }
             Value::Hash(reader.block(packed::hash_from_triples)?)
         }
+        Layout::Stream(_) => unreachable!("read above"),
     };
     Ok((!value.is_empty()).then_some(value))
 }

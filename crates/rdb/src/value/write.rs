@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use slipstream_keyspace::{Hash, List, Set, SortedSet, UnixMillis, Value};
 
+use super::stream::{self, StreamForm};
 use crate::format::{Target, kind};
 use crate::output::Sink;
 
@@ -44,6 +45,10 @@ pub(crate) fn write<W: Write>(
         Value::Set(set) => write_set(sink, set, kind),
         Value::SortedSet(set) => write_sorted_set(sink, set),
         Value::Hash(hash) => write_hash(sink, hash, kind),
+        Value::Stream(stream) => match kind {
+            kind::STREAM_WITH_HISTORY => stream::write(sink, stream, StreamForm::WithHistory),
+            _ => stream::write(sink, stream, StreamForm::WithActivity),
+        },
     }
 }
 
@@ -62,6 +67,8 @@ fn kind_of(value: &Value<'_>, target: Target) -> u8 {
         },
         Value::Hash(hash) if hash.packed().is_some() => kind::HASH_LISTPACK,
         Value::Hash(_) => kind::HASH,
+        Value::Stream(_) if target == Target::Redis10 => kind::STREAM_WITH_HISTORY,
+        Value::Stream(_) => kind::STREAM_WITH_ACTIVITY,
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn listpack(call: &mut Call<'_>) -> Result<(), CommandError> {
         Value::Set(set) => set.packed(),
         Value::Hash(hash) => hash.packed(),
         Value::SortedSet(set) => set.packed(),
-        Value::String(_) => None,
+        Value::String(_) | Value::Stream(_) => None,
     };
     let packed = packed.ok_or(CommandError::fixed("ERR Not a listpack encoded object."))?;
     let mut text = format!("listpack: {} bytes, {} elements:", packed.byte_len(), packed.len());

@@ -132,7 +132,7 @@ impl Source {
             Value::List(list) => (list.iter().map(item).collect(), true),
             Value::SortedSet(set) => (set.iter().map(|(member, _)| member.to_vec()).collect(), true),
             Value::Set(set) => (set.iter().map(item).collect(), false),
-            Value::String(_) | Value::Hash(_) => return Err(CommandError::WRONG_TYPE),
+            Value::String(_) | Value::Hash(_) | Value::Stream(_) => return Err(CommandError::WRONG_TYPE),
         };
         Ok(Source { elements, is_ordered })
     }
