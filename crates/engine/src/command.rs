@@ -101,6 +101,8 @@ pub enum Group {
     Hash,
     /// Sorted sets.
     SortedSet,
+    /// Streams.
+    Stream,
     /// Transactions.
     Transactions,
     /// Connections.
@@ -121,6 +123,7 @@ impl Group {
             Group::Set => "set",
             Group::Hash => "hash",
             Group::SortedSet => "sorted-set",
+            Group::Stream => "stream",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",

@@ -5,8 +5,8 @@
 //! ones answer WRONGTYPE by themselves.
 
 use slipstream_keyspace::{
-    Database, Encoding, Hash, Keyspace, List, Occupied, Set, SortedSet, Str, Typed, TypedMut, UnixMillis,
-    Value, ValueMut,
+    Database, Encoding, Hash, Keyspace, List, Occupied, Set, SortedSet, Str, Stream, Typed, TypedMut,
+    UnixMillis, Value, ValueMut,
 };
 
 use crate::errors::CommandError;
@@ -113,6 +113,29 @@ impl Db<'_> {
     typed!(set, set_mut, set_or_new, Set, "set");
     typed!(hash, hash_mut, hash_or_new, Hash, "hash");
     typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, "sorted set");
+
+    /// The stream at `key`, if there is one.
+    #[inline]
+    pub fn stream(&mut self, key: &[u8]) -> Result<Option<Stream>, CommandError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Stream(stream)) => Ok(Some(stream)),
+            Some(_) => Err(CommandError::WRONG_TYPE),
+        }
+    }
+
+    /// The stream at `key`, to change it.
+    #[inline]
+    pub fn stream_mut(&mut self, key: &[u8]) -> Result<Option<TypedMut<'_, Stream>>, CommandError> {
+        self.get_mut(key).map(typed).transpose()
+    }
+
+    /// The stream at `key`, an empty one if there was none.
+    #[inline]
+    pub fn stream_or_new(&mut self, key: &[u8]) -> Result<TypedMut<'_, Stream>, CommandError> {
+        let now = self.now;
+        typed(self.database().get_or_insert_with(key, now, || Value::Stream(Stream::new())))
+    }
 
     /// Puts `value` at `key` with this deadline, whatever was there.
     pub fn insert(&mut self, key: &[u8], value: Value<'static>, deadline: Option<UnixMillis>) {

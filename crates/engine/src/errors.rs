@@ -265,6 +265,52 @@ impl CommandError {
     }
 }
 
+/// Streams.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const INVALID_STREAM_ID: Self =
+        Self::fixed("ERR Invalid stream ID specified as stream command argument");
+    pub const INVALID_RANGE_START: Self = Self::fixed("ERR invalid start ID for the interval");
+    pub const INVALID_RANGE_END: Self = Self::fixed("ERR invalid end ID for the interval");
+    pub const XADD_ZERO_ID: Self = Self::fixed("ERR The ID specified in XADD must be greater than 0-0");
+    pub const XADD_BELOW_TOP: Self =
+        Self::fixed("ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    pub const STREAM_EXHAUSTED: Self =
+        Self::fixed("ERR The stream has exhausted the last possible ID, unable to add more items");
+    pub const STREAM_ELEMENTS_TOO_LARGE: Self = Self::fixed("ERR Elements are too large to be stored");
+    pub const TRIM_TWICE: Self =
+        Self::fixed("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
+    pub const TRIM_LENGTH_NEGATIVE: Self = Self::fixed("ERR The MAXLEN argument must be >= 0.");
+    pub const TRIM_LIMIT_NEGATIVE: Self = Self::fixed("ERR The LIMIT argument must be >= 0.");
+    pub const TRIM_LIMIT_ALONE: Self =
+        Self::fixed("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
+    pub const TRIM_LIMIT_EXACT: Self =
+        Self::fixed("ERR syntax error, LIMIT cannot be used without the special ~ option");
+    pub const TRIM_MISSING: Self =
+        Self::fixed("ERR syntax error, XTRIM must be called with a trimming strategy");
+    pub const ENTRIES_ADDED_NEGATIVE: Self = Self::fixed("ERR entries_added must be positive");
+    pub const XSETID_BELOW_GIVEN_DELETED: Self =
+        Self::fixed("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
+    pub const XSETID_BELOW_DELETED: Self =
+        Self::fixed("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+    pub const XSETID_BELOW_TOP: Self =
+        Self::fixed("ERR The ID specified in XSETID is smaller than the target stream top item");
+    pub const XSETID_BELOW_LENGTH: Self =
+        Self::fixed("ERR The entries_added specified in XSETID is smaller than the target stream length");
+    pub const XREAD_UNBALANCED: Self = Self::fixed(
+        "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
+    );
+    pub const XREAD_GROUP: Self =
+        Self::fixed("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
+    pub const XREAD_NOACK: Self =
+        Self::fixed("ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.");
+    pub const XREAD_NEW_ID: Self = Self::fixed(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+    );
+    pub const XREAD_BLOCK: Self =
+        Self::fixed("ERR XREAD cannot wait yet: the BLOCK option is only supported within MULTI");
+}
+
 /// Clients and what watches them.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {

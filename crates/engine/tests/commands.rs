@@ -21,6 +21,7 @@ mod commands {
     mod sets;
     mod shutdown;
     mod sorted_sets;
+    mod streams;
     mod strings;
     mod transactions;
     mod watching;

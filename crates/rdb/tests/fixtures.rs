@@ -160,7 +160,7 @@ fn streams_are_written_byte_for_byte_as_their_servers_write_them() {
         assert_eq!(loaded.keys_loaded, 4);
         for (key, value, _) in keyspace.db(0).iter() {
             let mut single = Keyspace::new(1, [1, 2, 3, 4], Encoding::default());
-            single.db_mut(0).insert(key, value.clone(), None);
+            single.db_mut(0).insert(key, value.into_owned(), None);
             let options = WriteOptions { target, compress: false, checksum: false };
             let mut written = Vec::new();
             write(&single.snapshot(), &Preface::default(), options, &mut written).unwrap();

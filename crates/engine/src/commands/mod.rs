@@ -26,6 +26,7 @@ pub mod server;
 pub mod sets;
 pub mod slowlog;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 pub mod transactions;
 
@@ -48,6 +49,9 @@ pub const FAMILIES: &[&[Command]] = &[
     sorted_sets::removal::COMMANDS,
     sorted_sets::combine::COMMANDS,
     sorted_sets::sampling::COMMANDS,
+    streams::COMMANDS,
+    streams::adding::COMMANDS,
+    streams::reading::COMMANDS,
     lists::COMMANDS,
     sets::COMMANDS,
     keys::COMMANDS,

@@ -27,6 +27,7 @@ const SECTIONS: &[(Group, &str)] = &[
     (Group::Set, "Sets"),
     (Group::Hash, "Hashes"),
     (Group::SortedSet, "Sorted sets"),
+    (Group::Stream, "Streams"),
     (Group::Transactions, "Transactions"),
     (Group::PubSub, "Publish and subscribe"),
     (Group::Connection, "Connections"),

@@ -142,6 +142,10 @@ pub struct Config {
     pub zset_max_listpack_entries: usize,
     /// Bytes of a member up to which a sorted set is packed.
     pub zset_max_listpack_value: usize,
+    /// Bytes of one block of a stream as Redis counts them; 0 is no limit.
+    pub stream_node_max_bytes: usize,
+    /// Entries of one block of a stream; 0 is no limit.
+    pub stream_node_max_entries: usize,
 
     /// Bytes of data above which keys are evicted; 0 is no limit.
     pub maxmemory: u64,
@@ -371,6 +375,8 @@ impl Default for Config {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
 
             maxmemory: 0,
             maxmemory_policy: EvictionPolicy::NoEviction,
@@ -416,6 +422,8 @@ impl Config {
         encoding.set_max_listpack_value = self.set_max_listpack_value;
         encoding.zset_max_listpack_entries = self.zset_max_listpack_entries;
         encoding.zset_max_listpack_value = self.zset_max_listpack_value;
+        encoding.stream_node_max_bytes = self.stream_node_max_bytes;
+        encoding.stream_node_max_entries = self.stream_node_max_entries;
     }
 }
 

@@ -205,6 +205,7 @@ fn group_category(command: &Command) -> Option<&'static str> {
         Group::Set => Some("set"),
         Group::Hash => Some("hash"),
         Group::SortedSet => Some("sortedset"),
+        Group::Stream => Some("stream"),
         Group::Transactions => Some("transaction"),
         Group::Connection => Some("connection"),
         Group::PubSub | Group::Server => None,

@@ -72,13 +72,13 @@ pub(super) const ROWS: &[Directive] = &[
     bytes(
         "stream-node-max-bytes",
         (0, MAX_I64),
-        later("4096", "streams"),
+        field!(stream_node_max_bytes),
         "Size of one block of a stream; 0 is no limit.",
     ),
     integer(
         "stream-node-max-entries",
         (0, MAX_I64),
-        later("100", "streams"),
+        field!(stream_node_max_entries),
         "Entries of one block of a stream; 0 is no limit.",
     ),
 ];

@@ -1,0 +1,198 @@
+//! XRANGE, XREVRANGE and XREAD.
+//!
+//! XREAD answers what is there. It does not wait yet: where BLOCK would make it wait, inside
+//! MULTI, it answers that nothing came, as Redis does; elsewhere BLOCK is refused.
+
+use std::convert::Infallible;
+
+use slipstream_keyspace::{Stream, StreamEntry, StreamId};
+use slipstream_resp::Reply;
+use slipstream_resp::reply::Aggregate;
+
+use super::ids::{self, Bound};
+use super::{read, write_entry};
+use crate::call::{Call, integer, is_word};
+use crate::command::{BeginSearch, Command, FindKeys, Group, KeySpec, READ_KEY, flag};
+use crate::errors::CommandError;
+
+const RANGE_COMPLEXITY: &str = "O(log N + M), M being the number of entries in the answer";
+const RANGE_HISTORY: &[(&str, &str)] = &[("6.2.0", "An id after `(` is not itself in the range.")];
+
+const STREAMS: &[KeySpec] = &[KeySpec {
+    flags: &["RO", "access"],
+    begin: BeginSearch::Keyword("STREAMS", 1),
+    find: FindKeys::Range { last: -1, step: 1, limit: 2 },
+    notes: "",
+}];
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("xrange", -4, xrange)
+        .flags(flag::READONLY)
+        .keys(READ_KEY)
+        .doc(Group::Stream, "5.0.0", "Answers the entries between two ids.", RANGE_COMPLEXITY)
+        .history(RANGE_HISTORY)
+        .syntax("key start end [COUNT count:integer]"),
+    Command::new("xrevrange", -4, xrevrange)
+        .flags(flag::READONLY)
+        .keys(READ_KEY)
+        .doc(
+            Group::Stream,
+            "5.0.0",
+            "Answers the entries between two ids, the newest first.",
+            RANGE_COMPLEXITY,
+        )
+        .history(RANGE_HISTORY)
+        .syntax("key end start [COUNT count:integer]"),
+    Command::new("xread", -4, xread)
+        .flags(flag::READONLY | flag::BLOCKING)
+        .keys(STREAMS)
+        .doc(
+            Group::Stream,
+            "5.0.0",
+            "Answers the entries of several streams that come after an id of each.",
+            "",
+        )
+        .differs("does not wait yet: `BLOCK` is only accepted within MULTI, where nothing waits")
+        .syntax("[COUNT count:integer] [BLOCK milliseconds:integer] streams:(STREAMS key... id...)"),
+];
+
+/// How many entries at most.
+#[derive(Clone, Copy, Debug)]
+struct Count(usize);
+
+impl Count {
+    const ALL: Count = Count(usize::MAX);
+
+    /// Negative numbers count as 0.
+    fn parse(word: &[u8]) -> Result<Count, CommandError> {
+        Ok(Count(usize::try_from(integer(word)?).unwrap_or(0)))
+    }
+}
+
+fn xrange(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (start, end) =
+        (Bound::parse(&call.args[2], 0)?.start()?, Bound::parse(&call.args[3], u64::MAX)?.end()?);
+    range(call, |stream, reply, count| write_entries(reply, stream.range(start, end), count))
+}
+
+fn xrevrange(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (start, end) =
+        (Bound::parse(&call.args[3], 0)?.start()?, Bound::parse(&call.args[2], u64::MAX)?.end()?);
+    range(call, |stream, reply, count| write_entries(reply, stream.range_rev(start, end), count))
+}
+
+fn range(call: &mut Call<'_>, write: impl FnOnce(&Stream, &mut Reply, Count)) -> Result<(), CommandError> {
+    let mut count = Count::ALL;
+    let mut words = call.args.iter().skip(4);
+    while let Some(word) = words.next() {
+        let value = words.next().filter(|_| is_word(word, "COUNT")).ok_or(CommandError::SYNTAX)?;
+        count = Count::parse(value)?;
+    }
+    match read(&mut call.db, &mut call.core.stats, &call.args[1])? {
+        None => call.reply.array(0),
+        Some(_) if count.0 == 0 => call.reply.null_array(),
+        Some(stream) => write(&stream, call.reply, count),
+    }
+    Ok(())
+}
+
+fn write_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = StreamEntry<'a>>, count: Count) {
+    let written: Result<(), Infallible> = reply.deferred(Aggregate::Array, |reply| {
+        let entries = entries.take(count.0);
+        Ok(entries.map(|entry| write_entry(reply, entry)).count())
+    });
+    let Ok(()) = written;
+}
+
+/// The options of XREAD.
+struct ReadOptions {
+    count: Count,
+    blocks: bool,
+    /// Where the first key stands, and how many there are.
+    first: usize,
+    streams: usize,
+}
+
+impl ReadOptions {
+    fn parse(call: &Call<'_>) -> Result<ReadOptions, CommandError> {
+        let args = call.args;
+        let mut options = ReadOptions { count: Count::ALL, blocks: false, first: 0, streams: 0 };
+        let mut at = 1;
+        while let Some(word) = args.get(at) {
+            let more = args.len() - 1 - at;
+            if more > 0 && is_word(word, "BLOCK") {
+                check_timeout(call, &args[at + 1])?;
+                options.blocks = true;
+                at += 1;
+            } else if more > 0 && is_word(word, "COUNT") {
+                options.count =
+                    Some(Count::parse(&args[at + 1])?).filter(|count| count.0 > 0).unwrap_or(Count::ALL);
+                at += 1;
+            } else if more > 0 && is_word(word, "STREAMS") {
+                if !more.is_multiple_of(2) {
+                    return Err(CommandError::XREAD_UNBALANCED);
+                }
+                options.first = at + 1;
+                options.streams = more / 2;
+                return Ok(options);
+            } else if more > 1 && is_word(word, "GROUP") {
+                return Err(CommandError::XREAD_GROUP);
+            } else if is_word(word, "NOACK") {
+                return Err(CommandError::XREAD_NOACK);
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+            at += 1;
+        }
+        Err(CommandError::SYNTAX)
+    }
+}
+
+fn check_timeout(call: &Call<'_>, word: &[u8]) -> Result<(), CommandError> {
+    let millis = integer(word).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
+    if millis < 0 {
+        return Err(CommandError::TIMEOUT_NEGATIVE);
+    }
+    call.now.0.checked_add(millis).map(|_| ()).ok_or(CommandError::TIMEOUT_OUT_OF_RANGE)
+}
+
+fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let options = ReadOptions::parse(call)?;
+    let args = call.args;
+    let mut found: Vec<(&[u8], Stream, StreamId)> = Vec::new();
+    for at in options.first..options.first + options.streams {
+        let stream = read(&mut call.db, &mut call.core.stats, &args[at])?;
+        let after = match &args[at + options.streams] {
+            b"$" => stream.as_ref().map_or(StreamId::MIN, Stream::last_id),
+            b">" => return Err(CommandError::XREAD_NEW_ID),
+            id => ids::parse(id, 0)?,
+        };
+        if let (Some(stream), Some(start)) = (stream, after.next())
+            && stream.newest_id().is_some_and(|newest| newest >= start)
+        {
+            found.push((&args[at], stream, start));
+        }
+    }
+    if options.blocks && !call.in_exec() {
+        return Err(CommandError::XREAD_BLOCK);
+    }
+    if found.is_empty() {
+        call.reply.null_array();
+        return Ok(());
+    }
+    let is_map = call.reply.is_resp3();
+    if is_map {
+        call.reply.map(found.len())
+    } else {
+        call.reply.array(found.len())
+    }
+    for (key, stream, start) in found {
+        if !is_map {
+            call.reply.array(2);
+        }
+        call.reply.bulk(key);
+        write_entries(call.reply, stream.range(start, StreamId::MAX), options.count);
+    }
+    Ok(())
+}
