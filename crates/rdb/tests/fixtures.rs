@@ -163,7 +163,7 @@ fn streams_are_written_byte_for_byte_as_their_servers_write_them() {
             single.db_mut(0).insert(key, value.into_owned(), None);
             let options = WriteOptions { target, compress: false, checksum: false };
             let mut written = Vec::new();
-            write(&single.snapshot(), &Preface::default(), options, &mut written).unwrap();
+            write(single.snapshot(), &Preface::default(), options, &mut written).unwrap();
             // Between the sizes of the only database and the mark of the end.
             let record = &written[9 + 5..written.len() - 9];
             let found = bytes.windows(record.len()).any(|window| window == record);
