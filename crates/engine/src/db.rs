@@ -132,7 +132,7 @@ impl Db<'_> {
 
     /// The stream at `key`, an empty one if there was none.
     #[inline]
-    pub fn stream_or_new(&mut self, key: &[u8]) -> Result<TypedMut<'_, Stream>, CommandError> {
+    pub fn stream_or_new<'a>(&'a mut self, key: &'a [u8]) -> Result<TypedMut<'a, Stream>, CommandError> {
         let now = self.now;
         typed(self.database().get_or_insert_with(key, now, || Value::Stream(Stream::new())))
     }
