@@ -2,7 +2,7 @@
 //!
 //! All blocks have one size, so that memory given back by one region fits any other: pages that
 //! grow through the allocator's size classes were measured to leave a third of the memory in holes
-//! of sizes that nobody needs any more. Only a region's first block starts small and grows.
+//! of sizes that nobody needs any more. Only the last block of a region is smaller while it grows.
 //! Entries are added at the end of a block and never cross its border. What is removed stays
 //! behind as dead bytes until the region is packed anew.
 //!
@@ -23,6 +23,8 @@ const MOST_BLOCKS: usize = 13;
 pub(super) const LONGEST_ENTRY: usize = 512;
 const _: () = assert!(MOST_BLOCKS * BLOCK / (BLOCK - LONGEST_ENTRY) < 16);
 const SMALLEST: usize = 128;
+/// What a block starts with that is not the first.
+const LATER: usize = 1024 - COUNTERS;
 const PLACE_BITS: u16 = 12;
 
 /// Where in its region an entry lies.
@@ -158,26 +160,23 @@ impl Blocks {
         Address::new(block, place)
     }
 
-    /// Makes room for `size` bytes at the end of the last block, unless all blocks are there.
+    /// Makes room for `size` bytes at the end of the last block, or in another one if there may be
+    /// `most`.
     fn grow(&mut self, size: usize, most: usize) -> bool {
         assert!(size <= BLOCK, "bigger values lie beside");
-        let only = match self.list.as_mut_slice() {
-            [] => {
-                self.push(size);
-                return true;
+        let count = self.list.len();
+        match self.list.last_mut() {
+            Some(last) if last.used + size <= BLOCK => {
+                let mut bigger = Block::new(stepped(last.used + size));
+                let bytes = Arc::get_mut(&mut bigger.bytes).expect("just made");
+                bytes[..last.used].copy_from_slice(&last.bytes[..last.used]);
+                bigger.used = last.used;
+                *last = bigger;
             }
-            [only] if only.used + size <= BLOCK => only,
-            all if all.len() < most => {
-                self.push(BLOCK);
-                return true;
-            }
-            _ => return false,
-        };
-        let mut bigger = Block::new(stepped(only.used + size));
-        Arc::get_mut(&mut bigger.bytes).expect("just made")[..only.used]
-            .copy_from_slice(&only.bytes[..only.used]);
-        bigger.used = only.used;
-        *only = bigger;
+            None => self.push(size),
+            Some(_) if count < most => self.push(size.max(LATER)),
+            Some(_) => return false,
+        }
         true
     }
 
@@ -186,7 +185,8 @@ impl Blocks {
     }
 }
 
-/// The size of a first block for `bytes`: a power of two, less the counters.
+/// The size of a block for `bytes`: a power of two, or three quarters of the last, less the counters.
 fn stepped(bytes: usize) -> usize {
-    ((bytes + COUNTERS).next_power_of_two().max(SMALLEST) - COUNTERS).min(BLOCK)
+    let size = (bytes + COUNTERS).next_power_of_two().max(SMALLEST);
+    if size >= 4096 && bytes + COUNTERS <= 3072 { 3072 - COUNTERS } else { (size - COUNTERS).min(BLOCK) }
 }
