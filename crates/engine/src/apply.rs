@@ -117,7 +117,7 @@ impl Core {
         let mut decoder = std::mem::take(&mut stream.decoder);
         let mut session = primary_session(stream.db, self);
         let mut reply = Reply::default();
-        let mut position = 0;
+        let (mut position, mut noticed) = (0, 0);
         let outcome = loop {
             let length = match decoder.decode(&bytes[position..], &LIMITS) {
                 Ok(Progress::Incomplete) => break Ok(position),
@@ -129,6 +129,10 @@ impl Core {
             };
             let raw = &bytes[position..position + length];
             let args = decoder.args(&bytes[position..]);
+            if position >= noticed {
+                let database = keyspace.db(session.db);
+                noticed = position + self.look_ahead(database, &bytes[position..], (args, length));
+            }
             let mut machine = Machine { keyspace, core: self, session: &mut session, reply: &mut reply };
             if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw) {
                 break Err(refusal);

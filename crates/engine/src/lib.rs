@@ -25,6 +25,7 @@ pub mod host;
 pub mod info;
 pub mod latency;
 pub mod loading;
+mod look_ahead;
 pub mod node;
 pub mod pause;
 pub mod propagate;

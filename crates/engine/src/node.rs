@@ -5,7 +5,7 @@
 //! in the log, and [`Effect`]s. One thread owns it. [`Core`] is all of it but
 //! the data, so that a command can hold both.
 
-use slipstream_keyspace::{Encoding, Keyspace};
+use slipstream_keyspace::{Database, Encoding, Keyspace};
 use slipstream_log::Log;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
@@ -20,6 +20,7 @@ use crate::expiry::Expiry;
 use crate::host::{Clock, Effect, Host, Level};
 use crate::info::Rates;
 use crate::latency::LatencyMonitor;
+use crate::look_ahead::LookAhead;
 use crate::pause::Pause;
 use crate::propagate::Propagation;
 use crate::reclaim::Reclaim;
@@ -125,6 +126,8 @@ pub struct Core {
     pub(crate) turn_has_input: bool,
     /// What the replicas' side wants done, once the running command is over.
     pub(crate) deferred_replica_actions: Vec<slipstream_replication::replicas::Action>,
+    /// Reads ahead for requests that came together.
+    pub(crate) look_ahead: LookAhead,
     /// Sessions whose wait is over.
     woken: Vec<SessionId>,
 }
@@ -184,6 +187,7 @@ impl Node {
             turn_began: clock.micros,
             turn_has_input: false,
             deferred_replica_actions: Vec::new(),
+            look_ahead: LookAhead::default(),
             woken: Vec::new(),
             table,
             config,
@@ -277,7 +281,7 @@ impl Node {
     fn process(&mut self, session: &mut Session, input: &[u8]) -> usize {
         let mut decoder = std::mem::take(&mut session.decoder);
         let mut reply = std::mem::take(&mut session.output);
-        let mut consumed = 0;
+        let (mut consumed, mut noticed) = (0, 0);
         while session.flow == Flow::Ready {
             let limits = self.core.request_limits(session);
             let length = match decoder.decode(&input[consumed..], &limits) {
@@ -294,6 +298,10 @@ impl Node {
             };
             let args = decoder.args(&input[consumed..]);
             session.in_hand = input.len() - consumed;
+            if consumed >= noticed {
+                let database = self.keyspace.db(session.db);
+                noticed = consumed + self.core.look_ahead(database, &input[consumed..], (args, length));
+            }
             if args.is_empty() {
                 self.sign_of_life(session);
             } else if self.dispatch(session, &mut reply, args) == Handled::Postponed {
@@ -383,6 +391,17 @@ impl Core {
     pub fn notice(&mut self, level: Level, text: &str) {
         let replica = self.is_replica();
         self.host.log(level, replica, text);
+    }
+
+    /// Reads ahead the keys of the requests at the beginning of `input`, as [`LookAhead::read`].
+    #[inline]
+    pub(crate) fn look_ahead(
+        &mut self,
+        database: &Database,
+        input: &[u8],
+        first: (Args<'_>, usize),
+    ) -> usize {
+        self.look_ahead.read(database, &self.table, input, first)
     }
 
     /// Limits of what a session may send.

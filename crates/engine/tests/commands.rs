@@ -17,6 +17,7 @@ mod commands {
     mod lists;
     mod loading;
     mod memory;
+    mod pipelines;
     mod saving;
     mod sets;
     mod shutdown;

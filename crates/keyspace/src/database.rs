@@ -11,6 +11,7 @@ mod eviction;
 mod field_deadlines;
 mod guard;
 mod occupied;
+mod prefetch;
 mod store;
 #[cfg(test)]
 mod tests;

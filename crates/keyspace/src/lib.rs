@@ -51,6 +51,6 @@ pub use stream::{
     StreamFacts, StreamId, StreamIter, StreamRevIter, Trim, TrimTo,
 };
 pub use string::Str;
-pub use table::Fill;
+pub use table::{Batch, Fill};
 pub use time::UnixMillis;
 pub use value::Value;

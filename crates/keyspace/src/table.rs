@@ -22,6 +22,7 @@ mod block;
 mod entry;
 mod fan;
 mod iter;
+mod prefetch;
 mod region;
 mod segment;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::hash::{BuildHasher, Hasher};
 use ahash::RandomState;
 use fan::Fan;
 pub(crate) use iter::{Portion, TableIter};
+pub use prefetch::Batch;
 use region::{Region, Spot};
 
 /// Bytes that key and rest may have together; what is longer lies beside.

@@ -276,6 +276,11 @@ impl RequestDecoder {
         Args { bytes, spans: &self.spans }
     }
 
+    /// Forgets an unfinished request: the next call of [`decode`](Self::decode) begins with another one.
+    pub fn restart(&mut self) {
+        self.phase = Phase::Start;
+    }
+
     /// Bytes still missing of the argument being received, if it is known: what to reserve.
     pub fn missing_bytes(&self, buffered: usize) -> Option<usize> {
         match self.phase {

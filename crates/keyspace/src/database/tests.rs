@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::string::Str;
+use crate::table::Batch;
 
 type Model = BTreeMap<Vec<u8>, (i64, Option<UnixMillis>)>;
 
@@ -246,4 +247,34 @@ fn whatever_replaces_or_removes_a_hash_forgets_its_fields_deadlines() {
         assert_eq!(database.hashes_with_deadlines(), 0);
         assert!(database.take_due_fields(UnixMillis(99), 9).is_empty());
     }
+}
+
+#[test]
+fn reading_ahead_changes_nothing() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut database = Database::new([5, 6, 7, 8]);
+    let key =
+        |number: u32| [key(number), vec![b'x'; if number.is_multiple_of(9) { 300 } else { 0 }]].concat();
+    let mut batch = Batch::default();
+    database.prefetch(&batch);
+    database.set_time(UnixMillis(1_000));
+    for number in 0..5_000_u32 {
+        let deadline = number.is_multiple_of(3).then_some(UnixMillis(50_000));
+        database.insert(&key(number), value(number.into()), deadline);
+    }
+    let now = UnixMillis(90_000);
+    let seen = |database: &Database| {
+        let idle: Vec<_> = (0..5_000).map(|number| database.idle_seconds(&key(number), now)).collect();
+        let all: Model = database.iter().map(|(key, value, at)| (key.to_vec(), (int(&value), at))).collect();
+        (idle, all, database.expired.len(), database.expires_len())
+    };
+    let before = seen(&database);
+    for _ in 0..200 {
+        batch.clear();
+        (0..rng.usize(..2 * Batch::CAPACITY))
+            .for_each(|_| database.expect(&key(rng.u32(..6_000)), &mut batch));
+        assert_eq!(batch.is_full(), batch.len() == Batch::CAPACITY);
+        database.prefetch(&batch);
+    }
+    assert_eq!(seen(&database), before);
 }

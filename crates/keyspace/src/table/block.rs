@@ -26,6 +26,8 @@ const SMALLEST: usize = 128;
 /// What a block starts with that is not the first.
 const LATER: usize = 1024 - COUNTERS;
 const PLACE_BITS: u16 = 12;
+/// Bytes that a cache reads at a time.
+const LINE: usize = 64;
 
 /// Where in its region an entry lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,20 @@ impl Blocks {
     #[inline]
     pub(super) fn at(&self, address: Address) -> &[u8] {
         &self.list[address.block()].bytes[address.place()..]
+    }
+
+    /// Something of the list of blocks.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        self.live.to_le_bytes()[0].into()
+    }
+
+    /// Something of each of the first two lines from `address` on. There need not be such a block.
+    #[inline]
+    pub(super) fn touch_at(&self, address: Address) -> u64 {
+        let bytes = self.list.get(address.block()).map_or(&[] as &[u8], |block| &block.bytes);
+        let line = |at| bytes.get(at).copied().unwrap_or_default();
+        u64::from(line(address.place()) ^ line(address.place() + LINE))
     }
 
     /// The same, to be changed; the block is copied first if a snapshot holds it.

@@ -82,6 +82,18 @@ impl<L: Layout> Region<L> {
         }
     }
 
+    /// Reads the lines of the region itself, and returns something of each.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        u64::from(self.fan.depth()) ^ self.blocks.touch()
+    }
+
+    /// Reads the entry at `address`, which need not be one, and returns something of its lines.
+    #[inline]
+    pub(super) fn touch_entry(&self, address: Address) -> u64 {
+        self.blocks.touch_at(address)
+    }
+
     /// Adds an entry that is known to be absent; given back when the region has no room for it.
     pub(super) fn insert<'a>(
         &mut self,

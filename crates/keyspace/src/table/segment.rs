@@ -120,6 +120,19 @@ impl<S> Segment<S> {
         None
     }
 
+    /// Where the entry with this hash lies, if its home has it and no other lane with its tag comes
+    /// first; else anywhere.
+    #[inline]
+    pub(super) fn likely(&self, hash: u64) -> Address {
+        let (tag, home) = tag_and_home(hash);
+        let group = &self.groups[home];
+        let [low, high] = matches(&group.tags, tag);
+        // No match in the lower half makes this 8, and only then the higher half counts.
+        let low = low.trailing_zeros() / 8;
+        let lane = low + ((high.trailing_zeros() / 8) & (low / 8).wrapping_neg());
+        Address(group.addresses[usize::from(lane.to_le_bytes()[0]) % LANES])
+    }
+
     #[inline]
     pub(super) fn address(&self, lane: Lane) -> Address {
         Address(self.groups[usize::from(lane.group)].addresses[usize::from(lane.lane)])

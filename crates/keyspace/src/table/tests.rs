@@ -299,3 +299,18 @@ fn a_snapshot_given_up_piece_by_piece_costs_no_copies_behind_it() {
     }
     assert_eq!(seen, table.len());
 }
+
+#[test]
+fn reading_ahead_leads_to_the_entries() {
+    let mut table = Table::<Numbered>::new([4, 3, 2, 1]);
+    let key = |number: u32| format!("key:{number}").into_bytes();
+    (0..20_000).for_each(|number| put(&mut table, &key(number), NEVER, b"rest", None));
+    let is_led_to = |number: &u32| {
+        let place = table.find(&key(*number)).unwrap();
+        let (region, segment, _) = table.segment_of(place.hash);
+        let segment = region.fan().node(segment);
+        segment.likely(place.hash) == segment.address(place.spot.lane)
+    };
+    // Some tags are taken twice, and some homes are full.
+    assert!((0..20_000).filter(is_led_to).count() > 18_000);
+}

@@ -1,0 +1,96 @@
+//! Requests that came together: their keys are read ahead of the first one's turn.
+//!
+//! A look-up in a big database waits for memory several times. What the look-ups of the next
+//! requests wait for is fetched for all of them at a time
+//! ([`Database::prefetch`](slipstream_keyspace::Database::prefetch)); then they run one after the
+//! other as if nothing had been done. It is a guess at what they will need: a request may be
+//! refused, or mean another database than the one that is selected now.
+//! Invariant: nothing is answered, counted, changed or refused here.
+
+use slipstream_keyspace::{Batch, Database};
+use slipstream_resp::{Args, Limits, Progress, RequestDecoder};
+
+use crate::command::{BeginSearch, FindKeys, KeySpec};
+use crate::table::CommandTable;
+
+/// Fewer keys stay in the processor's caches by themselves.
+const WORTHWHILE_KEYS: usize = 20_000;
+/// The most keys of one request that are read ahead.
+const MOST_KEYS: usize = 256;
+/// Requests with fewer arguments have one key as a rule.
+const MANY_ARGS: usize = 4;
+
+/// What reading ahead needs; nothing of it outlives a call but allocated memory.
+#[derive(Debug, Default)]
+pub(crate) struct LookAhead {
+    decoder: RequestDecoder,
+    batch: Batch,
+}
+
+impl LookAhead {
+    /// Reads ahead the keys of the whole requests at the beginning of `input`, as far as a batch
+    /// goes; returns how many bytes it has taken notice of. `first` is the first request.
+    pub(crate) fn read(
+        &mut self,
+        database: &Database,
+        table: &CommandTable,
+        input: &[u8],
+        first: (Args<'_>, usize),
+    ) -> usize {
+        let (args, length) = first;
+        let is_alone = length == input.len() && args.len() < MANY_ARGS;
+        if is_alone || database.len() < WORTHWHILE_KEYS {
+            return input.len();
+        }
+        self.batch.clear();
+        let (mut noticed, mut keys) = (0, 0);
+        while keys < Batch::CAPACITY {
+            let decoded = self.decoder.decode(&input[noticed..], &Limits::default());
+            let Ok(Progress::Complete { consumed }) = decoded else {
+                self.decoder.restart();
+                noticed = input.len();
+                break;
+            };
+            let args = self.decoder.args(&input[noticed..]);
+            noticed += consumed;
+            let specs = keys_of(table, args);
+            for spec in specs {
+                keys += expect(database, &mut self.batch, spec, args);
+            }
+            // What has no keys may be SELECT: what comes behind is looked at when it has run.
+            if specs.is_empty() {
+                break;
+            }
+        }
+        if self.batch.len() > 1 {
+            database.prefetch(&self.batch);
+        }
+        noticed
+    }
+}
+
+fn keys_of(table: &CommandTable, args: Args<'_>) -> &'static [KeySpec] {
+    args.get(0).and_then(|name| table.find(name)).map_or(&[], |entry| entry.command.keys)
+}
+
+/// Adds the keys that `spec` finds, if it says where they are; returns how many there are.
+fn expect(database: &Database, batch: &mut Batch, spec: &KeySpec, args: Args<'_>) -> usize {
+    let (BeginSearch::Index(first), FindKeys::Range { last, step, limit: 0 }) = (spec.begin, spec.find)
+    else {
+        return 0;
+    };
+    let behind = usize::try_from(last.unsigned_abs()).expect("the table's numbers are small");
+    let end = if last < 0 { (args.len() + 1).saturating_sub(behind) } else { first + behind + 1 };
+    let step = usize::try_from(step).unwrap_or(1).max(1);
+    let keys = args.from(first);
+    let keys = keys.iter().take(end.saturating_sub(first)).step_by(step).take(MOST_KEYS);
+    let count = keys.len();
+    for key in keys {
+        if batch.is_full() {
+            database.prefetch(batch);
+            batch.clear();
+        }
+        database.expect(key, batch);
+    }
+    count
+}

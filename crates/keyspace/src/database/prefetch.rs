@@ -1,0 +1,21 @@
+//! Keys that are about to be accessed: looked for together before they are accessed one by one.
+//!
+//! It is an effort to save time only: it records no access, removes nothing that is due, and what
+//! it did not foresee works as well, only slower.
+
+use super::Database;
+use crate::table::Batch;
+
+impl Database {
+    /// Adds `key` to the keys that are about to be accessed here, unless there are enough.
+    #[inline]
+    pub fn expect(&self, key: &[u8], batch: &mut Batch) {
+        batch.push(self.table.hash(key));
+    }
+
+    /// Brings what accesses to the keys of `batch` read near to the processor, for all of them at a
+    /// time.
+    pub fn prefetch(&self, batch: &Batch) {
+        self.table.prefetch(batch);
+    }
+}
