@@ -117,7 +117,7 @@ impl Node {
         let due = database.take_due(now, STEP);
         let due_fields = database.take_due_fields(now, STEP);
         let fields: usize = due_fields.iter().map(|(_, fields)| fields.len()).sum();
-        let more = due.len() == STEP || fields == STEP;
+        let more = database.may_be_due(now) || fields == STEP;
         self.core.saving.changes += due.len() as u64;
         for key in due {
             self.core.key_expired(db, &key);

@@ -287,8 +287,8 @@ impl Database {
     }
 
     /// Active expiry: removes up to `limit` due keys and returns them, for the caller to
-    /// propagate. Segments without a due key cost one comparison; the next call goes on where
-    /// this one ended. Fewer than `limit` keys means that no more are due.
+    /// propagate. Looks at some segments only, so that a call is short whatever it finds; the next
+    /// one goes on where this one ended, for as long as `may_be_due` holds.
     pub fn take_due(&mut self, now: UnixMillis, limit: usize) -> Vec<Vec<u8>> {
         self.now = now;
         if self.expires == 0 {
@@ -300,6 +300,12 @@ impl Database {
             self.dispose(value);
         }
         due
+    }
+
+    /// Whether active expiry may find something: keys that are due, or segments where some would
+    /// be if their deadlines had not been put off.
+    pub fn may_be_due(&self, now: UnixMillis) -> bool {
+        self.expires > 0 && self.table.may_be_due(now.0)
     }
 
     /// All keys with their values and deadlines, due or not.

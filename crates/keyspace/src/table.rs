@@ -44,6 +44,8 @@ const DEEPEST: u32 = 47;
 /// Bytes of a tag and an address.
 const LANE: usize = 3;
 const MOST_REGIONS: usize = 64;
+/// Segments, regions or pages that one walk over due entries looks at: some 100 µs at worst.
+const WALK: usize = 32;
 /// Pages merge when together they have no more regions.
 const JOINED_REGIONS: usize = 16;
 
@@ -385,13 +387,13 @@ impl<L: Layout> Table<L> {
 
     /// The keys of up to `limit` entries that were due before `now`, found by walking segments in
     /// hash order from `*resume` on (any value will do), which is left at the place to go on from.
-    /// The caller removes them.
+    /// The caller removes them. The walk is bounded too; `may_be_due` says whether to go on.
     pub(crate) fn due(&mut self, now: i64, limit: usize, resume: &mut u64) -> Vec<Vec<u8>> {
         let mut due = Vec::new();
         let (start, mut wrapped) = (*resume, false);
-        while due.len() < limit {
+        for _ in 0..WALK {
             let (end, is_done) = self.due_at(*resume, now, limit, &mut due);
-            if !is_done {
+            if !is_done || due.len() == limit {
                 break;
             }
             *resume = end.unwrap_or(0);
@@ -403,6 +405,12 @@ impl<L: Layout> Table<L> {
         due
     }
 
+    /// Whether entries may have been due before `now`: deadlines that were put off or went count
+    /// until the walk of `due` has been there.
+    pub(crate) fn may_be_due(&self, now: i64) -> bool {
+        self.pages.earliest() < now
+    }
+
     /// Collects what is due in the segment of `hash`, or finds that nothing is in its region or
     /// page: the end of the range that was looked at, and whether all of it was.
     fn due_at(&mut self, hash: u64, now: i64, limit: usize, due: &mut Vec<Vec<u8>>) -> (Option<u64>, bool) {
@@ -412,32 +420,17 @@ impl<L: Layout> Table<L> {
         }
         let page = self.pages.node_mut(page_index);
         let region_index = page.find(hash);
-        if page.children()[region_index].earliest >= now {
-            return (end_of(hash, page.depth_of(region_index)), true);
-        }
-        let region = page.node_mut(region_index);
-        let segment = region.fan().find(hash);
-        let end = end_of(hash, region.fan().depth_of(segment));
-        if region.fan().children()[segment].earliest >= now {
-            return (end, true);
-        }
-        let mut earliest = i64::MAX;
-        for entry in region.entries(segment) {
-            let deadline = L::deadline(&entry);
-            if deadline >= now {
-                earliest = earliest.min(deadline);
-            } else if due.len() < limit {
-                due.push(entry.key.to_vec());
-            } else {
-                return (end, false);
-            }
-        }
-        region.fan_mut().children_mut()[segment].earliest = earliest;
-        let earliest = region.fan().earliest();
-        page.children_mut()[region_index].earliest = earliest;
+        let (end, is_done) = if page.children()[region_index].earliest >= now {
+            (end_of(hash, page.depth_of(region_index)), true)
+        } else {
+            let found = due_in::<L>(page.node_mut(region_index), hash, (now, limit), due);
+            page.children_mut()[region_index].earliest = page.node(region_index).fan().earliest();
+            found
+        };
+        // What is above was a lower bound: with what went or was put off it may be one no longer.
         let earliest = page.earliest();
         self.pages.children_mut()[page_index].earliest = earliest;
-        (end, true)
+        (end, is_done)
     }
 
     /// How the entries fill the segments.
@@ -537,6 +530,33 @@ impl<L: Layout> Table<L> {
 /// The first hash that has the same `depth` top bits.
 fn start_of(hash: u64, depth: u32) -> u64 {
     if depth == 0 { 0 } else { hash >> (64 - depth) << (64 - depth) }
+}
+
+/// Collects what was due before a time in the segment of `hash`, up to a limit: see `Table::due_at`.
+fn due_in<L: Layout>(
+    region: &mut Region<L>,
+    hash: u64,
+    (now, limit): (i64, usize),
+    due: &mut Vec<Vec<u8>>,
+) -> (Option<u64>, bool) {
+    let segment = region.fan().find(hash);
+    let end = end_of(hash, region.fan().depth_of(segment));
+    if region.fan().children()[segment].earliest >= now {
+        return (end, true);
+    }
+    let mut earliest = i64::MAX;
+    for entry in region.entries(segment) {
+        let deadline = L::deadline(&entry);
+        if deadline >= now {
+            earliest = earliest.min(deadline);
+        } else if due.len() < limit {
+            due.push(entry.key.to_vec());
+        } else {
+            return (end, false);
+        }
+    }
+    region.fan_mut().children_mut()[segment].earliest = earliest;
+    (end, true)
 }
 
 /// The first hash after those that have the same `depth` top bits, None at the end of the space.

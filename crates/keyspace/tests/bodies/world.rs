@@ -289,7 +289,11 @@ impl World {
 
     fn take_due(&mut self, db: usize, limit: usize) {
         let now = self.time();
-        let taken = self.keyspace.db_mut(db).take_due(now, limit);
+        let database = self.keyspace.db_mut(db);
+        let mut taken = Vec::new();
+        while taken.len() < limit && database.may_be_due(now) {
+            taken.extend(database.take_due(now, limit - taken.len()));
+        }
         let entries = &mut self.references[db].entries;
         let due = entries.values().filter(|entry| entry.is_due(now.0)).count();
         assert_eq!(taken.len(), due.min(limit));

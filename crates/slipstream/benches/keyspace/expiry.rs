@@ -23,9 +23,9 @@ pub(crate) fn run(due: usize, all: usize) {
     measure(&mut table, &title, all / 100, all, |keyspace| {
         fill(keyspace, all, |number| if number % 100 == 0 { 1 } else { 1_000_000 });
     });
-    let title = format!("none of {all} keys due: one step");
+    let title = format!("none of {all} keys due");
     measure(&mut table, &title, 0, all, |keyspace| fill(keyspace, all, |_| 1_000_000));
-    let title = format!("none of {all} keys due, since their deadlines were put off: one step");
+    let title = format!("none of {all} keys due, since their deadlines were put off");
     measure(&mut table, &title, 0, all, |keyspace| {
         fill(keyspace, all, |_| 1);
         put_off(keyspace, all);
@@ -42,7 +42,7 @@ fn measure(table: &mut Table, title: &str, due: usize, all: usize, fill: impl Fn
     let taken: Taken = calls(|| {
         let keys = database.take_due(UnixMillis(NOW + 10), STEP);
         gone += keys.len();
-        keys.len() == STEP
+        database.may_be_due(UnixMillis(NOW + 10))
     });
     assert_eq!(gone, due);
     let [longest, on_processor] = taken.longest_micros();
