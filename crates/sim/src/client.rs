@@ -33,6 +33,7 @@ const POSSIBLE_ERRORS: &[&str] = &[
     "ERR source and destination objects are the same",
     "ERR The bit is out of range",
     "ERR invalid expire time",
+    "ERR The ID specified in XADD is equal or smaller",
     "UNBLOCKED ",
 ];
 
@@ -99,6 +100,11 @@ const WRITES: &[(u32, &str)] = &[
     (1, "ZREMRANGEBYSCORE {zset} 0 {number}"),
     (1, "ZUNIONSTORE {zset} 2 {zset} {set} WEIGHTS 2 1"),
     (1, "ZRANGESTORE {zset} {zset} 0 {number}"),
+    (5, "XADD {stream} * {member} {value}"),
+    (2, "XADD {stream} MAXLEN ~ {number} * {member} {value} {member} {number}"),
+    (3, "XADD {stream} NOMKSTREAM MINID {number} {ms} {member} {value}"),
+    (2, "XDEL {stream} {ms} {ms}"),
+    (1, "XTRIM {stream} MAXLEN {number}"),
     (1, "FLUSHDB"),
     (1, "SWAPDB {db} {db}"),
 ];
@@ -112,6 +118,8 @@ const READS: &[(u32, &str)] = &[
     (2, "HPTTL {hash} FIELDS 2 {member} {member}"),
     (2, "HRANDFIELD {hash} {number}"),
     (4, "ZRANGE {zset} 0 -1 WITHSCORES"),
+    (4, "XRANGE {stream} - +"),
+    (1, "XREAD COUNT {number} STREAMS {stream} 0"),
     (4, "TTL {any}"),
     (4, "EXISTS {any} {any}"),
     (2, "TYPE {any}"),
@@ -235,7 +243,7 @@ impl Client {
     }
 
     fn word(&self, rng: &mut fastrand::Rng, word: &str) -> Vec<u8> {
-        const TYPES: &[&str] = &["string", "list", "set", "hash", "zset"];
+        const TYPES: &[&str] = &["string", "list", "set", "hash", "zset", "stream"];
         let Some(kind) = word.strip_prefix('{').and_then(|word| word.strip_suffix('}')) else {
             return word.as_bytes().to_vec();
         };
