@@ -1,4 +1,6 @@
 //! Walking a list in both directions.
+//!
+//! Borrows the list: an iterator never outlives the call that asked for it.
 
 use super::{Body, big};
 use crate::item::Item;

@@ -1,4 +1,6 @@
 //! Walking a sorted set in both directions, from any rank.
+//!
+//! Borrows the set: an iterator never outlives the call that asked for it.
 
 use super::packed::known_score;
 use super::{Body, big};
