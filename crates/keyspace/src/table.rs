@@ -2,7 +2,7 @@
 //! regions.
 //!
 //! The top bits of a key's keyed hash lead through two levels of directory (`fan.rs`) to a region
-//! of some 50 KiB (`region.rs`): segments of at most 120 entries (`segment.rs`) and the blocks that
+//! of some 50 KiB (`region.rs`): segments of at most 128 entries (`segment.rs`) and the blocks that
 //! the entries' bytes lie in (`block.rs`, `entry.rs`). A full segment splits in two without moving
 //! an entry; a full region is cut in two; nothing else moves, so growth never pauses. Underfull
 //! buddies merge. Cloning a table clones one pointer per 64 regions; the first change afterwards

@@ -1,4 +1,4 @@
-//! One segment: up to 120 entries of a region, found by comparing 16 one-byte tags at a time.
+//! One segment: up to 128 entries of a region, found by comparing 16 one-byte tags at a time.
 //!
 //! Eight groups of 16 lanes name entries by a tag of their hash and their address in the region's
 //! blocks. An entry's home is the group its hash picks; when that is full it goes to the next one
@@ -17,8 +17,8 @@ use super::block::Address;
 
 const GROUPS: usize = 8;
 const LANES: usize = 16;
-/// Entries at which a segment is full: a few lanes short of all, so that searches stay short.
-pub(super) const CAPACITY: usize = 120;
+/// Entries at which a segment is full.
+pub(super) const CAPACITY: usize = GROUPS * LANES;
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
@@ -61,7 +61,7 @@ pub(super) struct Segment<S> {
     /// For each group, the entries that found it full and live further on.
     passed: [u8; GROUPS],
     len: u8,
-    /// At most 240: a key and a value for each entry.
+    /// At most 256: a key and a value for each entry.
     beside: Vec<Beside<S>>,
 }
 
