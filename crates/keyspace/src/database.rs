@@ -256,9 +256,8 @@ impl Database {
 
     /// Gives `key` a deadline or takes it away; false when there is no such key.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMillis>) -> bool {
-        let Ok(place) = self.table.find(key) else { return false };
-        self.set_deadline_at(place, deadline);
-        true
+        let found = self.table.find(key);
+        found.map(|place| self.set_deadline_at(place, deadline)).is_ok()
     }
 
     /// A key chosen fairly among those that are not due; after many tries, one that is.

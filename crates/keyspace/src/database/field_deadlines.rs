@@ -82,10 +82,11 @@ impl Database {
             };
             let fields = hash.take_due(now, left);
             let next = hash.next_deadline();
-            let is_empty = hash.is_empty();
-            self.give_back(place, Value::Hash(hash));
-            if is_empty {
+            // Not both: giving back may move the entry.
+            if hash.is_empty() {
                 self.remove_at(place);
+            } else {
+                self.give_back(place, Value::Hash(hash));
             }
             self.field_deadlines.note(&key, next);
             left -= fields.len();

@@ -28,6 +28,8 @@ pub struct ValueMut<'a> {
 /// Where the value goes.
 enum Home<'a> {
     Present(Place),
+    /// To a place that whoever found it goes on using.
+    Kept(&'a mut Place),
     /// To a key that is new, with its hash.
     New(u64, &'a [u8]),
 }
@@ -36,6 +38,11 @@ impl<'a> ValueMut<'a> {
     pub(super) fn present(database: &'a mut Database, place: Place) -> Self {
         let value = database.take(place);
         ValueMut { database, home: Home::Present(place), value }
+    }
+
+    pub(super) fn present_at(database: &'a mut Database, place: &'a mut Place) -> Self {
+        let value = database.take(*place);
+        ValueMut { database, home: Home::Kept(place), value }
     }
 
     pub(super) fn new(database: &'a mut Database, hash: u64, key: &'a [u8], value: Value<'static>) -> Self {
@@ -69,11 +76,14 @@ impl Drop for ValueMut<'_> {
     #[inline]
     fn drop(&mut self) {
         let value = std::mem::replace(&mut self.value, Value::String(Str::from_int(0)));
-        match self.home {
-            Home::Present(place) => self.database.give_back(place, value),
+        match &mut self.home {
+            Home::Present(place) => {
+                self.database.give_back(*place, value);
+            }
+            Home::Kept(place) => **place = self.database.give_back(**place, value),
             Home::New(hash, key) => {
                 let clock = self.database.policy.first(self.database.now);
-                self.database.add(hash, key, value, Stamp { deadline: NEVER, clock });
+                self.database.add(*hash, key, value, Stamp { deadline: NEVER, clock });
             }
         }
     }

@@ -38,7 +38,7 @@ impl Occupied<'_> {
 
     /// The value, to be changed.
     pub fn value_mut(&mut self) -> ValueMut<'_> {
-        ValueMut::present(self.database, self.place)
+        ValueMut::present_at(self.database, &mut self.place)
     }
 
     /// When the key is due.
@@ -48,7 +48,7 @@ impl Occupied<'_> {
 
     /// Gives the key a deadline or takes it away.
     pub fn set_deadline(&mut self, deadline: Option<UnixMillis>) {
-        self.database.set_deadline_at(self.place, deadline);
+        self.place = self.database.set_deadline_at(self.place, deadline);
     }
 
     /// Removes the key and returns its value and deadline.

@@ -76,7 +76,7 @@ impl Database {
             self.field_deadlines.replaced(&key, nexts.0, nexts.1);
         }
         self.count_deadlines(old.deadline, stamp.deadline);
-        let beside = self.write(place, value, stamp);
+        let (_, beside) = self.write(place, value, stamp);
         inline.or(beside).expect("a value lies in the entry or beside it")
     }
 
@@ -88,7 +88,7 @@ impl Database {
             let key = entry.key.to_vec();
             self.field_deadlines.replaced(&key, Some(next), None);
         }
-        let old = self.write_rest(place, rest);
+        let (_, old) = self.write_rest(place, rest);
         self.dispose(old);
     }
 
@@ -105,14 +105,14 @@ impl Database {
         }
     }
 
-    /// Puts a value back that was taken.
-    pub(super) fn give_back(&mut self, place: Place, value: Value<'static>) {
+    /// Puts a value back that was taken, and returns where its entry is now.
+    pub(super) fn give_back(&mut self, place: Place, value: Value<'static>) -> Place {
         let header = Header::parse(self.table.at(place).rest).0;
         if header.kind.is_none() && pack(&value, &mut [0; 8]).is_none() {
             *self.table.beside_mut(place).expect("it has no kind") = value;
-            return;
+            return place;
         }
-        self.write(place, value, Stamp { deadline: header.deadline, clock: header.clock });
+        self.write(place, value, Stamp { deadline: header.deadline, clock: header.clock }).0
     }
 
     /// Removes the key at `place` and returns its value and deadline.
@@ -130,12 +130,13 @@ impl Database {
         (value, entry::if_any(old.deadline))
     }
 
-    pub(super) fn set_deadline_at(&mut self, place: Place, deadline: Option<UnixMillis>) {
+    /// Gives the key at `place` a deadline or takes it away, and returns where its entry is now.
+    pub(super) fn set_deadline_at(&mut self, place: Place, deadline: Option<UnixMillis>) -> Place {
         let deadline = entry::kept(deadline);
         let rest = self.table.at(place).rest;
         let (old, at) = Header::parse(rest);
         if old.deadline == deadline {
-            return;
+            return place;
         }
         let (header, used) = Header { deadline, ..old }.bytes();
         let mut copy = [0; INLINE];
@@ -145,13 +146,13 @@ impl Database {
         if used == at {
             self.table.rest_mut(place)[..used].copy_from_slice(&header[..used]);
             self.table.note_deadline(place);
-            return;
+            return place;
         }
         let beside = match old.kind {
             Some(_) => None,
             None => Some(self.take(place)),
         };
-        self.table.replace(place, [&header[..used], payload], beside);
+        self.table.replace(place, [&header[..used], payload], beside).0
     }
 
     fn count_deadlines(&mut self, old: i64, new: i64) {
@@ -159,28 +160,33 @@ impl Database {
         self.expires += usize::from(new != NEVER);
     }
 
-    /// Writes a value where another was, and returns what lay beside.
-    fn write(&mut self, place: Place, value: Value<'static>, stamp: Stamp) -> Option<Value<'static>> {
+    /// Writes a value where another was: where the entry is now, and what lay beside it.
+    fn write(
+        &mut self,
+        place: Place,
+        value: Value<'static>,
+        stamp: Stamp,
+    ) -> (Place, Option<Value<'static>>) {
         let mut scratch = [0; 8];
         let key = self.table.at(place).key;
         let packed = pack(&value, &mut scratch).filter(|(kind, payload)| fits(key, *kind, payload));
         let (header, used) = stamp.header(packed.map(|(kind, _)| kind)).bytes();
         match packed {
             Some((_, payload)) => self.write_rest(place, [&header[..used], payload]),
-            None => self.table.replace(place, [&header[..used], &[]], Some(value)).1,
+            None => self.table.replace(place, [&header[..used], &[]], Some(value)),
         }
     }
 
-    /// Writes a rest with a value in it where another was, and returns what lay beside.
-    fn write_rest(&mut self, place: Place, rest: [&[u8]; 2]) -> Option<Value<'static>> {
+    /// The same, for a rest with a value in it.
+    fn write_rest(&mut self, place: Place, rest: [&[u8]; 2]) -> (Place, Option<Value<'static>>) {
         let entry = self.table.at(place);
         if entry.beside.is_some() || entry.rest.len() != rest[0].len() + rest[1].len() {
-            return self.table.replace(place, rest, None).1;
+            return self.table.replace(place, rest, None);
         }
         let (header, payload) = self.table.rest_mut(place).split_at_mut(rest[0].len());
         header.copy_from_slice(rest[0]);
         payload.copy_from_slice(rest[1]);
         self.table.note_deadline(place);
-        None
+        (place, None)
     }
 }

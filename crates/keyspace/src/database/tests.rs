@@ -304,3 +304,50 @@ fn reading_ahead_changes_nothing() {
     }
     assert_eq!(seen(&database), before);
 }
+
+/// A database of one more key than `count`, whose entries all have 24 bytes: they fill blocks to the last byte.
+fn crowded(count: u32, last: Value<'static>) -> Database {
+    let mut database = Database::new([1, 2, 3, 4]);
+    (1..=count).for_each(|number| drop(database.insert(&wide_key(number), value(1_000), None)));
+    database.insert(&wide_key(0), last, None);
+    database
+}
+
+fn wide_key(number: u32) -> Vec<u8> {
+    format!("{number:016}").into_bytes()
+}
+
+/// Numbers of keys at which a region has just been filled, among others.
+const CROWDED: std::ops::Range<u32> = 2_180..2_220;
+
+#[test]
+fn an_emptied_hash_takes_no_other_key_with_it_when_its_region_is_cut() {
+    for count in CROWDED {
+        let mut database = crowded(count, hash_of(10..11));
+        assert_eq!(database.take_due_fields(UnixMillis(99), 9).len(), 1);
+        assert!(!database.has(&wide_key(0)));
+        let count = usize::try_from(count).unwrap();
+        assert_eq!((database.len(), database.iter().count()), (count, count));
+    }
+}
+
+#[test]
+fn a_key_found_once_is_found_still_when_its_region_is_cut() {
+    for count in CROWDED {
+        let mut database = crowded(count, value(1_000));
+        let key = wide_key(0);
+        let mut found = database.occupied(&key, UnixMillis(0)).unwrap();
+        *found.value_mut() = Str::from_bytes(&[b'x'; 150]).into();
+        assert_eq!(found.value().len(), 150);
+        found.remove();
+        assert!(!database.has(&key));
+
+        database.insert(&key, value(1_000), None);
+        let mut found = database.occupied(&key, UnixMillis(0)).unwrap();
+        found.set_deadline(Some(UnixMillis(1)));
+        assert_eq!(found.deadline(), Some(UnixMillis(1)));
+        found.remove();
+        assert!(!database.has(&key));
+        assert_eq!((database.expires_len(), database.iter().count()), (0, database.len()));
+    }
+}
