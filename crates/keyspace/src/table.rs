@@ -44,6 +44,8 @@ const DEEPEST: u32 = 47;
 /// Bytes of a tag and an address.
 const LANE: usize = 3;
 const MOST_REGIONS: usize = 64;
+/// How often a hash is drawn before entries are counted instead.
+const DRAWS: usize = 1000;
 /// Segments, regions or pages that one walk over due entries looks at: some 100 µs at worst.
 const WALK: usize = 32;
 /// Pages merge when together they have no more regions.
@@ -295,7 +297,7 @@ impl<L: Layout> Table<L> {
         }
         // A hash hits a segment in proportion to the segment's share of all hashes; taking it in
         // proportion to its entries per share makes up for that. Twice the average is the bound.
-        loop {
+        for _ in 0..DRAWS {
             let (region, segment, depth) = self.segment_of(rng.u64(..));
             let entries = region.fan().node(segment).len();
             let density = entries << depth;
@@ -304,6 +306,22 @@ impl<L: Layout> Table<L> {
                 return Some(region.entry(Spot { segment, lane }));
             }
         }
+        // All entries lie in a small part of all hashes: whoever removes in the order of a scan ends there.
+        self.nth(rng.usize(..self.len))
+    }
+
+    /// Entry number `index`, in an order that depends on the operations so far alone.
+    fn nth(&self, mut index: usize) -> Option<EntryRef<'_, L::Beside>> {
+        for region in self.regions() {
+            for (segment, child) in region.fan().children().iter().enumerate() {
+                let entries = child.node.len();
+                if index < entries {
+                    return child.node.nth(index).map(|lane| region.entry(Spot { segment, lane }));
+                }
+                index -= entries;
+            }
+        }
+        None
     }
 
     /// Bytes that `key` takes of the `INLINE` ones.
@@ -330,25 +348,46 @@ impl<L: Layout> Table<L> {
         let start = rng.u64(..);
         let (region, segment, _) = self.segment_of(start);
         let first = rng.usize(..region.fan().node(segment).len().max(1));
-        let others = self.segments_after(start).filter(move |(region, segment)| {
-            !with_deadlines || region.fan().children()[*segment].earliest != i64::MAX
-        });
-        let others = others.flat_map(|(region, segment)| region.entries(segment));
+        let others =
+            self.segments_after(start, with_deadlines).flat_map(|(region, segment)| region.entries(segment));
         region.entries(segment).skip(first).chain(others).chain(region.entries(segment).take(first))
     }
 
-    /// The segments after that of `hash`, in hash order round to it.
-    fn segments_after(&self, hash: u64) -> impl Iterator<Item = (&Region<L>, usize)> {
+    /// The segments after that of `hash`, in hash order round to it; without those in which nothing
+    /// has a deadline, if that is asked for.
+    fn segments_after(&self, hash: u64, with_deadlines: bool) -> impl Iterator<Item = (&Region<L>, usize)> {
         let depth = self.segment_of(hash).2;
         let (start, mut at) = (start_of(hash, depth), end_of(hash, depth).unwrap_or(0));
         std::iter::from_fn(move || {
-            if at == start {
-                return None;
+            while at != start {
+                if with_deadlines && let Some(depth) = self.depth_without_deadlines(at) {
+                    let end = end_of(at, depth);
+                    let is_round = at < start && end.is_none_or(|end| end > start);
+                    at = if is_round { start } else { end.unwrap_or(0) };
+                    continue;
+                }
+                let (region, segment, depth) = self.segment_of(at);
+                at = end_of(at, depth).unwrap_or(0);
+                return Some((region, segment));
             }
-            let (region, segment, depth) = self.segment_of(at);
-            at = end_of(at, depth).unwrap_or(0);
-            Some((region, segment))
+            None
         })
+    }
+
+    /// How many bits lead to the page, region or segment of `hash` if nothing in it has a deadline.
+    fn depth_without_deadlines(&self, hash: u64) -> Option<u32> {
+        let child = self.pages.find(hash);
+        if self.pages.children()[child].earliest == i64::MAX {
+            return Some(self.pages.depth_of(child));
+        }
+        let page = self.pages.node(child);
+        let child = page.find(hash);
+        if page.children()[child].earliest == i64::MAX {
+            return Some(page.depth_of(child));
+        }
+        let fan = page.node(child).fan();
+        let child = fan.find(hash);
+        (fan.children()[child].earliest == i64::MAX).then(|| fan.depth_of(child))
     }
 
     /// Visits whole segments in hash order from `cursor` on until at least `count` entries were

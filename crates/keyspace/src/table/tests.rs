@@ -314,3 +314,43 @@ fn reading_ahead_leads_to_the_entries() {
     // Some tags are taken twice, and some homes are full.
     assert!((0..20_000).filter(is_led_to).count() > 18_000);
 }
+
+#[test]
+fn entries_in_a_small_part_of_all_hashes_are_chosen_fairly() {
+    let mut table = Table::new([1, 2, 3, 4]);
+    (0..if cfg!(miri) { 1_000 } else { 200_000 })
+        .for_each(|number| put(&mut table, &key_of(number), NEVER, b"", None));
+    let mut keys = Vec::new();
+    table.scan(0, usize::MAX, |entry| keys.push(entry.key.to_vec()));
+    let left = keys.split_off(keys.len() - 60);
+    keys.iter().for_each(|key| assert!(remove(&mut table, key)));
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut hits: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+    for _ in 0..6_000 {
+        *hits.entry(table.random(&mut rng).unwrap().key.to_vec()).or_default() += 1;
+    }
+    assert_eq!(hits.len(), left.len());
+    assert!(hits.values().all(|hits| (50..170).contains(hits)), "{hits:?}");
+    let mut all: Vec<_> = (0..60).map(|index| table.nth(index).unwrap().key).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!((all.len(), table.nth(60).is_none()), (60, true));
+}
+
+#[test]
+fn a_round_over_deadlines_leaves_out_the_rest_alone() {
+    let mut table = Table::new([1, 2, 3, 4]);
+    (0..60_000).for_each(|number| {
+        put(&mut table, &key_of(number), if number % 6_000 == 0 { 1 } else { NEVER }, b"v", None);
+    });
+    for seed in 0..50 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let round = table.round_from_random(&mut rng, true);
+        let mut found: Vec<Vec<u8>> =
+            round.filter(|entry| Numbered::deadline(entry) == 1).map(|entry| entry.key.to_vec()).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), 10);
+        assert_eq!(table.round_from_random(&mut rng, false).count(), 60_000);
+    }
+}
