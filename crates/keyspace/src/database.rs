@@ -16,6 +16,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use entry::KeyEntry;
 use entry::{Header, NEVER};
 pub(crate) use entry::{KeyLayout, view};
 pub use eviction::{Sampled, Sampling};
@@ -27,7 +28,7 @@ use store::{Stamp, fits};
 
 use crate::access::{self, AccessPolicy};
 use crate::string::Str;
-use crate::table::{EntryRef, Fill, NewEntry, Place, Table};
+use crate::table::{Fill, NewEntry, Place, Table};
 use crate::time::UnixMillis;
 use crate::value::Value;
 use crate::value::packed::packed_string;
@@ -438,6 +439,6 @@ impl Database {
 }
 
 #[inline]
-fn is_due(entry: &EntryRef<'_, Value<'static>>, now: UnixMillis) -> bool {
+fn is_due(entry: &KeyEntry<'_>, now: UnixMillis) -> bool {
     now.0 > entry::deadline_of(entry.rest)
 }

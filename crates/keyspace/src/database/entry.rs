@@ -10,6 +10,8 @@
 //! Six bytes of milliseconds last until the year 10889; deadlines beyond, or before 1970, take
 //! eight.
 
+use std::sync::Arc;
+
 use crate::table::{EntryRef, Layout};
 use crate::time::UnixMillis;
 use crate::value::Value;
@@ -25,15 +27,19 @@ const FIXED: usize = 4;
 /// The most that comes before the value.
 pub(super) const LONGEST_HEADER: usize = FIXED + 8;
 
+/// An entry of a database's table. A value that lies beside is shared with snapshots as a whole, so
+/// that copying a segment never copies values.
+pub(crate) type KeyEntry<'a> = EntryRef<'a, Arc<Value<'static>>>;
+
 /// The layout of a database's table.
 #[derive(Clone)]
 pub(crate) struct KeyLayout;
 
 impl Layout for KeyLayout {
-    type Beside = Value<'static>;
+    type Beside = Arc<Value<'static>>;
 
     #[inline]
-    fn deadline(entry: &EntryRef<'_, Value<'static>>) -> i64 {
+    fn deadline(entry: &KeyEntry<'_>) -> i64 {
         deadline_of(entry.rest)
     }
 }
@@ -125,7 +131,7 @@ pub(super) fn if_any(deadline: i64) -> Option<UnixMillis> {
 
 /// The value of an entry.
 #[inline]
-pub(crate) fn value_of<'a>(entry: &EntryRef<'a, Value<'static>>) -> Value<'a> {
+pub(crate) fn value_of<'a>(entry: &KeyEntry<'a>) -> Value<'a> {
     let (header, at) = Header::parse(entry.rest);
     match header.kind {
         Some(kind) => unpack(kind, &entry.rest[at..]),
@@ -134,7 +140,7 @@ pub(crate) fn value_of<'a>(entry: &EntryRef<'a, Value<'static>>) -> Value<'a> {
 }
 
 /// Key, value and deadline of an entry.
-pub(crate) fn view<'a>(entry: EntryRef<'a, Value<'static>>) -> (&'a [u8], Value<'a>, Option<UnixMillis>) {
+pub(crate) fn view<'a>(entry: KeyEntry<'a>) -> (&'a [u8], Value<'a>, Option<UnixMillis>) {
     (entry.key, value_of(&entry), if_any(deadline_of(entry.rest)))
 }
 

@@ -63,7 +63,7 @@ impl Database {
 
     /// Tells that deadlines of fields of the hash at `key` have changed.
     pub fn note_fields(&mut self, key: &[u8]) {
-        let next = self.table.get(key).and_then(|entry| entry.beside.and_then(next_deadline));
+        let next = self.table.get(key).and_then(|entry| entry.beside.and_then(|value| next_deadline(value)));
         self.field_deadlines.note(key, next);
     }
 

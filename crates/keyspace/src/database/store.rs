@@ -3,6 +3,8 @@
 //! Keeps the count of deadlines and the note of hashes with due fields true, whatever takes the
 //! place of what. Never looks at the clock, nor at who asks.
 
+use std::sync::Arc;
+
 use super::entry::{self, Header, NEVER};
 use super::field_deadlines::next_deadline;
 use super::{Database, KeyLayout};
@@ -40,6 +42,11 @@ pub(super) fn fits(key: &[u8], kind: Kind, payload: &[u8]) -> bool {
     payload.len() <= if is_string { room } else { room.min(COLLECTION) }
 }
 
+/// What lay beside, for its new owner.
+fn unshared((place, beside): (Place, Option<Arc<Value<'static>>>)) -> (Place, Option<Value<'static>>) {
+    (place, beside.map(Arc::unwrap_or_clone))
+}
+
 /// What lies beside an entry while its value is out to be changed.
 fn placeholder() -> Value<'static> {
     Value::String(Str::from_int(0))
@@ -60,7 +67,7 @@ impl Database {
             }
             None => {
                 let rest = [&header[..used], &[]];
-                self.table.insert_new(NewEntry { hash, key, rest, beside: Some(value) });
+                self.table.insert_new(NewEntry { hash, key, rest, beside: Some(Arc::new(value)) });
             }
         }
     }
@@ -70,7 +77,7 @@ impl Database {
         let entry = self.table.at(place);
         let (old, at) = Header::parse(entry.rest);
         let inline = old.kind.map(|kind| unpack(kind, &entry.rest[at..]).into_owned());
-        let nexts = (entry.beside.and_then(next_deadline), next_deadline(&value));
+        let nexts = (entry.beside.and_then(|value| next_deadline(value)), next_deadline(&value));
         if nexts != (None, None) {
             let key = entry.key.to_vec();
             self.field_deadlines.replaced(&key, nexts.0, nexts.1);
@@ -84,7 +91,7 @@ impl Database {
     pub(super) fn put_string(&mut self, place: Place, deadline: i64, rest: [&[u8]; 2]) {
         self.count_deadlines(entry::deadline_of(self.table.at(place).rest), deadline);
         let entry = self.table.at(place);
-        if let Some(next) = entry.beside.and_then(next_deadline) {
+        if let Some(next) = entry.beside.and_then(|value| next_deadline(value)) {
             let key = entry.key.to_vec();
             self.field_deadlines.replaced(&key, Some(next), None);
         }
@@ -99,17 +106,27 @@ impl Database {
         match header.kind {
             Some(kind) => unpack(kind, &entry.rest[at..]).into_owned(),
             None => {
-                let value = self.table.beside_mut(place).expect("it has no kind");
-                std::mem::replace(value, placeholder())
+                let slot = self.table.beside_mut(place).expect("it has no kind");
+                match Arc::get_mut(slot) {
+                    Some(value) => std::mem::replace(value, placeholder()),
+                    None => Value::clone(slot),
+                }
             }
         }
     }
 
     /// Puts a value back that was taken, and returns where its entry is now.
     pub(super) fn give_back(&mut self, place: Place, value: Value<'static>) -> Place {
-        let header = Header::parse(self.table.at(place).rest).0;
-        if header.kind.is_none() && pack(&value, &mut [0; 8]).is_none() {
-            *self.table.beside_mut(place).expect("it has no kind") = value;
+        let entry = self.table.at(place);
+        let header = Header::parse(entry.rest).0;
+        let mut scratch = [0; 8];
+        let packed = pack(&value, &mut scratch);
+        if header.kind.is_none() && !packed.is_some_and(|(kind, payload)| fits(entry.key, kind, payload)) {
+            let slot = self.table.beside_mut(place).expect("it has no kind");
+            match Arc::get_mut(slot) {
+                Some(out) => *out = value,
+                None => *slot = Arc::new(value),
+            }
             return place;
         }
         self.write(place, value, Stamp { deadline: header.deadline, clock: header.clock }).0
@@ -120,12 +137,12 @@ impl Database {
         let entry = self.table.at(place);
         let (old, at) = Header::parse(entry.rest);
         let inline = old.kind.map(|kind| unpack(kind, &entry.rest[at..]).into_owned());
-        if let Some(next) = entry.beside.and_then(next_deadline) {
+        if let Some(next) = entry.beside.and_then(|value| next_deadline(value)) {
             let key = entry.key.to_vec();
             self.field_deadlines.replaced(&key, Some(next), None);
         }
         self.count_deadlines(old.deadline, NEVER);
-        let beside = self.table.remove_at(place);
+        let beside = self.table.remove_at(place).map(Arc::unwrap_or_clone);
         let value = inline.or(beside).expect("a value lies in the entry or beside it");
         (value, entry::if_any(old.deadline))
     }
@@ -148,10 +165,7 @@ impl Database {
             self.table.note_deadline(place);
             return place;
         }
-        let beside = match old.kind {
-            Some(_) => None,
-            None => Some(self.take(place)),
-        };
+        let beside = self.table.at(place).beside.cloned();
         self.table.replace(place, [&header[..used], payload], beside).0
     }
 
@@ -173,7 +187,7 @@ impl Database {
         let (header, used) = stamp.header(packed.map(|(kind, _)| kind)).bytes();
         match packed {
             Some((_, payload)) => self.write_rest(place, [&header[..used], payload]),
-            None => self.table.replace(place, [&header[..used], &[]], Some(value)),
+            None => unshared(self.table.replace(place, [&header[..used], &[]], Some(Arc::new(value)))),
         }
     }
 
@@ -181,7 +195,7 @@ impl Database {
     fn write_rest(&mut self, place: Place, rest: [&[u8]; 2]) -> (Place, Option<Value<'static>>) {
         let entry = self.table.at(place);
         if entry.beside.is_some() || entry.rest.len() != rest[0].len() + rest[1].len() {
-            return self.table.replace(place, rest, None);
+            return unshared(self.table.replace(place, rest, None));
         }
         let (header, payload) = self.table.rest_mut(place).split_at_mut(rest[0].len());
         header.copy_from_slice(rest[0]);

@@ -351,3 +351,22 @@ fn a_key_found_once_is_found_still_when_its_region_is_cut() {
         assert_eq!((database.expires_len(), database.iter().count()), (0, database.len()));
     }
 }
+
+#[test]
+fn a_value_beside_is_shared_with_a_snapshot_until_it_changes_itself() {
+    let mut database = Database::new([1, 2, 3, 4]);
+    let encoding = crate::Encoding::default();
+    let mut hash = crate::Hash::new();
+    (0..40).for_each(|field: u32| assert!(hash.insert(field.to_string().as_bytes(), &[b'v'; 30], &encoding)));
+    for key in [b"a", b"b"] {
+        database.insert(key, hash.clone().into(), None);
+    }
+    let held = database.table().clone();
+    let mut change = database.get_mut(b"a", UnixMillis(1)).unwrap().typed::<crate::Hash<'_>>().unwrap();
+    change.insert(b"new", b"x", &encoding);
+    drop(change);
+    let holders = |key: &[u8]| std::sync::Arc::strong_count(held.get(key).unwrap().beside.unwrap());
+    assert_eq!((holders(b"a"), holders(b"b")), (1, 2));
+    assert_eq!(entry::value_of(&held.get(b"a").unwrap()).len(), 40);
+    assert_eq!(database.peek(b"a", UnixMillis(1)).unwrap().len(), 41);
+}
