@@ -105,8 +105,12 @@ impl Blocks {
     }
 
     /// Room for `size` bytes at the end of a block; None when packing anew would do better than
-    /// another block, or when there may not be another.
+    /// another block, or when there may not be another. What packing left in more blocks counts as
+    /// if it lay in `MOST_BLOCKS`: else the next packing might need more than addresses allow.
     pub(super) fn allocate(&mut self, size: usize) -> Option<Address> {
+        if self.live + size > MOST_BLOCKS * BLOCK {
+            return None;
+        }
         if let Some(block) = self.list.iter().rposition(|block| block.bytes.len() - block.used >= size) {
             return Some(self.take(block, size));
         }
@@ -205,4 +209,25 @@ impl Blocks {
 fn stepped(bytes: usize) -> usize {
     let size = (bytes + COUNTERS).next_power_of_two().max(SMALLEST);
     if size >= 4096 && bytes + COUNTERS <= 3072 { 3072 - COUNTERS } else { (size - COUNTERS).min(BLOCK) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_packed_badly_takes_no_more_than_packs_again() {
+        // Entries that leave nearly the most unused at the end of each block: more blocks than grow.
+        let entry = [7; LONGEST_ENTRY - 1];
+        let mut blocks = Blocks::sized(BLOCK);
+        while blocks.live() + entry.len() <= MOST_BLOCKS * BLOCK {
+            blocks.adopt(&entry);
+        }
+        assert!(blocks.list.len() > MOST_BLOCKS, "{}", blocks.list.len());
+        // The ends would take them, one in each block.
+        let small = BLOCK % entry.len();
+        while blocks.allocate(small).is_some() {}
+        assert!(blocks.live() <= MOST_BLOCKS * BLOCK, "{}", blocks.live());
+        assert!(blocks.allocate(1).is_some() || blocks.live() == MOST_BLOCKS * BLOCK);
+    }
 }
