@@ -1,0 +1,196 @@
+//! The replica's side: what the link to the primary wants, put into effect.
+//!
+//! Bytes of the link come in here and go to the machine, the loader or the stream that is applied. Nothing is
+//! decided here. What the shell tells of an earlier connection or load is not heard.
+
+use slipstream_keyspace::Keyspace;
+use slipstream_log::Offset;
+use slipstream_replication::link::{self, Endpoint, Position};
+
+use super::OpenLink;
+use crate::apply::Stream;
+use crate::host::{Effect, LoadedData};
+use crate::node::{Core, Node};
+
+/// The replica's side.
+impl Core {
+    pub(crate) fn perform_link(&mut self, keyspace: &mut Keyspace, actions: Vec<link::Action<'_>>) {
+        use link::Action;
+        for action in actions {
+            match action {
+                Action::Connect(Endpoint { host, port }) => {
+                    self.replication.connection += 1;
+                    let number = self.replication.connection;
+                    self.effects.push(Effect::Connect { number, host, port });
+                }
+                Action::Send(bytes) => self.effects.push(Effect::LinkSend(bytes)),
+                Action::Close => {
+                    self.replication.connection += 1;
+                    self.replication.stream.forget_rest();
+                    self.effects.push(Effect::LinkClose);
+                }
+                Action::PauseReading => self.effects.push(Effect::LinkPause),
+                Action::ResumeReading => self.effects.push(Effect::LinkResume),
+                Action::SnapshotBegin { position, .. } => {
+                    self.replication.joins = position;
+                    self.replication.load += 1;
+                    self.effects.push(Effect::LoadBegin(self.replication.load));
+                }
+                Action::SnapshotBytes(bytes) => self.effects.push(Effect::LoadBytes(bytes.into_owned())),
+                Action::SnapshotEnd => self.effects.push(Effect::LoadEnd),
+                Action::SnapshotAbort => {
+                    self.replication.load += 1;
+                    self.effects.push(Effect::LoadAbort);
+                }
+                Action::Continue { id } => self.continue_under(id),
+                Action::Apply(bytes) => self.apply(keyspace, &bytes),
+                Action::Log(level, text) => self.notice(level, &text),
+            }
+        }
+    }
+
+    /// The primary goes on from where this node stands, perhaps under a new name.
+    pub(super) fn continue_under(&mut self, id: Option<slipstream_log::ReplicationId>) {
+        self.replication.stream.forget_rest();
+        if let Some(id) = id.filter(|id| *id != self.log.history().id) {
+            self.log.adopt_id(id);
+            self.disconnect_replicas();
+        }
+    }
+
+    /// The database that whoever reads the log has selected at its end.
+    pub(crate) fn stream_database(&self) -> usize {
+        if self.is_replica() {
+            self.replication.stream.database()
+        } else {
+            self.propagation.selected().unwrap_or(0)
+        }
+    }
+
+    /// What this node's data is a copy of.
+    pub(super) fn position(&self) -> Option<Position> {
+        self.log.is_active().then(|| Position { id: self.log.history().id, offset: self.log.end() })
+    }
+}
+
+impl Node {
+    /// Says between which ends the connection to the primary is; it is told before it is said to be open.
+    pub fn link_opened(
+        &mut self,
+        peer: crate::session::Endpoint,
+        local: crate::session::Endpoint,
+        descriptor: i64,
+    ) {
+        let (id, since) = (self.core.sessions.next_id(), self.core.clock.moment());
+        self.core.replication.opened = Some(OpenLink { id, peer, local, descriptor, since });
+    }
+
+    /// Connection `number` to the primary is open.
+    pub fn link_connected(&mut self, number: u64) {
+        if number != self.core.replication.connection {
+            return;
+        }
+        self.core.tick_clock();
+        self.core.replication.stream.forget_rest();
+        let resume = self.core.position();
+        let mut actions = Vec::new();
+        self.core.replication.link.on_connected(self.core.clock.moment(), resume, &mut actions);
+        self.core.perform_link(&mut self.keyspace, actions);
+    }
+
+    /// It is gone, or could not be opened.
+    pub fn link_closed(&mut self, number: u64, reason: &str) {
+        if number != self.core.replication.connection {
+            return;
+        }
+        self.core.replication.connection += 1;
+        self.core.tick_clock();
+        self.core.replication.stream.forget_rest();
+        let mut actions = Vec::new();
+        self.core.replication.link.on_closed(self.core.clock.moment(), reason, &mut actions);
+        self.core.perform_link(&mut self.keyspace, actions);
+        self.replication_turn();
+    }
+
+    /// The primary sent something.
+    pub fn link_received(&mut self, number: u64, bytes: &[u8]) {
+        if number != self.core.replication.connection {
+            return;
+        }
+        self.core.tick_clock();
+        self.core.turn_has_input = true;
+        self.core.stats.repl_input += bytes.len() as u64;
+        let mut actions = Vec::new();
+        self.core.replication.link.on_received(self.core.clock.moment(), bytes, &mut actions);
+        self.core.perform_link(&mut self.keyspace, actions);
+        self.settle_replicas();
+        self.run_woken();
+    }
+
+    /// The link is not read for now since the decoder is behind: its silence is ours.
+    pub fn load_is_behind(&mut self) {
+        self.core.replication.link.on_load_progress(self.core.clock.moment());
+    }
+
+    /// The snapshot of this number is loaded, or cannot be.
+    pub fn loaded_sync(&mut self, number: u64, result: Result<LoadedData, String>) {
+        if number != self.core.replication.load {
+            return;
+        }
+        self.core.replication.load += 1;
+        self.core.tick_clock();
+        let now = self.core.clock.moment();
+        let mut actions = Vec::new();
+        match result {
+            Err(reason) => self.core.replication.link.on_load_failed(now, &reason, &mut actions),
+            Ok(data) => {
+                self.core.disconnect_replicas();
+                let db = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
+                let offset = self.adopt_position();
+                self.core.replication.stream = Stream::starting_in(db);
+                self.core.propagation.set_selected(None);
+                self.replace_data(data);
+                self.core.replication.link.on_loaded(now, offset, &mut actions);
+            }
+        }
+        self.core.perform_link(&mut self.keyspace, actions);
+        self.replication_turn();
+    }
+
+    /// The log goes on where the stream joins the snapshot.
+    pub(super) fn adopt_position(&mut self) -> Offset {
+        let core = &mut self.core;
+        match core.replication.joins.take() {
+            Some(position) => core.log.adopt_snapshot(position.id, position.offset),
+            // A primary that does not tell: a history of our own.
+            None => {
+                core.log.deactivate(&mut core.rng);
+                core.log.activate(&mut core.rng);
+            }
+        }
+        core.log.end()
+    }
+
+    /// Goes on from what a loaded file says of replication.
+    pub(crate) fn continue_history(&mut self, data: &LoadedData) {
+        let Some(point) = data.loaded.aux.replication() else { return };
+        let Some(id) = slipstream_log::ReplicationId::parse(&point.id) else { return };
+        let core = &mut self.core;
+        core.log.adopt_snapshot(id, Offset(u64::try_from(point.offset).unwrap_or(0)));
+        if core.config.replicaof.is_some() {
+            core.replication.stream = Stream::starting_in(point.stream_database);
+        } else {
+            // Whoever has no more than this may continue with what is written from here on.
+            core.log.promote(&mut core.rng);
+        }
+    }
+
+    /// Follows the primary that the configuration names.
+    pub(crate) fn follow_configured(&mut self) {
+        if let Some(primary) = self.core.config.replicaof.clone() {
+            let db = self.core.replication.stream.database();
+            self.core.follow(&mut self.keyspace, Endpoint { host: primary.host, port: primary.port });
+            self.core.replication.stream = Stream::starting_in(db);
+        }
+    }
+}

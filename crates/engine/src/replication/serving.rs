@@ -1,0 +1,207 @@
+//! The primary's side: what the machine of the replicas wants, put into effect.
+//!
+//! A session that sends REPLCONF, PSYNC or SYNC comes in here; log blocks, snapshots and closed connections
+//! go out, as effects and as what the shell asks for. Nothing is decided here.
+
+use slipstream_log::Slice;
+use slipstream_replication::Level;
+use slipstream_replication::replicas::{self, Newcomer, Reader, ReplicaId, Request, Role, SyncJob, Turn};
+
+use crate::errors::CommandError;
+use crate::host::{Effect, SyncOrder};
+use crate::node::{Core, Node};
+use crate::session::{Flow, Session, SessionId, Wait};
+
+/// The primary's side.
+impl Core {
+    /// REPLCONF from a client or a replica. `true` if there is an answer.
+    pub(crate) fn replconf(
+        &mut self,
+        id: SessionId,
+        args: slipstream_resp::Args<'_>,
+    ) -> Result<bool, CommandError> {
+        let mut actions = Vec::new();
+        let turn = Turn { now: self.clock.moment(), log: &self.log };
+        let answer = self.replication.replicas.on_replconf(turn, ReplicaId(id.0), args, &mut actions);
+        self.perform_replicas(actions);
+        match answer {
+            Ok(answer) => Ok(answer == replicas::Answer::Ok),
+            Err(error) => Err(CommandError::text(error.to_string())),
+        }
+    }
+
+    /// PSYNC or SYNC.
+    pub(crate) fn attach_replica(
+        &mut self,
+        session: &mut Session,
+        request: Request<'_>,
+    ) -> Result<(), CommandError> {
+        let peer = match &session.peer {
+            crate::session::Endpoint::Tcp(ip, _) => ip.to_string(),
+            _ => String::new(),
+        };
+        let newcomer = Newcomer { id: ReplicaId(session.id.0), peer: &peer, request };
+        let turn = Turn { now: self.clock.moment(), log: &self.log };
+        let mut actions = Vec::new();
+        let outcome = self.replication.replicas.on_sync(turn, newcomer, &mut actions);
+        // The answers belong to the session whose command runs: they wait until it is back in its place.
+        self.deferred_replica_actions.extend(actions);
+        outcome.map_err(|refusal| CommandError::text(refusal.to_string()))?;
+        session.role = crate::session::Role::Replica;
+        Ok(())
+    }
+
+    pub(super) fn perform_replicas(&mut self, actions: Vec<replicas::Action>) {
+        self.deferred_replica_actions.extend(actions);
+    }
+
+    pub(super) fn send_to(&mut self, replica: ReplicaId, bytes: &[u8]) {
+        let id = SessionId(replica.0);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.output.raw(bytes);
+            self.sessions.mark(id);
+        }
+    }
+
+    pub(super) fn append_message(&mut self, args: &[&[u8]]) {
+        self.propagation.push_message(args);
+        self.propagation.flush(&mut self.log);
+    }
+}
+
+impl Node {
+    /// Lets the machines do what is due, and does what they want.
+    pub(crate) fn replication_turn(&mut self) {
+        let now = self.core.clock.moment();
+        let mut actions = Vec::new();
+        self.core.replication.link.on_deadline(now, &mut actions);
+        self.core.perform_link(&mut self.keyspace, actions);
+        if self.core.is_replica() {
+            let link_up = self.core.replication.link.is_up();
+            self.core.replication.replicas.set_role(now, Role::Replica { link_up });
+        }
+        let mut actions = Vec::new();
+        let turn = Turn { now, log: &self.core.log };
+        self.core.replication.replicas.on_turn(turn, &mut actions);
+        self.core.perform_replicas(actions);
+        self.settle_replicas();
+    }
+
+    /// Does what the replicas' side wants done.
+    pub(crate) fn settle_replicas(&mut self) {
+        while !self.core.deferred_replica_actions.is_empty() {
+            for action in std::mem::take(&mut self.core.deferred_replica_actions) {
+                self.perform_replica(action);
+            }
+        }
+    }
+
+    pub(super) fn perform_replica(&mut self, action: replicas::Action) {
+        use replicas::Action;
+        let core = &mut self.core;
+        match action {
+            Action::ActivateLog => {
+                core.log.activate(&mut core.rng);
+                core.propagation.select_again();
+            }
+            Action::DeactivateLog => core.log.deactivate(&mut core.rng),
+            Action::AppendPing => core.append_message(&[b"ping"]),
+            Action::AppendGetAck => core.append_message(&[b"REPLCONF", b"GETACK", b"*"]),
+            Action::StartSync(job) => self.start_sync(job),
+            // Its sockets are closed, and so the job that writes to them ends.
+            Action::CancelSync(_) => {}
+            Action::Send { replica, bytes } => core.send_to(replica, &bytes),
+            // The shell reads the cursor of whoever is online.
+            Action::StartStream { replica, .. } => {
+                if core.config.repl_disable_tcp_nodelay {
+                    core.effects.push(Effect::BatchStream(SessionId(replica.0)));
+                }
+            }
+            Action::Close(replica) => core.effects.push(Effect::Disconnect(SessionId(replica.0))),
+            Action::WaitOver { waiter, acked } => {
+                let id = SessionId(waiter.0);
+                core.answer(id, |reply| reply.count(acked));
+                core.wake(id);
+            }
+            Action::Log(level, text) => core.notice(level, &text),
+        }
+    }
+
+    pub(super) fn start_sync(&mut self, job: SyncJob) {
+        let content = self.core.snapshot_job(&self.keyspace);
+        self.core.propagation.select_again();
+        let target = match job.reader {
+            Reader::Unproved => slipstream_rdb::Target::Redis10,
+            Reader::Valkey9 => slipstream_rdb::Target::Valkey80,
+        };
+        // It is encoded as it is sent: from here on the replicas hear nothing else.
+        self.core.replication.replicas.on_snapshot_ready(self.core.clock.moment(), job.id);
+        let replicas = job.replicas.iter().map(|replica| SessionId(replica.0)).collect();
+        let order = SyncOrder { replicas, content, target, framing: job.framing };
+        self.core.effects.push(Effect::SendSnapshot(Box::new(order)));
+    }
+
+    /// A replica's socket took some of its snapshot.
+    pub fn sync_progress(&mut self, id: SessionId) {
+        let now = self.core.clock.moment();
+        self.core.replication.replicas.on_snapshot_progress(now, ReplicaId(id.0));
+    }
+
+    /// A replica's socket took all of its snapshot, or failed.
+    pub fn sync_sent(&mut self, id: SessionId, result: Result<(), String>) {
+        self.core.tick_clock();
+        match result {
+            Ok(()) => {
+                let mut actions = Vec::new();
+                let turn = Turn { now: self.core.clock.moment(), log: &self.core.log };
+                self.core.replication.replicas.on_snapshot_sent(turn, ReplicaId(id.0), &mut actions);
+                self.core.perform_replicas(actions);
+                self.settle_replicas();
+            }
+            Err(reason) => {
+                self.core
+                    .notice(Level::Warning, &format!("Sending the snapshot to a replica failed: {reason}"));
+                self.core.effects.push(Effect::Disconnect(id));
+            }
+        }
+    }
+
+    /// Replicas that have not been sent everything.
+    pub fn streaming_replicas(&self) -> Vec<SessionId> {
+        let end = self.core.log.end();
+        let behind = |replica: &&replicas::Replica| {
+            replica.is_online() && replica.cursor().is_some_and(|cursor| cursor < end)
+        };
+        self.core.replication.replicas.iter().filter(behind).map(|replica| SessionId(replica.id.0)).collect()
+    }
+
+    /// The log blocks that a replica has not been sent, at most `max` of them.
+    pub fn replica_blocks(&self, id: SessionId, max: usize) -> Vec<Slice> {
+        let replica = self.core.replication.replicas.get(ReplicaId(id.0));
+        let cursor = replica.filter(|replica| replica.is_online()).and_then(|replica| replica.cursor());
+        let slices = cursor.and_then(|cursor| self.core.log.slices_from(cursor));
+        slices.map(|slices| slices.take(max).collect()).unwrap_or_default()
+    }
+
+    /// A replica's socket took so many bytes of them.
+    pub fn replica_took(&mut self, id: SessionId, bytes: usize) {
+        self.core.stats.repl_output += bytes as u64;
+        let replica = ReplicaId(id.0);
+        if let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.cursor())
+        {
+            self.core.replication.replicas.on_sent(replica, cursor.advanced(bytes));
+        }
+    }
+
+    /// A session that may have been a replica is gone.
+    pub(crate) fn replica_closed(&mut self, session: &Session) {
+        let mut actions = Vec::new();
+        let now = self.core.clock.moment();
+        self.core.replication.replicas.on_closed(now, ReplicaId(session.id.0), &mut actions);
+        if session.flow == Flow::Waiting(Wait::Replicas) {
+            self.core.replication.replicas.cancel_wait(replicas::WaiterId(session.id.0));
+        }
+        self.core.perform_replicas(actions);
+        self.settle_replicas();
+    }
+}
