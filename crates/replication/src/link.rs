@@ -60,6 +60,8 @@ pub struct Link {
     heard: Option<Moment>,
     /// Since when there is no stream; `None` while there is.
     down_since: Option<Moment>,
+    /// Whether the primary of the present connection has said that it speaks this project's dialect.
+    dialect: bool,
     /// Full syncs in a row that were begun and not finished.
     failed_syncs: u32,
 }
@@ -74,6 +76,7 @@ impl Link {
             attempted: None,
             heard: None,
             down_since: None,
+            dialect: false,
             failed_syncs: 0,
         }
     }
@@ -309,6 +312,11 @@ impl Link {
             Phase::Streaming(streaming) => Some((streaming.received, streaming.applied)),
             _ => None,
         }
+    }
+
+    /// Whether the primary speaks this project's dialect, as far as it has said by now.
+    pub fn primary_speaks_dialect(&self) -> bool {
+        self.dialect
     }
 
     /// Why replication has stopped, if it has.

@@ -33,7 +33,7 @@ use slipstream_resp::Args;
 
 use self::replica::Phase;
 use self::watch::Ack;
-use crate::Moment;
+use crate::{Moment, wire};
 
 pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
 pub use self::arrival::{Newcomer, Request, SyncRefused};
@@ -52,8 +52,8 @@ pub struct ReplicaId(pub u64);
 /// What is answered to a REPLCONF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// `+OK`.
-    Ok,
+    /// `+OK`, and what else this simple string says.
+    Ok(&'static str),
     /// Nothing at all: acknowledgements, and requests for them, have no reply.
     Silence,
 }
@@ -124,6 +124,7 @@ impl Replicas {
         if !options.len().is_multiple_of(2) {
             return Err(ReplconfError::Syntax);
         }
+        let mut answer = Answer::Ok("OK");
         for at in (0..options.len()).step_by(2) {
             let (option, value) = (&options[at], &options[at + 1]);
             if option.eq_ignore_ascii_case(b"ack") {
@@ -140,8 +141,11 @@ impl Replicas {
                 None => self.profiles.entry(id).or_default(),
             };
             profile.set(option, value)?;
+            if option.eq_ignore_ascii_case(b"capa") && value.eq_ignore_ascii_case(wire::DIALECT) {
+                answer = Answer::Ok("OK slipstream1");
+            }
         }
-        Ok(Answer::Ok)
+        Ok(answer)
     }
 
     /// A session asks for data. From now on it is a replica, unless it is refused. Asking again changes

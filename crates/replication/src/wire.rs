@@ -5,6 +5,10 @@
 use slipstream_log::Offset;
 use slipstream_resp::encode_request;
 
+/// The capability by which nodes of this project know each other, and the word in the answer to it. The number
+/// grows when a later dialect cannot be told by its options.
+pub(crate) const DIALECT: &[u8] = b"slipstream1";
+
 /// One request.
 pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();

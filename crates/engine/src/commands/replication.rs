@@ -153,8 +153,8 @@ fn timeout_ms(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
 }
 
 fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if call.core.replconf(call.session.id, call.args.from(1))? {
-        call.reply.ok();
+    if let Some(answer) = call.core.replconf(call.session.id, call.args.from(1))? {
+        call.reply.simple(answer);
     }
     Ok(())
 }

@@ -14,18 +14,19 @@ use crate::session::{Flow, Session, SessionId, Wait};
 
 /// The primary's side.
 impl Core {
-    /// REPLCONF from a client or a replica. `true` if there is an answer.
+    /// REPLCONF from a client or a replica: what is answered, if anything is.
     pub(crate) fn replconf(
         &mut self,
         id: SessionId,
         args: slipstream_resp::Args<'_>,
-    ) -> Result<bool, CommandError> {
+    ) -> Result<Option<&'static str>, CommandError> {
         let mut actions = Vec::new();
         let turn = Turn { now: self.clock.moment(), log: &self.log };
         let answer = self.replication.replicas.on_replconf(turn, ReplicaId(id.0), args, &mut actions);
         self.perform_replicas(actions);
         match answer {
-            Ok(answer) => Ok(answer == replicas::Answer::Ok),
+            Ok(replicas::Answer::Ok(text)) => Ok(Some(text)),
+            Ok(replicas::Answer::Silence) => Ok(None),
             Err(error) => Err(CommandError::text(error.to_string())),
         }
     }

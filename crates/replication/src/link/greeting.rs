@@ -8,12 +8,20 @@
 //! whoever gives no version or an older one, and then *cannot* write hashes whose fields expire: the full
 //! sync fails, for ever. To 9.0.0 it writes its own format, which this project reads. Redis answers that it
 //! does not know the option, and that is all.
+//!
+//! A primary of this project names itself in its answer to `capa`: what goes beyond the protocol of Redis is
+//! spoken only where both sides have said so.
 
 use super::Settings;
 use crate::wire;
 
 /// The version of Valkey whose snapshots and stream are understood here.
 const UNDERSTOOD_VERSION: &[u8] = b"9.0.0";
+
+/// Whether the answer to `capa` comes from a node that speaks this project's dialect.
+pub(super) fn speaks_dialect(line: &str) -> bool {
+    line.split_ascii_whitespace().nth(1).is_some_and(|word| word.as_bytes() == wire::DIALECT)
+}
 
 /// A request of the handshake whose answer is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +71,7 @@ pub(super) fn introduction(settings: &Settings) -> (Vec<u8>, Vec<Step>) {
     if let Some(address) = &settings.announced_ip {
         say(Step::IpAddress, &[b"REPLCONF", b"ip-address", address.as_bytes()]);
     }
-    say(Step::Capabilities, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+    say(Step::Capabilities, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT]);
     say(Step::Version, &[b"REPLCONF", b"version", UNDERSTOOD_VERSION]);
     (out, steps)
 }

@@ -22,6 +22,7 @@ impl Link {
         actions.push(Action::Connect(primary));
         actions.push(Action::notice("MASTER <-> REPLICA sync started"));
         self.attempted = Some(now);
+        self.dialect = false;
         self.phase = Phase::Connecting;
     }
 
@@ -62,6 +63,9 @@ impl Link {
         };
         let step = awaited.pop_front().expect("left when nothing is awaited");
         *since = now;
+        if step == Step::Capabilities {
+            self.dialect = greeting::speaks_dialect(line);
+        }
         if line.starts_with('-') {
             if step == Step::Auth {
                 return self.fail(now, format!("Unable to AUTH to MASTER: {line}"), actions);

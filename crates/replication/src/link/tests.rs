@@ -143,7 +143,7 @@ fn the_handshake_goes_in_the_order_of_redis() {
     );
     let introduction = [
         wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
-        wire::request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]),
+        wire::request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT]),
         wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
     ];
     assert_eq!(
@@ -178,7 +178,7 @@ fn a_password_and_an_address_are_given_in_their_place() {
         wire::request(&[b"AUTH", b"replicator", b"secret"]),
         wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
         wire::request(&[b"REPLCONF", b"ip-address", b"replica.example"]),
-        wire::request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]),
+        wire::request(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT]),
         wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
     ];
     let answer = deeds(story.receive(b"-NOAUTH Authentication required.\r\n"));
@@ -513,4 +513,18 @@ fn a_stream_that_cannot_be_applied_stops_for_good() {
     assert_eq!(story.link.deadline(), None);
     assert_eq!(story.link.halted(), Some("unknown command 'FOO' at offset 100"));
     assert_eq!(story.link.primary(), Some(&primary()));
+}
+
+#[test]
+fn a_primary_of_this_project_names_itself_in_its_answer() {
+    let check = |answer: &[u8], expected: bool| {
+        let mut story = Story::new(settings());
+        story.connected(None);
+        story.receive(b"+PONG\r\n+OK\r\n");
+        story.receive(answer);
+        assert_eq!(story.link.primary_speaks_dialect(), expected);
+    };
+    check(b"+OK slipstream1\r\n", true);
+    check(b"+OK\r\n", false);
+    check(b"-ERR unknown\r\n", false);
 }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use slipstream_resp::number::parse_i64;
 
+use crate::wire;
+
 /// Longest `ip-address`, in bytes. It may be a host name.
 const MAX_ADDRESS_LEN: usize = 255;
 
@@ -20,6 +22,8 @@ pub struct Profile {
     pub takes_marks: bool,
     /// It understands a new id in `+CONTINUE`.
     pub takes_new_ids: bool,
+    /// It is a node of this project, in the dialect that both speak.
+    pub speaks_dialect: bool,
     /// It wants a snapshot and no stream.
     pub snapshot_only: bool,
     /// The version of Valkey that it is, or is as good as.
@@ -84,6 +88,7 @@ impl Profile {
             b"ip-address" => self.address = Some(lossy(value)).filter(|address| !address.is_empty()),
             b"capa" if value.eq_ignore_ascii_case(b"eof") => self.takes_marks = true,
             b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.takes_new_ids = true,
+            b"capa" if value.eq_ignore_ascii_case(wire::DIALECT) => self.speaks_dialect = true,
             b"capa" => {}
             b"rdb-only" => self.snapshot_only = parse_switch(value)?,
             b"version" => {
@@ -137,6 +142,7 @@ mod tests {
             ("CAPA", "EOF"),
             ("capa", "psync2"),
             ("capa", "never-heard-of"),
+            ("capa", "slipstream1"),
             ("rdb-only", "1"),
             ("version", "9.0.3"),
         ] {
@@ -147,6 +153,7 @@ mod tests {
             address: Some("replica.example".into()),
             takes_marks: true,
             takes_new_ids: true,
+            speaks_dialect: true,
             snapshot_only: true,
             version: Some((9, 0, 3)),
         };

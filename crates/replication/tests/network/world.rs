@@ -240,7 +240,7 @@ impl World {
                     answer = replicas.on_replconf(turn, id, args.from(1), actions);
                 });
                 match answer {
-                    Ok(Answer::Ok) => "+OK\r\n".to_owned(),
+                    Ok(Answer::Ok(text)) => format!("+{text}\r\n"),
                     Ok(Answer::Silence) => return,
                     Err(error) => format!("-{error}\r\n"),
                 }
