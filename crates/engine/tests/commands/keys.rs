@@ -346,3 +346,28 @@ fn sort_stores_a_list_or_deletes_the_key() {
     script.check_read("SORT nokey STORE sorted", ":0");
     script.check_read("EXISTS sorted", ":0");
 }
+
+/// Lengths at which a key is stored in another way, and beyond all of them.
+#[test]
+fn keys_of_any_length_are_keys() {
+    for length in [1, 253, 254, 255, 256, 497, 512, 4096, 65_535, 65_536, 1 << 20] {
+        let mut script = Script::new();
+        let (key, other) = ("k".repeat(length), format!("{}o", "k".repeat(length - 1)));
+        script.check_write(&format!("SET {key} 1"), "+OK");
+        script.check_write(&format!("INCR {key}"), ":2");
+        script.check_write(&format!("APPEND {key} {}", "v".repeat(700)), ":701");
+        script.check_read(&format!("STRLEN {key}"), ":701");
+        script.check_write(&format!("PEXPIREAT {key} 4102444800000"), ":1");
+        script.check_write(&format!("RENAME {key} {other}"), "+OK");
+        script.check_read(&format!("EXISTS {key} {other}"), ":1");
+        script.check_read(&format!("PEXPIRETIME {other}"), ":4102444800000");
+        script.check_write(&format!("RPUSH {key} a b"), ":2");
+        script.check_write(&format!("COPY {key} {other} REPLACE"), ":1");
+        script.check_read(&format!("LRANGE {other} 0 -1"), "[a b]");
+        script.check_write(&format!("DEL {other}"), ":1");
+        script.check_read("SCAN 0", &format!("[0 [{key}]]"));
+        script.check_read("RANDOMKEY", &key);
+        script.check_write(&format!("LPOP {key} 2"), "[a b]");
+        script.check_read("DBSIZE", ":0");
+    }
+}

@@ -2,7 +2,7 @@
 
 use slipstream_engine::config::{Config, OutputLimit};
 use slipstream_engine::session::SessionId;
-use slipstream_engine::{Effect, Endpoint};
+use slipstream_engine::{Effect, Endpoint, Flow};
 
 use crate::script::Script;
 
@@ -24,6 +24,39 @@ fn an_unfinished_request_has_a_limit() {
     assert_eq!(cut_off(&mut script), []);
     script.node.receive(client, &[b'x'; 1000]);
     assert_eq!(cut_off(&mut script), [client]);
+}
+
+/// Whether the script's client is to be closed once it has its replies.
+fn is_closing(script: &Script) -> bool {
+    let session = script.node.core.sessions.get(script.client()).unwrap();
+    session.flow == Flow::Closing
+}
+
+/// Nothing of such an argument has to arrive for that.
+#[test]
+fn an_argument_above_512_mib_is_refused_by_its_length() {
+    for (length, refused) in [(512 << 20, false), ((512 << 20) + 1, true)] {
+        let mut script = Script::new();
+        let client = script.client();
+        script.node.receive(client, format!("*2\r\n$3\r\nGET\r\n${length}\r\n").as_bytes());
+        let reply = if refused { "-ERR Protocol error: invalid bulk length" } else { "" };
+        assert_eq!(script.received(client), reply, "{length}");
+        assert_eq!(is_closing(&script), refused, "{length}");
+    }
+}
+
+#[test]
+fn a_key_may_be_as_long_as_an_argument() {
+    let mut config = Config::default();
+    config.proto_max_bulk_len = 1000;
+    let mut script = Script::with_config(config);
+    let key = "k".repeat(1000);
+    script.check_write(&format!("SET {key} v"), "+OK");
+    script.check_read(&format!("GET {key}"), "v");
+    script.check_write(&format!("HSET h {key} {key}"), ":1");
+    assert_eq!(script.ask(&format!("SET {key}k v")), "-ERR Protocol error: invalid bulk length");
+    assert!(is_closing(&script));
+    assert_eq!((script.propagated(), script.node.keyspace.db(0).len()), (String::new(), 2));
 }
 
 #[test]

@@ -370,3 +370,25 @@ fn a_value_beside_is_shared_with_a_snapshot_until_it_changes_itself() {
     assert_eq!(entry::value_of(&held.get(b"a").unwrap()).len(), 40);
     assert_eq!(database.peek(b"a", UnixMillis(1)).unwrap().len(), 41);
 }
+
+/// Every entry of a segment then has two things beside it, which is as many as there are names for them.
+#[test]
+fn segments_full_of_long_keys_with_big_values_are_copied_and_split() {
+    let long = |number: u32| format!("{number:0300}").into_bytes();
+    let big = |number: u32, times| Value::from(Str::from_bytes(&long(number).repeat(times)));
+    let mut database = Database::new([1, 2, 3, 4]);
+    let check = |table: &Table<KeyLayout>, keys: std::ops::Range<u32>, times| {
+        assert_eq!(table.iter().count(), keys.len());
+        for number in keys {
+            let Value::String(found) = entry::value_of(&table.get(&long(number)).unwrap()) else { panic!() };
+            assert!(found.to_vec() == long(number).repeat(times), "{number}");
+        }
+    };
+    (0..3000).for_each(|number| assert!(database.insert(&long(number), big(number, 2), None).is_none()));
+    let held = database.table().clone();
+    (0..3000).for_each(|number| assert!(database.insert(&long(number), big(number, 3), None).is_some()));
+    check(database.table(), 0..3000, 3);
+    (100..3000).for_each(|number| assert!(database.remove(&long(number)).is_some()));
+    check(database.table(), 0..100, 3);
+    check(&held, 0..3000, 2);
+}
