@@ -1,7 +1,8 @@
 //! Everything that a server holds, as a value that can be compared key by key.
 //!
 //! Reads through ordinary commands, so it shows what a client would see, and owes nothing to DUMP or DEBUG. Order
-//! is kept where it means something (lists, sorted sets) and dropped where it does not.
+//! is kept where it means something (lists, sorted sets, streams) and dropped where it does not. Deadlines of hash
+//! fields are read where the server knows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,8 @@ struct Entry {
     data: Data,
     /// The wall clock's milliseconds, or -1 for never.
     expires_at: i64,
+    /// The same for each field that has a deadline of its own.
+    fields_expire_at: BTreeMap<Vec<u8>, i64>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -38,6 +41,8 @@ enum Data {
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
     SortedSet(Vec<(Vec<u8>, f64)>),
+    /// Ids, and names and values in turn.
+    Stream(Vec<(String, Vec<Vec<u8>>)>),
 }
 
 impl Content {
@@ -45,6 +50,7 @@ impl Content {
     #[track_caller]
     pub(crate) fn read(client: &mut Client) -> Self {
         let mut all = BTreeMap::new();
+        let knows_field_deadlines = knows(client, "HPEXPIRETIME");
         for database in 0..DATABASES {
             client.call::<()>(&format!("SELECT {database}"));
             let keys = wait_for("what lives shortly is gone", || lasting_keys(client));
@@ -53,7 +59,12 @@ impl Content {
             let reads = keys.iter().zip(&types).map(|(key, kind)| read_command(kind, key));
             let values: Vec<Value> = client.pipeline(reads);
             for (((key, kind), value), expires_at) in keys.into_iter().zip(types).zip(values).zip(expiries) {
-                all.insert((database, key), Entry { data: Data::from_reply(&kind, &value), expires_at });
+                let data = Data::from_reply(&kind, &value);
+                let fields_expire_at = match &data {
+                    Data::Hash(hash) if knows_field_deadlines => field_deadlines(client, &key, hash),
+                    _ => BTreeMap::new(),
+                };
+                all.insert((database, key), Entry { data, expires_at, fields_expire_at });
             }
         }
         client.call::<()>("SELECT 0");
@@ -62,6 +73,11 @@ impl Content {
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many fields of hashes have a deadline of their own.
+    pub(crate) fn field_deadlines(&self) -> usize {
+        self.0.values().map(|entry| entry.fields_expire_at.len()).sum()
     }
 
     /// Fails the test with the first few keys that differ.
@@ -88,6 +104,25 @@ fn lasting_keys(client: &mut Client) -> Option<Vec<Vec<u8>>> {
     left.into_iter().all(|left| left == FOREVER || left > SHORT_MS).then_some(keys)
 }
 
+fn knows(client: &mut Client, command: &str) -> bool {
+    let described: Vec<Value> = client.call(&format!("COMMAND INFO {command}"));
+    described != [Value::Nil]
+}
+
+#[track_caller]
+fn field_deadlines(
+    client: &mut Client,
+    key: &[u8],
+    hash: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> BTreeMap<Vec<u8>, i64> {
+    let mut ask = about("HPEXPIRETIME", key);
+    ask.arg("FIELDS").arg(hash.len());
+    hash.keys().for_each(|field| _ = ask.arg(field));
+    let deadlines: Vec<Vec<i64>> = client.pipeline([ask]);
+    let timed = hash.keys().zip(&deadlines[0]).filter(|(_, deadline)| **deadline != FOREVER);
+    timed.map(|(field, deadline)| (field.clone(), *deadline)).collect()
+}
+
 fn brief(entry: Option<&Entry>) -> String {
     format!("{entry:?}").chars().take(SHOWN).collect()
 }
@@ -106,6 +141,7 @@ fn read_command(kind: &str, key: &[u8]) -> Cmd {
         "set" => ("SMEMBERS", &[]),
         "hash" => ("HGETALL", &[]),
         "zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
+        "stream" => ("XRANGE", &["-", "+"]),
         _ => panic!("{} is of type {kind}", String::from_utf8_lossy(key)),
     };
     let mut read = about(command, key);
@@ -123,6 +159,7 @@ impl Data {
             "list" => Self::List(converted(reply)),
             "set" => Self::Set(converted(reply)),
             "hash" => Self::Hash(converted(reply)),
+            "stream" => Self::Stream(converted(reply)),
             _ => Self::SortedSet(converted(reply)),
         }
     }

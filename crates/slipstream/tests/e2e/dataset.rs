@@ -20,6 +20,7 @@ pub(crate) fn fill(client: &mut Client) {
     commands.extend(sets());
     commands.extend(hashes(&mut random));
     commands.extend(sorted_sets(&mut random));
+    commands.extend(streams(&mut random));
     commands.extend(expiries());
     commands.extend(plain(&mut random));
     commands.extend(other_databases());
@@ -110,6 +111,29 @@ fn sorted_sets(random: &mut Rng) -> Vec<Cmd> {
     }
     let scores = "ZADD zset:listpack 0.1 tenth -0 zero 3 three inf most -inf least 1e300 large 5e-324 tiny";
     vec![command(scores), command("ZADD zset:ties 1 b 1 a 1 c"), big]
+}
+
+/// Short and long, with entries of the same names and of others, trimmed, with holes, and without any entry left.
+fn streams(random: &mut Rng) -> Vec<Cmd> {
+    let mut commands = vec![
+        command("XADD stream:short 5-1 name ada born 1815"),
+        command("XADD stream:short 5-2 name alan"),
+        with("XADD", [b"stream:binary", &b"1700000000000-7"[..], b"", &noise(random, 5_000)]),
+        command("XADD stream:emptied 18446744073709551615-18446744073709551614 f v"),
+        command("XDEL stream:emptied 18446744073709551615-18446744073709551614"),
+        command("EXPIRE stream:emptied 100000"),
+    ];
+    for number in 0..2_500_u32 {
+        let id = format!("{}-{}", 1_700_000_000_000 + u64::from(number) / 3 * 7, number % 3);
+        let temperature = random.i32(-400..400).to_string();
+        commands.push(match number % 50 {
+            0 => with("XADD", ["stream:long", &id, "event", "restart"]),
+            _ => with("XADD", ["stream:long", &id, "sensor", "7", "temperature", &temperature]),
+        });
+    }
+    commands.push(command("XDEL stream:long 1700000000700-0 1700000000700-1 1700000005829-0"));
+    commands.push(command("XTRIM stream:long MAXLEN 2222"));
+    commands
 }
 
 fn expiries() -> Vec<Cmd> {

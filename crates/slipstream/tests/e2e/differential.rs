@@ -21,14 +21,16 @@ const BATCH: usize = 200;
 
 /// Commands with the kinds of their arguments, one letter each: `k` a key, mostly of the family's own, `m` a member or
 /// field, `v` a value, `i` an integer, `f` a score, `r` a bound of ranks, `s` of scores, `l` of members, `c` a small
-/// count, `o` a direction. Any other word stands for itself.
-const FAMILIES: [(&str, &str); 7] = [
+/// count, `o` a direction, `d` the id of an entry, `n` one for a new entry, `e` a bound of ids. Any other word stands
+/// for itself.
+const FAMILIES: [(&str, &str); 8] = [
     ("string", STRINGS),
     ("list", LISTS),
     ("set", SETS),
     ("hash", HASHES),
     ("zset", SORTED_SETS),
     ("lexical", LEXICAL),
+    ("stream", STREAMS),
     ("any", KEYS),
 ];
 
@@ -62,6 +64,13 @@ const SORTED_SETS: &str = "ZADD k f m; ZADD k f m f m f m; ZADD k NX f m; ZADD k
 const LEXICAL: &str = "ZADD k 0 m 0 m 0 m; ZLEXCOUNT k l l; ZRANGEBYLEX k l l; ZREVRANGEBYLEX k l l;
     ZRANGE k l l BYLEX LIMIT c c; ZREMRANGEBYLEX k l l; ZRANGE k l l BYLEX REV; ZREM k m";
 
+const STREAMS: &str = "XADD k n m v; XADD k n m v m i m v; XADD k n m i; XADD k n m v m; XADD k NOMKSTREAM n m v;
+    XADD k MAXLEN c n m v; XADD k MAXLEN ~ c n m v; XADD k MINID d n m v; XADD k MINID ~ d LIMIT c n m v; XLEN k;
+    XRANGE k - +; XRANGE k e e; XRANGE k e e COUNT r; XREVRANGE k + -; XREVRANGE k e e; XREVRANGE k e e COUNT c;
+    XREAD STREAMS k d; XREAD COUNT c STREAMS k k d d; XREAD STREAMS k $; XREAD COUNT i STREAMS k d;
+    XDEL k d; XDEL k d d d; XTRIM k MAXLEN c; XTRIM k MAXLEN ~ c; XTRIM k MAXLEN ~ c LIMIT r; XTRIM k MAXLEN = i;
+    XTRIM k MINID d; XTRIM k MINID ~ d; XTRIM k MAXLEN c LIMIT c";
+
 const KEYS: &str = "DEL k; UNLINK k; EXISTS k k k; TYPE k; RENAME k k; RENAMENX k k; COPY k k; COPY k k REPLACE;
     TOUCH k k; EXPIREAT k 4102444800; EXPIREAT k 4102444900 GT; EXPIREAT k 4102444700 LT; EXPIREAT k 4102444600 NX;
     PEXPIREAT k 4102444800000; EXPIRETIME k; PEXPIRETIME k; PERSIST k; EXPIRE k -1; DBSIZE; KEYS *; MOVE k 1; SELECT c;
@@ -73,7 +82,8 @@ fn random_commands_are_answered_as_redis_answers_them() {
         return;
     }
     let seed = env::var("SLIPSTREAM_SEED").map_or(7, |seed| seed.parse().expect("a seed is a number"));
-    let servers = [Ours, Redis7].map(|kind| Server::start(kind, &[]));
+    // Blocks of few entries, so that approximate trimming has whole ones to take.
+    let servers = [Ours, Redis7].map(|kind| Server::start(kind, &["--stream-node-max-entries 5"]));
     let mut clients = [servers[0].client(), servers[1].client()];
     let mut random = Rng::with_seed(seed);
     for _ in 0..COMMANDS / BATCH {
@@ -121,7 +131,7 @@ fn line(random: &mut Rng) -> Vec<String> {
 }
 
 fn key(family: &str, random: &mut Rng) -> String {
-    const SHARED: [&str; 5] = ["string", "list", "set", "hash", "zset"];
+    const SHARED: [&str; 6] = ["string", "list", "set", "hash", "zset", "stream"];
     let stays = family == "lexical" || (family != "any" && random.u8(..8) > 0);
     let family = if stays { family } else { SHARED[random.usize(..SHARED.len())] };
     format!("{family}:{}", random.u8(..12))
@@ -162,8 +172,23 @@ fn argument(kind: &str, family: &str, random: &mut Rng) -> String {
             _ => format!("{}m{}", ["[", "("][random.usize(..2)], random.u8(..30)),
         },
         "c" => random.u8(..5).to_string(),
+        "d" | "n" | "e" => id(kind, random),
         "o" => ["LEFT", "RIGHT"][random.usize(..2)].to_owned(),
         word => word.to_owned(),
+    }
+}
+
+/// Most ids are of one millisecond, behind whose last entry there is always room for another one.
+fn id(kind: &str, random: &mut Rng) -> String {
+    let ms = if random.bool() { 7 } else { random.u8(..8) };
+    match (kind, random.u8(..12)) {
+        ("e", 0) => "-".to_owned(),
+        ("e", 1) => "+".to_owned(),
+        ("e", 2 | 3) => format!("({ms}-{}", random.u8(..30)),
+        ("n", 3..) => format!("{ms}-*"),
+        (_, 4) => "x-1".to_owned(),
+        (_, 5 | 6) => ms.to_string(),
+        _ => format!("{ms}-{}", random.u8(..30)),
     }
 }
 

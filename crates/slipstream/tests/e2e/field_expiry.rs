@@ -7,6 +7,7 @@ use fastrand::Rng;
 use redis::{Cmd, Value};
 
 use crate::client::{Client, command};
+use crate::content::Content;
 use crate::copies::{assert_same, follow, wait_until_linked};
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
@@ -69,13 +70,14 @@ fn field_deadlines_survive_a_restart() {
     let mut client = server.client();
     run(&mut client, BEFORE);
     wait_until("what lives shortly is gone", || client.call::<usize>("EXISTS gone") == 0);
-    let before = deadlines(&mut client);
+    let before = Content::read(&mut client);
+    assert_eq!(before.field_deadlines(), 2);
     run(&mut client, &["HSET later a 1", "HPEXPIRE later 100 FIELDS 1 a", "SAVE"]);
     server.kill();
     server.restart();
     let mut client = server.client();
     wait_until("what came due meanwhile is gone", || client.call::<usize>("EXISTS later") == 0);
-    assert_eq!(deadlines(&mut client), before);
+    Content::read(&mut client).assert_equal(&before);
 }
 
 #[test]
@@ -123,9 +125,7 @@ fn check(primary: Kind, replica: Kind, during: &[&str]) {
     });
 
     assert_same(&primary, &replica);
-    let expected = deadlines(&mut client);
-    assert!(expected.len() > BIG / 2, "{expected:?}");
-    assert_eq!(deadlines(&mut replica.client()), expected);
+    assert!(Content::read(&mut client).field_deadlines() > BIG / 2);
 }
 
 /// Commands that Valkey answers as Redis does. `k` stands for a key, `m` for a field, `t` for a moment.
@@ -196,21 +196,4 @@ fn line(random: &mut Rng) -> String {
 #[track_caller]
 fn run(client: &mut Client, lines: &[&str]) {
     lines.iter().for_each(|line| drop(client.call::<Value>(line)));
-}
-
-/// Every field that has a deadline.
-#[track_caller]
-fn deadlines(client: &mut Client) -> Vec<(String, String, i64)> {
-    let mut keys: Vec<String> = client.call("KEYS *");
-    keys.sort();
-    let mut all = Vec::new();
-    for key in keys {
-        let mut fields: Vec<String> = client.call(&format!("HKEYS {key}"));
-        fields.sort();
-        let ask = format!("HPEXPIRETIME {key} FIELDS {} {}", fields.len(), fields.join(" "));
-        let deadlines: Vec<i64> = client.call(&ask);
-        let timed = fields.into_iter().zip(deadlines).filter(|(_, deadline)| *deadline >= 0);
-        all.extend(timed.map(|(field, deadline)| (key.clone(), field, deadline)));
-    }
-    all
 }

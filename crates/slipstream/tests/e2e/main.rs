@@ -30,6 +30,7 @@ mod memory;
 mod persistence;
 mod playground;
 mod protocol;
+mod streams;
 mod tools;
 mod topology;
 

@@ -69,6 +69,10 @@ const WRITES: &[&str] = &[
     "ZREMRANGEBYRANK z:{k} 20 -1",
     "ZUNIONSTORE z:all 2 z:{k} z:x",
     "ZRANGESTORE z:some z:{k} 0 5",
+    "XADD x:{k} * f {v} g 1",
+    "XADD x:{k} MAXLEN ~ 50 * f {v}",
+    "XADD x:{k} MAXLEN 30 * h {v}",
+    "XTRIM x:{k} MAXLEN 10",
 ];
 
 /// Writers on one server, each a thread with a connection of its own.
