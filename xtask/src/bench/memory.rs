@@ -90,6 +90,15 @@ const SHAPES: &[Shape] = &[
         elements_each: 1,
         command: |i| words(["SADD", &format!("tags:{}", i % 10), &format!("member:{i:08}")]),
     },
+    Shape {
+        name: "entry of a stream",
+        commands: 1_000_000,
+        elements_each: 1,
+        command: |i| {
+            let (key, temperature) = (format!("st:{}", i % 10), (i % 100).to_string());
+            words(["XADD", &key, "*", "temp", &temperature, "id", &i.to_string()])
+        },
+    },
 ];
 
 pub(super) fn run(contender: &Contender, settings: &Settings, samples: &mut Samples) -> Outcome {

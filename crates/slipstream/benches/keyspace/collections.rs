@@ -2,7 +2,9 @@
 //!
 //! Each operation finds the key first, as a command does; a snapshot is of the whole keyspace.
 
-use slipstream_keyspace::{Encoding, Hash, Keyspace, List, Set, SortedSet, UnixMillis, Value};
+use slipstream_keyspace::{
+    Encoding, Hash, Keyspace, List, Set, SortedSet, Stream, StreamId, UnixMillis, Value,
+};
 use slipstream_server::memory;
 
 use super::SEED;
@@ -12,6 +14,8 @@ use super::stopwatch::{count, once, stalls, throughput};
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 const KEY: &[u8] = b"big";
 const ELEMENT: &str = "member:";
+/// The millisecond of a stream's first entry.
+const FIRST_MS: u64 = 1_700_000_000_000;
 const VALUES: [&[u8]; 2] = [b"0123456789abcdef", b"ABCDEF0123456789"];
 
 /// What is done to one element: its number, its name, and which of two values it gets.
@@ -68,7 +72,34 @@ const KINDS: &[Kind] = &[
             assert!(sorted_set(value).insert(name, score(number, which), encoding).is_some());
         },
     },
+    Kind {
+        name: "stream: XADD, XRANGE of one, XDEL and XADD",
+        new: || Stream::new().into(),
+        add: |value, _, name, which, encoding| append(stream(value), name, which, encoding),
+        read: |value, number, _, _, _| {
+            let id = entry(number);
+            assert!(stream(value).range(id, id).next().is_some());
+        },
+        // Each pass leaves as many entries behind the ones it found, and the first such pass has `which` 1.
+        change: |value, number, name, which, encoding| {
+            let stream = stream(value);
+            let passed = (1 - which) * stream.len();
+            assert!(stream.delete(entry(number + passed)));
+            append(stream, name, which, encoding);
+        },
+    },
 ];
+
+/// The id of the entry that was added as this one.
+fn entry(number: usize) -> StreamId {
+    StreamId::new(FIRST_MS + u64::try_from(number).expect("usize fits in u64"), 0)
+}
+
+fn append(stream: &mut Stream, name: &[u8], which: usize, encoding: &Encoding) {
+    let id = StreamId::new(stream.last_id().ms.max(FIRST_MS - 1) + 1, 0);
+    let fields: [(&[u8], &[u8]); 2] = [(b"sensor", name), (b"value", VALUES[which])];
+    stream.append(id, fields.into_iter(), encoding);
+}
 
 /// Scores that follow no order, and others.
 fn score(number: usize, which: usize) -> f64 {
@@ -150,4 +181,8 @@ fn list<'a>(value: &'a mut Value<'static>) -> &'a mut List<'static> {
 
 fn sorted_set<'a>(value: &'a mut Value<'static>) -> &'a mut SortedSet<'static> {
     if let Value::SortedSet(set) = value { set } else { unreachable!("made as a sorted set") }
+}
+
+fn stream<'a>(value: &'a mut Value<'static>) -> &'a mut Stream {
+    if let Value::Stream(stream) = value { stream } else { unreachable!("made as a stream") }
 }

@@ -6,7 +6,9 @@
 use std::error::Error;
 use std::process::Command;
 
-use slipstream_keyspace::{Encoding, Hash, Keyspace, List, Set, SortedSet, UnixMillis, Value};
+use slipstream_keyspace::{
+    Encoding, Hash, Keyspace, List, Set, SortedSet, Stream, StreamId, UnixMillis, Value,
+};
 use slipstream_server::memory;
 
 use super::SEED;
@@ -98,6 +100,26 @@ const SHAPES: &[Shape] = &[
             );
         },
         payload: 15.0,
+    },
+    Shape {
+        name: "entry of a stream",
+        add: |data, i| {
+            edit(
+                data,
+                &format!("st:{}", i % 10),
+                || Stream::new().into(),
+                |value, encoding| {
+                    let Value::Stream(stream) = value else { unreachable!("made as one") };
+                    let ms = u64::try_from(i / 20).expect("usize fits in u64");
+                    let id = StreamId::new(1_700_000_000_000 + ms, u64::from(i / 10 % 2 == 1));
+                    let (temperature, number) = ((i % 100).to_string(), i.to_string());
+                    let fields = [(&b"temp"[..], temperature.as_bytes()), (b"id", number.as_bytes())];
+                    stream.append(id, fields.into_iter(), encoding);
+                },
+            );
+        },
+        // The names and the numbers as text, and 16 bytes of an id.
+        payload: 29.8,
     },
 ];
 
