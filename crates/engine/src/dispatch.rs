@@ -257,8 +257,11 @@ impl Machine<'_> {
 
     /// Runs one command and sends its effects on their way.
     pub(crate) fn execute(&mut self, entry: Entry, args: Args<'_>) {
-        let start = self.reply.len();
+        let (start, end) = (self.reply.len(), self.core.log.end());
         self.run(entry, args);
+        if self.core.log.end() != end {
+            self.session.last_write = self.core.log.end();
+        }
         // The reply of a client that waits is suppressed when it is written.
         if !matches!(self.session.flow, Flow::Waiting(_)) {
             self.suppress(start);
@@ -322,9 +325,6 @@ impl Machine<'_> {
                 core.propagation.flush_each(&mut core.log);
             } else {
                 core.propagation.flush(&mut core.log);
-            }
-            if outcome.changes > 0 {
-                self.session.last_write = core.log.end();
             }
         }
     }

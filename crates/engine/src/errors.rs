@@ -66,6 +66,7 @@ impl CommandError {
     pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
     pub const TIMEOUT_OUT_OF_RANGE: Self = Self::fixed("ERR timeout is out of range");
     pub const TIMEOUT_NOT_INTEGER: Self = Self::fixed("ERR timeout is not an integer or out of range");
+    pub const NOT_A_BIT: Self = Self::fixed("ERR value is out of range, value must between 0 and 1");
     pub const STRING_TOO_LONG: Self =
         Self::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 
@@ -309,6 +310,23 @@ impl CommandError {
     );
     pub const XREAD_BLOCK: Self =
         Self::fixed("ERR XREAD cannot wait yet: the BLOCK option is only supported within MULTI");
+}
+
+/// Clients that wait for replicas.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const WAIT_ON_REPLICA: Self = Self::fixed(
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+    );
+    pub const WAITAOF_ON_REPLICA: Self = Self::fixed(
+        "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+    );
+    pub const WAITAOF_WITHOUT_FILE: Self =
+        Self::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+    pub const UNBLOCKED: Self = Self::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    pub const UNBLOCKED_BY_ROLE: Self = Self::fixed(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    );
 }
 
 /// Clients and what watches them.

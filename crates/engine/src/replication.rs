@@ -4,6 +4,8 @@
 //! The machines decide ([`slipstream_replication`]); nothing here does. A role
 //! changes in [`Core::follow`] and [`Core::promote`] only.
 
+mod durability;
+
 mod following;
 
 mod serving;
@@ -17,7 +19,7 @@ use slipstream_replication::{Moment, Replicas};
 use crate::apply::Stream;
 use crate::config::Config;
 use crate::node::Core;
-use crate::session::{Flow, SessionId, Wait};
+use crate::session::SessionId;
 
 /// Both sides of replication of one node.
 #[derive(Debug)]
@@ -176,31 +178,5 @@ impl Core {
         let mut actions = Vec::new();
         self.replication.replicas.disconnect_all(self.clock.moment(), &mut actions);
         self.perform_replicas(actions);
-    }
-
-    /// Clients that wait for something that a replica cannot give are told so.
-    fn unblock_all(&mut self) {
-        for id in self.waiting_sessions(&Wait::Replicas) {
-            self.end_wait(id, |reply| {
-                reply.error(
-                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-                );
-            });
-        }
-    }
-
-    /// Ends WAIT of one client with a reply; whether it waited.
-    pub(crate) fn end_wait(
-        &mut self,
-        id: SessionId,
-        write: impl FnOnce(&mut slipstream_resp::Reply),
-    ) -> bool {
-        let waits = self.sessions.get(id).is_some_and(|s| s.flow == Flow::Waiting(Wait::Replicas));
-        if waits {
-            self.replication.replicas.cancel_wait(replicas::WaiterId(id.0));
-            self.answer(id, write);
-            self.wake(id);
-        }
-        waits
     }
 }

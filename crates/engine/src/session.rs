@@ -70,6 +70,8 @@ pub enum Flow {
 pub enum Wait {
     /// WAIT: enough replicas have what it wrote.
     Replicas,
+    /// WAITAOF: the disks of enough replicas have it.
+    Files,
     /// SAVE: the snapshot is on disk.
     Save,
     /// SHUTDOWN: it succeeds by never answering.

@@ -7,6 +7,7 @@ mod script;
 mod commands {
     mod client;
     mod debug;
+    mod durability;
     mod expiring;
     mod field_expiry;
     mod following;

@@ -32,6 +32,7 @@ use slipstream_log::Offset;
 use slipstream_resp::Args;
 
 use self::replica::Phase;
+use self::wait::Waits;
 use self::watch::Ack;
 use crate::{Moment, wire};
 
@@ -40,7 +41,7 @@ pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::profile::{Profile, Reader, ReplconfError};
 pub use self::replica::{Replica, ReplicaState};
 pub use self::sync::{Framing, JobId, SyncJob};
-pub use self::wait::{Wait, WaiterId};
+pub use self::wait::{Measure, Wait, WaiterId};
 
 /// Signs of life to those who wait, and the watch over those who are silent, in milliseconds.
 const TICK_MS: u64 = 1000;
@@ -68,7 +69,7 @@ pub struct Replicas {
     profiles: BTreeMap<ReplicaId, Profile>,
     replicas: BTreeMap<ReplicaId, Replica>,
     next_job: u64,
-    waits: BTreeMap<WaiterId, Wait>,
+    waits: Waits,
     acks_requested: bool,
     /// Due while there are replicas.
     next_tick: Moment,
@@ -89,7 +90,7 @@ impl Replicas {
             profiles: BTreeMap::new(),
             replicas: BTreeMap::new(),
             next_job: 0,
-            waits: BTreeMap::new(),
+            waits: Waits::default(),
             acks_requested: false,
             next_tick: now,
             next_ping: now,

@@ -29,6 +29,7 @@ pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
 pub mod transactions;
+pub mod waiting;
 
 /// All rows, family by family.
 pub const FAMILIES: &[&[Command]] = &[
@@ -36,6 +37,7 @@ pub const FAMILIES: &[&[Command]] = &[
     transactions::COMMANDS,
     monitor::COMMANDS,
     replication::COMMANDS,
+    waiting::COMMANDS,
     server::COMMANDS,
     introspection::COMMANDS,
     client::COMMANDS,

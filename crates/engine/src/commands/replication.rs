@@ -1,56 +1,48 @@
-//! Replication by command: REPLICAOF, ROLE, WAIT, and what replicas say
-//! (REPLCONF, PSYNC, SYNC).
+//! Replication by command: REPLICAOF, ROLE, and what replicas say (REPLCONF,
+//! PSYNC, SYNC).
 
-use slipstream_keyspace::UnixMillis;
+use slipstream_replication::Level;
 use slipstream_replication::link::Endpoint;
-use slipstream_replication::replicas::{Request, Wait, WaiterId};
-use slipstream_replication::{Level, Moment};
+use slipstream_replication::replicas::Request;
 
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
-use crate::session::{self, Flow, Role};
+use crate::session::Role;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT;
 const PEER: u32 = ADMIN | flag::NO_ASYNC_LOADING | flag::NO_MULTI;
 
 /// The rows.
-pub const COMMANDS: &[Command] = &[
-    Command::new("replicaof", 3, replicaof)
-        .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
-        .doc(Group::Server, "5.0.0", "Follows a primary, or with NO ONE becomes one.", "O(1)")
-        .syntax("args:((host port:integer) | (NO ONE))"),
-    Command::new("slaveof", 3, replicaof)
-        .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
-        .doc(Group::Server, "1.0.0", "The old name of REPLICAOF.", "O(1)")
-        .deprecated("5.0.0", "`REPLICAOF`")
-        .syntax("args:((host port:integer) | (NO ONE))"),
-    Command::new("role", 1, role)
-        .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST)
-        .categories(&["admin", "dangerous"])
-        .doc(Group::Server, "2.8.12", "Tells the role in replication, and the peers.", "O(1)"),
-    Command::new("wait", 3, wait)
-        .categories(&["connection"])
-        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
-        .doc(Group::Generic, "3.0.0", "Waits until enough replicas have what this connection wrote.", "O(1)")
-        .syntax("numreplicas:integer timeout:integer"),
-    Command::new("replconf", -1, replconf).flags(ADMIN | flag::LOADING | flag::STALE | flag::ALLOW_BUSY).doc(
-        Group::Server,
-        "3.0.0",
-        "What replicas tell their primary of themselves.",
-        "O(1)",
-    ),
-    Command::new("psync", -3, psync)
-        .flags(PEER)
-        .doc(Group::Server, "2.8.0", "Asks for the log from an offset on, or for a snapshot.", "")
-        .syntax("replicationid offset:integer"),
-    Command::new("sync", 1, sync).flags(PEER).doc(
-        Group::Server,
-        "1.0.0",
-        "Asks for a snapshot and the log behind it.",
-        "",
-    ),
-];
+pub const COMMANDS: &[Command] =
+    &[
+        Command::new("replicaof", 3, replicaof)
+            .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
+            .doc(Group::Server, "5.0.0", "Follows a primary, or with NO ONE becomes one.", "O(1)")
+            .syntax("args:((host port:integer) | (NO ONE))"),
+        Command::new("slaveof", 3, replicaof)
+            .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
+            .doc(Group::Server, "1.0.0", "The old name of REPLICAOF.", "O(1)")
+            .deprecated("5.0.0", "`REPLICAOF`")
+            .syntax("args:((host port:integer) | (NO ONE))"),
+        Command::new("role", 1, role)
+            .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST)
+            .categories(&["admin", "dangerous"])
+            .doc(Group::Server, "2.8.12", "Tells the role in replication, and the peers.", "O(1)"),
+        Command::new("replconf", -1, replconf)
+            .flags(ADMIN | flag::LOADING | flag::STALE | flag::ALLOW_BUSY)
+            .doc(Group::Server, "3.0.0", "What replicas tell their primary of themselves.", "O(1)"),
+        Command::new("psync", -3, psync)
+            .flags(PEER)
+            .doc(Group::Server, "2.8.0", "Asks for the log from an offset on, or for a snapshot.", "")
+            .syntax("replicationid offset:integer"),
+        Command::new("sync", 1, sync).flags(PEER).doc(
+            Group::Server,
+            "1.0.0",
+            "Asks for a snapshot and the log behind it.",
+            "",
+        ),
+    ];
 
 fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.session.role == Role::Replica {
@@ -119,37 +111,6 @@ fn role(call: &mut Call<'_>) -> Result<(), CommandError> {
 /// An offset as a reply's integer.
 fn wire(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
-}
-
-fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if call.core.is_replica() {
-        return Err(CommandError::fixed(
-            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
-        ));
-    }
-    let wanted = call.integer(1)?;
-    let timeout = timeout_ms(&call.args[2], call.now)?;
-    let offset = call.session.last_write;
-    let acked = call.core.replication.replicas.acked(offset);
-    let wanted = usize::try_from(wanted).unwrap_or(0);
-    if acked >= wanted || call.session.in_transaction() || call.in_exec() {
-        call.reply.count(acked);
-        return Ok(());
-    }
-    let until = (timeout > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout)));
-    let mut actions = Vec::new();
-    let waiter = WaiterId(call.session.id.0);
-    call.core.replication.replicas.on_wait(waiter, Wait { offset, replicas: wanted, until }, &mut actions);
-    call.core.deferred_replica_actions.extend(actions);
-    call.session.flow = Flow::Waiting(session::Wait::Replicas);
-    Ok(())
-}
-
-/// A timeout whose end the wall clock can still name.
-fn timeout_ms(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
-    let timeout = integer(arg).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
-    now.0.checked_add(timeout).ok_or(CommandError::TIMEOUT_OUT_OF_RANGE)?;
-    u64::try_from(timeout).map_err(|_| CommandError::TIMEOUT_NEGATIVE)
 }
 
 fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {

@@ -132,9 +132,6 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let core = &mut *call.core;
     core.propagation.end_group(&mut core.log);
-    if core.log_takes_effects() {
-        call.session.last_write = core.log.end();
-    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use slipstream_replication::replicas::{self, Newcomer, Reader, ReplicaId, Reques
 use crate::errors::CommandError;
 use crate::host::{Effect, SyncOrder};
 use crate::node::{Core, Node};
-use crate::session::{Flow, Session, SessionId, Wait};
+use crate::session::{Session, SessionId};
 
 /// The primary's side.
 impl Core {
@@ -119,11 +119,7 @@ impl Node {
                 }
             }
             Action::Close(replica) => core.effects.push(Effect::Disconnect(SessionId(replica.0))),
-            Action::WaitOver { waiter, acked } => {
-                let id = SessionId(waiter.0);
-                core.answer(id, |reply| reply.count(acked));
-                core.wake(id);
-            }
+            Action::WaitOver { waiter, acked } => core.wait_over(waiter, acked),
             Action::Log(level, text) => core.notice(level, &text),
         }
     }
@@ -199,9 +195,7 @@ impl Node {
         let mut actions = Vec::new();
         let now = self.core.clock.moment();
         self.core.replication.replicas.on_closed(now, ReplicaId(session.id.0), &mut actions);
-        if session.flow == Flow::Waiting(Wait::Replicas) {
-            self.core.replication.replicas.cancel_wait(replicas::WaiterId(session.id.0));
-        }
+        self.core.replication.replicas.cancel_wait(replicas::WaiterId::Command(session.id.0));
         self.core.perform_replicas(actions);
         self.settle_replicas();
     }

@@ -89,6 +89,7 @@ impl Replicas {
             profile: self.profiles.remove(&newcomer.id).unwrap_or_default(),
             peer: newcomer.peer.to_owned(),
             acked: Offset(0),
+            confirmed: false,
             durable: Offset(0),
             heard: now,
             protocol: match newcomer.request {
@@ -122,6 +123,7 @@ impl Replicas {
         )));
         replica.phase = Phase::Online { cursor: from };
         replica.acked = from;
+        replica.confirmed = true;
         actions.push(Action::StartStream { replica: replica.id, from });
     }
 

@@ -51,6 +51,8 @@ pub struct Replica {
     pub peer: String,
     /// What it has applied, by its own word.
     pub acked: Offset,
+    /// Whether it has said so, with an acknowledgement or as it asked to continue.
+    pub(super) confirmed: bool,
     /// What it has on disk, by its own word.
     pub durable: Offset,
     /// When it last gave a sign of life (or went online).

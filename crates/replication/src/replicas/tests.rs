@@ -141,8 +141,9 @@ impl Story {
     }
 
     fn wait_for(&mut self, waiter: u64, replicas: usize, until: Option<u64>) -> Vec<Action> {
-        let wait = Wait { offset: self.log.end(), replicas, until: until.map(Moment) };
-        self.act(|replicas, _, actions| replicas.on_wait(WaiterId(waiter), wait, actions))
+        let wait =
+            Wait { offset: self.log.end(), replicas, measure: Measure::Applied, until: until.map(Moment) };
+        self.act(|replicas, _, actions| replicas.on_wait(WaiterId::Command(waiter), wait, actions))
     }
 }
 
@@ -522,7 +523,7 @@ fn a_wait_ends_with_enough_acknowledgements() {
     assert_eq!(story.wait_for(1, 2, None), []);
     assert_eq!(story.turn(), [Action::AppendGetAck]);
     assert_eq!(story.replconf(A, "ACK 1030"), []);
-    let over = |waiter, acked| Action::WaitOver { waiter: WaiterId(waiter), acked };
+    let over = |waiter, acked| Action::WaitOver { waiter: WaiterId::Command(waiter), acked };
     assert_eq!(story.wait_for(2, 1, None), [over(2, 1)], "known already");
     assert_eq!(story.wait_for(3, 3, Some(500)), []);
     assert_eq!(story.turn(), [Action::AppendGetAck]);
@@ -532,11 +533,69 @@ fn a_wait_ends_with_enough_acknowledgements() {
     assert_eq!(story.replicas.get(B).unwrap().durable, Offset(1010));
 }
 
+/// Two replicas: A has applied 1030 and has 1010 on disk, B has applied 1020.
+fn reports() -> Story {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.online(B);
+    story.log.append(&[b'x'; 30]);
+    story.replconf(A, "ACK 1030 FACK 1010");
+    story.replconf(B, "ACK 1020");
+    story
+}
+
+#[test]
+fn a_mark_is_as_far_as_so_many_replicas_are() {
+    let story = reports();
+    let check = |measure, replicas, expected: Option<u64>| {
+        assert_eq!(story.replicas.mark(measure, replicas), expected.map(Offset), "{measure:?} {replicas}");
+    };
+    check(Measure::Applied, 0, Some(u64::MAX));
+    check(Measure::Applied, 1, Some(1030));
+    check(Measure::Applied, 2, Some(1020));
+    check(Measure::Applied, 3, None);
+    check(Measure::Durable, 1, Some(1010));
+    check(Measure::Durable, 2, Some(0));
+}
+
+#[test]
+fn a_replica_that_is_online_and_has_said_nothing_confirms_nothing() {
+    let mut story = Story::new(SETTINGS);
+    story.log = Log::new(64 << 10, &mut fastrand::Rng::with_seed(1));
+    story.ask(A, Request::Psync { id: b"?", next_byte: -1 });
+    story.turn();
+    story.ready(0);
+    story.sent(A);
+    assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::Online, "its snapshot had a length");
+    assert_eq!(story.replicas.reported(Measure::Applied, Offset(0)), 1, "as Redis counts");
+    assert_eq!(story.replicas.reported(Measure::Confirmed, Offset(0)), 0, "it may still load");
+    story.replconf(A, "ACK 0");
+    assert_eq!(story.replicas.reported(Measure::Confirmed, Offset(0)), 1);
+}
+
+#[test]
+fn an_acknowledgement_ends_all_waits_up_to_it_and_no_other() {
+    let mut story = reports();
+    for (waiter, offset, replicas) in [(1, 1021, 2), (2, 1022, 2), (3, 1030, 2), (4, 1020, 3)] {
+        let wait = Wait { offset: Offset(offset), replicas, measure: Measure::Applied, until: None };
+        let actions =
+            story.act(|replicas, _, actions| replicas.on_wait(WaiterId::Replies(waiter), wait, actions));
+        assert_eq!(actions, []);
+    }
+    let over = |waiter, acked| Action::WaitOver { waiter: WaiterId::Replies(waiter), acked };
+    assert_eq!(story.replconf(B, "ACK 1022"), [over(1, 2), over(2, 2)]);
+    assert_eq!(story.replconf(B, "ACK 1022"), []);
+    assert_eq!(story.replconf(B, "ACK 1030"), [over(3, 2)]);
+    assert!(story.replicas.is_awaited());
+    story.replicas.cancel_wait(WaiterId::Replies(4));
+    assert!(!story.replicas.is_awaited());
+}
+
 #[test]
 fn a_cancelled_wait_is_never_answered() {
     let mut story = Story::new(SETTINGS);
     story.wait_for(1, 1, Some(500));
-    story.replicas.cancel_wait(WaiterId(1));
+    story.replicas.cancel_wait(WaiterId::Command(1));
     assert_eq!(story.wait_until(1000), []);
 }
 

@@ -34,6 +34,7 @@ impl Replicas {
         // Nobody can have what has not been written; a lie would end somebody's WAIT.
         let end = turn.log.end();
         replica.acked = replica.acked.max(ack.applied.min(end));
+        replica.confirmed = true;
         replica.durable = replica.durable.max(ack.durable.unwrap_or_default().min(end));
         replica.heard = turn.now;
         match &mut replica.phase {

@@ -7,7 +7,7 @@ mod world;
 
 use slipstream_log::Offset;
 use slipstream_replication::link::State;
-use slipstream_replication::replicas::{ReplicaState, Wait, WaiterId};
+use slipstream_replication::replicas::{Measure, ReplicaState, Wait, WaiterId};
 use world::World;
 
 /// All nodes have the same data at the same offset of the same history.
@@ -150,9 +150,10 @@ fn siblings_follow_a_promoted_one_without_a_snapshot() {
 fn an_acknowledgement_is_fetched_for_who_waits() {
     let mut world = chain();
     world.write(0, "set b 2\n");
-    let wait = Wait { offset: world.nodes[0].log.end(), replicas: 1, until: None };
+    let offset = world.nodes[0].log.end();
+    let wait = Wait { offset, replicas: 1, measure: Measure::Applied, until: None };
     let mut actions = Vec::new();
-    world.nodes[0].replicas.on_wait(WaiterId(1), wait, &mut actions);
+    world.nodes[0].replicas.on_wait(WaiterId::Command(1), wait, &mut actions);
     assert_eq!(actions, []);
     world.run(250);
     assert_eq!(world.nodes[0].replicas.acked(wait.offset), 1, "without waiting for the second to pass");

@@ -286,12 +286,8 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
         _ => return Err(wrong_arguments(call)),
     };
     let id = SessionId(u64::try_from(call.integer(2)?).unwrap_or(0));
-    let offset = call.core.sessions.get(id).map(|session| session.last_write);
-    let acked = offset.map_or(0, |offset| call.core.replication.replicas.acked(offset));
-    let ended = call.core.end_wait(id, |reply| match with_error {
-        true => reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-        false => reply.count(acked),
-    });
+    let error = with_error.then_some(CommandError::UNBLOCKED);
+    let ended = call.core.unblock(id, error);
     call.reply.integer(i64::from(ended));
     Ok(())
 }

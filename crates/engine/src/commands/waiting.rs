@@ -1,0 +1,87 @@
+//! Commands that wait for replication: WAIT and WAITAOF.
+//!
+//! What they wait for is the machine's ([`Replicas::on_wait`]); here the arguments are read, and answered is
+//! whoever need not or must not wait. Inside MULTI nobody waits: what is so by then is the answer.
+//!
+//! [`Replicas::on_wait`]: slipstream_replication::Replicas::on_wait
+
+use slipstream_keyspace::UnixMillis;
+use slipstream_replication::Moment;
+use slipstream_replication::replicas::{self, WaiterId};
+
+use crate::call::{Call, integer};
+use crate::command::{Command, Group, flag};
+use crate::errors::CommandError;
+use crate::session::{Flow, Wait};
+
+const TIPS: &[&str] = &["request_policy:all_shards", "response_policy:agg_min"];
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command::new("wait", 3, wait)
+        .categories(&["connection"])
+        .tips(TIPS)
+        .doc(Group::Generic, "3.0.0", "Waits until enough replicas have what this connection wrote.", "O(1)")
+        .syntax("numreplicas:integer timeout:integer"),
+    Command::new("waitaof", 4, waitaof)
+        .flags(flag::NOSCRIPT)
+        .categories(&["connection"])
+        .tips(TIPS)
+        .doc(
+            Group::Generic,
+            "7.2.0",
+            "Waits until what this connection wrote is on the disks of this node and of enough replicas.",
+            "O(1)",
+        )
+        .syntax("numlocal:integer numreplicas:integer timeout:integer"),
+];
+
+fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.core.is_replica() {
+        return Err(CommandError::WAIT_ON_REPLICA);
+    }
+    let wanted = usize::try_from(call.integer(1)?).unwrap_or(0);
+    let timeout = timeout_ms(&call.args[2], call.now)?;
+    wait_for(call, Wait::Replicas, wanted, timeout);
+    Ok(())
+}
+
+fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let local = match call.integer(1)? {
+        0 => false,
+        1 => true,
+        _ => return Err(CommandError::NOT_A_BIT),
+    };
+    let wanted = usize::try_from(call.integer(2)?).map_err(|_| CommandError::NOT_POSITIVE)?;
+    let timeout = timeout_ms(&call.args[3], call.now)?;
+    if call.core.is_replica() {
+        return Err(CommandError::WAITAOF_ON_REPLICA);
+    }
+    if local {
+        return Err(CommandError::WAITAOF_WITHOUT_FILE);
+    }
+    wait_for(call, Wait::Files, wanted, timeout);
+    Ok(())
+}
+
+/// Answers at once if enough replicas have reported, or waiting is out of the question.
+fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
+    let (offset, measure) = (call.session.last_write, what.measure());
+    let replicas = &mut call.core.replication.replicas;
+    let reported = replicas.reported(measure, offset);
+    if reported >= wanted || call.session.in_transaction() || call.core.propagation.is_grouping() {
+        return what.answer(call.reply, reported);
+    }
+    let until = (timeout_ms > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout_ms)));
+    let wait = replicas::Wait { offset, replicas: wanted, measure, until };
+    // Nothing is over yet, so nothing is to be done.
+    replicas.on_wait(WaiterId::Command(call.session.id.0), wait, &mut Vec::new());
+    call.session.flow = Flow::Waiting(what);
+}
+
+/// A timeout whose end the wall clock can still name.
+fn timeout_ms(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
+    let timeout = integer(arg).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
+    now.0.checked_add(timeout).ok_or(CommandError::TIMEOUT_OUT_OF_RANGE)?;
+    u64::try_from(timeout).map_err(|_| CommandError::TIMEOUT_NEGATIVE)
+}
