@@ -1,7 +1,7 @@
 //! Hashes.
 //!
-//! Few short fields: one listpack of fields and values in turn; else a table. It becomes a table
-//! by Redis 7.2's thresholds and stays one. Deadlines of single fields sit in a map of their own,
+//! Few short fields: one block of fields and values in turn (`items.rs`); else a table. It becomes a
+//! table by Redis 7.2's thresholds and stays one. Deadlines of single fields sit in a map of their own,
 //! which does not exist while no field has one.
 //! Invariant: a field with a deadline exists.
 
@@ -19,6 +19,7 @@ use table::FieldTable;
 
 use crate::encoding::Encoding;
 use crate::item::Item;
+use crate::items::Items;
 use crate::listpack::Listpack;
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
 use crate::table::Fill;
@@ -33,7 +34,7 @@ pub struct Hash<'a> {
 
 #[derive(Clone)]
 enum Fields<'a> {
-    Packed(Listpack<'a>),
+    Packed(Items<'a>),
     Table(Arc<FieldTable>),
 }
 
@@ -46,7 +47,7 @@ impl Default for Hash<'_> {
 impl Hash<'static> {
     /// An empty hash.
     pub fn new() -> Self {
-        Hash::of(Fields::Packed(Listpack::new()))
+        Hash::of(Fields::Packed(Items::new()))
     }
 
     fn of(fields: Fields<'static>) -> Self {
@@ -61,7 +62,7 @@ impl Hash<'static> {
         }
         let fits = packed.len() / 2 <= encoding.hash_max_listpack_entries
             && packed.iter().all(|item| item.len() <= encoding.hash_max_listpack_value);
-        let mut hash = Hash::of(Fields::Packed(packed));
+        let mut hash = Hash::of(Fields::Packed(Items::of_listpack(&packed)));
         if !fits {
             hash.make_table(encoding);
         }
@@ -70,8 +71,9 @@ impl Hash<'static> {
 }
 
 impl<'a> Hash<'a> {
-    /// The hash whose listpack is `packed`, which `packed` of another one gave.
-    pub(crate) fn of_packed(packed: Listpack<'a>) -> Self {
+    /// The hash whose fields and values are `packed`, which `items` of another one gave.
+    #[inline]
+    pub(crate) fn of_items(packed: Items<'a>) -> Self {
         Hash { fields: Fields::Packed(packed), deadlines: None }
     }
 
@@ -119,7 +121,7 @@ impl<'a> Hash<'a> {
     pub fn get(&self, field: &[u8]) -> Option<Item<'_>> {
         match &self.fields {
             Fields::Packed(packed) => {
-                let name = packed.find(packed.first()?, field, 2)?;
+                let name = packed.find(field, 2)?;
                 packed.next(name).map(|value| packed.at(value))
             }
             Fields::Table(table) => table.get(field),
@@ -168,8 +170,8 @@ impl<'a> Hash<'a> {
         deadlines::clear(&mut self.deadlines, field);
         match &mut self.fields {
             Fields::Packed(packed) => {
-                let name = packed.first().and_then(|first| packed.find(first, field, 2));
-                packed.remove(name.expect("it was found"), 2);
+                let name = packed.find(field, 2).expect("it was found");
+                packed.remove(name, 2);
             }
             Fields::Table(table) => {
                 Arc::make_mut(table).remove(field);
@@ -254,8 +256,19 @@ impl<'a> Hash<'a> {
         due
     }
 
-    /// The listpack of a packed hash.
-    pub fn packed(&self) -> Option<&Listpack<'_>> {
+    /// Whether the hash is packed.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.fields, Fields::Packed(_))
+    }
+
+    /// The listpack that a packed hash is in Redis, made for the caller.
+    pub fn packed(&self) -> Option<Listpack<'static>> {
+        self.items().map(Items::listpack)
+    }
+
+    /// The fields and values of a packed hash.
+    #[inline]
+    pub(crate) fn items(&self) -> Option<&Items<'_>> {
         match &self.fields {
             Fields::Packed(packed) => Some(packed),
             Fields::Table(_) => None,
@@ -303,8 +316,8 @@ impl<'a> Hash<'a> {
 }
 
 /// Sets a field of a packed hash; true when it is new.
-fn insert_packed(packed: &mut Listpack<'_>, field: &[u8], value: &[u8]) -> bool {
-    let name = packed.first().and_then(|first| packed.find(first, field, 2));
+fn insert_packed(packed: &mut Items<'_>, field: &[u8], value: &[u8]) -> bool {
+    let name = packed.find(field, 2);
     match name.and_then(|name| packed.next(name)) {
         Some(old) => {
             packed.replace(old, value);

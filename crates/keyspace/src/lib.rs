@@ -16,6 +16,7 @@ mod encoding;
 mod hash;
 mod intset;
 mod item;
+mod items;
 mod keyspace;
 mod list;
 pub mod listpack;

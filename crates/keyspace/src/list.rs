@@ -1,8 +1,10 @@
 //! Lists.
 //!
-//! A small list is one listpack, a big one a tree of them, see `big.rs`. The encoding changes in
-//! both directions by Redis 7.2's rules: to "quicklist" when an addition would exceed one chunk's
-//! limit, back to "listpack" when a removal leaves one chunk below half of it.
+//! A short list is one block without what reading backwards takes (`items.rs`), a longer one a
+//! listpack, so that its tail is as near as its head; both report "listpack". A big one is a tree of
+//! listpacks, see `big.rs`. The encoding changes in both directions by Redis 7.2's rules: to
+//! "quicklist" when an addition would exceed one chunk's limit, back to "listpack" when a removal
+//! leaves one chunk below half of it.
 
 mod big;
 mod iter;
@@ -16,7 +18,13 @@ pub use iter::{ListIter, ListRevIter};
 
 use crate::encoding::Encoding;
 use crate::item::Item;
+use crate::items::{self, Items};
 use crate::listpack::Listpack;
+
+/// The most bytes of a short list's block, so of a walk to its tail. No limit of a chunk is below.
+const SHORT: usize = 512;
+/// A listpack of at most these bytes becomes a short list again.
+const SHORT_AGAIN: usize = 320;
 
 /// A list value.
 #[derive(Clone)]
@@ -24,6 +32,7 @@ pub struct List<'a>(Body<'a>);
 
 #[derive(Clone)]
 enum Body<'a> {
+    Short(Items<'a>),
     Packed(Listpack<'a>),
     Chunks(Arc<BigList>),
 }
@@ -37,7 +46,7 @@ impl Default for List<'_> {
 impl List<'static> {
     /// An empty list.
     pub fn new() -> Self {
-        List(Body::Packed(Listpack::new()))
+        List(Body::Short(Items::new()))
     }
 
     /// A list from a checked block; the encoding follows its size.
@@ -49,20 +58,22 @@ impl List<'static> {
             }
             return list;
         }
-        List(Body::Packed(packed))
+        List(Body::of_listpack(packed))
     }
 }
 
 impl<'a> List<'a> {
-    /// The list whose listpack is `packed`, which `packed` of another one gave.
-    pub(crate) fn of_packed(packed: Listpack<'a>) -> Self {
-        List(Body::Packed(packed))
+    /// The list whose elements are `items`, which `items` of another one gave.
+    #[inline]
+    pub(crate) fn of_items(items: Items<'a>) -> Self {
+        List(Body::Short(items))
     }
 
     /// The same list; a small one is borrowed, a big one shared.
     #[inline]
     pub fn view(&self) -> List<'_> {
         List(match &self.0 {
+            Body::Short(items) => Body::Short(items.view()),
             Body::Packed(packed) => Body::Packed(packed.view()),
             Body::Chunks(big) => Body::Chunks(Arc::clone(big)),
         })
@@ -71,6 +82,7 @@ impl<'a> List<'a> {
     /// The same list, owned.
     pub fn into_owned(self) -> List<'static> {
         List(match self.0 {
+            Body::Short(items) => Body::Short(items.into_owned()),
             Body::Packed(packed) => Body::Packed(packed.into_owned()),
             Body::Chunks(big) => Body::Chunks(big),
         })
@@ -79,6 +91,7 @@ impl<'a> List<'a> {
     /// How many elements there are.
     pub fn len(&self) -> usize {
         match &self.0 {
+            Body::Short(items) => items.len(),
             Body::Packed(packed) => packed.len(),
             Body::Chunks(big) => big.len(),
         }
@@ -93,6 +106,7 @@ impl<'a> List<'a> {
     pub fn push_front(&mut self, element: &[u8], encoding: &Encoding) {
         self.prepare(element.len(), 1, encoding);
         match &mut self.0 {
+            Body::Short(items) => items.push_front(element),
             Body::Packed(packed) => packed.push_front(element),
             Body::Chunks(big) => Arc::make_mut(big).push_front(element, encoding),
         }
@@ -102,6 +116,7 @@ impl<'a> List<'a> {
     pub fn push_back(&mut self, element: &[u8], encoding: &Encoding) {
         self.prepare(element.len(), 1, encoding);
         match &mut self.0 {
+            Body::Short(items) => items.push_back(element),
             Body::Packed(packed) => packed.push_back(element),
             Body::Chunks(big) => Arc::make_mut(big).push_back(element, encoding),
         }
@@ -120,6 +135,7 @@ impl<'a> List<'a> {
         }
         self.prepare(block.byte_len(), block.len(), encoding);
         match &mut self.0 {
+            Body::Short(items) => block.iter().for_each(|item| items.push_back_item(item)),
             Body::Packed(packed) => packed.absorb(&block),
             Body::Chunks(big) => Arc::make_mut(big).push_back_packed(&block, encoding),
         }
@@ -128,10 +144,17 @@ impl<'a> List<'a> {
     /// Turns a packed list into chunks if `count` more elements of `bytes` together would exceed
     /// one chunk: what Redis asks once per command, before the first of several elements.
     pub fn prepare(&mut self, bytes: usize, count: usize, encoding: &Encoding) {
-        if let Body::Packed(packed) = &self.0
+        if let Body::Short(items) = &self.0 {
+            if items.byte_len() + bytes + count * items::ELEMENT_OVERHEAD > SHORT {
+                self.0 = Body::Packed(items.listpack());
+            } else if exceeds(0, items.len() + count, encoding) {
+                self.0 = Body::Chunks(Arc::new(BigList::from_packed(items.listpack())));
+            }
+        }
+        if let Body::Packed(packed) = &mut self.0
             && exceeds(packed.byte_len() + bytes, packed.len() + count, encoding)
         {
-            self.0 = Body::Chunks(Arc::new(BigList::from_packed(packed)));
+            self.0 = Body::Chunks(Arc::new(BigList::from_packed(std::mem::take(packed).into_owned())));
         }
     }
 
@@ -150,6 +173,12 @@ impl<'a> List<'a> {
             return None;
         }
         let element = match &mut self.0 {
+            Body::Short(items) => {
+                let position = items.seek(index)?;
+                let element = items.at(position).to_vec();
+                items.remove(position, 1);
+                element
+            }
             Body::Packed(packed) => {
                 let position = packed.seek(index)?;
                 let element = packed.at(position).to_vec();
@@ -165,6 +194,7 @@ impl<'a> List<'a> {
     /// Element `index`.
     pub fn get(&self, index: usize) -> Option<Item<'_>> {
         match &self.0 {
+            Body::Short(items) => items.get(index),
             Body::Packed(packed) => packed.get(index),
             Body::Chunks(big) => big.get(index),
         }
@@ -177,6 +207,10 @@ impl<'a> List<'a> {
         }
         self.prepare(element.len(), 1, encoding);
         match &mut self.0 {
+            Body::Short(items) => {
+                let position = items.seek(index).expect("the index was checked");
+                items.replace(position, element);
+            }
             Body::Packed(packed) => {
                 let position = packed.seek(index).expect("the index was checked");
                 packed.replace(position, element);
@@ -197,6 +231,10 @@ impl<'a> List<'a> {
         }
         self.prepare(element.len(), 1, encoding);
         match &mut self.0 {
+            Body::Short(items) => {
+                let position = items.seek(index).expect("the index was checked");
+                items.insert(position, element);
+            }
             Body::Packed(packed) => {
                 let position = packed.seek(index).expect("the index was checked");
                 packed.insert(position, element);
@@ -212,6 +250,10 @@ impl<'a> List<'a> {
             return 0;
         }
         match &mut self.0 {
+            Body::Short(items) => {
+                let position = items.seek(start).expect("the range was checked");
+                items.remove(position, count);
+            }
             Body::Packed(packed) => {
                 let position = packed.seek(start).expect("the range was checked");
                 packed.remove(position, count);
@@ -266,33 +308,41 @@ impl<'a> List<'a> {
     }
 
     /// The blocks that hold the elements, from head to tail.
-    pub fn blocks(&self) -> impl Iterator<Item = &Listpack<'_>> {
+    pub fn blocks(&self) -> impl Iterator<Item = Listpack<'_>> {
+        let mut whole = self.packed();
         let mut index = 0;
         std::iter::from_fn(move || match &self.0 {
-            Body::Packed(packed) => {
-                index += 1;
-                (index == 1).then_some(packed)
-            }
+            Body::Short(_) | Body::Packed(_) => whole.take(),
             Body::Chunks(big) => {
                 let block = big.block_at(index)?;
                 index += block.len();
-                Some(block)
+                Some(block.view())
             }
         })
     }
 
-    /// The listpack of a packed list.
-    pub fn packed(&self) -> Option<&Listpack<'_>> {
+    /// The listpack that a packed list is in Redis.
+    pub fn packed(&self) -> Option<Listpack<'_>> {
         match &self.0 {
-            Body::Packed(packed) => Some(packed),
+            Body::Short(items) => Some(items.listpack()),
+            Body::Packed(packed) => Some(packed.view()),
             Body::Chunks(_) => None,
+        }
+    }
+
+    /// The elements of a short list.
+    #[inline]
+    pub(crate) fn items(&self) -> Option<&Items<'_>> {
+        match &self.0 {
+            Body::Short(items) => Some(items),
+            Body::Packed(_) | Body::Chunks(_) => None,
         }
     }
 
     /// How many blocks there are.
     pub fn block_count(&self) -> usize {
         match &self.0 {
-            Body::Packed(_) => 1,
+            Body::Short(_) | Body::Packed(_) => 1,
             Body::Chunks(big) => big.block_count(),
         }
     }
@@ -300,7 +350,7 @@ impl<'a> List<'a> {
     /// What OBJECT ENCODING says.
     pub fn encoding_name(&self) -> &'static str {
         match &self.0 {
-            Body::Packed(_) => "listpack",
+            Body::Short(_) | Body::Packed(_) => "listpack",
             Body::Chunks(_) => "quicklist",
         }
     }
@@ -308,17 +358,34 @@ impl<'a> List<'a> {
     /// Bytes allocated beside the value itself, from a sample of `samples` chunks (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
         match &self.0 {
+            Body::Short(items) => items.heap_size(),
             Body::Packed(packed) => packed.heap_size(),
             Body::Chunks(big) => 16 + size_of::<BigList>() + big.heap_size(samples),
         }
     }
 
-    /// Back to one listpack when a single chunk is left with no more than half its limit.
+    /// Back to one listpack when a single chunk is left with no more than half its limit, and to
+    /// a short list.
     fn shrink(&mut self, encoding: &Encoding) {
         if let Body::Chunks(big) = &self.0
             && let Some(packed) = big.as_small(encoding)
         {
             self.0 = Body::Packed(packed);
+        }
+        if let Body::Packed(packed) = &self.0
+            && packed.byte_len() <= SHORT_AGAIN
+        {
+            self.0 = Body::Short(Items::of_listpack(packed));
+        }
+    }
+}
+
+impl Body<'static> {
+    fn of_listpack(packed: Listpack<'static>) -> Self {
+        if packed.byte_len() <= SHORT {
+            Body::Short(Items::of_listpack(&packed))
+        } else {
+            Body::Packed(packed)
         }
     }
 }

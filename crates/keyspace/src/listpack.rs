@@ -17,7 +17,7 @@
 //! 11110000 +4 (LE)             longer string         11111111      end
 //! ```
 
-mod entry;
+pub(crate) mod entry;
 mod iter;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use entry::Malformed;
-use entry::{Encoded, entry_at, entry_before, validate};
+use entry::{Encoded, back_len, entry_at, entry_before, validate};
 pub use iter::{Iter, RevIter};
 
 use crate::item::Item;
@@ -76,19 +76,31 @@ impl Listpack<'static> {
         let count = validate(bytes)?;
         Ok(Listpack { buffer: Cow::Owned(bytes.to_vec()), start: 0, count })
     }
+
+    /// A listpack of `expected` elements that are encoded already, of `bytes` together.
+    pub(crate) fn of_bodies<'b>(
+        bodies: impl Iterator<Item = &'b [u8]>,
+        expected: usize,
+        bytes: usize,
+    ) -> Self {
+        // One byte for each length; those of long elements have more and are few.
+        let mut buffer = Vec::with_capacity(HEADER + bytes + expected + 1);
+        buffer.extend_from_slice(&[0; HEADER]);
+        let mut count = 0;
+        for body in bodies {
+            let (len, size) = back_len(body.len());
+            buffer.extend_from_slice(body);
+            buffer.extend_from_slice(&len[..size]);
+            count += 1;
+        }
+        buffer.push(END);
+        let mut listpack = Listpack { buffer: Cow::Owned(buffer), start: 0, count };
+        listpack.changed(count);
+        listpack
+    }
 }
 
 impl<'a> Listpack<'a> {
-    /// The listpack that `block` was taken from with `bytes`.
-    pub(crate) fn of_block(block: &'a [u8]) -> Self {
-        debug_assert_eq!(validate(block).map(|_| ()), Ok(()));
-        let count = match usize::from(u16::from_le_bytes([block[4], block[5]])) {
-            MANY => Iter::new(block, HEADER).count(),
-            count => count,
-        };
-        Listpack { buffer: Cow::Borrowed(block), start: 0, count }
-    }
-
     /// The same elements, borrowed.
     pub fn view(&self) -> Listpack<'_> {
         Listpack { buffer: Cow::Borrowed(self.bytes()), start: 0, count: self.count }
@@ -103,6 +115,18 @@ impl<'a> Listpack<'a> {
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..]
+    }
+
+    /// Encoding and data of each element.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = &[u8]> {
+        let bytes = self.bytes();
+        let mut at = HEADER;
+        std::iter::from_fn(move || {
+            let entry = (bytes[at] != END).then(|| entry_at(bytes, at))?;
+            let body = &bytes[at..at + entry.body];
+            at += entry.size();
+            Some(body)
+        })
     }
 
     /// How many elements there are.
@@ -168,7 +192,7 @@ impl<'a> Listpack<'a> {
 
     /// Puts another element in the place of the one at `position`.
     pub fn replace(&mut self, position: Position, element: &[u8]) {
-        let old = entry_at(self.bytes(), position.0).size;
+        let old = entry_at(self.bytes(), position.0).size();
         self.splice(position.0, old, &Encoded::of(element));
         self.changed(self.count);
     }
@@ -178,7 +202,7 @@ impl<'a> Listpack<'a> {
         let mut end = position.0;
         let mut removed = 0;
         while removed < count && self.bytes()[end] != END {
-            end += entry_at(self.bytes(), end).size;
+            end += entry_at(self.bytes(), end).size();
             removed += 1;
         }
         if position.0 == HEADER {
@@ -235,7 +259,7 @@ impl<'a> Listpack<'a> {
     /// The place after `position`.
     pub fn next(&self, position: Position) -> Option<Position> {
         let bytes = self.bytes();
-        let next = position.0 + entry_at(bytes, position.0).size;
+        let next = position.0 + entry_at(bytes, position.0).size();
         (bytes[next] != END).then_some(Position(next))
     }
 
@@ -253,7 +277,7 @@ impl<'a> Listpack<'a> {
         if index <= self.count / 2 {
             let mut at = HEADER;
             for _ in 0..index {
-                at += entry_at(bytes, at).size;
+                at += entry_at(bytes, at).size();
             }
             return Some(Position(at));
         }
@@ -284,12 +308,12 @@ impl<'a> Listpack<'a> {
             if found {
                 return Some(Position(at));
             }
-            at += entry.size;
+            at += entry.size();
             for _ in 1..stride {
                 if bytes[at] == END {
                     return None;
                 }
-                at += entry_at(bytes, at).size;
+                at += entry_at(bytes, at).size();
             }
         }
         None
@@ -314,7 +338,7 @@ impl<'a> Listpack<'a> {
     /// The elements from `position` (itself included) back to the first.
     pub fn iter_rev_from(&self, position: Position) -> RevIter<'_> {
         let bytes = self.bytes();
-        RevIter::new(bytes, position.0 + entry_at(bytes, position.0).size)
+        RevIter::new(bytes, position.0 + entry_at(bytes, position.0).size())
     }
 
     fn append(&mut self, encoded: &Encoded<'_>) {

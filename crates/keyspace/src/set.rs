@@ -1,6 +1,6 @@
 //! Sets.
 //!
-//! Integers only: an intset; few short members: a listpack; else a table. Conversions go that way
+//! Integers only: an intset; few short members: one block (`items.rs`); else a table. Conversions go that way
 //! only, by Redis 7.2's rules.
 //! Invariant: a set that is an intset or packed is within the thresholds that held at its last
 //! insertion.
@@ -16,6 +16,7 @@ pub use iter::SetIter;
 use crate::encoding::Encoding;
 use crate::intset::Intset;
 use crate::item::Item;
+use crate::items::Items;
 use crate::listpack::Listpack;
 use crate::number::{decimal_len, parse_int};
 use crate::table::{EntryRef, Fill, Layout, NewEntry, Table};
@@ -32,7 +33,7 @@ pub struct Set<'a>(Body<'a>);
 #[derive(Clone)]
 enum Body<'a> {
     Ints(Intset<'a>),
-    Packed(Listpack<'a>),
+    Packed(Items<'a>),
     Table(Arc<Table<Members>>),
 }
 
@@ -67,7 +68,7 @@ impl Set<'static> {
         if parse_int(first).is_some() && hint <= encoding.set_max_intset_entries {
             Set::new()
         } else if hint <= encoding.set_max_listpack_entries {
-            Set(Body::Packed(Listpack::new()))
+            Set(Body::Packed(Items::new()))
         } else {
             Set(Body::Table(Arc::new(Table::new(encoding.seed))))
         }
@@ -81,7 +82,7 @@ impl Set<'static> {
         }
         let fits = packed.len() <= encoding.set_max_listpack_entries
             && packed.iter().all(|item| item.len() <= encoding.set_max_listpack_value);
-        let mut set = Set(Body::Packed(packed));
+        let mut set = Set(Body::Packed(Items::of_listpack(&packed)));
         if !fits {
             set.make_table(encoding);
         }
@@ -119,8 +120,9 @@ impl<'a> Set<'a> {
         })
     }
 
-    /// The set whose listpack is `packed`, which `packed` of another one gave.
-    pub(crate) fn of_packed(packed: Listpack<'a>) -> Self {
+    /// The set whose members are `packed`, which `items` of another one gave.
+    #[inline]
+    pub(crate) fn of_items(packed: Items<'a>) -> Self {
         Set(Body::Packed(packed))
     }
 
@@ -164,9 +166,7 @@ impl<'a> Set<'a> {
     pub fn contains(&self, member: &[u8]) -> bool {
         match &self.0 {
             Body::Ints(ints) => parse_int(member).is_some_and(|number| ints.contains(number)),
-            Body::Packed(packed) => {
-                packed.first().is_some_and(|first| packed.find(first, member, 1).is_some())
-            }
+            Body::Packed(packed) => packed.find(member, 1).is_some(),
             Body::Table(table) => table.find(member).is_ok(),
         }
     }
@@ -211,8 +211,7 @@ impl<'a> Set<'a> {
         match &mut self.0 {
             Body::Ints(ints) => ints.remove(parse_int(member).expect("it is contained")),
             Body::Packed(packed) => {
-                let first = packed.first().expect("it is contained");
-                let position = packed.find(first, member, 1).expect("it is contained");
+                let position = packed.find(member, 1).expect("it is contained");
                 packed.remove(position, 1) == 1
             }
             Body::Table(_) => unreachable!("returned above"),
@@ -252,8 +251,19 @@ impl<'a> Set<'a> {
         0
     }
 
-    /// The listpack of a packed set.
-    pub fn packed(&self) -> Option<&Listpack<'_>> {
+    /// Whether the set is packed.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.0, Body::Packed(_))
+    }
+
+    /// The listpack that a packed set is in Redis, made for the caller.
+    pub fn packed(&self) -> Option<Listpack<'static>> {
+        self.items().map(Items::listpack)
+    }
+
+    /// The members of a packed set.
+    #[inline]
+    pub(crate) fn items(&self) -> Option<&Items<'_>> {
         match &self.0 {
             Body::Packed(packed) => Some(packed),
             _ => None,
@@ -303,8 +313,8 @@ impl<'a> Set<'a> {
             Body::Ints(ints) => {
                 let widest = [ints.min(), ints.max()].into_iter().flatten().map(decimal_len).max();
                 if small && widest.unwrap_or(0) <= encoding.set_max_listpack_value {
-                    let mut packed = Listpack::new();
-                    ints.iter().for_each(|number| packed.push_back_int(number));
+                    let mut packed = Items::new();
+                    ints.iter().for_each(|number| packed.push_back_item(Item::Int(number)));
                     self.0 = Body::Packed(packed);
                 } else {
                     self.make_table(encoding);

@@ -1,7 +1,7 @@
 //! Sorted sets.
 //!
-//! Few short members: one listpack of members and scores in turn, in order; else a tree, see
-//! `big.rs`. A set becomes big by Redis 7.2's thresholds and stays so.
+//! Few short members: one block of members and scores in turn, in order (`items.rs`); else a tree,
+//! see `big.rs`. A set becomes big by Redis 7.2's thresholds and stays so.
 //! Invariant: no score is NaN.
 
 mod big;
@@ -19,6 +19,7 @@ pub use iter::{SortedSetIter, SortedSetRevIter};
 
 use crate::encoding::Encoding;
 use crate::item::Item;
+use crate::items::Items;
 use crate::listpack::Listpack;
 use crate::set::{MAX_PACKED_BYTES, has_duplicates};
 use crate::table::Fill;
@@ -29,7 +30,7 @@ pub struct SortedSet<'a>(Body<'a>);
 
 #[derive(Clone)]
 enum Body<'a> {
-    Packed(Listpack<'a>),
+    Packed(Items<'a>),
     Tree(Arc<BigSortedSet>),
 }
 
@@ -42,7 +43,7 @@ impl Default for SortedSet<'_> {
 impl SortedSet<'static> {
     /// An empty sorted set.
     pub fn new() -> Self {
-        SortedSet(Body::Packed(Listpack::new()))
+        SortedSet(Body::Packed(Items::new()))
     }
 
     /// An empty sorted set in the encoding that Redis chooses when it expects `members` members
@@ -61,7 +62,7 @@ impl SortedSet<'static> {
         }
         let fits = block.len() / 2 <= encoding.zset_max_listpack_entries
             && block.iter().step_by(2).all(|item| item.len() <= encoding.zset_max_listpack_value);
-        let mut set = SortedSet(Body::Packed(block));
+        let mut set = SortedSet(Body::Packed(Items::of_listpack(&block)));
         if !fits {
             set.make_big(encoding);
         }
@@ -70,8 +71,9 @@ impl SortedSet<'static> {
 }
 
 impl<'a> SortedSet<'a> {
-    /// The sorted set whose listpack is `block`, which `packed` of another one gave.
-    pub(crate) fn of_packed(block: Listpack<'a>) -> Self {
+    /// The sorted set whose members and scores are `block`, which `items` of another one gave.
+    #[inline]
+    pub(crate) fn of_items(block: Items<'a>) -> Self {
         SortedSet(Body::Packed(block))
     }
 
@@ -242,8 +244,19 @@ impl<'a> SortedSet<'a> {
         0
     }
 
-    /// The listpack of a packed sorted set.
-    pub fn packed(&self) -> Option<&Listpack<'_>> {
+    /// Whether the sorted set is packed.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.0, Body::Packed(_))
+    }
+
+    /// The listpack that a packed sorted set is in Redis, made for the caller.
+    pub fn packed(&self) -> Option<Listpack<'static>> {
+        self.items().map(Items::listpack)
+    }
+
+    /// The members and scores of a packed sorted set.
+    #[inline]
+    pub(crate) fn items(&self) -> Option<&Items<'_>> {
         match &self.0 {
             Body::Packed(block) => Some(block),
             Body::Tree(_) => None,

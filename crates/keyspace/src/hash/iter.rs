@@ -5,7 +5,7 @@
 use super::Fields;
 use super::table::FieldIter;
 use crate::item::Item;
-use crate::listpack;
+use crate::items;
 
 /// All fields of a hash and their values.
 #[derive(Clone)]
@@ -13,7 +13,7 @@ pub struct HashIter<'a>(Walk<'a>);
 
 #[derive(Clone)]
 enum Walk<'a> {
-    Packed(listpack::Iter<'a>),
+    Packed(items::Iter<'a>),
     Table(FieldIter<'a>),
 }
 

@@ -27,8 +27,8 @@ impl BigList {
     }
 
     /// A list whose first chunk is a packed list.
-    pub(crate) fn from_packed(packed: &Listpack<'_>) -> Self {
-        BigList { tree: Tree::from_chunk(ListChunk::new(packed.clone().into_owned())) }
+    pub(crate) fn from_packed(packed: Listpack<'static>) -> Self {
+        BigList { tree: Tree::from_chunk(ListChunk::new(packed)) }
     }
 
     /// How many elements there are.

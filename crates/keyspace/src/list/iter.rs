@@ -4,6 +4,7 @@
 
 use super::{Body, big};
 use crate::item::Item;
+use crate::items;
 use crate::listpack;
 
 /// Elements towards the tail.
@@ -13,6 +14,7 @@ pub struct ListIter<'a>(Walk<'a>);
 #[derive(Clone)]
 enum Walk<'a> {
     /// None where the walk starts behind the last element.
+    Short(Option<items::Iter<'a>>),
     Packed(Option<listpack::Iter<'a>>),
     Chunks(big::Iter<'a>),
 }
@@ -20,6 +22,7 @@ enum Walk<'a> {
 impl<'a> ListIter<'a> {
     pub(super) fn new(body: &'a Body<'_>, index: usize) -> Self {
         ListIter(match body {
+            Body::Short(items) => Walk::Short(items.seek(index).map(|position| items.iter_from(position))),
             Body::Packed(packed) => {
                 Walk::Packed(packed.seek(index).map(|position| packed.iter_from(position)))
             }
@@ -34,6 +37,7 @@ impl<'a> Iterator for ListIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
         match &mut self.0 {
+            Walk::Short(block) => block.as_mut()?.next(),
             Walk::Packed(block) => block.as_mut()?.next(),
             Walk::Chunks(big) => big.next(),
         }
@@ -46,6 +50,7 @@ pub struct ListRevIter<'a>(RevWalk<'a>);
 
 #[derive(Clone)]
 enum RevWalk<'a> {
+    Short(items::RevIter<'a>),
     Packed(Option<listpack::RevIter<'a>>),
     Chunks(big::RevIter<'a>),
 }
@@ -53,6 +58,7 @@ enum RevWalk<'a> {
 impl<'a> ListRevIter<'a> {
     pub(super) fn new(body: &'a Body<'_>, index: usize) -> Self {
         ListRevIter(match body {
+            Body::Short(items) => RevWalk::Short(items.iter_rev_from(index)),
             Body::Packed(packed) => {
                 RevWalk::Packed(packed.seek(index).map(|position| packed.iter_rev_from(position)))
             }
@@ -67,6 +73,7 @@ impl<'a> Iterator for ListRevIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
         match &mut self.0 {
+            RevWalk::Short(block) => block.next(),
             RevWalk::Packed(block) => block.as_mut()?.next(),
             RevWalk::Chunks(big) => big.next(),
         }

@@ -12,7 +12,7 @@ fn contents(list: &List) -> Vec<Vec<u8>> {
         list.iter_rev_from(list.len().wrapping_sub(1)).map(|item| item.to_vec()).collect();
     reversed.reverse();
     assert_eq!(all, reversed);
-    assert_eq!(list.blocks().map(Listpack::len).sum::<usize>(), list.len());
+    assert_eq!(list.blocks().map(|block| block.len()).sum::<usize>(), list.len());
     assert_eq!(list.blocks().count(), list.block_count());
     all
 }
@@ -136,6 +136,64 @@ fn the_encoding_changes_both_ways_by_the_chunk_limit() {
     let mut list = List::new();
     list.push_back(&[b'x'; 8186], &Encoding::default());
     assert_eq!(list.encoding_name(), "quicklist");
+}
+
+/// What a list of these lengths of elements is stored as, and what it reports.
+fn stored(lens: &[usize], encoding: &Encoding) -> (&'static str, &'static str) {
+    let mut list = List::new();
+    lens.iter().for_each(|len| list.push_back(&vec![b'x'; *len], encoding));
+    assert_eq!(list.len(), lens.len());
+    let body = match &list.0 {
+        Body::Short(_) => "short",
+        Body::Packed(_) => "packed",
+        Body::Chunks(_) => "chunks",
+    };
+    (body, list.encoding_name())
+}
+
+#[test]
+fn how_a_list_is_stored_shows_only_in_its_length() {
+    let encoding = Encoding::default();
+    for (lens, expected) in [
+        (&[][..], ("short", "listpack")),
+        (&[62, 62, 62, 62, 62, 62, 62, 62], ("short", "listpack")),
+        (&[509], ("short", "listpack")),
+        (&[510], ("packed", "listpack")),
+        // A listpack of 8192 bytes is the limit; Redis asks with the element's bare length.
+        (&[10, 8173], ("packed", "listpack")),
+        (&[10, 8174], ("chunks", "quicklist")),
+        (&[8185], ("packed", "listpack")),
+        (&[8186], ("chunks", "quicklist")),
+    ] {
+        assert_eq!(stored(lens, &encoding), expected, "{lens:?}");
+    }
+    assert_eq!(stored(&[1; 3], &with_size(3)), ("short", "listpack"));
+    assert_eq!(stored(&[1; 4], &with_size(3)), ("chunks", "quicklist"));
+}
+
+#[test]
+fn a_list_that_shrinks_is_short_again() {
+    let encoding = Encoding::default();
+    let mut list = List::new();
+    let mut model = std::collections::VecDeque::new();
+    for number in 0..1000 {
+        let element = format!("element {number}").into_bytes();
+        list.push_back(&element, &encoding);
+        model.push_back(element);
+    }
+    while let Some(element) = if model.len() % 3 == 0 { model.pop_front() } else { model.pop_back() } {
+        let popped =
+            if (model.len() + 1) % 3 == 0 { list.pop_front(&encoding) } else { list.pop_back(&encoding) };
+        assert_eq!(popped, Some(element));
+        assert!(list.iter().map(|item| item.to_vec()).eq(model.iter().cloned()));
+        let listpack: usize = list.blocks().map(|block| block.byte_len()).sum();
+        assert!(list.items().is_some() || listpack > SHORT_AGAIN, "{listpack}");
+        assert_eq!(
+            list.encoding_name(),
+            if list.block_count() > 1 || listpack > 4096 { "quicklist" } else { "listpack" }
+        );
+    }
+    assert!(list.is_empty());
 }
 
 #[test]

@@ -26,23 +26,23 @@ impl std::fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// An element ready to be written: up to 9 bytes of encoding and integer, the string, and the
-/// length that is read backwards.
-pub(super) struct Encoded<'a> {
+/// An element ready to be written: up to 9 bytes of encoding and integer, the string, and, in a
+/// listpack, the length that is read backwards.
+pub(crate) struct Encoded<'a> {
     head: [u8; 9],
     head_len: usize,
     data: &'a [u8],
 }
 
 impl<'a> Encoded<'a> {
-    pub(super) fn of(element: &'a [u8]) -> Self {
+    pub(crate) fn of(element: &'a [u8]) -> Self {
         match parse_int(element) {
             Some(number) => Encoded::of_int(number),
             None => Encoded::of_string(element),
         }
     }
 
-    pub(super) fn of_item(item: Item<'a>) -> Self {
+    pub(crate) fn of_item(item: Item<'a>) -> Self {
         match item {
             Item::Int(number) => Encoded::of_int(number),
             Item::Bytes(bytes) => Encoded::of_string(bytes),
@@ -55,7 +55,7 @@ impl<'a> Encoded<'a> {
         Encoded { head: bytes, head_len: head.len(), data }
     }
 
-    pub(super) fn of_int(number: i64) -> Self {
+    pub(crate) fn of_int(number: i64) -> Self {
         let bytes = number.to_le_bytes();
         let [b0, b1, b2, b3, ..] = bytes;
         match number {
@@ -81,8 +81,16 @@ impl<'a> Encoded<'a> {
         }
     }
 
-    fn body_len(&self) -> usize {
+    /// Bytes of encoding and data.
+    pub(crate) fn body_len(&self) -> usize {
         self.head_len + self.data.len()
+    }
+
+    /// Writes encoding and data at the start of `out`.
+    #[inline]
+    pub(crate) fn write_body(&self, out: &mut [u8]) {
+        out[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
+        out[self.head_len..self.body_len()].copy_from_slice(self.data);
     }
 
     /// Bytes of the whole element.
@@ -92,17 +100,24 @@ impl<'a> Encoded<'a> {
 
     /// Writes the whole element at the start of `out`.
     pub(super) fn write(&self, out: &mut [u8]) {
-        let body = self.body_len();
-        out[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
-        out[self.head_len..body].copy_from_slice(self.data);
-        let size = back_len_size(body);
-        let mut rest = body;
-        for place in (0..size).rev() {
-            let more = if place == 0 { 0 } else { 0x80 };
-            out[body + place] = rest.to_le_bytes()[0] & 0x7F | more;
-            rest >>= 7;
-        }
+        self.write_body(out);
+        let (bytes, size) = back_len(self.body_len());
+        out[self.body_len()..self.body_len() + size].copy_from_slice(&bytes[..size]);
     }
+}
+
+/// The length that is read backwards, and how many of the bytes spell it.
+#[inline]
+pub(super) fn back_len(body: usize) -> ([u8; 5], usize) {
+    let mut bytes = [0; 5];
+    let size = back_len_size(body);
+    let mut rest = body;
+    for place in (0..size).rev() {
+        let more = if place == 0 { 0 } else { 0x80 };
+        bytes[place] = rest.to_le_bytes()[0] & 0x7F | more;
+        rest >>= 7;
+    }
+    (bytes, size)
 }
 
 /// Redis counts 16383 as too long for two bytes, so 16382 is the most they hold.
@@ -116,15 +131,24 @@ fn back_len_size(body: usize) -> usize {
     }
 }
 
-/// An element as read: its value and the bytes it takes.
-pub(super) struct Entry<'a> {
-    pub(super) item: Item<'a>,
-    pub(super) size: usize,
+/// An element as read.
+pub(crate) struct Entry<'a> {
+    pub(crate) item: Item<'a>,
+    /// Bytes of encoding and data.
+    pub(crate) body: usize,
 }
 
-/// The element at `at` of a valid block.
+impl Entry<'_> {
+    /// Bytes of the whole element of a listpack.
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        self.body + back_len_size(self.body)
+    }
+}
+
+/// The element at `at` of valid bytes.
 #[inline]
-pub(super) fn entry_at(bytes: &[u8], at: usize) -> Entry<'_> {
+pub(crate) fn entry_at(bytes: &[u8], at: usize) -> Entry<'_> {
     let first = bytes[at];
     let (item, body) = if first & 0x80 == 0 {
         (Item::Int(i64::from(first)), 1)
@@ -134,7 +158,17 @@ pub(super) fn entry_at(bytes: &[u8], at: usize) -> Entry<'_> {
     } else {
         long_entry(bytes, at)
     };
-    Entry { item, size: body + back_len_size(body) }
+    Entry { item, body }
+}
+
+/// How many bytes encoding and data of the element at `at` take.
+#[inline]
+pub(crate) fn body_at(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
+        0..0x80 => 1,
+        first @ 0x80..0xC0 => 1 + usize::from(first & 0x3F),
+        _ => long_entry(bytes, at).1,
+    }
 }
 
 fn long_entry(bytes: &[u8], at: usize) -> (Item<'_>, usize) {

@@ -27,7 +27,7 @@ impl<'a> Iterator for Iter<'a> {
             return None;
         }
         let entry = entry_at(self.bytes, self.at);
-        self.at += entry.size;
+        self.at += entry.size();
         Some(entry.item)
     }
 }

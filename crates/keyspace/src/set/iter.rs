@@ -5,7 +5,7 @@
 use super::{Body, Members, member};
 use crate::intset::IntsetIter;
 use crate::item::Item;
-use crate::listpack;
+use crate::items;
 use crate::table::TableIter;
 
 /// All members of a set.
@@ -15,7 +15,7 @@ pub struct SetIter<'a>(Walk<'a>);
 #[derive(Clone)]
 enum Walk<'a> {
     Ints(IntsetIter<'a>),
-    Packed(listpack::Iter<'a>),
+    Packed(items::Iter<'a>),
     Table(TableIter<'a, Members>),
 }
 

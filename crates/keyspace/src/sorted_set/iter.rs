@@ -5,7 +5,7 @@
 use super::packed::known_score;
 use super::{Body, big};
 use crate::item::Item;
-use crate::listpack;
+use crate::items;
 
 /// Members and scores in ascending order.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub struct SortedSetIter<'a>(Walk<'a>);
 #[derive(Clone)]
 enum Walk<'a> {
     /// None where the walk starts behind the last member.
-    Packed(Option<listpack::Iter<'a>>),
+    Packed(Option<items::Iter<'a>>),
     Tree(big::Iter<'a>),
 }
 
@@ -51,7 +51,7 @@ pub struct SortedSetRevIter<'a>(RevWalk<'a>);
 
 #[derive(Clone)]
 enum RevWalk<'a> {
-    Packed(Option<listpack::RevIter<'a>>),
+    Packed(items::RevIter<'a>),
     Tree(big::RevIter<'a>),
 }
 
@@ -59,8 +59,7 @@ impl<'a> SortedSetRevIter<'a> {
     pub(super) fn new(body: &'a Body<'_>, rank: usize) -> Self {
         SortedSetRevIter(match body {
             Body::Packed(block) => {
-                let score = block.seek(rank.saturating_mul(2).saturating_add(1));
-                RevWalk::Packed(score.map(|position| block.iter_rev_from(position)))
+                RevWalk::Packed(block.iter_rev_from(rank.saturating_mul(2).saturating_add(1)))
             }
             Body::Tree(big) => RevWalk::Tree(big.iter_rev_from_rank(rank)),
         })
@@ -74,7 +73,6 @@ impl<'a> Iterator for SortedSetRevIter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             RevWalk::Packed(block) => {
-                let block = block.as_mut()?;
                 let score = known_score(block.next()?);
                 Some((block.next()?, score))
             }

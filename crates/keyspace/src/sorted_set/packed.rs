@@ -1,10 +1,11 @@
-//! The packed form of a sorted set: a listpack of members and scores in turn, in order.
+//! The packed form of a sorted set: a block of members and scores in turn, in order.
 //!
 //! A score that is an integer is stored as one, any other as the text Redis prints.
 
 use super::bound::order;
 use crate::item::Item;
-use crate::listpack::{Listpack, Position};
+use crate::items::{Items, Position};
+use crate::listpack::Listpack;
 use crate::number::{ScoreFormat, parse_score, write_score};
 
 /// Redis packs whole scores up to this as integers: half of what 64 bits hold.
@@ -43,7 +44,7 @@ fn whole(score: f64) -> Option<i64> {
 }
 
 /// Each member with its score, in order.
-pub(super) fn pairs<'a>(block: &'a Listpack<'_>) -> impl Iterator<Item = (Item<'a>, f64)> {
+pub(super) fn pairs<'a>(block: &'a Items<'_>) -> impl Iterator<Item = (Item<'a>, f64)> {
     let mut items = block.iter();
     std::iter::from_fn(move || Some((items.next()?, known_score(items.next()?))))
 }
@@ -66,13 +67,13 @@ pub(super) fn is_ordered(block: &Listpack<'_>) -> bool {
 }
 
 /// Where `member` is, and its score.
-pub(super) fn find(block: &Listpack<'_>, member: &[u8]) -> Option<(Position, f64)> {
-    let position = block.find(block.first()?, member, 2)?;
+pub(super) fn find(block: &Items<'_>, member: &[u8]) -> Option<(Position, f64)> {
+    let position = block.find(member, 2)?;
     Some((position, known_score(block.at(block.next(position)?))))
 }
 
 /// Adds a member or moves it to its new score's place, and returns its old score.
-pub(super) fn insert(block: &mut Listpack<'_>, member: &[u8], score: f64) -> Option<f64> {
+pub(super) fn insert(block: &mut Items<'_>, member: &[u8], score: f64) -> Option<f64> {
     let old = find(block, member);
     if let Some((position, _)) = old {
         block.remove(position, 2);
@@ -82,7 +83,6 @@ pub(super) fn insert(block: &mut Listpack<'_>, member: &[u8], score: f64) -> Opt
     match block.seek(index) {
         Some(position) => {
             block.insert(position, &text);
-            let position = block.seek(index).expect("just inserted there");
             block.insert(position, member);
         }
         None => {
@@ -94,7 +94,7 @@ pub(super) fn insert(block: &mut Listpack<'_>, member: &[u8], score: f64) -> Opt
 }
 
 /// How many leading members `before` holds for.
-pub(super) fn count_while(block: &Listpack<'_>, before: impl Fn((f64, &[u8])) -> bool) -> usize {
+pub(super) fn count_while(block: &Items<'_>, before: impl Fn((f64, &[u8])) -> bool) -> usize {
     let held = |(member, score): &(Item<'_>, f64)| before((*score, member.bytes(&mut itoa::Buffer::new())));
     pairs(block).take_while(held).count()
 }

@@ -1,6 +1,6 @@
 //! One value into the form that suits it and the target.
 //!
-//! A packed collection is written as the bytes it is; the others element by element. The type stands before the key
+//! A packed collection is written as the block that it is in Redis; the others element by element. The type stands before the key
 //! and the elements after it, so the form is chosen first and carried as the type's number.
 
 use std::io::{self, Write};
@@ -57,15 +57,15 @@ fn kind_of(value: &Value<'_>, target: Target) -> u8 {
         Value::String(_) => kind::STRING,
         Value::List(_) => kind::QUICKLIST,
         Value::Set(set) if set.ints().is_some() => kind::SET_INTSET,
-        Value::Set(set) if set.packed().is_some() && target.has_set_listpack() => kind::SET_LISTPACK,
+        Value::Set(set) if set.is_packed() && target.has_set_listpack() => kind::SET_LISTPACK,
         Value::Set(_) => kind::SET,
-        Value::SortedSet(set) if set.packed().is_some() => kind::SORTED_SET_LISTPACK,
+        Value::SortedSet(set) if set.is_packed() => kind::SORTED_SET_LISTPACK,
         Value::SortedSet(_) => kind::SORTED_SET,
         Value::Hash(hash) if hash.next_deadline().is_some() => match target {
             Target::Valkey80 => kind::HASH_DEADLINES_VALKEY,
             _ => kind::HASH_DEADLINES_REDIS,
         },
-        Value::Hash(hash) if hash.packed().is_some() => kind::HASH_LISTPACK,
+        Value::Hash(hash) if hash.is_packed() => kind::HASH_LISTPACK,
         Value::Hash(_) => kind::HASH,
         Value::Stream(_) if target == Target::Redis10 => kind::STREAM_WITH_HISTORY,
         Value::Stream(_) => kind::STREAM_WITH_ACTIVITY,

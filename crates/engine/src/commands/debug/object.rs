@@ -42,7 +42,7 @@ fn describe_chunks(text: &mut String, value: &Value<'_>, fill: i32) {
         return;
     }
     let chunks = list.block_count();
-    let bytes: usize = list.blocks().map(slipstream_keyspace::Listpack::byte_len).sum();
+    let bytes: usize = list.blocks().map(|block| block.byte_len()).sum();
     #[expect(clippy::cast_precision_loss, reason = "an average for people")]
     let average = list.len() as f64 / chunks.max(1) as f64;
     write!(

@@ -61,7 +61,7 @@ impl<'a> Live<'a> {
 
     /// Whether walking it is cheap.
     pub(super) fn is_packed(self) -> bool {
-        self.hash.packed().is_some()
+        self.hash.is_packed()
     }
 
     /// All fields and their values.

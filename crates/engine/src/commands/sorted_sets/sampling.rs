@@ -105,7 +105,7 @@ fn zscan(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     let options = ScanOptions::parse(call.args, 3)?;
     // A big set prints its scores in full length, as Redis' skip list does here and only here.
-    let is_packed = set.packed().is_some();
+    let is_packed = set.is_packed();
     scan::write_step(call.reply, |reply| {
         let (mut written, mut text, mut scratch) = (0, Vec::new(), itoa::Buffer::new());
         let next = set.scan(cursor, options.count, |member, score| {
