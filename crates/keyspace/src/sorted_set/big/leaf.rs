@@ -366,8 +366,9 @@ impl Leaf {
         self.needed() <= MERGED_AT_MOST && entry_len(new.score, new.member) < LIMIT / 8
     }
 
-    /// This leaf and the one that follows with about the same bytes in each.
-    pub(super) fn evened_out(&self, next: &Leaf) -> (Leaf, Leaf) {
+    /// This leaf and the one that follows with about the same bytes in each. None if a long
+    /// member stands in the way: where the halves meet, it would have to go where it has no room.
+    pub(super) fn evened_out(&self, next: &Leaf) -> Option<(Leaf, Leaf)> {
         let half = usize::midpoint(self.used(), next.used());
         let mut sum = 0;
         let mut within = |size: usize| {
@@ -375,18 +376,20 @@ impl Leaf {
             sum <= half
         };
         let here = (0..self.len()).take_while(|at| within(self.entry(*at).len())).count();
-        if here < self.len() {
+        let (left, right) = if here < self.len() {
             let here = here.max(1);
-            return (
+            (
                 Leaf::of_parts([(self, 0..here), (self, 0..0)]),
                 Leaf::of_parts([(self, here..self.len()), (next, 0..next.len())]),
-            );
-        }
-        let moved = (0..next.len() - 1).take_while(|at| within(next.entry(*at).len())).count();
-        (
-            Leaf::of_parts([(self, 0..self.len()), (next, 0..moved)]),
-            Leaf::of_parts([(next, moved..next.len()), (next, 0..0)]),
-        )
+            )
+        } else {
+            let moved = (0..next.len() - 1).take_while(|at| within(next.entry(*at).len())).count();
+            (
+                Leaf::of_parts([(self, 0..self.len()), (next, 0..moved)]),
+                Leaf::of_parts([(next, moved..next.len()), (next, 0..0)]),
+            )
+        };
+        (left.needed() <= LIMIT && right.needed() <= LIMIT).then_some((left, right))
     }
 
     /// Whether the leaf should be merged with a neighbour.

@@ -138,9 +138,10 @@ impl Members {
         to
     }
 
-    /// Moves entries between two neighbours until both have about the same bytes.
-    pub(super) fn even_out(&mut self, left: LeafId, right: LeafId) {
-        let (new_left, new_right) = self.leaf(left).evened_out(self.leaf(right));
+    /// Moves entries between two neighbours until both have about the same bytes, and returns
+    /// whether that is possible.
+    pub(super) fn even_out(&mut self, left: LeafId, right: LeafId) -> bool {
+        let Some((new_left, new_right)) = self.leaf(left).evened_out(self.leaf(right)) else { return false };
         let before = self.leaf(left).len();
         if new_left.len() < before {
             self.rename_range(left, new_left.len()..before, right);
@@ -149,6 +150,7 @@ impl Members {
         }
         self.change(left, |leaf| *leaf = new_left);
         self.change(right, |leaf| *leaf = new_right);
+        true
     }
 
     /// Notes that the members of a range of leaf `from` are in `to` now.

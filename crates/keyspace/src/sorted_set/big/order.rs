@@ -205,8 +205,9 @@ impl Node {
             self.insert_after(at, new, members);
         } else if place == 0 {
             self.insert_in_front(at, new, members);
-        } else if let Some(left) = self.neighbour_with_room(at, new, members) {
-            self.even_out(left, members);
+        } else if let Some(left) = self.neighbour_with_room(at, new, members)
+            && self.even_out(left, members)
+        {
             self.insert_or_split(self.slot_of_key(new.key()), new, members);
         } else {
             self.insert_or_split(at, new, members);
@@ -223,14 +224,17 @@ impl Node {
         left.or_else(|| has_room(&(at + 1)).then_some(at))
     }
 
-    /// Spreads the members of slot `at` and the next one over both.
-    fn even_out(&mut self, at: usize, members: &mut Members) {
+    /// Spreads the members of slot `at` and the next one over both, if that is possible.
+    fn even_out(&mut self, at: usize, members: &mut Members) -> bool {
         let (left, right) = (self.slots[at].leaf(), self.slots[at + 1].leaf());
-        members.even_out(left, right);
+        if !members.even_out(left, right) {
+            return false;
+        }
         let (left, right) = (members.leaf(left), members.leaf(right));
         self.slots[at].weight = left.len();
         self.slots[at + 1].weight = right.len();
         self.slots[at + 1].set_bound(separator(left.last(), right.key(0)));
+        true
     }
 
     /// Adds a member to the leaf of slot `at`, or to one of its halves.

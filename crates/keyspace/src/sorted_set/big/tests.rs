@@ -187,6 +187,25 @@ fn members_of_every_length_come_back() {
 }
 
 #[test]
+fn long_members_stay_where_a_neighbour_has_no_room_for_them() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let long = (0..6).map(|number| (20 * number + 10, 400 + 100 * usize::from(rng.u8(..6))));
+        let mut names: Vec<Vec<u8>> = (0..120)
+            .map(|number| (number, 20))
+            .chain(long)
+            .map(|(number, len)| format!("{number:03}:{}", "x".repeat(len)).into_bytes())
+            .collect();
+        rng.shuffle(&mut names);
+        let (mut set, mut model) = (new(), Model::new());
+        for name in &names {
+            assert_eq!(set.insert(name, 0.0), model_insert(&mut model, name, 0.0));
+        }
+        check(&set, &model);
+    }
+}
+
+#[test]
 fn members_of_one_score_are_found_by_name_and_scanned_in_steps() {
     let name = |number: u64| format!("m{:08}", number * 7919 % 100_003).into_bytes();
     let mut set = new();
