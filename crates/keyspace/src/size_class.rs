@@ -19,12 +19,6 @@ pub(crate) fn size_class(bytes: usize) -> usize {
     bytes.next_multiple_of(step)
 }
 
-/// How many bytes the content of an `Arc` may have without leaving the class that `bytes` of
-/// content need.
-pub(crate) fn arc_capacity(bytes: usize) -> usize {
-    size_class(bytes + ARC_HEADER) - ARC_HEADER
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +45,5 @@ mod tests {
             assert_eq!(size_class(bytes), class, "{bytes}");
         }
         assert_eq!(size_class(100_000), 100_000);
-        assert_eq!(arc_capacity(100), 112);
     }
 }

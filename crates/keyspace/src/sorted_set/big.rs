@@ -97,14 +97,14 @@ impl BigSortedSet {
         self.members.scan(cursor, count, |member, score| visit(Item::Bytes(member), score))
     }
 
-    /// How the members fill the buckets of the index.
+    /// How the members fill the blocks of the index.
     pub(crate) fn fill(&self) -> Fill {
-        Fill { entries: self.members.index().fill(), capacity: index::MAX_LOAD }
+        Fill { entries: self.members.index().fill(), capacity: index::BLOCK }
     }
 
     /// About how many allocations there are.
     pub(crate) fn block_count(&self) -> usize {
-        self.members.leaves() + self.members.index().buckets()
+        self.members.leaves() + self.members.index().blocks()
     }
 
     /// Bytes allocated beside the value itself.

@@ -33,6 +33,8 @@ const LIMIT: usize = 1024 - ARC_HEADER;
 /// A leaf that needs fewer bytes is merged with a neighbour that has room.
 const SPARSE: usize = LIMIT / 4;
 const MERGED_AT_MOST: usize = LIMIT * 3 / 4;
+/// A leaf that needs no more bytes takes a part of a full neighbour.
+const SHARES_UP_TO: usize = LIMIT * 7 / 8;
 /// From this length on a member's length takes more than the five bits.
 const LONG: usize = 31;
 const LONGER: usize = LONG + 0xFF;
@@ -231,18 +233,18 @@ impl Leaf {
         self.partition_point(|other| order(other, key).is_lt())
     }
 
-    /// The entry of `member`, whose hash is given.
+    /// The entry of `member`, whose hash is given, and its score.
     #[inline]
-    pub(super) fn find(&self, hash: u32, member: &[u8]) -> Option<usize> {
-        let is_member = |at: &usize| {
-            let (_, found) = self.parse(*at);
-            self.0[found] == *member
+    pub(super) fn find(&self, hash: u32, member: &[u8]) -> Option<(usize, f64)> {
+        let is_member = |at: usize| {
+            let (score, found) = self.parse(at);
+            (self.0[found] == *member).then_some((at, score))
         };
         match self.0[HEADER..].first_chunk::<BLOCK>() {
             Some(block) if self.len() <= LANES => {
-                Lanes::up_to(self.len(), matches(block, tag_bits(hash))).find(is_member)
+                Lanes::up_to(self.len(), matches(block, tag_bits(hash))).find_map(is_member)
             }
-            _ => self.tagged(hash).find(is_member),
+            _ => self.tagged(hash).find_map(is_member),
         }
     }
 
@@ -363,7 +365,7 @@ impl Leaf {
 
     /// Whether a full neighbour may move entries here, to make room for one like this.
     pub(super) fn can_take_part(&self, new: New<'_>) -> bool {
-        self.needed() <= MERGED_AT_MOST && entry_len(new.score, new.member) < LIMIT / 8
+        self.needed() <= SHARES_UP_TO && entry_len(new.score, new.member) < LIMIT / 8
     }
 
     /// This leaf and the one that follows with about the same bytes in each. None if a long
@@ -430,18 +432,19 @@ const BLOCK: usize = LANES * SLOT;
 /// One bit for each slot of a block with this tag.
 #[inline]
 fn matches(block: &[u8; BLOCK], wanted: u16) -> u64 {
-    // In words of sixteen bits throughout, so that the compiler compares eight slots at a time.
-    const BITS: [u16; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+    // One byte for each slot first, which the compiler does for many slots at a time; then the
+    // lowest bits of eight bytes are multiplied to where they are neighbours.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
     let (slots, _) = block.as_chunks::<SLOT>();
-    let (lanes, _) = slots.as_chunks::<8>();
+    let mut same = [0; LANES];
+    for (same, slot) in same.iter_mut().zip(slots) {
+        let differs = (u16::from_le_bytes(*slot) ^ wanted) & !OFFSET_MASK;
+        *same = u8::from(differs == 0);
+    }
+    let (words, _) = same.as_chunks::<8>();
     let mut found = [0; LANES / 8];
-    for (found, lanes) in found.iter_mut().zip(lanes) {
-        let mut here = 0;
-        for (slot, bit) in lanes.iter().zip(BITS) {
-            let differs = (u16::from_le_bytes(*slot) ^ wanted) & !OFFSET_MASK;
-            here |= if differs == 0 { bit } else { 0 };
-        }
-        [*found, _] = here.to_le_bytes();
+    for (found, word) in found.iter_mut().zip(words) {
+        [.., *found] = u64::from_le_bytes(*word).wrapping_mul(GATHER).to_le_bytes();
     }
     u64::from_le_bytes(found)
 }

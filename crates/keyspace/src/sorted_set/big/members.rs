@@ -30,6 +30,12 @@ enum Place {
     Free(Option<LeafId>),
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Place::Free(None)
+    }
+}
+
 /// Leaves and index.
 #[derive(Clone)]
 pub(super) struct Members {
@@ -68,8 +74,8 @@ impl Members {
     pub(super) fn find(&self, hash: u32, member: &[u8]) -> Option<Found> {
         self.index.leaves(hash).find_map(|number| {
             let leaf = self.leaf(LeafId(number));
-            let at = leaf.find(hash, member)?;
-            Some(Found { leaf: LeafId(number), at, score: leaf.key(at).0 })
+            let (at, score) = leaf.find(hash, member)?;
+            Some(Found { leaf: LeafId(number), at, score })
         })
     }
 

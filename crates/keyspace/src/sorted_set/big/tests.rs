@@ -224,7 +224,7 @@ fn members_of_one_score_are_found_by_name_and_scanned_in_steps() {
     loop {
         let before = seen.len();
         cursor = set.scan(cursor, 10, |name, _| seen.push(name.to_vec()));
-        assert!(seen.len() - before < 10 + 3 * index::MAX_LOAD);
+        assert!(seen.len() - before < 20);
         steps += 1;
         if cursor == 0 {
             break;
@@ -240,14 +240,14 @@ fn a_scan_returns_what_is_there_throughout() {
     for growing in [true, false] {
         let mut set = new();
         add(&mut set, (0..2000).map(|number| (format!("stays:{number}"), 1.0)));
-        let others = if growing { 0 } else { 10_000 };
+        let others = if growing { 0 } else { 4000 };
         add(&mut set, (0..others).map(|number| (format!("goes:{number}"), 2.0)));
         let mut seen = Vec::new();
         let mut cursor = 0;
         let mut number = 0;
         loop {
             cursor = set.scan(cursor, 10, |member, _| seen.push(member.to_vec()));
-            for _ in 0..100 {
+            for _ in 0..8 {
                 // Scores change too: members move from leaf to leaf.
                 let moved = format!("stays:{}", rng.u32(..2000));
                 set.insert(moved.as_bytes(), f64::from(rng.u8(..)));
@@ -281,7 +281,7 @@ fn grown(numbers: impl Iterator<Item = u32>) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_member_of_fifteen_bytes_takes_at_most_44_in_whatever_order_it_comes() {
+fn a_member_of_fifteen_bytes_takes_at_most_41_in_whatever_order_it_comes() {
     let mut shuffled: Vec<u32> = (0..30_000).collect();
     fastrand::Rng::with_seed(1).shuffle(&mut shuffled);
     let strided = (0..300).flat_map(|pass| (0..100).map(move |step| step * 300 + pass));
@@ -294,7 +294,7 @@ fn a_member_of_fifteen_bytes_takes_at_most_44_in_whatever_order_it_comes() {
         grown(meeting),
         grown(shuffled.into_iter()),
     ] {
-        assert!(bytes <= 44, "{bytes} bytes a member");
+        assert!(bytes <= 41, "{bytes} bytes a member");
         assert!(len / leaves >= 20, "{leaves} leaves for {len} members");
     }
 }
