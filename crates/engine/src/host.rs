@@ -9,6 +9,7 @@
 use std::fmt;
 
 use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
+use slipstream_log::Offset;
 use slipstream_rdb::Target;
 pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
@@ -167,8 +168,18 @@ pub enum Effect {
     /// Write a snapshot to the sockets of replicas; answer with [`Node::sync_sent`](crate::Node::sync_sent)
     /// for each.
     SendSnapshot(Box<SyncOrder>),
-    /// Let the system gather small pieces of a replica's stream (`repl-disable-tcp-nodelay`).
-    BatchStream(SessionId),
+    /// Once all that was said to a replica before is sent, send it the log from an offset on, whatever comes;
+    /// say how far that is with [`Node::replica_sent`](crate::Node::replica_sent). What it sends meanwhile goes
+    /// to its session, or, if it is an acknowledgement, to
+    /// [`Node::replica_acked`](crate::Node::replica_acked).
+    StartStream {
+        /// Its session.
+        replica: SessionId,
+        /// From where.
+        from: Offset,
+        /// Let the system gather small pieces (`repl-disable-tcp-nodelay`).
+        batch: bool,
+    },
     /// Open the link to the primary instead of any other; answer with
     /// [`Node::link_connected`](crate::Node::link_connected) or
     /// [`Node::link_closed`](crate::Node::link_closed).

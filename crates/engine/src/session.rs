@@ -155,6 +155,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether all that was received is done with: no request is half read, and none waits.
+    pub fn is_between_requests(&self) -> bool {
+        self.input.is_empty()
+    }
+
     /// A new client.
     pub fn new(id: SessionId, peer: Endpoint, local: Endpoint, now: Moment) -> Self {
         Session {

@@ -223,6 +223,13 @@ impl Log {
         Some(Slices { from, blocks })
     }
 
+    /// The same from the beginning of the block that `from` lies in. Whoever keeps pieces of the log replaces the
+    /// last of them with the first of these: the open block may have been copied to go on, and both would be
+    /// kept.
+    pub fn blocks_from(&self, from: Offset) -> Option<Slices<'_>> {
+        self.slices_from(from).map(|slices| Slices { from: Offset(0), ..slices })
+    }
+
     /// Drops the oldest blocks that neither the backlog nor a reader needs any more. `oldest_needed` is the
     /// lowest offset that a reader has yet to read.
     pub fn trim(&mut self, oldest_needed: Option<Offset>) {

@@ -16,6 +16,8 @@ mod action;
 
 mod arrival;
 
+mod hearing;
+
 mod profile;
 
 mod replica;
@@ -33,15 +35,16 @@ use slipstream_resp::Args;
 
 use self::replica::Phase;
 use self::wait::Waits;
-use self::watch::Ack;
 use crate::{Moment, wire};
 
 pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
 pub use self::arrival::{Newcomer, Request, SyncRefused};
+pub use self::hearing::{Heard, Hearing};
 pub use self::profile::{Profile, Reader, ReplconfError};
 pub use self::replica::{Replica, ReplicaState};
 pub use self::sync::{Framing, JobId, SyncJob};
 pub use self::wait::{Measure, Wait, WaiterId};
+pub use self::watch::Ack;
 
 /// Signs of life to those who wait, and the watch over those who are silent, in milliseconds.
 const TICK_MS: u64 = 1000;

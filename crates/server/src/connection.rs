@@ -85,7 +85,7 @@ impl Socket {
         }
     }
 
-    /// Registers for readiness in both directions, on changes only.
+    /// Registers for readiness in both directions, on changes only; what is ready already counts as a change.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.source().register(registry, token, interest)

@@ -1,7 +1,7 @@
 //! The loop: waits for readiness, moves bytes, runs the node, does its effects.
 //!
-//! One thread owns the node and every socket but those lent to a full sync. A
-//! turn reads what arrived, runs it, and then, once, sends what it led to:
+//! One thread owns the node and every socket but those of replicas whose full
+//! sync is under way or whose stream flows. A turn reads what arrived, runs it, and then, once, sends what it led to:
 //! replies, log blocks for replicas, jobs for other threads. Everything that
 //! can wake the process is seen in [`EventLoop::turn`].
 
@@ -21,7 +21,9 @@ use mio::{Events, Poll, Token, Waker};
 use slipstream_engine::{Effect, Node, SessionId, Source};
 
 use self::link::LinkSocket;
+use self::replicas::Start;
 use crate::connection::Connection;
+use crate::feeder::Feeder;
 use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SyncLoad};
 use crate::listeners::SharedListening;
 use crate::reclaimer::Reclaimer;
@@ -51,6 +53,9 @@ pub struct EventLoop {
     accept_at: Option<Instant>,
     /// Sockets that a full sync's thread writes to.
     lent: Vec<SessionId>,
+    /// Replicas whose stream is to begin when all before it is sent.
+    starting: Vec<Start>,
+    feeder: Feeder,
     link: Option<LinkSocket>,
     /// The number of the connection that is being opened.
     connecting: Option<u64>,
@@ -78,6 +83,8 @@ impl EventLoop {
             unread: BTreeSet::new(),
             accept_at: None,
             lent: Vec::new(),
+            starting: Vec::new(),
+            feeder: Feeder::start(Arc::clone(&waker))?,
             link: None,
             connecting: None,
             load: None,
@@ -103,6 +110,7 @@ impl EventLoop {
         }
         // Replies that are ready, SHUTDOWN's among them, still go out.
         self.flush_marked();
+        self.feeder.finish(&self.node.core.log);
         Ok(self.exit.unwrap_or(0))
     }
 
@@ -113,6 +121,7 @@ impl EventLoop {
             other => other?,
         }
         self.node.begin_turn();
+        self.take_news();
         for id in std::mem::take(&mut self.unread) {
             self.read_client(id);
         }
@@ -165,8 +174,12 @@ impl EventLoop {
         if !self.unread.is_empty() || self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
             return Duration::ZERO;
         }
-        let left = self.node.time_left();
-        self.accept_at.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())))
+        if self.feeder.expect_acks(self.node.awaits_acks()) {
+            return Duration::ZERO;
+        }
+        let accept = self.accept_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let feed = self.feeder.time_left(&self.node.core.log);
+        [accept, feed].into_iter().flatten().fold(self.node.time_left(), Duration::min)
     }
 
     /// Does everything that the turn led to.
@@ -210,11 +223,8 @@ impl EventLoop {
                 let options = self.node.load_options(Source::File);
                 jobs::load_file(self.reporter.clone(), path, options);
             }
-            Effect::BatchStream(id) => {
-                if let Some(connection) = self.connections.get(&id) {
-                    // A stream that is not batched is only less thrifty.
-                    connection.socket.set_nodelay(false).ok();
-                }
+            Effect::StartStream { replica, from, batch } => {
+                self.starting.push(Start { replica, from, batch })
             }
             Effect::SendSnapshot(order) => self.send_snapshot(order),
             Effect::Connect { number, host, port } => self.connect(number, host, port),

@@ -10,6 +10,7 @@
 pub mod allocator;
 pub mod connection;
 pub mod event_loop;
+pub mod feeder;
 pub mod jobs;
 pub mod listeners;
 pub mod log_file;

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
 use slipstream_engine::{Effect, Endpoint, Flow, Node, Phase, SessionId, Signal, SnapshotJob, Source};
 use slipstream_log::{Offset, ReplicationId};
+use slipstream_replication::replicas::{Heard, Hearing};
 use slipstream_resp::{Value, decode_value, encode_request};
 
 use crate::environment::{Environment, Event, Inside};
@@ -52,11 +53,22 @@ pub struct Process {
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
     pub(crate) outgoing: BTreeMap<SessionId, Outgoing>,
+    /// Replicas whose stream is to begin when all before it is sent.
+    starting: BTreeMap<SessionId, Offset>,
+    /// Replicas whose stream flows.
+    streams: BTreeMap<SessionId, Stream>,
     pub(crate) load: Option<Load>,
     pub(crate) load_number: u64,
     newest_save: u64,
     wake_at: Option<u64>,
     spins: u32,
+}
+
+/// A replica whose stream flows, as the server's feeder has it.
+#[derive(Debug)]
+struct Stream {
+    cursor: Offset,
+    hearing: Hearing,
 }
 
 /// The connection to the primary.
@@ -140,6 +152,8 @@ impl Process {
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            starting: BTreeMap::new(),
+            streams: BTreeMap::new(),
             load: None,
             load_number: 0,
             newest_save: 0,
@@ -181,6 +195,8 @@ impl Process {
         self.sessions.clear();
         self.callers.clear();
         self.outgoing.clear();
+        self.starting.clear();
+        self.streams.clear();
         self.load = None;
         self.wake_at = None;
         self.spins = 0;
@@ -319,7 +335,7 @@ impl Process {
             Effect::Save { number, job } => self.save(env, number, &job),
             Effect::LoadFile => self.load_file(env),
             // The virtual network delivers pieces of any size.
-            Effect::BatchStream(_) => {}
+            Effect::StartStream { replica, from, batch: _ } => drop(self.starting.insert(replica, from)),
             Effect::SendSnapshot(order) => self.send_snapshot(env, &order),
             Effect::Connect { number, host, .. } => self.connect(env, number, machine(&host)),
             Effect::LinkSend(bytes) => self.link_send(env, &bytes),
@@ -392,6 +408,9 @@ impl Process {
     /// A client sent something.
     pub(crate) fn received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
         let Some(session) = self.callers.get(&wire).copied() else { return };
+        if self.streams.contains_key(&session) {
+            return self.heard(env, session, bytes);
+        }
         self.turn(env, |node| node.receive(session, bytes));
     }
 
@@ -417,6 +436,8 @@ impl Process {
     fn drop_session(&mut self, env: &mut Environment, id: SessionId) {
         let Some(wire) = self.sessions.remove(&id) else { return };
         self.callers.remove(&wire);
+        self.starting.remove(&id);
+        self.streams.remove(&id);
         env.network.close(wire, Side::Server);
         if let Some(node) = &mut self.node {
             node.closed(id);
@@ -446,31 +467,58 @@ impl Process {
     }
 
     fn feed_replicas(&mut self, env: &mut Environment) {
-        let Some(node) = &self.node else { return };
-        for id in node.streaming_replicas() {
+        for (id, from) in std::mem::take(&mut self.starting) {
+            if !self.start_stream(env, id, from) {
+                self.starting.insert(id, from);
+            }
+        }
+        for id in self.streams.keys().copied().collect::<Vec<_>>() {
             self.feed(env, id);
         }
     }
 
+    /// The stream begins once what comes before it is sent and no request is half read; whether that is settled.
+    fn start_stream(&mut self, env: &mut Environment, id: SessionId, from: Offset) -> bool {
+        self.flush(env, id);
+        let Some(session) = self.node.as_ref().and_then(|node| node.core.sessions.get(id)) else {
+            return true;
+        };
+        if self.outgoing.contains_key(&id) || !session.output.is_empty() || !session.is_between_requests() {
+            return false;
+        }
+        self.streams.insert(id, Stream { cursor: from, hearing: Hearing::default() });
+        true
+    }
+
     fn feed(&mut self, env: &mut Environment, id: SessionId) {
-        let (Some(node), Some(wire)) = (&self.node, self.wire_of(id)) else { return };
-        // Replies (+CONTINUE) go before the stream.
-        if node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
-            self.flush(env, id);
-        }
-        let Some(node) = &mut self.node else { return };
-        if node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
-            return;
-        }
-        loop {
-            let blocks = node.replica_blocks(id, 1);
-            let Some(block) = blocks.first() else { return };
-            let count = env.network.write(wire, Side::Server, block);
-            node.replica_took(id, count);
+        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let before = stream.cursor;
+        for block in node.core.log.slices_from(before).into_iter().flatten() {
+            let count = env.network.write(*wire, Side::Server, &block);
+            stream.cursor = stream.cursor.advanced(count);
             if count < block.len() {
-                return;
+                break;
             }
         }
+        if stream.cursor != before {
+            node.replica_sent(id, stream.cursor);
+        }
+    }
+
+    /// What a replica sends while its stream flows.
+    fn heard(&mut self, env: &mut Environment, id: SessionId, bytes: &[u8]) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let mut all = Vec::new();
+        stream.hearing.hear(bytes, |heard| all.push(heard));
+        self.turn(env, |node| {
+            for heard in all {
+                match heard {
+                    Heard::Ack(ack) => node.replica_acked(id, ack),
+                    Heard::Other(bytes) => node.receive(id, &bytes),
+                }
+            }
+        });
     }
 
     /// Whether a connection is one that this node has accepted and not closed.

@@ -3,7 +3,7 @@
 //! A session that sends REPLCONF, PSYNC or SYNC comes in here; log blocks, snapshots and closed connections
 //! go out, as effects and as what the shell asks for. Nothing is decided here.
 
-use slipstream_log::Slice;
+use slipstream_log::Offset;
 use slipstream_replication::Level;
 use slipstream_replication::replicas::{self, Newcomer, Reader, ReplicaId, Request, Role, SyncJob, Turn};
 
@@ -112,11 +112,9 @@ impl Node {
             // Its sockets are closed, and so the job that writes to them ends.
             Action::CancelSync(_) => {}
             Action::Send { replica, bytes } => core.send_to(replica, &bytes),
-            // The shell reads the cursor of whoever is online.
-            Action::StartStream { replica, .. } => {
-                if core.config.repl_disable_tcp_nodelay {
-                    core.effects.push(Effect::BatchStream(SessionId(replica.0)));
-                }
+            Action::StartStream { replica, from } => {
+                let batch = core.config.repl_disable_tcp_nodelay;
+                core.effects.push(Effect::StartStream { replica: SessionId(replica.0), from, batch });
             }
             Action::Close(replica) => core.effects.push(Effect::Disconnect(SessionId(replica.0))),
             Action::WaitOver { waiter, acked } => core.wait_over(waiter, acked),
@@ -163,31 +161,38 @@ impl Node {
         }
     }
 
-    /// Replicas that have not been sent everything.
-    pub fn streaming_replicas(&self) -> Vec<SessionId> {
-        let end = self.core.log.end();
-        let behind = |replica: &&replicas::Replica| {
-            replica.is_online() && replica.cursor().is_some_and(|cursor| cursor < end)
-        };
-        self.core.replication.replicas.iter().filter(behind).map(|replica| SessionId(replica.id.0)).collect()
-    }
-
-    /// The log blocks that a replica has not been sent, at most `max` of them.
-    pub fn replica_blocks(&self, id: SessionId, max: usize) -> Vec<Slice> {
-        let replica = self.core.replication.replicas.get(ReplicaId(id.0));
-        let cursor = replica.filter(|replica| replica.is_online()).and_then(|replica| replica.cursor());
-        let slices = cursor.and_then(|cursor| self.core.log.slices_from(cursor));
-        slices.map(|slices| slices.take(max).collect()).unwrap_or_default()
-    }
-
-    /// A replica's socket took so many bytes of them.
-    pub fn replica_took(&mut self, id: SessionId, bytes: usize) {
-        self.core.stats.repl_output += bytes as u64;
+    /// The stream of a replica was handed to its socket up to `offset`.
+    pub fn replica_sent(&mut self, id: SessionId, offset: Offset) {
         let replica = ReplicaId(id.0);
-        if let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.cursor())
-        {
-            self.core.replication.replicas.on_sent(replica, cursor.advanced(bytes));
+        let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.cursor())
+        else {
+            return;
+        };
+        let bytes = offset.since(cursor);
+        self.core.stats.repl_output += bytes;
+        if let Some(session) = self.core.sessions.get_mut(id) {
+            session.traffic.1 += bytes;
         }
+        self.core.replication.replicas.on_sent(replica, offset);
+    }
+
+    /// A replica whose stream flows acknowledged what it has.
+    pub fn replica_acked(&mut self, id: SessionId, ack: replicas::Ack) {
+        let now = self.core.clock.moment();
+        if let Some(session) = self.core.sessions.get_mut(id) {
+            session.last_active = now;
+        }
+        let mut actions = Vec::new();
+        let turn = Turn { now, log: &self.core.log };
+        self.core.replication.replicas.on_ack(turn, ReplicaId(id.0), ack, &mut actions);
+        self.core.perform_replicas(actions);
+        self.settle_replicas();
+    }
+
+    /// Whether somebody waits for what replicas acknowledge: it is to be told at once then, and in time
+    /// otherwise.
+    pub fn awaits_acks(&self) -> bool {
+        self.core.replication.replicas.is_awaited() || self.core.shutdown.is_some()
     }
 
     /// A session that may have been a replica is gone.

@@ -12,12 +12,22 @@ use crate::Moment;
 
 /// What a replica reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ack {
-    applied: Offset,
-    durable: Option<Offset>,
+pub struct Ack {
+    /// All before this is applied.
+    pub applied: Offset,
+    /// All before this is on disk, if it keeps the stream there.
+    pub durable: Option<Offset>,
 }
 
 impl Ack {
+    /// Reads a whole `REPLCONF ACK offset [FACK offset]`; `None` for every other request.
+    pub fn from_request(args: Args<'_>) -> Option<Ack> {
+        let is_ack = matches!(args.len(), 3 | 5)
+            && args[0].eq_ignore_ascii_case(b"replconf")
+            && args[1].eq_ignore_ascii_case(b"ack");
+        if is_ack { Ack::parse(args.from(1)) } else { None }
+    }
+
     /// Reads `ACK offset [FACK offset]`. What is not that is ignored: there is no reply to complain in.
     pub(super) fn parse(options: Args<'_>) -> Option<Ack> {
         let offset = |at: usize| u64::try_from(parse_i64(options.get(at)?)?).ok().map(Offset);
@@ -29,7 +39,8 @@ impl Ack {
 
 /// What happens in a replica's time.
 impl Replicas {
-    pub(super) fn on_ack(&mut self, turn: Turn<'_>, id: ReplicaId, ack: Ack, actions: &mut Vec<Action>) {
+    /// A replica says how far it is.
+    pub fn on_ack(&mut self, turn: Turn<'_>, id: ReplicaId, ack: Ack, actions: &mut Vec<Action>) {
         let Some(replica) = self.replicas.get_mut(&id) else { return };
         // Nobody can have what has not been written; a lie would end somebody's WAIT.
         let end = turn.log.end();

@@ -129,6 +129,8 @@ impl EventLoop {
                 connection.socket.shut_down();
             }
             self.node.closed(id);
+        } else if self.feeder.release(id) {
+            self.node.closed(id);
         }
     }
 
@@ -140,8 +142,14 @@ impl EventLoop {
     }
 
     pub(super) fn flush(&mut self, id: SessionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(session) = self.node.core.sessions.get_mut(id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            // A replica whose stream flows has no replies.
+            if session.flow == Flow::Closing {
+                self.drop_connection(id);
+            }
+            return;
+        };
         if self.lent.contains(&id) {
             return;
         }

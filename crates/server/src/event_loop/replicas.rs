@@ -1,46 +1,78 @@
-//! Replicas of this node: the log's blocks to their sockets, and snapshots to those that need one.
+//! Replicas of this node: streams to the feeder, snapshots to those that need one.
 //!
-//! Blocks are written from the memory they lie in. A socket that a full sync borrows is not written to.
+//! A socket that a full sync borrows is not written to. One whose stream flows is the feeder's: the session stays
+//! here, and what the feeder tells of it comes in with the next turn.
 
-use std::io::{ErrorKind, IoSlice, Write};
 use std::time::Duration;
 
 use slipstream_engine::{SessionId, SyncOrder};
+use slipstream_log::Offset;
 
 use super::EventLoop;
+use crate::feeder::News;
 use crate::jobs::{self, SendOptions};
 
-/// Log blocks handed to one write.
-const MAX_SLICES: usize = 64;
+/// A replica whose stream is to begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) replica: SessionId,
+    pub(super) from: Offset,
+    pub(super) batch: bool,
+}
 
 /// Replicas of this node.
 impl EventLoop {
-    /// Hands each replica the log blocks it has not got, from the memory they lie in.
+    /// Starts the streams that can start, and hands the feeder what was written to the log.
     pub(super) fn feed_replicas(&mut self) {
-        for id in self.node.streaming_replicas() {
-            self.feed(id);
+        for start in std::mem::take(&mut self.starting) {
+            if !self.start_stream(start) {
+                self.starting.push(start);
+            }
         }
+        let urgent = self.node.awaits_acks();
+        self.feeder.hand_over(&self.node.core.log, urgent);
     }
 
-    pub(super) fn feed(&mut self, id: SessionId) {
-        // Replies (+CONTINUE) go before the stream.
+    /// Gives the socket of a replica to the feeder, once what comes before the stream is sent and no request is
+    /// left half read; whether that is settled.
+    fn start_stream(&mut self, start: Start) -> bool {
+        let id = start.replica;
         self.flush(id);
-        if self.node.core.sessions.get(id).is_none_or(|session| !session.output.is_empty()) {
-            return;
+        if self.lent.contains(&id) {
+            return false;
         }
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        while connection.writable {
-            let blocks = self.node.replica_blocks(id, MAX_SLICES);
-            if blocks.is_empty() {
-                return;
+        let Some(session) = self.node.core.sessions.get(id) else { return true };
+        if !session.output.is_empty() || !session.is_between_requests() {
+            return false;
+        }
+        let Some(mut connection) = self.connections.remove(&id) else { return true };
+        self.unread.remove(&id);
+        // Its thread watches it from now on, whatever this registry says.
+        connection.socket.deregister(self.poll.registry()).ok();
+        if start.batch {
+            // A stream that is not batched is only less thrifty.
+            connection.socket.set_nodelay(false).ok();
+        }
+        self.feeder.attach(id, connection.socket, start.from, &self.node.core.log);
+        true
+    }
+
+    /// Takes up what the feeder has to tell.
+    pub(super) fn take_news(&mut self) {
+        let Some(News { sent, acks, other, closed, .. }) = self.feeder.take_news() else { return };
+        for (id, offset) in sent {
+            self.node.replica_sent(id, offset);
+        }
+        for (id, bytes) in other {
+            if self.feeder.serves(id) {
+                self.node.receive(id, &bytes);
             }
-            let slices: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
-            match connection.socket.write_vectored(&slices) {
-                Ok(count) => self.node.replica_took(id, count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return self.drop_connection(id),
-            }
+        }
+        for (id, ack) in acks {
+            self.node.replica_acked(id, ack);
+        }
+        for id in closed {
+            self.drop_connection(id);
         }
     }
 

@@ -1,0 +1,96 @@
+//! What the feeder has to tell the loop: the newest of each replica, not a queue.
+//!
+//! Bounded by the number of replicas and by [`MAX_OTHER`]; the feeder reads no more requests while that much waits.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::Waker;
+use slipstream_engine::SessionId;
+use slipstream_log::Offset;
+use slipstream_replication::replicas::Ack;
+
+/// Most bytes of requests that wait for the loop; one reading may go beyond it.
+const MAX_OTHER: usize = 1 << 20;
+
+/// What happened since the last time.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Up to where the stream was handed to each socket.
+    pub sent: BTreeMap<SessionId, Offset>,
+    /// What each replica acknowledged last.
+    pub acks: BTreeMap<SessionId, Ack>,
+    /// What is for the sessions.
+    pub other: Vec<(SessionId, Vec<u8>)>,
+    /// Replicas whose socket is closed.
+    pub closed: Vec<SessionId>,
+    other_bytes: usize,
+}
+
+impl News {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.acks.is_empty() && self.other.is_empty() && self.closed.is_empty()
+    }
+
+    pub(super) fn add_other(&mut self, id: SessionId, bytes: Vec<u8>) {
+        self.other_bytes += bytes.len();
+        self.other.push((id, bytes));
+    }
+}
+
+/// Between the feeder and the loop.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    news: Mutex<News>,
+    has_news: AtomicBool,
+    wants_acks: AtomicBool,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    pub(super) fn new(waker: Arc<Waker>) -> Mailbox {
+        Mailbox { news: Mutex::default(), has_news: false.into(), wants_acks: false.into(), waker }
+    }
+
+    /// Whether no more requests are to be read for now.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().other_bytes >= MAX_OTHER
+    }
+
+    /// Adds what one pass over the replicas brought.
+    pub(super) fn post(&self, pass: News) {
+        let must_wake = !pass.other.is_empty() || !pass.closed.is_empty();
+        let has_acks = !pass.acks.is_empty();
+        let mut news = self.lock();
+        news.sent.extend(pass.sent);
+        news.acks.extend(pass.acks);
+        news.other.extend(pass.other);
+        news.other_bytes += pass.other_bytes;
+        news.closed.extend(pass.closed);
+        drop(news);
+        self.has_news.store(true, Ordering::SeqCst);
+        if must_wake || has_acks && self.wants_acks.load(Ordering::SeqCst) {
+            // A loop that has ended needs no news.
+            self.waker.wake().ok();
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<News> {
+        self.has_news.swap(false, Ordering::SeqCst).then(|| std::mem::take(&mut *self.lock()))
+    }
+
+    /// See [`Feeder::expect_acks`](super::Feeder::expect_acks). Either the feeder sees this, or this sees what the
+    /// feeder posted before.
+    pub(super) fn expect_acks(&self, expected: bool) -> bool {
+        if self.wants_acks.load(Ordering::Relaxed) != expected {
+            self.wants_acks.store(expected, Ordering::SeqCst);
+        }
+        expected && self.has_news.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, News> {
+        // News are right whatever happened to a thread that added some.
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

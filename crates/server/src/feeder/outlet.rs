@@ -1,0 +1,89 @@
+//! One replica's socket, as the feeder has it.
+//!
+//! Writes from the window of blocks that all replicas share and sorts what comes back. Knows readiness, nothing
+//! of time.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+
+use slipstream_engine::SessionId;
+use slipstream_log::{Offset, Slice};
+use slipstream_replication::replicas::{Heard, Hearing};
+
+use super::mailbox::News;
+use crate::connection::Socket;
+
+/// Blocks handed to one write.
+const MAX_SLICES: usize = 64;
+/// Bytes written to one replica before the others have their turn.
+const MAX_WRITTEN: usize = 1 << 20;
+/// Bytes read from one replica at once.
+const READ_SIZE: usize = 16 << 10;
+
+/// A replica's socket and how far its stream is.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) id: SessionId,
+    pub(super) socket: Socket,
+    pub(super) cursor: Offset,
+    /// Whether the last write took everything; if not, readiness is awaited.
+    pub(super) writable: bool,
+    /// Whether there may be something to read.
+    pub(super) readable: bool,
+    hearing: Hearing,
+}
+
+impl Outlet {
+    pub(super) fn new(id: SessionId, socket: Socket, from: Offset) -> Outlet {
+        Outlet { id, socket, cursor: from, writable: true, readable: true, hearing: Hearing::default() }
+    }
+
+    /// Writes what the socket takes of `window`, up to a share.
+    pub(super) fn write(&mut self, window: &VecDeque<Slice>) -> io::Result<()> {
+        let mut left = MAX_WRITTEN;
+        while self.writable && left > 0 {
+            let first = window.partition_point(|slice| slice.end() <= self.cursor);
+            let mut slices = window.range(first..).take(MAX_SLICES);
+            let Some(slice) = slices.next() else { return Ok(()) };
+            let skipped = usize::try_from(self.cursor.since(slice.start())).unwrap_or(usize::MAX);
+            let head = slice.get(skipped..).unwrap_or_default();
+            let slices: Vec<IoSlice<'_>> =
+                std::iter::once(head).chain(slices.map(|slice| &**slice)).map(IoSlice::new).collect();
+            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+            match self.socket.write_vectored(&slices) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.cursor = self.cursor.advanced(count);
+                    left = left.saturating_sub(count);
+                    // A socket that took a part is full, and will say when it is not.
+                    self.writable = count == offered;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what the replica sent. The end of its stream is an error.
+    pub(super) fn read(&mut self, buffer: &mut [u8], news: &mut News) -> io::Result<()> {
+        match self.socket.read(&mut buffer[..READ_SIZE]) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                let id = self.id;
+                self.hearing.hear(&buffer[..count], |heard| match heard {
+                    Heard::Ack(ack) => drop(news.acks.insert(id, ack)),
+                    Heard::Other(bytes) => news.add_other(id, bytes),
+                });
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
