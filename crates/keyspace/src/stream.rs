@@ -92,10 +92,12 @@ impl Stream {
         self.0.entries_added
     }
 
-    /// Sets the id above which new entries come; it is not below any entry's.
+    /// Sets the id above which new entries come; it is not below any entry's, but may be below deleted ones.
     pub fn set_last_id(&mut self, id: StreamId) {
         debug_assert!(self.newest_id().is_none_or(|newest| newest <= id), "commands check it");
-        Arc::make_mut(&mut self.0).last_id = id;
+        let body = Arc::make_mut(&mut self.0);
+        body.last_id = id;
+        body.forget_above(id);
     }
 
     /// Sets how many entries were ever added.
@@ -286,6 +288,15 @@ impl Body {
             node::frame_len(block) + open_bytes + bytes < max_bytes && block.weight() < max_entries;
         self.open_bytes = Some(open_bytes);
         has_room
+    }
+
+    /// Forgets deleted entries above `id`, so that the next one may come there.
+    fn forget_above(&mut self, id: StreamId) {
+        let Some(end) = self.blocks.len().checked_sub(1) else { return };
+        if self.blocks.chunk_at(end).is_some_and(|(block, _)| block.last() > id) {
+            self.blocks.edit_at(end, |block, _, _| block.forget_above(id));
+            self.open_bytes = None;
+        }
     }
 
     /// Finds the first entry anew.

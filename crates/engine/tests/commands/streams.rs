@@ -1,6 +1,7 @@
 //! Streams.
 
 use slipstream_engine::config::Config;
+use slipstream_engine::session::Role;
 
 use crate::script::Script;
 
@@ -365,4 +366,36 @@ fn the_limits_of_a_block_are_directives() {
     script.check("XTRIM s MAXLEN ~ 2", ":2", "XTRIM s MAXLEN = 3");
     script.check_read("CONFIG SET stream-node-max-entries 0", "+OK");
     script.check("XTRIM s MAXLEN ~ 0", ":3", "XTRIM s MAXLEN = 0");
+}
+
+#[test]
+fn entries_come_where_deleted_ones_were_after_xsetid() {
+    let mut script = filled(1);
+    script.check_write("XADD s 5-0 f v", "5-0");
+    script.check_write("XADD s 6-0 f v", "6-0");
+    script.check_write("XDEL s 5-0 6-0", ":2");
+    script.check_write("XSETID s 9-0 MAXDELETEDID 1-0", "+OK");
+    script.check_write("XSETID s 3-0", "+OK");
+    script.check_write("XADD s 4-0 f 2", "4-0");
+    script.check_write("XADD s 6-0 f 3", "6-0");
+    script.check_read("XRANGE s - +", "[[1-0 [f 1]] [4-0 [f 2]] [6-0 [f 3]]]");
+    script.check_read("XREVRANGE s 5-0 -", "[[4-0 [f 2]] [1-0 [f 1]]]");
+    script.check_write("XDEL s 6-0", ":1");
+}
+
+#[test]
+fn an_id_below_deleted_ones_is_taken_from_a_primary() {
+    let mut script = Script::new();
+    for id in ["1-0", "5-0"] {
+        script.check_write(&format!("XADD s {id} f v"), id);
+    }
+    script.check_write("XDEL s 5-0", ":1");
+    script.check_read(
+        "XSETID s 2-0",
+        "-ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+    );
+    let stream = script.connect();
+    script.node.core.sessions.get_mut(stream).unwrap().role = Role::Primary;
+    script.ask_as(stream, "XSETID s 2-0");
+    assert_eq!(script.ask("XADD s 3-0 f v"), "3-0");
 }

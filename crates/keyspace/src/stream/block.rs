@@ -109,6 +109,17 @@ impl Block {
         self.live > 0
     }
 
+    /// Drops the entries above `id`, which are all deleted. Live ones are left before them.
+    pub(super) fn forget_above(&mut self, id: StreamId) {
+        let above: Vec<usize> =
+            self.entries().filter(|entry| entry.id > id).map(|entry| entry.place()).collect();
+        let Some(at) = above.first() else { return };
+        let left = self.entries().take(self.weight() - above.len()).last();
+        self.last = left.expect("a live entry is left").id;
+        self.deleted -= u32::try_from(above.len()).expect("they were counted so");
+        self.bytes.truncate(*at);
+    }
+
     /// The first entry's id, deleted or not.
     pub(super) fn first(&self) -> StreamId {
         self.first

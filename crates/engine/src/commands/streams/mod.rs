@@ -12,6 +12,7 @@ use crate::command::{Command, DELETE_KEY, Group, INSPECT_KEY, UPDATE_KEY, flag};
 use crate::commands::elements;
 use crate::db::Db;
 use crate::errors::CommandError;
+use crate::session::Role;
 use crate::stats::Stats;
 
 pub mod adding;
@@ -136,8 +137,9 @@ impl Facts {
         Ok(facts)
     }
 
-    fn check(&self, stream: &Stream) -> Result<(), CommandError> {
-        if self.last_id < stream.max_deleted_id() {
+    /// What a primary has set is not held against the deleted ids: Redis 7.0 does not look at them.
+    fn check(&self, stream: &Stream, sender: Role) -> Result<(), CommandError> {
+        if self.last_id < stream.max_deleted_id() && sender != Role::Primary {
             return Err(CommandError::XSETID_BELOW_DELETED);
         }
         if stream.newest_id().is_some_and(|newest| self.last_id < newest) {
@@ -156,7 +158,7 @@ fn xsetid(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let key = &args[1];
     let mut stream = call.db.stream_mut(key)?.ok_or(CommandError::NO_SUCH_KEY)?;
-    facts.check(&stream)?;
+    facts.check(&stream, call.session.role)?;
     stream.set_last_id(facts.last_id);
     if let Some(count) = facts.entries_added {
         stream.set_entries_added(count);
