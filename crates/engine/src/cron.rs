@@ -18,6 +18,9 @@ impl Node {
         self.core.tick_clock();
         self.core.turn_has_input = false;
         self.core.turn_began = self.core.clock.micros;
+        // Asking the system costs as much as a small command.
+        let monitors = self.core.config.latency_monitor_threshold > 0;
+        self.core.turn_began_on_processor = monitors.then(|| self.core.host.processor_micros());
     }
 
     /// A turn ends: its block of the log is finished, what no reader needs is forgotten.
@@ -30,6 +33,10 @@ impl Node {
         stats.turns += 1;
         stats.turn_micros += micros;
         stats.longest_turn_micros = stats.longest_turn_micros.max(micros);
+        if let Some(began) = self.core.turn_began_on_processor {
+            let micros = self.core.host.processor_micros() - began;
+            stats.longest_turn_on_processor = stats.longest_turn_on_processor.max(micros);
+        }
     }
 
     /// Does what is due.

@@ -78,6 +78,8 @@ pub struct ProcessFacts {
 pub trait Host {
     /// Both times.
     fn clock(&mut self) -> Clock;
+    /// Microseconds that this thread has spent on a processor: asked for twice a turn while latency is monitored.
+    fn processor_micros(&mut self) -> u64;
     /// Figures for INFO.
     fn facts(&mut self) -> ProcessFacts;
     /// Bytes allocated and not freed: asked for before each command where memory has a limit.

@@ -122,6 +122,8 @@ pub struct Core {
     pub(crate) next_cron: Moment,
     /// When the turn began.
     pub(crate) turn_began: u64,
+    /// What the thread had spent on a processor by then, if latency is monitored.
+    pub(crate) turn_began_on_processor: Option<u64>,
     /// Whether a client or the primary sent something in this turn.
     pub(crate) turn_has_input: bool,
     /// What the replicas' side wants done, once the running command is over.
@@ -185,6 +187,7 @@ impl Node {
             startup_memory: host.used_memory(),
             next_cron: clock.moment(),
             turn_began: clock.micros,
+            turn_began_on_processor: None,
             turn_has_input: false,
             deferred_replica_actions: Vec::new(),
             look_ahead: LookAhead::default(),

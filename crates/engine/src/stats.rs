@@ -61,6 +61,8 @@ pub struct Stats {
     pub command_micros: u64,
     /// The longest turn.
     pub longest_turn_micros: u64,
+    /// The most that one took on a processor, among those while latency was monitored.
+    pub longest_turn_on_processor: u64,
     /// Errors by their first word.
     pub errors: BTreeMap<String, u64>,
 }

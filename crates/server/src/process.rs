@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
 
@@ -56,6 +57,12 @@ impl Host for Process {
             self.wall = (i64::try_from(unix.as_micros()).unwrap_or(i64::MAX), micros);
         }
         Clock { unix_micros: self.wall.0.saturating_add_unsigned(micros - self.wall.1), micros }
+    }
+
+    fn processor_micros(&mut self) -> u64 {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+        seconds * 1_000_000 + nanos / 1_000
     }
 
     fn facts(&mut self) -> ProcessFacts {

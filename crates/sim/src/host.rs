@@ -39,6 +39,11 @@ impl Host for SimulatedHost {
         Clock { unix_micros: true_time + self.skew.get(), micros: now - self.started }
     }
 
+    /// A turn takes no time.
+    fn processor_micros(&mut self) -> u64 {
+        0
+    }
+
     fn facts(&mut self) -> ProcessFacts {
         ProcessFacts { pid: 1, ..ProcessFacts::default() }
     }

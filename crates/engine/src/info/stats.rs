@@ -57,6 +57,7 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("eventloop_duration_sum", stats.turn_micros);
     fields.add("eventloop_duration_cmd_sum", stats.command_micros);
     fields.add("eventloop_duration_max", stats.longest_turn_micros);
+    fields.add("eventloop_duration_cpu_max", stats.longest_turn_on_processor);
     fields.add("acl_access_denied_auth", stats.auth_failures);
 }
 

@@ -57,6 +57,24 @@ fn monitors_see_commands_but_no_passwords_and_no_administration() {
 }
 
 #[test]
+fn the_longest_turn_is_told_by_its_time_on_a_processor_while_latency_is_monitored() {
+    let mut script = Script::with_debug();
+    let mut longest = |seconds: &str, threshold| {
+        script.node.core.config.latency_monitor_threshold = threshold;
+        script.node.begin_turn();
+        script.ask(&format!("DEBUG SLEEP {seconds}"));
+        script.node.end_turn();
+        let stats = script.ask("INFO stats");
+        let field = |name: &str| stats.split(name).nth(1)?.split("\\r").next()?.parse::<u64>().ok();
+        [field("eventloop_duration_max:").unwrap(), field("eventloop_duration_cpu_max:").unwrap()]
+    };
+    assert_eq!(longest("0.3", 0), [300_000, 0]);
+    assert_eq!(longest("0.2", 1), [300_000, 200_000]);
+    assert_eq!(longest("0.1", 1), [300_000, 200_000]);
+    assert_eq!(longest("0.4", 1), [400_000, 400_000]);
+}
+
+#[test]
 fn latency_keeps_what_took_long() {
     let mut script = Script::with_debug();
     script.node.core.config.latency_monitor_threshold = 20;

@@ -41,6 +41,11 @@ impl Host for FakeHost {
         Clock { unix_micros, micros }
     }
 
+    /// All its time.
+    fn processor_micros(&mut self) -> u64 {
+        self.micros.load(Ordering::Relaxed)
+    }
+
     fn facts(&mut self) -> ProcessFacts {
         ProcessFacts { pid: 1, used_memory: self.used_memory(), ..ProcessFacts::default() }
     }
