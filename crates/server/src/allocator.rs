@@ -2,7 +2,7 @@
 //!
 //! The features `jemalloc` and `mimalloc` of this crate choose one (jemalloc where both are set, the
 //! system's where none is); [docs/performance.md](../../../docs/performance.md) has the measurement. Each
-//! is a module with the same functions: `tune` once at the start, `give_back` after much was freed, `figures`,
+//! is a module with the same functions: `tune` once at the start, `give_back` once in a while, `figures`,
 //! `report` and `release` when somebody asks.
 //! [`crate::memory`] counts around it.
 

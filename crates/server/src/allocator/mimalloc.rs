@@ -1,11 +1,12 @@
 //! mimalloc: its figures, and what it is asked to do.
 //!
-//! Pages that became empty are kept for a while and given back as further ones become empty: whoever frees much
-//! and then nothing has to ask for it.
+//! Left to itself it gives back empty pages while it frees further ones, on the thread that happens to do so, all
+//! that have gathered at once: the executor would be away for milliseconds. So it is told to keep them, until the
+//! reclaimer asks.
 
 #![expect(unsafe_code, reason = "the functions of a C library")]
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_long, c_void};
 
 use libmimalloc_sys as sys;
 use mimalloc::MiMalloc;
@@ -19,8 +20,16 @@ pub const ALLOCATOR: Allocator = MiMalloc;
 /// Its name in INFO.
 pub const NAME: &str = "mimalloc";
 
-/// Its own settings are right as they are.
-pub fn tune() {}
+/// Milliseconds for which empty pages are kept where nobody asks for them.
+const KEPT: c_long = 24 * 60 * 60 * 1000;
+/// `mi_option_purge_delay` in the library's list of options, whose order its versions keep.
+const PURGE_DELAY: sys::mi_option_t = 15;
+
+/// From now on no thread gives pages back in passing.
+pub fn tune() {
+    // SAFETY: a call without conditions; an option that the library does not know is left alone.
+    unsafe { sys::mi_option_set(PURGE_DELAY, KEPT) };
+}
 
 /// It tells what it has from the system.
 pub fn figures() -> Figures {
@@ -50,7 +59,7 @@ pub fn release() {
     unsafe { sys::mi_collect(true) };
 }
 
-/// Empty pages of all threads go back once some thread asks; by itself the library waits for the next to be freed.
+/// Empty pages of all threads go back on the thread that asks. Next to nothing is done where there are none.
 pub fn give_back() {
     release();
 }
