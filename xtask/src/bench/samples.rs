@@ -70,19 +70,27 @@ impl Figure {
         let base = &self.values[0];
         let ratios = self.values[1..].iter().map(|rounds| {
             let by_round: Vec<f64> = rounds.iter().zip(base).map(|(value, base)| value / base).collect();
-            format!("{:.2}", median(&by_round))
+            shown_ratio(median(&by_round))
         });
         medians.chain(ratios).collect()
     }
 }
 
+/// What a contender has not told.
+const NOTHING: &str = "–";
+
 /// Three digits that matter, and no more.
 fn shown(value: f64) -> String {
     match value.abs() {
+        _ if value.is_nan() => NOTHING.to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
+}
+
+fn shown_ratio(value: f64) -> String {
+    if value.is_nan() { NOTHING.to_owned() } else { format!("{value:.2}") }
 }
 
 /// The middle value, or the mean of the two in the middle; NaN of nothing.
@@ -106,6 +114,15 @@ mod tests {
         assert!(median(&[]).is_nan());
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn what_one_does_not_tell_is_a_dash() {
+        let mut samples = Samples::of(["redis", "slipstream"].into_iter());
+        samples.turn_to("slipstream");
+        samples.record("turns", "BGSAVE", 5.0);
+        let table = "| turns | redis | slipstream | slipstream / redis |\n|---|---:|---:|---:|\n| BGSAVE | – | 5.00 | – |\n";
+        assert_eq!(samples.tables(), table);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! How long a client may have to wait while the server does something big: it grows, is saved, feeds a replica,
 //! expires a million keys at one instant, deletes a collection of a million elements, is emptied.
 //!
-//! The client sends PING and GET in turn, one at a time; its longest wait and its p99.9 are recorded. "nothing else"
-//! is what the machine and the client add by themselves. Load runs beside the client, on the core that is not the
-//! server's, at a lower priority where it is a process of its own.
+//! The client sends PING and GET in turn, one at a time; its longest wait and its p99.9 are recorded. Load runs beside
+//! the client, on the core that is not the server's, at a lower priority where it is a process of its own.
+//!
+//! Three more figures tell the server's stalls from the machine's: how long a bystander that only sleeps beside the
+//! client overslept meanwhile; the longest turn of the server's loop, where the server tells it; and the most that one
+//! of its turns took on a processor. Only the last is the server's own doing, whatever else runs on the machine, and
+//! even that contains what a hypervisor takes. The row "nothing else" is a server with nothing to do.
 
 use std::error::Error;
 use std::io;
@@ -35,6 +39,12 @@ const ELEMENTS: usize = 100;
 
 const LONGEST: &str = "a client's longest wait, ms";
 const TAIL: &str = "a client's p99.9, ms";
+const BYSTANDER: &str = "a bystander's longest delay, ms";
+/// Fields of INFO stats in microseconds, and what they are called in the tables.
+const TURNS: [(&str, &str); 2] = [
+    ("eventloop_duration_max", "the longest turn of the loop, ms"),
+    ("eventloop_duration_cpu_max", "the most that a turn took on a processor, ms"),
+];
 
 type Failure = Box<dyn Error>;
 
@@ -46,7 +56,9 @@ struct Bench<'a> {
 }
 
 pub(super) fn run(contender: &Contender, settings: &Settings, samples: &mut Samples) -> Outcome {
-    let start = || contender.start(settings.pinning, &["--repl-diskless-sync-delay", "0"]);
+    // Slipstream asks for a turn's time on a processor only while latency is monitored.
+    let arguments = ["--repl-diskless-sync-delay", "0", "--latency-monitor-threshold", "1"];
+    let start = || contender.start(settings.pinning, &arguments);
     let keys = settings.keys;
     Bench { server: start()?, keys, samples }.grow()?;
     let mut bench = Bench { server: start()?, keys, samples };
@@ -71,17 +83,28 @@ impl Bench<'_> {
     ) -> Result<R, Failure> {
         let stop = AtomicBool::new(false);
         let port = self.server.port;
-        let (acted, waits) = thread::scope(|scope| {
+        let mut client = self.server.client()?;
+        client.call("CONFIG RESETSTAT")?;
+        let (acted, waits, delay) = thread::scope(|scope| {
             let probe = scope.spawn(|| probe(Client::connect(port)?, &stop));
+            let bystander = scope.spawn(|| longest_delay(&stop));
             let acted = act(&self.server);
             stop.store(true, Ordering::Relaxed);
-            (acted, probe.join().expect("the probe does not panic"))
+            let (waits, delay) = (probe.join(), bystander.join());
+            (acted, waits.expect("the probe does not panic"), delay.expect("nor does the bystander"))
         });
         let (acted, mut waits) = (acted?, waits?);
         waits.sort_by(f64::total_cmp);
         let row = row.into();
         self.samples.record(LONGEST, row.as_str(), waits[waits.len() - 1]);
-        self.samples.record(TAIL, row, waits[waits.len() * 999 / 1000]);
+        self.samples.record(TAIL, row.as_str(), waits[waits.len() * 999 / 1000]);
+        self.samples.record(BYSTANDER, row.as_str(), delay);
+        for (field, metric) in TURNS {
+            // Other servers do not tell.
+            if let Ok(micros) = client.info("stats", field) {
+                self.samples.record(metric, row.as_str(), micros.parse::<f64>()? / 1e3);
+            }
+        }
         Ok(acted)
     }
 
@@ -239,6 +262,18 @@ fn probe(mut client: Client, stop: &AtomicBool) -> io::Result<Vec<f64>> {
         }
     }
     Ok(waits)
+}
+
+/// Sleeps as the probe does between two questions, and returns how much longer a sleep lasted at most, in
+/// milliseconds.
+fn longest_delay(stop: &AtomicBool) -> f64 {
+    let mut longest = Duration::ZERO;
+    while !stop.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        pause(PROBE_GAP);
+        longest = longest.max(start.elapsed().saturating_sub(PROBE_GAP));
+    }
+    longest.as_secs_f64() * 1e3
 }
 
 fn saved(server: &Server) -> Outcome {
