@@ -116,7 +116,10 @@ fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandE
 }
 
 fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let refuses = candidate.core.is_replica() && candidate.core.config.replica_read_only;
+    let core = candidate.core;
+    // While nobody knows yet who the primary is, writes wait.
+    let refuses =
+        core.is_replica() && core.config.replica_read_only && !core.replication.failover.is_in_progress();
     if refuses && candidate.flags & flag::WRITE != 0 { Err(CommandError::READONLY) } else { Ok(()) }
 }
 

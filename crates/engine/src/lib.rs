@@ -20,6 +20,7 @@ pub mod dispatch;
 pub mod errors;
 pub mod eviction;
 mod expiry;
+mod failover;
 pub mod glob;
 pub mod host;
 pub mod info;

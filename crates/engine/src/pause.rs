@@ -2,8 +2,8 @@
 //!
 //! A pause of writes holds back what may change the data; expiry rests too, so
 //! that the data truly stands still. A longer or stricter pause in force is
-//! never shortened or weakened by a newer one. What a shutdown holds back does
-//! not depend on what clients ask for.
+//! never shortened or weakened by a newer one. What a shutdown or a planned
+//! failover holds back does not depend on what clients ask for.
 
 use slipstream_replication::Moment;
 
@@ -15,6 +15,8 @@ pub struct Pause {
     asked: Option<Asked>,
     /// Whether a shutdown waits for replicas or its snapshot: no writes meanwhile.
     shutting_down: bool,
+    /// Whether this primary hands over to a replica: no writes meanwhile.
+    failing_over: bool,
     /// Whether a session is held back.
     held: bool,
 }
@@ -45,6 +47,11 @@ impl Pause {
         self.shutting_down = waits;
     }
 
+    /// A planned failover begins, or is over.
+    pub(crate) fn set_failing_over(&mut self, is_under_way: bool) {
+        self.failing_over = is_under_way;
+    }
+
     /// A session is held back.
     pub(crate) fn hold(&mut self) {
         self.held = true;
@@ -57,7 +64,7 @@ impl Pause {
 
     /// Whether anything is held back.
     pub fn is_active(&self) -> bool {
-        self.asked.is_some() || self.shutting_down
+        self.asked.is_some() || self.shutting_down || self.failing_over
     }
 
     /// When what clients asked for ends.
@@ -101,11 +108,15 @@ mod tests {
     }
 
     #[test]
-    fn lifting_a_pause_leaves_a_shutdown_waiting() {
-        let mut pause = Pause::default();
-        pause.start(Moment(0), Moment(50), true);
-        pause.set_shutting_down(true);
-        pause.end();
-        assert!(pause.holds(flag::WRITE) && !pause.holds(flag::READONLY));
+    fn lifting_a_pause_leaves_a_shutdown_and_a_failover_waiting() {
+        for set in [Pause::set_shutting_down, Pause::set_failing_over] {
+            let mut pause = Pause::default();
+            pause.start(Moment(0), Moment(50), true);
+            set(&mut pause, true);
+            pause.end();
+            assert!(pause.holds(flag::WRITE) && !pause.holds(flag::READONLY));
+            set(&mut pause, false);
+            assert!(!pause.is_active());
+        }
     }
 }

@@ -14,7 +14,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_replication::link::{self, Endpoint, Link, Position};
 use slipstream_replication::replicas::{self, OutputLimit, Role};
-use slipstream_replication::{Moment, Replicas};
+use slipstream_replication::{Failover, Moment, Replicas};
 
 use crate::apply::Stream;
 use crate::config::Config;
@@ -28,6 +28,8 @@ pub struct Replication {
     pub replicas: Replicas,
     /// The link to its primary.
     pub link: Link,
+    /// A planned failover to one of the replicas.
+    pub failover: Failover,
     /// The open connection to it, for CLIENT LIST.
     pub(crate) opened: Option<OpenLink>,
     /// What came over the link and is not applied yet.
@@ -62,6 +64,7 @@ impl Replication {
         Replication {
             replicas: Replicas::new(now, replica_settings(config), rng),
             link: Link::new(link_settings(config)),
+            failover: Failover::default(),
             opened: None,
             stream: Stream::default(),
             joins: None,
@@ -78,7 +81,8 @@ impl Replication {
 
     /// When something is due.
     pub fn deadline(&self) -> Option<Moment> {
-        [self.replicas.deadline(), self.link.deadline()].into_iter().flatten().min()
+        let deadlines = [self.replicas.deadline(), self.link.deadline(), self.failover.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 }
 
@@ -140,6 +144,19 @@ impl Core {
 
     /// Follows a primary from now on, instead of whatever this node was before.
     pub fn follow(&mut self, keyspace: &mut Keyspace, primary: Endpoint) {
+        self.begin_to_follow(keyspace, |link, now, actions| link.follow(now, primary, actions));
+    }
+
+    /// Follows what has been a replica of this node, and asks it to take over.
+    pub(crate) fn hand_over(&mut self, keyspace: &mut Keyspace, target: Endpoint) {
+        self.begin_to_follow(keyspace, |link, now, actions| link.hand_over(now, target, actions));
+    }
+
+    fn begin_to_follow(
+        &mut self,
+        keyspace: &mut Keyspace,
+        begin: impl FnOnce(&mut Link, Moment, &mut Vec<link::Action<'_>>),
+    ) {
         let now = self.clock.moment();
         if !self.is_replica() {
             self.unblock_all();
@@ -150,7 +167,7 @@ impl Core {
         // What EXEC has done before is part of the history that is told to the primary.
         self.propagation.send(&mut self.log);
         let mut actions = Vec::new();
-        self.replication.link.follow(now, primary, &mut actions);
+        begin(&mut self.replication.link, now, &mut actions);
         self.perform_link(keyspace, actions);
         self.replication.replicas.set_role(now, Role::Replica { link_up: false });
     }

@@ -9,6 +9,7 @@ mod commands {
     mod debug;
     mod durability;
     mod expiring;
+    mod failover;
     mod field_expiry;
     mod following;
     mod hashes;

@@ -98,6 +98,9 @@ pub mod link;
 
 pub mod replicas;
 
+pub mod failover;
+
+pub use failover::Failover;
 pub use level::Level;
 pub use link::Link;
 pub use mark::Mark;

@@ -24,14 +24,17 @@ mod answers;
 
 mod lines;
 
+mod takeover;
+
 use std::borrow::Cow;
 
 use slipstream_log::Offset;
 
 use self::phase::{Connection, Phase};
+use self::takeover::Asking;
 use crate::{Moment, wire};
 
-pub use self::action::{Action, Endpoint, Position, Settings, Transfer};
+pub use self::action::{Action, Endpoint, Position, Settings, Takeover, Transfer};
 pub use self::phase::State;
 
 /// Longest wait for an answer of the handshake, in milliseconds.
@@ -64,6 +67,8 @@ pub struct Link {
     dialect: bool,
     /// Full syncs in a row that were begun and not finished.
     failed_syncs: u32,
+    /// Whether the other end is to become the primary first.
+    asking: Asking,
 }
 
 impl Link {
@@ -78,6 +83,7 @@ impl Link {
             down_since: None,
             dialect: false,
             failed_syncs: 0,
+            asking: Asking::No,
         }
     }
 
@@ -88,8 +94,18 @@ impl Link {
 
     /// Follows a primary, instead of another if there was one. Starts to connect at once.
     pub fn follow(&mut self, now: Moment, primary: Endpoint, actions: &mut Vec<Action<'_>>) {
+        self.begin(now, primary, Asking::No, actions);
+    }
+
+    /// Follows what has been a replica of this node, once it has taken over: `PSYNC … FAILOVER`.
+    pub fn hand_over(&mut self, now: Moment, target: Endpoint, actions: &mut Vec<Action<'_>>) {
+        self.begin(now, target, Asking::Wanted, actions);
+    }
+
+    fn begin(&mut self, now: Moment, primary: Endpoint, asking: Asking, actions: &mut Vec<Action<'_>>) {
         self.leave(actions);
         *self = Link::new(self.settings.clone());
+        self.asking = asking;
         self.down_since = Some(now);
         self.primary = Some(primary);
         self.connect(now, actions);

@@ -10,6 +10,7 @@ pub mod client;
 pub mod connection;
 pub mod debug;
 pub(crate) mod elements;
+pub mod failover;
 pub mod hashes;
 pub mod introspection;
 pub mod keys;
@@ -37,6 +38,7 @@ pub const FAMILIES: &[&[Command]] = &[
     transactions::COMMANDS,
     monitor::COMMANDS,
     replication::COMMANDS,
+    failover::COMMANDS,
     waiting::COMMANDS,
     server::COMMANDS,
     introspection::COMMANDS,

@@ -45,6 +45,9 @@ pub const COMMANDS: &[Command] =
     ];
 
 fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.core.replication.failover.is_under_way() {
+        return Err(CommandError::fixed("ERR REPLICAOF not allowed while failing over."));
+    }
     if call.session.role == Role::Replica {
         return Err(CommandError::fixed("ERR Command is not valid when client is a replica."));
     }
@@ -139,9 +142,30 @@ fn attach(call: &mut Call<'_>, request: Request<'_>) -> Result<(), CommandError>
             "ERR SYNC and PSYNC are invalid with pending output; wait for all replies first",
         ));
     }
-    let failover = call.args.get(3).is_some_and(|word| is_word(word, "FAILOVER"));
-    if failover {
-        return Err(CommandError::fixed("ERR PSYNC FAILOVER is not supported by this version"));
+    if call.args.get(3).is_some_and(|word| is_word(word, "FAILOVER")) {
+        take_over(call)?;
+    }
+    if call.core.replication.failover.is_under_way() {
+        return Err(CommandError::fixed("NOMASTERLINK Can't SYNC while failing over"));
     }
     call.core.attach_replica(call.session, request)
+}
+
+/// The primary hands over to this node, which has all of its data.
+fn take_over(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let core = &mut *call.core;
+    let id = &call.args[1];
+    let text = format!("Failover request received for replid {}.", String::from_utf8_lossy(id));
+    core.notice(Level::Notice, &text);
+    if !core.is_replica() {
+        return Err(CommandError::fixed("ERR PSYNC FAILOVER can't be sent to a master."));
+    }
+    if !id.eq_ignore_ascii_case(core.log.history().id.as_bytes()) {
+        return Err(CommandError::fixed("ERR PSYNC FAILOVER replid must match my replid."));
+    }
+    core.promote(call.db.keyspace);
+    core.config.replicaof = None;
+    let text = format!("MASTER MODE enabled (failover request from '{}')", call.session.peer);
+    core.notice(Level::Notice, &text);
+    Ok(())
 }

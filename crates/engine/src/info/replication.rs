@@ -14,7 +14,7 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("role", "master");
     }
     replicas(core, fields);
-    fields.add("master_failover_state", "no-failover");
+    fields.add("master_failover_state", core.replication.failover.as_str());
     log(core, fields);
 }
 

@@ -44,6 +44,7 @@ impl Core {
                 }
                 Action::Continue { id } => self.continue_under(id),
                 Action::Apply(bytes) => self.apply(keyspace, &bytes),
+                Action::Takeover(news) => self.on_takeover(keyspace, news),
                 Action::Log(level, text) => self.notice(level, &text),
             }
         }

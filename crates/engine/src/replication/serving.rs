@@ -77,6 +77,7 @@ impl Node {
         let mut actions = Vec::new();
         self.core.replication.link.on_deadline(now, &mut actions);
         self.core.perform_link(&mut self.keyspace, actions);
+        self.core.continue_failover(&mut self.keyspace);
         if self.core.is_replica() {
             let link_up = self.core.replication.link.is_up();
             self.core.replication.replicas.set_role(now, Role::Replica { link_up });

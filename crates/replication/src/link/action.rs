@@ -85,8 +85,22 @@ pub enum Action<'a> {
     /// Bytes of the stream. Apply the complete commands in them and keep the rest; when the connection is
     /// gone, forget the rest.
     Apply(Cow<'a, [u8]>),
+    /// News of the takeover that [`hand_over`](super::Link::hand_over) asked for. Comes before what the answer
+    /// leads to.
+    Takeover(Takeover),
     /// A line for the log.
     Log(Level, String),
+}
+
+/// What became of the request to take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// It is on its way.
+    Asked,
+    /// The other end is the primary, and this node its replica.
+    Accepted,
+    /// The other end is no primary. The link asks again later unless it is stopped.
+    Refused,
 }
 
 /// A transfer that is under way, for INFO.

@@ -11,6 +11,7 @@ use super::action::{Action, Position, Violation};
 use super::answers::{Decision, Head};
 use super::greeting::{self, Step};
 use super::phase::{Connection, Extent, Phase, Receiving, Streaming};
+use super::takeover::Asking;
 use super::{ANSWER_TIMEOUT_MS, ATTEMPT_MS, BEAT_MS, Link, MAX_DOUBLINGS};
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
@@ -86,16 +87,17 @@ impl Link {
         resume: Option<Position>,
         actions: &mut Vec<Action<'_>>,
     ) {
-        let (id, number) = match &resume {
-            Some(Position { id, offset }) => (id.to_string(), offset.next_byte().to_string()),
-            None => ("?".to_owned(), "-1".to_owned()),
+        let Some(position) = resume else {
+            actions.push(Action::notice("Partial resynchronization not possible (no cached master)"));
+            actions.push(Action::Send(wire::request(&[b"PSYNC", b"?", b"-1"])));
+            self.phase = Phase::AwaitingDecision { resume, lines: Default::default(), since: now };
+            return;
         };
-        actions.push(match resume {
-            Some(_) => Action::notice(format!("Trying a partial resynchronization (request {id}:{number}).")),
-            None => Action::notice("Partial resynchronization not possible (no cached master)"),
-        });
-        actions.push(Action::Send(wire::request(&[b"PSYNC", id.as_bytes(), number.as_bytes()])));
-        self.phase = Phase::AwaitingDecision { resume, lines: Default::default(), since: now };
+        let (id, number) = (position.id, position.offset.next_byte());
+        let text = format!("Trying a partial resynchronization (request {id}:{number}).");
+        actions.push(Action::notice(text));
+        let word = self.ask_to_take_over(actions);
+        self.send_psync(now, position, word, actions);
     }
 
     pub(super) fn on_decision(
@@ -105,7 +107,14 @@ impl Link {
         actions: &mut Vec<Action<'_>>,
     ) -> Result<(), Violation> {
         let Phase::AwaitingDecision { resume, .. } = self.phase else { unreachable!("called in this phase") };
-        match (Decision::parse(line)?, resume) {
+        let mut decision = Decision::parse(line)?;
+        if let Some(resume) = resume.filter(|_| self.asking != Asking::No) {
+            match self.on_takeover_answer(now, (line, decision), resume, actions) {
+                Some(left) => decision = left,
+                None => return Ok(()),
+            }
+        }
+        match (decision, resume) {
             (Decision::FullSync { id, offset }, _) => {
                 actions.push(Action::notice(format!("Full resync from master: {id}:{offset}")));
                 self.await_head(now, Some(Position { id, offset }));
@@ -265,6 +274,7 @@ impl Link {
     /// There is no connection any more: tries again, at once unless the last attempt was a moment ago.
     pub(super) fn lose(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         self.heard = None;
+        self.asking = self.asking.after_loss();
         self.down_since.get_or_insert(now);
         let until = match self.failed_syncs {
             0 => self.attempted.map_or(now, |attempted| attempted.after_ms(ATTEMPT_MS)),

@@ -107,6 +107,17 @@ impl Replicas {
         }
     }
 
+    /// Sends no PING for a while, so that the end of the log stands still; not for so long that a replica
+    /// would give the link up.
+    pub fn hold_pings(&mut self, now: Moment) {
+        self.next_ping = self.next_ping.max(now.after_ms(self.settings.timeout_ms / 2));
+    }
+
+    /// PINGs are sent as usual again.
+    pub fn release_pings(&mut self, now: Moment) {
+        self.next_ping = self.next_ping.min(now.after_ms(self.settings.ping_period_ms));
+    }
+
     pub(super) fn write_to_stream(&mut self, now: Moment, actions: &mut Vec<Action>) {
         let asked = std::mem::take(&mut self.acks_requested);
         if self.replicas.is_empty() || self.role != Role::Primary {

@@ -352,7 +352,7 @@ impl World {
                 node.partial.extend_from_slice(&bytes);
                 self.apply(at);
             }
-            Action::Log(..) => {}
+            Action::Log(..) | Action::Takeover(_) => {}
         }
     }
 

@@ -23,6 +23,7 @@ mod differential;
 mod field_expiry;
 mod files;
 mod guards;
+mod handover;
 mod interop;
 mod library;
 mod listening;

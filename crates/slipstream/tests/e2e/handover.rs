@@ -1,0 +1,118 @@
+//! A planned failover under writes: FAILOVER between all implementations, there and back.
+//!
+//! What must hold: every write that was answered is there afterwards, nobody is sent the data again, and whoever
+//! writes to the old primary is told so.
+
+use std::thread::{self, JoinHandle};
+
+use crate::client::command;
+use crate::copies::{assert_same, follow, wait_until_linked};
+use crate::dataset;
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
+use crate::peer::all_found;
+use crate::server::Server;
+use crate::wait::wait_until;
+
+const WRITES_PER_BATCH: usize = 20;
+
+#[test]
+fn ours_hands_over_to_ours_and_back() {
+    check_there_and_back(Ours, Ours);
+}
+
+#[test]
+fn ours_hands_over_to_redis_and_back() {
+    check_there_and_back(Ours, Redis7);
+}
+
+#[test]
+fn ours_hands_over_to_valkey_and_back() {
+    check_there_and_back(Ours, Valkey9);
+}
+
+#[track_caller]
+fn check_there_and_back(first: Kind, second: Kind) {
+    if !all_found(&[first, second]) {
+        return;
+    }
+    let [first, second] = [first, second].map(|kind| Server::start(kind, &["--repl-backlog-size 64mb"]));
+    dataset::fill(&mut first.client());
+    follow(&second, first.port);
+    wait_until_linked(&second);
+
+    check_handover(&first, &second, "there");
+    check_handover(&second, &first, "back");
+    assert_eq!(first.client().info_number("stats", "sync_full"), 1, "the one at the beginning");
+    assert_eq!(second.client().info_number("stats", "sync_full"), 0);
+}
+
+#[track_caller]
+fn check_handover(old: &Server, new: &Server, list: &str) {
+    let writer = write_until_refused(old, list);
+    let mut client = old.client();
+    wait_until("the primary counts its replica", || {
+        client.info("replication", "slave0").is_some_and(|line| line.contains("state=online"))
+    });
+    wait_until("writes pass", || client.call::<usize>(&format!("LLEN {list}")) > 1000);
+    client.call::<()>(&format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 50000", new.port));
+    wait_until("the roles are exchanged", || role(old) == "slave" && role(new) == "master");
+    wait_until_linked(old);
+    let answered = writer.join().expect("the writer does not fail");
+    let kept: Vec<usize> = new.client().call(&format!("LRANGE {list} 0 -1"));
+    assert!(kept.len() >= answered, "{} of {answered} answered writes are left", kept.len());
+    assert!(kept.iter().copied().eq(0..kept.len()), "in the order in which they were answered");
+    assert_eq!(client.info("replication", "master_failover_state").as_deref(), Some("no-failover"));
+    assert_same(new, old);
+}
+
+fn role(server: &Server) -> String {
+    server.client().info("replication", "role").unwrap_or_default()
+}
+
+/// Appends numbers to a list until READONLY; returns how many were answered.
+fn write_until_refused(server: &Server, list: &str) -> JoinHandle<usize> {
+    let (mut client, list) = (server.client(), list.to_owned());
+    thread::spawn(move || {
+        let mut answered = 0;
+        loop {
+            let batch: Vec<_> = (answered..answered + WRITES_PER_BATCH)
+                .map(|number| command(&format!("RPUSH {list} {number}")))
+                .collect();
+            for reply in client.replies(&batch) {
+                match reply.and_then(redis::Value::extract_error) {
+                    Ok(_) => answered += 1,
+                    Err(error) => {
+                        assert_eq!(error.code(), Some("READONLY"), "{error}");
+                        return answered;
+                    }
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn a_failover_is_aborted_and_writes_go_on() {
+    let primary = Server::start(Ours, &[]);
+    let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
+    wait_until_linked(&replica);
+    let mut client = primary.client();
+    client.call::<()>("SET key before");
+    wait_until("the replica has it", || client.call::<usize>("WAIT 1 1000") == 1);
+    replica.signal("STOP");
+    client.call::<()>("SET key value");
+    client.call::<()>(&format!("FAILOVER TO 127.0.0.1 {}", replica.port));
+    assert_eq!(client.info("replication", "master_failover_state").as_deref(), Some("waiting-for-sync"));
+    let refused = client.try_call::<()>("REPLICAOF NO ONE").expect_err("a failover is under way");
+    assert_eq!(refused.detail(), Some("REPLICAOF not allowed while failing over."));
+    let mut writer = primary.client();
+    let held = thread::spawn(move || writer.call::<usize>("APPEND key more"));
+    wait_until("a write is held back", || {
+        client.call::<String>("CLIENT LIST").lines().any(|line| line.contains("cmd=append"))
+    });
+    client.call::<()>("FAILOVER ABORT");
+    assert_eq!(held.join().expect("it is answered"), "valuemore".len());
+    replica.signal("CONT");
+    wait_until("the copy is whole", || client.call::<usize>("WAIT 1 1000") == 1);
+    assert_same(&primary, &replica);
+}
