@@ -110,7 +110,7 @@ impl Node {
             .core
             .sessions
             .iter()
-            .filter(|s| s.role == Role::Client && !matches!(s.flow, Flow::Waiting(_)))
+            .filter(|s| s.role == Role::Client && !matches!(s.flow, Flow::Waiting(_)) && s.held.is_empty())
             .filter(|s| now.0 - s.last_active.0 > timeout)
             .map(|s| s.id)
             .collect();

@@ -188,7 +188,11 @@ impl Machine<'_> {
         if self.session.in_transaction() && entry.command.flags & flag::NOT_QUEUED == 0 {
             return self.queue(entry, args);
         }
+        let start = self.reply.len();
         self.execute(entry, args);
+        if flags & flag::WRITE != 0 {
+            self.core.hold_reply(self.session, self.reply, start);
+        }
         Handled::Done
     }
 

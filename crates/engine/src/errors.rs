@@ -323,6 +323,12 @@ impl CommandError {
     );
     pub const WAITAOF_WITHOUT_FILE: Self =
         Self::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+    /// Stands in place of the reply of a write: the write is done, here at least.
+    pub const NOT_ACKNOWLEDGED: Self =
+        Self::fixed("NOREPLACK The write was done here, but too few replicas acknowledged it in time.");
+    pub const NOT_ACKNOWLEDGED_BY_ROLE: Self = Self::fixed(
+        "NOREPLACK The write was done here, but this node became a replica before enough replicas acknowledged it.",
+    );
     pub const UNBLOCKED: Self = Self::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
     pub const UNBLOCKED_BY_ROLE: Self = Self::fixed(
         "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

@@ -22,6 +22,7 @@ pub mod eviction;
 mod expiry;
 mod failover;
 pub mod glob;
+mod held;
 pub mod host;
 pub mod info;
 pub mod latency;

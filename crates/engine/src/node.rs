@@ -273,6 +273,9 @@ impl Node {
     }
 
     fn put_back(&mut self, mut session: Box<Session>) {
+        if !session.held.is_empty() && self.core.is_replica() {
+            self.core.give_up_held(&mut session);
+        }
         self.core.check_limits(&mut session);
         if !session.output.is_empty() || session.flow == Flow::Closing {
             self.core.sessions.mark(session.id);
@@ -507,7 +510,7 @@ impl Core {
 
     fn reads_too_little(&self, session: &mut Session) -> bool {
         let limit = self.config.client_output_buffer_limit.normal;
-        let used = session.output.len() as u64;
+        let used = (session.output.len() + session.held.memory()) as u64;
         let now = self.clock.moment();
         let is_over_soft = limit.soft > 0 && used > limit.soft;
         session.over_soft_limit_since = is_over_soft.then(|| session.over_soft_limit_since.unwrap_or(now));

@@ -7,7 +7,9 @@
 //! single effect travels bare. SELECT precedes whatever is for another database
 //! than the last one.
 
-use slipstream_log::Log;
+use std::ops::Range;
+
+use slipstream_log::{Log, Offset};
 use slipstream_resp::encode_request;
 
 /// Effects of the running command or transaction, not yet in the log.
@@ -21,6 +23,8 @@ pub struct Propagation {
     selected: Option<usize>,
     /// Whether EXEC is running: its effects are one group.
     grouping: bool,
+    /// The latest run of messages in the log.
+    messages: Range<Offset>,
 }
 
 impl Propagation {
@@ -30,10 +34,24 @@ impl Propagation {
         encode_request(&mut self.bytes, args);
     }
 
-    /// Adds a message to the readers that concerns no database: PING, REPLCONF GETACK.
+    /// Adds an effect that concerns no database, nor is known to change any.
     pub fn push_message(&mut self, args: &[&[u8]]) {
         self.effects.push((self.bytes.len(), None));
         encode_request(&mut self.bytes, args.iter().copied());
+    }
+
+    /// Sends a message to the readers that concerns no database: PING, REPLCONF GETACK. Behind what is pending.
+    pub fn message(&mut self, log: &mut Log, args: &[&[u8]]) {
+        self.flush(log);
+        let start = log.end();
+        log.append_with(|out| encode_request(out, args.iter().copied()));
+        let continued = self.messages.end == start;
+        self.messages = if continued { self.messages.start } else { start }..log.end();
+    }
+
+    /// The end of what changes data in the log: its end, but for messages behind that.
+    pub fn changes_end(&self, log: &Log) -> Offset {
+        if self.messages.end == log.end() { self.messages.start } else { log.end() }
     }
 
     /// Number of effects not yet in the log.
@@ -100,7 +118,7 @@ impl Propagation {
 
     /// Readers start anew (a full sync, a promotion): the next effect says its database.
     pub fn select_again(&mut self) {
-        self.selected = None;
+        self.set_selected(None);
     }
 
     /// The database readers have selected.
@@ -111,6 +129,7 @@ impl Propagation {
     /// What the primary's stream selected, to go on from there when promoted.
     pub fn set_selected(&mut self, db: Option<usize>) {
         self.selected = db;
+        self.messages = Range::default();
     }
 
     fn append(&mut self, log: &mut Log) {

@@ -41,6 +41,7 @@ pub struct Replication {
     connection: u64,
     /// The number of the snapshot being loaded, likewise.
     load: u64,
+    ack_rule: durability::AckRule,
 }
 
 /// An open connection to the primary, as a client of this node.
@@ -70,6 +71,7 @@ impl Replication {
             joins: None,
             connection: 0,
             load: 0,
+            ack_rule: durability::AckRule::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use slipstream_log::Offset;
 use slipstream_replication::Moment;
 use slipstream_resp::{Reply, RequestDecoder};
 
+use crate::held::Held;
 use crate::transaction::Transaction;
 
 /// A connection's number, as CLIENT ID tells it: never used twice.
@@ -148,8 +149,13 @@ pub struct Session {
     pub(crate) decoder: RequestDecoder,
     /// Bytes received and not done with as the running command began, its own included.
     pub(crate) in_hand: usize,
-    /// Encoded replies.
+    /// Encoded replies. Those that may be sent are [`sendable`](Session::sendable).
     pub output: Reply,
+    /// Which of them are held back until replicas have what was written.
+    pub(crate) held: Held,
+    /// CLIENT DURABILITY: how many replicas must have a write before it is answered; `None` as the directive
+    /// says.
+    pub durability: Option<usize>,
     /// What [`Sessions`] counts of its memory.
     counted: usize,
 }
@@ -190,6 +196,8 @@ impl Session {
             decoder: RequestDecoder::default(),
             in_hand: 0,
             output: Reply::default(),
+            held: Held::default(),
+            durability: None,
             counted: 0,
         }
     }
@@ -218,13 +226,23 @@ impl Session {
     pub fn memory(&self) -> usize {
         let watched: usize = self.watched.iter().map(|(_, key)| key.len() + WATCH_SIZE).sum();
         let names = self.name.capacity() + self.library.0.capacity() + self.library.1.capacity();
-        let buffers = self.input.capacity() + self.output.capacity() + self.transaction_memory();
+        let replies = self.output.capacity() + self.held.memory();
+        let buffers = self.input.capacity() + replies + self.transaction_memory();
         size_of::<Session>() + names + buffers + watched
+    }
+
+    /// The replies that may be sent.
+    pub fn sendable(&self) -> &[u8] {
+        let bytes = self.output.as_bytes();
+        let Some(hold) = self.held.first() else { return bytes };
+        let length = usize::try_from(hold.place.start - self.output.front());
+        &bytes[..length.expect("a reply that is held is in memory")]
     }
 
     /// Takes up no more requests and has nothing more to say.
     pub(crate) fn close(&mut self) {
         self.flow = Flow::Closing;
+        self.held.clear();
         self.input = Vec::new();
         self.output = Reply::new(self.output.protocol());
     }

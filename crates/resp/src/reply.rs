@@ -7,6 +7,8 @@
 //! Members of an aggregate whose length is not known beforehand are written
 //! first and the header put before them ([`Reply::deferred`]).
 
+use std::ops::Range;
+
 use crate::number;
 
 /// The protocol version a client asked for with HELLO.
@@ -36,13 +38,15 @@ pub struct Reply {
     bytes: Vec<u8>,
     /// How many of them, from the front, are sent and only wait to be dropped.
     sent: usize,
+    /// How many were dropped before: all that was ever written is numbered.
+    dropped: u64,
     protocol: Protocol,
 }
 
 impl Reply {
     /// An empty buffer for a client of `protocol`.
     pub const fn new(protocol: Protocol) -> Self {
-        Reply { bytes: Vec::new(), sent: 0, protocol }
+        Reply { bytes: Vec::new(), sent: 0, dropped: 0, protocol }
     }
 
     /// The protocol in force.
@@ -70,6 +74,16 @@ impl Reply {
         self.bytes.len() - self.sent
     }
 
+    /// The place of the first byte not sent, among all that were ever written.
+    pub fn front(&self) -> u64 {
+        self.dropped + self.sent as u64
+    }
+
+    /// The place of the next byte to be written.
+    pub fn position(&self) -> u64 {
+        self.dropped + self.bytes.len() as u64
+    }
+
     /// Whether nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -93,6 +107,7 @@ impl Reply {
         } else if self.sent >= 1 << 20 && self.sent * 2 >= self.bytes.len() {
             // Moving what is left at most doubles the work of having written it.
             self.bytes.drain(..self.sent);
+            self.dropped += self.sent as u64;
             self.sent = 0;
         }
     }
@@ -100,12 +115,30 @@ impl Reply {
     /// Forgets everything but keeps a modest allocation for the next replies.
     pub fn clear(&mut self) {
         const KEEP: usize = 64 * 1024;
+        self.dropped += self.bytes.len() as u64;
         self.sent = 0;
         if self.bytes.capacity() > KEEP {
             self.bytes = Vec::new();
         } else {
             self.bytes.clear();
         }
+    }
+
+    /// Puts an error in the place of replies that are not sent yet. The places ascend; what lies behind one
+    /// moves.
+    pub fn replace_with_error(&mut self, places: &[Range<u64>], text: &str) {
+        let Some(first) = places.first() else { return };
+        let mut error = Reply::default();
+        error.error(text);
+        let index = |place: u64, from: u64| usize::try_from(place - from).expect("it is in memory");
+        let tail = self.bytes.split_off(index(first.start, self.dropped));
+        let mut copied = 0;
+        for place in places {
+            self.bytes.extend_from_slice(&tail[copied..index(place.start, first.start)]);
+            self.bytes.extend_from_slice(&error.bytes);
+            copied = index(place.end, first.start);
+        }
+        self.bytes.extend_from_slice(&tail[copied..]);
     }
 
     /// Appends bytes that are already encoded.
@@ -331,6 +364,20 @@ mod tests {
             outcome.unwrap();
         };
         check(write, "*2\r\n$1\r\nk\r\n:1\r\n", "%1\r\n$1\r\nk\r\n:1\r\n");
+    }
+
+    #[test]
+    fn an_error_takes_the_place_of_replies_that_are_not_sent() {
+        let mut reply = Reply::default();
+        (0..5).for_each(|number| reply.integer(number));
+        reply.consume(4);
+        assert_eq!((reply.front(), reply.position()), (4, 20));
+        reply.replace_with_error(&[8..12, 16..20], "LATE");
+        assert_eq!(reply.as_bytes(), b":1\r\n-LATE\r\n:3\r\n-LATE\r\n");
+        reply.consume(reply.len());
+        assert_eq!((reply.front(), reply.position()), (26, 26), "places go on where they were");
+        reply.ok();
+        assert_eq!((reply.front(), reply.position()), (26, 31));
     }
 
     #[test]

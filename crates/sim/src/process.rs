@@ -457,8 +457,8 @@ impl Process {
         if self.outgoing.contains_key(&id) {
             return;
         }
-        if !session.output.is_empty() {
-            let count = env.network.write(*wire, Side::Server, session.output.as_bytes());
+        if !session.sendable().is_empty() {
+            let count = env.network.write(*wire, Side::Server, session.sendable());
             session.output.consume(count);
         }
         if session.flow == Flow::Closing && session.output.is_empty() {

@@ -107,6 +107,10 @@ pub struct Config {
     pub min_replicas_to_write: u32,
     /// Seconds of lag up to which a replica counts as good; 0 switches the check off.
     pub min_replicas_max_lag: u32,
+    /// Replicas that must have a write before it is answered.
+    pub min_replicas_to_ack: u32,
+    /// Milliseconds after which such a reply gives way to an error; 0 is never.
+    pub min_replicas_ack_timeout: u64,
 
     /// Password of the default user.
     pub requirepass: Option<Vec<u8>>,
@@ -356,6 +360,8 @@ impl Default for Config {
             repl_backlog_ttl: 3600,
             min_replicas_to_write: 0,
             min_replicas_max_lag: 10,
+            min_replicas_to_ack: 0,
+            min_replicas_ack_timeout: 0,
 
             requirepass: None,
             enable_debug_command: ProtectedAction::No,

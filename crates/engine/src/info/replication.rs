@@ -60,6 +60,10 @@ fn replicas(core: &Core, fields: &mut Fields) {
     if core.config.min_replicas_to_write > 0 && core.config.min_replicas_max_lag > 0 {
         fields.add("min_slaves_good_slaves", core.good_replicas());
     }
+    if core.config.min_replicas_to_ack > 0 || core.held_replies() > 0 {
+        fields.add("min_replicas_to_ack", core.config.min_replicas_to_ack);
+        fields.add("held_replies", core.held_replies());
+    }
     for (index, replica) in replicas.iter().enumerate() {
         let line = format!(
             "ip={},port={},state={},offset={},lag={}",

@@ -1,14 +1,27 @@
-//! Clients that wait for replicas, and how they are answered.
+//! Clients that wait for replicas: with WAIT and WAITAOF, or with replies that are held back.
 //!
 //! The machine says when a wait is over ([`slipstream_replication::replicas::WaiterId`]); here its client gets
-//! the reply, and its requests are taken up again.
+//! what it waits for. A session whose replies are held has one wait in the machine, for the first of them.
+//!
+//! Held is the reply of each write under `min-replicas-to-ack`, also of one that changed nothing: what it
+//! reports may be the work of a write that no replica has yet. Errors are not held.
 
-use slipstream_replication::replicas::{Measure, WaiterId};
+use slipstream_log::Offset;
+use slipstream_replication::Moment;
+use slipstream_replication::replicas::{self, Measure, WaiterId};
 use slipstream_resp::Reply;
 
 use crate::errors::CommandError;
+use crate::held::{Held, Hold};
 use crate::node::Core;
-use crate::session::{Flow, SessionId, Wait};
+use crate::session::{Flow, Session, SessionId, Wait};
+
+/// The directives on held replies, as they were when replies were last looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AckRule {
+    replicas: usize,
+    timeout_ms: u64,
+}
 
 impl Wait {
     /// Which reports of replicas end it.
@@ -35,7 +48,7 @@ impl Core {
     pub(super) fn wait_over(&mut self, waiter: WaiterId, reported: usize) {
         match waiter {
             WaiterId::Command(number) => self.answer_wait(SessionId(number), reported),
-            WaiterId::Replies(_) => {}
+            WaiterId::Replies(number) => self.release(SessionId(number)),
         }
     }
 
@@ -57,7 +70,7 @@ impl Core {
     /// CLIENT UNBLOCK: ends WAIT or WAITAOF as its time would, or with an error; whether the client waited.
     pub(crate) fn unblock(&mut self, id: SessionId, error: Option<CommandError>) -> bool {
         let Some(wait) = self.replica_wait(id) else { return false };
-        let offset = self.sessions.get(id).map_or_else(Default::default, |session| session.last_write);
+        let offset = self.sessions.get(id).map_or(Offset(0), |session| session.last_write);
         let reported = self.replication.replicas.reported(wait.measure(), offset);
         self.replication.replicas.cancel_wait(WaiterId::Command(id.0));
         self.answer(id, |reply| match &error {
@@ -74,5 +87,111 @@ impl Core {
         for id in waiting.into_iter().flatten() {
             self.unblock(id, Some(CommandError::UNBLOCKED_BY_ROLE));
         }
+        let held: Vec<SessionId> = self.holding_sessions().collect();
+        for id in held {
+            if let Some(mut session) = self.sessions.take(id) {
+                self.give_up_held(&mut session);
+                self.sessions.insert(session);
+            }
+        }
     }
+}
+
+/// Held replies.
+impl Core {
+    /// A write of `session` was answered from `start` on. The answer is held if replicas must have the write
+    /// first.
+    pub(crate) fn hold_reply(&mut self, session: &mut Session, reply: &Reply, start: usize) {
+        let wanted = session.durability.unwrap_or(self.config.min_replicas_to_ack as usize);
+        let answer = &reply.as_bytes()[start..];
+        if wanted == 0 || self.is_replica() || answer.first().is_none_or(|first| *first == b'-') {
+            return;
+        }
+        let offset = self.propagation.changes_end(&self.log);
+        if self.replication.replicas.reported(Measure::Confirmed, offset) >= wanted {
+            return;
+        }
+        let place = reply.position() - answer.len() as u64..reply.position();
+        let hold = Hold { place, offset, replicas: wanted, until: self.hold_until() };
+        if session.held.is_empty() {
+            self.replication.replicas.wait(WaiterId::Replies(session.id.0), wait_for(&hold));
+        }
+        session.held.push(hold);
+        self.replication.replicas.request_acks();
+    }
+
+    fn hold_until(&self) -> Option<Moment> {
+        let timeout = self.config.min_replicas_ack_timeout;
+        (timeout > 0).then(|| self.clock.moment().after_ms(timeout))
+    }
+
+    /// Lets those replies of a session go that are acknowledged or late.
+    fn release(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let replicas = &mut self.replication.replicas;
+        let mark = |wanted| replicas.mark(Measure::Confirmed, wanted);
+        let error = CommandError::NOT_ACKNOWLEDGED;
+        let reply = (&mut session.output, error.as_str());
+        let late = session.held.settle(self.clock.moment(), mark, reply);
+        match session.held.first() {
+            Some(hold) => replicas.wait(WaiterId::Replies(id.0), wait_for(hold)),
+            None => replicas.cancel_wait(WaiterId::Replies(id.0)),
+        }
+        self.count_unacknowledged(late);
+        self.sessions.mark(id);
+    }
+
+    /// This node is no primary any more: nobody will acknowledge what it wrote.
+    pub(crate) fn give_up_held(&mut self, session: &mut Session) {
+        let error = CommandError::NOT_ACKNOWLEDGED_BY_ROLE;
+        let lost = session.held.fail_all((&mut session.output, error.as_str()));
+        self.replication.replicas.cancel_wait(WaiterId::Replies(session.id.0));
+        self.count_unacknowledged(lost);
+        self.sessions.mark(session.id);
+    }
+
+    fn count_unacknowledged(&mut self, replies: usize) {
+        (0..replies).for_each(|_| self.stats.count_error(CommandError::NOT_ACKNOWLEDGED.code()));
+    }
+
+    fn holding_sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.sessions.iter().filter(|session| !session.held.is_empty()).map(|session| session.id)
+    }
+
+    /// Replies that are held, of all clients.
+    pub(crate) fn held_replies(&self) -> usize {
+        self.sessions.iter().map(|session| session.held.len()).sum()
+    }
+
+    /// A directive that was relaxed counts for what is held already: it is how an operator lets clients go on
+    /// when replicas are lost.
+    pub(super) fn follow_ack_rule(&mut self) {
+        let config = &self.config;
+        let rule = AckRule {
+            replicas: config.min_replicas_to_ack as usize,
+            timeout_ms: config.min_replicas_ack_timeout,
+        };
+        let old = std::mem::replace(&mut self.replication.ack_rule, rule);
+        if rule == old {
+            return;
+        }
+        let until = (rule.timeout_ms != old.timeout_ms).then(|| self.hold_until());
+        for id in self.holding_sessions().collect::<Vec<_>>() {
+            let Some(session) = self.sessions.get_mut(id) else { continue };
+            relax(&mut session.held, session.durability.is_none().then_some(rule.replicas), until);
+            self.release(id);
+        }
+    }
+}
+
+fn relax(held: &mut Held, most: Option<usize>, until: Option<Option<Moment>>) {
+    for hold in held.iter_mut() {
+        hold.replicas = most.map_or(hold.replicas, |most| hold.replicas.min(most));
+        hold.until = until.unwrap_or(hold.until);
+    }
+}
+
+fn wait_for(hold: &Hold) -> replicas::Wait {
+    let Hold { offset, replicas, until, .. } = *hold;
+    replicas::Wait { offset, replicas, measure: Measure::Confirmed, until }
 }

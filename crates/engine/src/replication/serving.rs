@@ -65,8 +65,7 @@ impl Core {
     }
 
     pub(super) fn append_message(&mut self, args: &[&[u8]]) {
-        self.propagation.push_message(args);
-        self.propagation.flush(&mut self.log);
+        self.propagation.message(&mut self.log, args);
     }
 }
 
@@ -74,6 +73,7 @@ impl Node {
     /// Lets the machines do what is due, and does what they want.
     pub(crate) fn replication_turn(&mut self) {
         let now = self.core.clock.moment();
+        self.core.follow_ack_rule();
         let mut actions = Vec::new();
         self.core.replication.link.on_deadline(now, &mut actions);
         self.core.perform_link(&mut self.keyspace, actions);
@@ -201,7 +201,9 @@ impl Node {
         let mut actions = Vec::new();
         let now = self.core.clock.moment();
         self.core.replication.replicas.on_closed(now, ReplicaId(session.id.0), &mut actions);
-        self.core.replication.replicas.cancel_wait(replicas::WaiterId::Command(session.id.0));
+        for waiter in [replicas::WaiterId::Command(session.id.0), replicas::WaiterId::Replies(session.id.0)] {
+            self.core.replication.replicas.cancel_wait(waiter);
+        }
         self.core.perform_replicas(actions);
         self.settle_replicas();
     }

@@ -1,6 +1,7 @@
 //! What clients are told of replicas: how many have what was written, and when.
 
-use slipstream_engine::{Endpoint, SessionId};
+use slipstream_engine::config::{Config, OutputLimit};
+use slipstream_engine::{Effect, Endpoint, SessionId};
 
 use crate::script::Script;
 
@@ -101,4 +102,263 @@ fn wait_is_for_the_last_command_that_put_something_into_the_log() {
     assert_eq!(script.ask("GET k"), "$-1");
     assert_eq!(script.ask("WAIT 1 10"), "", "its read deleted a key");
     assert_eq!(script.ask_as(reader, "WAIT 1 10"), ":1", "it wrote nothing");
+}
+
+/// A node that wants one replica to have a write before it is answered, and that replica.
+fn synchronous(timeout_ms: u64) -> (Script, SessionId) {
+    let mut config = Config::default();
+    config.min_replicas_to_ack = 1;
+    config.min_replicas_ack_timeout = timeout_ms;
+    let mut script = Script::with_config(config);
+    let replica = attach(&mut script);
+    (script, replica)
+}
+
+const LATE: &str = "-NOREPLACK The write was done here, but too few replicas acknowledged it in time.";
+
+#[test]
+fn the_reply_of_a_write_is_held_until_a_replica_has_it() {
+    let (mut script, replica) = synchronous(0);
+    let (client, other) = (script.client(), script.connect());
+    assert_eq!(script.ask("SET k v"), "");
+    assert_eq!(script.ask_as(other, "GET k"), "v", "others see what was written");
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "+OK");
+}
+
+#[test]
+fn commands_behind_a_held_reply_run_and_are_answered_in_order() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    script.node.receive(client, b"PING\r\nSET a 1\r\nGET a\r\nINCR a\r\nGET a\r\n");
+    assert_eq!(script.received(client), "+PONG");
+    let end = script.node.core.log.end();
+    assert_eq!(script.node.keyspace.db(0).len(), 1);
+    ack(&mut script, replica);
+    assert!(script.node.core.log.end() > end, "the replicas were asked at the end of the turn");
+    assert_eq!(script.received(client), "+OK 1 :2 2");
+    assert_eq!(script.ask("GET a"), "2");
+}
+
+#[test]
+fn each_reply_goes_with_the_acknowledgement_of_its_own_write() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    script.ask("SET a 1");
+    let first = script.node.core.log.end();
+    script.ask("SET b 2");
+    script.ask_as(replica, &format!("REPLCONF ACK {first}"));
+    assert_eq!(script.received(client), "+OK");
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "+OK");
+}
+
+#[test]
+fn the_replicas_are_asked_once_for_all_writes_of_a_turn() {
+    let (mut script, _) = synchronous(0);
+    let other = script.connect();
+    script.ask("SET a 1");
+    script.ask("SET b 2");
+    script.ask_as(other, "SET c 3");
+    script.node.tick();
+    script.node.tick();
+    assert_eq!(script.propagated(), "SET a 1; SET b 2; SET c 3; REPLCONF GETACK *");
+}
+
+#[test]
+fn an_error_takes_the_place_of_a_reply_that_is_late_and_the_write_stands() {
+    let (mut script, replica) = synchronous(100);
+    let client = script.client();
+    script.ask("SET a 1");
+    script.advance(50);
+    script.node.receive(client, b"SET b 2\r\nGET a\r\n");
+    script.advance(50);
+    script.node.tick();
+    assert_eq!(script.received(client), LATE);
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "+OK 1");
+    let (info, stats) = (script.ask("INFO errorstats"), script.node.core.stats.error_replies);
+    assert!(info.contains("errorstat_NOREPLACK:count=1"), "{info}");
+    assert_eq!(stats, 1);
+}
+
+#[test]
+fn a_write_that_changed_nothing_waits_for_what_it_saw() {
+    let (mut script, replica) = synchronous(0);
+    let (client, other) = (script.client(), script.connect());
+    script.ask("SADD s a");
+    assert_eq!(script.ask_as(other, "SADD s a"), "", "the element may be lost yet");
+    ack(&mut script, replica);
+    assert_eq!((script.received(client), script.received(other)), (":1".into(), ":0".into()));
+    script.node.tick();
+    assert_eq!(script.ask("SADD s a"), ":0", "all that changed data is acknowledged");
+}
+
+#[test]
+fn errors_and_reads_are_not_held() {
+    let (mut script, _) = synchronous(0);
+    let other = script.connect();
+    assert_eq!(script.ask("LPUSH l a"), "");
+    assert_eq!(
+        script.ask_as(other, "INCR l"),
+        "-WRONGTYPE Operation against a key holding the wrong kind of value"
+    );
+    assert_eq!(script.ask_as(other, "LLEN l"), ":1");
+}
+
+#[test]
+fn a_transaction_is_held_whole_if_it_may_write() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    for (request, reply) in [("MULTI", "+OK"), ("SET a 1", "+QUEUED"), ("GET a", "+QUEUED"), ("EXEC", "")] {
+        assert_eq!(script.ask(request), reply, "{request}");
+    }
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "[+OK 1]");
+    for (request, reply) in [("MULTI", "+OK"), ("GET a", "+QUEUED"), ("EXEC", "[1]")] {
+        assert_eq!(script.ask(request), reply, "{request}");
+    }
+}
+
+#[test]
+fn a_late_transaction_is_one_error() {
+    let (mut script, _) = synchronous(100);
+    script.use_resp3();
+    let client = script.client();
+    script.node.receive(client, b"MULTI\r\nSET a 1\r\nHSET h f v\r\nEXEC\r\nHGETALL h\r\n");
+    assert_eq!(script.received(client), "+OK +QUEUED +QUEUED");
+    script.advance(100);
+    script.node.tick();
+    assert_eq!(script.received(client), format!("{LATE} %[f v]"));
+}
+
+#[test]
+fn who_wants_no_replies_waits_for_nothing() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    script.ask("CLIENT REPLY OFF");
+    script.ask("SET a 1");
+    assert_eq!(script.ask("CLIENT REPLY ON"), "+OK");
+    script.node.receive(client, b"CLIENT REPLY SKIP\r\nSET a 2\r\nGET a\r\nSET a 3\r\n");
+    assert_eq!(script.received(client), "2");
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "+OK");
+}
+
+#[test]
+fn wait_behind_a_held_reply_is_answered_behind_it() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    script.node.receive(client, b"SET a 1\r\nWAIT 1 10\r\nPING\r\n");
+    script.advance(10);
+    script.node.tick();
+    assert_eq!(script.received(client), "");
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "+OK :0 +PONG");
+}
+
+#[test]
+fn without_replicas_nothing_is_confirmed_until_one_has_loaded_it_all() {
+    let mut config = Config::default();
+    config.min_replicas_to_ack = 1;
+    let mut script = Script::with_config(config);
+    script.node.core.log.deactivate(&mut fastrand::Rng::with_seed(1));
+    let client = script.client();
+    assert_eq!(script.ask("SET a 1"), "");
+    let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
+    script.ask_as(replica, "PSYNC ? -1");
+    script.node.tick();
+    let sent = script.effects().into_iter().any(|effect| matches!(effect, Effect::SendSnapshot(_)));
+    assert!(sent, "a snapshot with what was written before");
+    script.node.sync_sent(replica, Ok(()));
+    script.node.tick();
+    assert_eq!(script.received(client), "", "it is sent, not loaded");
+    script.ask_as(replica, "REPLCONF ACK 0");
+    assert_eq!(script.received(client), "+OK");
+}
+
+#[test]
+fn a_connection_has_its_own_durability() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    script.check_read("CLIENT DURABILITY 0", "+OK");
+    script.check_write("SET a 1", "+OK");
+    script.check_read("CLIENT DURABILITY 2", "+OK");
+    assert_eq!(script.ask("SET a 2"), "");
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "", "one of two");
+    attach(&mut script);
+    assert_eq!(script.received(client), "+OK");
+    assert_eq!(script.ask("CLIENT DURABILITY default"), "+OK");
+    assert_eq!(script.ask("SET a 3"), "");
+    ack(&mut script, replica);
+    assert_eq!(script.received(client), "+OK");
+    script.ask("CLIENT DURABILITY 0");
+    script.ask("RESET");
+    assert_eq!(script.ask("SET a 4"), "", "RESET goes back to the directive");
+    for (word, error) in [
+        ("-1", "-ERR value is out of range, must be positive"),
+        ("x", "-ERR value is not an integer or out of range"),
+    ] {
+        let other = script.connect();
+        assert_eq!(script.ask_as(other, &format!("CLIENT DURABILITY {word}")), error);
+    }
+}
+
+#[test]
+fn relaxing_the_directive_lets_go_what_is_held() {
+    let (mut script, _) = synchronous(0);
+    let (client, other) = (script.client(), script.connect());
+    script.ask("SET a 1");
+    assert_eq!(script.ask_as(other, "CONFIG SET min-replicas-to-ack 0"), "+OK");
+    script.node.tick();
+    assert_eq!(script.received(client), "+OK");
+    script.ask_as(other, "CONFIG SET min-replicas-to-ack 1");
+    script.ask("SET a 2");
+    assert_eq!(script.ask_as(other, "CONFIG SET min-replicas-ack-timeout 100"), "+OK");
+    script.node.tick();
+    script.advance(100);
+    script.node.tick();
+    assert_eq!(script.received(client), LATE);
+}
+
+#[test]
+fn who_becomes_a_replica_says_that_held_writes_are_not_acknowledged() {
+    let (mut script, _) = synchronous(0);
+    let (client, other) = (script.client(), script.connect());
+    let lost = "-NOREPLACK The write was done here, but this node became a replica before enough replicas acknowledged it.";
+    script.ask_as(other, "SET a 1");
+    script.node.receive(client, b"SET b 2\r\nREPLICAOF other 1\r\nPING\r\n");
+    assert_eq!(script.received(client), format!("{lost} +OK +PONG"));
+    assert_eq!(script.received(other), lost);
+}
+
+#[test]
+fn a_client_that_is_closed_gets_nothing_that_is_held() {
+    let (mut script, replica) = synchronous(0);
+    let (client, other) = (script.client(), script.connect());
+    script.ask("SET a 1");
+    assert_eq!(script.ask_as(other, "CLIENT KILL ID 1"), ":1");
+    script.node.closed(client);
+    ack(&mut script, replica);
+    assert!(!script.node.core.replication.replicas.is_awaited());
+}
+
+#[test]
+fn held_replies_count_in_the_output_limit() {
+    let (mut script, _) = synchronous(0);
+    script.node.core.config.client_output_buffer_limit.normal =
+        OutputLimit { hard: 4000, soft: 0, soft_seconds: 0 };
+    let client = script.client();
+    let closed = |script: &mut Script| {
+        script.effects().iter().any(|effect| matches!(effect, Effect::Disconnect(id) if *id == client))
+    };
+    for _ in 0..20 {
+        script.ask("SET a 1");
+    }
+    assert!(!closed(&mut script));
+    for _ in 0..200 {
+        script.ask("SET a 1");
+    }
+    assert!(closed(&mut script), "each takes more than its five bytes");
 }

@@ -232,8 +232,8 @@ impl Script {
     /// What a client was sent and has not read yet, as text.
     pub(crate) fn received(&mut self, client: SessionId) -> String {
         let session = self.node.core.sessions.get_mut(client).unwrap();
-        let text = text::replies(session.output.as_bytes());
-        session.output.clear();
+        let (text, length) = (text::replies(session.sendable()), session.sendable().len());
+        session.output.consume(length);
         text
     }
 

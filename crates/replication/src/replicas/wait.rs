@@ -131,9 +131,15 @@ impl Replicas {
         if acked >= wait.replicas {
             actions.push(Action::WaitOver { waiter, acked });
         } else {
-            self.waits.insert(waiter, wait);
+            self.wait(waiter, wait);
             self.request_acks();
         }
+    }
+
+    /// Somebody waits, in place of what it waited for before. Whoever asks the replicas does that apart, and
+    /// what they have reported already ends the wait with the turn.
+    pub fn wait(&mut self, waiter: WaiterId, wait: Wait) {
+        self.waits.insert(waiter, wait);
     }
 
     /// A wait is over for another reason: its client is gone, or was unblocked.

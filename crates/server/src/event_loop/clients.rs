@@ -155,8 +155,8 @@ impl EventLoop {
         }
         let mut sent = 0;
         let mut broken = false;
-        while !session.output.is_empty() && connection.writable {
-            match connection.socket.write(session.output.as_bytes()) {
+        while !session.sendable().is_empty() && connection.writable {
+            match connection.socket.write(session.sendable()) {
                 Ok(count) => {
                     session.output.consume(count);
                     sent += count as u64;

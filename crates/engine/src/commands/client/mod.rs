@@ -107,6 +107,15 @@ const SUBCOMMANDS: &[Command] = &[
         .flags(COMMON)
         .doc(Group::Connection, "7.2.0", "Makes what this connection reads look untouched.", "O(1)")
         .syntax("enabled:(ON | OFF)"),
+    Command::new("client|durability", 3, durability)
+        .flags(COMMON)
+        .doc(
+            Group::Connection,
+            "7.2.4",
+            "Says how many replicas must have a write of this connection before it is answered.",
+            "O(1)",
+        )
+        .syntax("count:(replicas:integer | DEFAULT)"),
     Command::new("client|reply", 3, reply)
         .flags(COMMON)
         .doc(Group::Connection, "3.2.0", "Says whether this connection wants replies.", "O(1)")
@@ -256,6 +265,16 @@ fn switch(call: &mut Call<'_>, field: fn(&mut Session) -> &mut bool) -> Result<(
     Ok(())
 }
 
+fn durability(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.session.durability = if call.is_word(2, "DEFAULT") {
+        None
+    } else {
+        Some(usize::try_from(call.integer(2)?).map_err(|_| CommandError::NOT_POSITIVE)?)
+    };
+    call.reply.ok();
+    Ok(())
+}
+
 fn reply(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.is_word(2, "ON") {
         call.session.reply_mode = ReplyMode::On;
@@ -294,6 +313,8 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.help(&[
+        "DURABILITY (<replicas>|DEFAULT)",
+        "    Says how many replicas must have a write before it is answered.",
         "GETNAME",
         "    Tells the name of this connection.",
         "GETREDIR",

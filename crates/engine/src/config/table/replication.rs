@@ -123,6 +123,19 @@ pub(super) const ROWS: &[Directive] = &[
          switches the check off.",
     )
     .alias(&["min-slaves-max-lag"]),
+    count(
+        "min-replicas-to-ack",
+        field!(min_replicas_to_ack),
+        "Replicas that must have acknowledged a write before its reply is sent; 0 waits for none. \
+         CLIENT DURABILITY changes it for one connection.",
+    ),
+    integer(
+        "min-replicas-ack-timeout",
+        (0, MAX_I64),
+        field!(min_replicas_ack_timeout),
+        "Milliseconds after which a reply that waits for replicas gives way to a NOREPLACK error, \
+         while the write stands; 0 waits for ever.",
+    ),
     yes_no(
         "replica-ignore-maxmemory",
         field!(replica_ignore_maxmemory),

@@ -1,0 +1,181 @@
+//! Replies of one client that are held back until enough replicas have what was written.
+//!
+//! The replies stay where they were written, in the client's output, and what comes behind them queues there
+//! too: held is a mark in that output up to which bytes may go. Later commands of the client run meanwhile.
+//! Owns the places of held replies; who acknowledged what is asked of the caller.
+//!
+//! Invariant: places ascend and do not overlap, and so do the offsets.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use slipstream_log::Offset;
+use slipstream_replication::Moment;
+use slipstream_resp::Reply;
+
+/// One reply that is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// Where it is among all that its client is ever sent.
+    pub(crate) place: Range<u64>,
+    /// The end of what was written.
+    pub(crate) offset: Offset,
+    /// How many replicas must have that.
+    pub(crate) replicas: usize,
+    /// When an error takes its place; `None` for never.
+    pub(crate) until: Option<Moment>,
+}
+
+/// All that are.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    queue: VecDeque<Hold>,
+}
+
+impl Held {
+    /// Holds back one more reply, the last one written.
+    pub(crate) fn push(&mut self, hold: Hold) {
+        self.queue.push_back(hold);
+    }
+
+    /// The one that all others wait behind.
+    pub(crate) fn first(&self) -> Option<&Hold> {
+        self.queue.front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// How many replies are held.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Bytes allocated, without those of the replies.
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.capacity() * size_of::<Hold>()
+    }
+
+    /// Forgets all: their client gets nothing any more.
+    pub(crate) fn clear(&mut self) {
+        self.queue = VecDeque::new();
+    }
+
+    /// Changes those that are held.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
+        self.queue.iter_mut()
+    }
+
+    /// Lets those go that are acknowledged, up to `mark` by as many replicas as it is asked for, and puts
+    /// `error` in the place of those whose time is over. Returns how many these were.
+    pub(crate) fn settle(
+        &mut self,
+        now: Moment,
+        mark: impl Fn(usize) -> Option<Offset>,
+        (reply, error): (&mut Reply, &str),
+    ) -> usize {
+        let mut known: Option<(usize, Option<Offset>)> = None;
+        let mut failed = Vec::new();
+        while let Some(hold) = self.queue.front() {
+            let mark = match known {
+                Some((replicas, mark)) if replicas == hold.replicas => mark,
+                _ => known.insert((hold.replicas, mark(hold.replicas))).1,
+            };
+            if mark < Some(hold.offset) {
+                if hold.until.is_none_or(|until| until > now) {
+                    break;
+                }
+                failed.push(hold.place.clone());
+            }
+            self.queue.pop_front();
+        }
+        self.replace(&failed, (reply, error));
+        if self.queue.is_empty() {
+            self.queue.shrink_to(KEPT);
+        }
+        failed.len()
+    }
+
+    /// Puts `error` in the place of all. Returns how many they were.
+    pub(crate) fn fail_all(&mut self, (reply, error): (&mut Reply, &str)) -> usize {
+        let places: Vec<Range<u64>> = self.queue.drain(..).map(|hold| hold.place).collect();
+        self.replace(&places, (reply, error));
+        places.len()
+    }
+
+    fn replace(&mut self, places: &[Range<u64>], (reply, error): (&mut Reply, &str)) {
+        if places.is_empty() {
+            return;
+        }
+        let before = reply.position();
+        reply.replace_with_error(places, error);
+        let after = reply.position();
+        let moved = |position: u64| position + after - before;
+        for hold in &mut self.queue {
+            hold.place = moved(hold.place.start)..moved(hold.place.end);
+        }
+    }
+}
+
+/// Places for so many are kept once none is held.
+const KEPT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client's output of these replies; those with an offset are held until one replica has it.
+    fn output(replies: &[(&str, Option<u64>)]) -> (Reply, Held) {
+        let (mut reply, mut held) = (Reply::default(), Held::default());
+        for (text, offset) in replies {
+            let start = reply.position();
+            reply.simple(text);
+            if let Some(offset) = offset {
+                let place = start..reply.position();
+                let until = Some(Moment(*offset));
+                held.push(Hold { place, offset: Offset(*offset), replicas: 1, until });
+            }
+        }
+        (reply, held)
+    }
+
+    /// What may go and what may not, when one replica has everything up to `mark`, at a time.
+    fn check(now: u64, mark: u64, goes: &str, stays: &str) {
+        let replies =
+            [("a", None), ("b", Some(10)), ("c", None), ("d", Some(20)), ("e", Some(30)), ("f", None)];
+        let (mut reply, mut held) = output(&replies);
+        reply.consume("+a\r\n".len());
+        held.settle(Moment(now), |_| Some(Offset(mark)), (&mut reply, "LATE"));
+        let all = String::from_utf8(reply.as_bytes().to_vec()).unwrap().replace("\r\n", " ");
+        let split = held
+            .first()
+            .map_or(reply.len(), |hold| usize::try_from(hold.place.start - reply.front()).unwrap());
+        let sent = String::from_utf8(reply.as_bytes()[..split].to_vec()).unwrap().replace("\r\n", " ");
+        assert_eq!((sent.trim_end(), all[sent.len()..].trim_end()), (goes, stays), "at {now}, acked {mark}");
+    }
+
+    #[test]
+    fn what_comes_behind_a_held_reply_waits_with_it() {
+        check(0, 9, "", "+b +c +d +e +f");
+        check(0, 10, "+b +c", "+d +e +f");
+        check(0, 29, "+b +c +d", "+e +f");
+        check(0, 30, "+b +c +d +e +f", "");
+    }
+
+    #[test]
+    fn an_error_takes_the_place_of_a_reply_whose_time_is_over() {
+        check(10, 9, "-LATE +c", "+d +e +f");
+        check(20, 9, "-LATE +c -LATE", "+e +f");
+        check(20, 10, "+b +c -LATE", "+e +f");
+        check(30, 0, "-LATE +c -LATE -LATE +f", "");
+    }
+
+    #[test]
+    fn all_fail_at_once() {
+        let (mut reply, mut held) = output(&[("a", None), ("b", Some(1)), ("c", Some(2)), ("d", None)]);
+        assert_eq!(held.fail_all((&mut reply, "GONE")), 2);
+        assert!(held.is_empty());
+        assert_eq!(reply.as_bytes(), b"+a\r\n-GONE\r\n-GONE\r\n+d\r\n");
+    }
+}
