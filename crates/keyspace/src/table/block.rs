@@ -1,4 +1,4 @@
-//! The bytes that the entries of one region lie in: some 13 shared blocks of just under 4 KiB.
+//! The bytes that the entries of one region lie in: up to 16 shared blocks of just under 4 KiB.
 //!
 //! All blocks have one size, so that memory given back by one region fits any other: pages that
 //! grow through the allocator's size classes were measured to leave a third of the memory in holes
@@ -15,13 +15,10 @@ use std::sync::Arc;
 /// Bytes of a full-grown block: with the shared pointer's two counters it takes 4096.
 pub(super) const BLOCK: usize = 4096 - COUNTERS;
 const COUNTERS: usize = 16;
-/// Blocks that a region grows to. Addresses allow 16: packing anew may need more blocks than there
-/// were, since entries meet the blocks' ends in another order.
-const MOST_BLOCKS: usize = 13;
-/// The longest entry: what is bigger lies beside. It bounds what a block's end may leave unused,
-/// and with it the blocks that packing anew takes.
+/// Blocks that addresses can tell apart.
+const MOST_BLOCKS: usize = 16;
+/// The longest entry: what is bigger lies beside.
 pub(super) const LONGEST_ENTRY: usize = 512;
-const _: () = assert!(MOST_BLOCKS * BLOCK / (BLOCK - LONGEST_ENTRY) < 16);
 const SMALLEST: usize = 128;
 /// What a block starts with that is not the first.
 const LATER: usize = 1024 - COUNTERS;
@@ -69,6 +66,8 @@ pub(super) struct Blocks {
     live: usize,
     /// Bytes of entries that are gone.
     dead: usize,
+    /// Bytes of the longest entry that was ever here.
+    longest: usize,
 }
 
 impl Blocks {
@@ -105,16 +104,16 @@ impl Blocks {
     }
 
     /// Room for `size` bytes at the end of a block; None when packing anew would do better than
-    /// another block, or when there may not be another. What packing left in more blocks counts as
-    /// if it lay in `MOST_BLOCKS`: else the next packing might need more than addresses allow.
+    /// another block, or when there may not be another, or when packing anew might need more blocks
+    /// than addresses allow.
     pub(super) fn allocate(&mut self, size: usize) -> Option<Address> {
-        if self.live + size > MOST_BLOCKS * BLOCK {
+        if self.live + size > packable(self.longest.max(size)) {
             return None;
         }
         if let Some(block) = self.list.iter().rposition(|block| block.bytes.len() - block.used >= size) {
             return Some(self.take(block, size));
         }
-        if self.is_sparse() || !self.grow(size, MOST_BLOCKS) {
+        if self.is_sparse() || !self.grow(size) {
             return None;
         }
         Some(self.take(self.list.len() - 1, size))
@@ -124,7 +123,7 @@ impl Blocks {
     pub(super) fn adopt(&mut self, entry: &[u8]) -> Address {
         let with_room = self.list.iter().rposition(|block| block.bytes.len() - block.used >= entry.len());
         let block = with_room.unwrap_or_else(|| {
-            assert!(self.grow(entry.len(), 16), "16 blocks take what fitted into fewer");
+            assert!(self.grow(entry.len()), "no more was taken than can be packed");
             self.list.len() - 1
         });
         let address = self.take(block, entry.len());
@@ -177,12 +176,12 @@ impl Blocks {
         let place = self.list[block].used;
         self.list[block].used += size;
         self.live += size;
+        self.longest = self.longest.max(size);
         Address::new(block, place)
     }
 
-    /// Makes room for `size` bytes at the end of the last block, or in another one if there may be
-    /// `most`.
-    fn grow(&mut self, size: usize, most: usize) -> bool {
+    /// Makes room for `size` bytes at the end of the last block, or in another one.
+    fn grow(&mut self, size: usize) -> bool {
         assert!(size <= BLOCK, "bigger values lie beside");
         let count = self.list.len();
         match self.list.last_mut() {
@@ -194,7 +193,7 @@ impl Blocks {
                 *last = bigger;
             }
             None => self.push(size),
-            Some(_) if count < most => self.push(size.max(LATER)),
+            Some(_) if count < MOST_BLOCKS => self.push(size.max(LATER)),
             Some(_) => return false,
         }
         true
@@ -205,10 +204,17 @@ impl Blocks {
     }
 }
 
-/// The size of a block for `bytes`: a power of two, or three quarters of the last, less the counters.
+/// Bytes of entries that can be packed in any order when none is longer than `longest`: a block is
+/// left only when the next entry does not fit, so that its end leaves less than that unused.
+fn packable(longest: usize) -> usize {
+    (MOST_BLOCKS - 1) * (BLOCK - longest + 1)
+}
+
+/// The size of a block for `bytes`: with the counters a power of two. Steps between these would
+/// leave more in holes of the allocator than at the ends of blocks.
 fn stepped(bytes: usize) -> usize {
     let size = (bytes + COUNTERS).next_power_of_two().max(SMALLEST);
-    if size >= 4096 && bytes + COUNTERS <= 3072 { 3072 - COUNTERS } else { (size - COUNTERS).min(BLOCK) }
+    (size - COUNTERS).min(BLOCK)
 }
 
 #[cfg(test)]
@@ -216,18 +222,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_packed_badly_takes_no_more_than_packs_again() {
-        // Entries that leave nearly the most unused at the end of each block: more blocks than grow.
-        let entry = [7; LONGEST_ENTRY - 1];
-        let mut blocks = Blocks::sized(BLOCK);
-        while blocks.live() + entry.len() <= MOST_BLOCKS * BLOCK {
-            blocks.adopt(&entry);
+    fn whatever_is_taken_can_be_packed_in_any_order() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for longest in [1, 2, 26, 93, 300, LONGEST_ENTRY - 1, LONGEST_ENTRY] {
+            for shortest in [1, longest.div_ceil(2), longest] {
+                let mut blocks = Blocks::default();
+                let mut sizes = Vec::new();
+                while sizes.len() < 80_000 {
+                    let size = rng.usize(shortest..=longest);
+                    if blocks.allocate(size).is_none() {
+                        break;
+                    }
+                    sizes.push(size);
+                }
+                assert!(blocks.live() > 12 * BLOCK, "{longest}: {}", blocks.live());
+                // Ascending leaves the most unused.
+                for _ in 0..3 {
+                    let mut packed = Blocks::sized(BLOCK);
+                    for size in &sizes {
+                        packed.adopt(&vec![7; *size]);
+                    }
+                    assert_eq!(packed.live(), blocks.live());
+                    sizes.sort_unstable();
+                    rng.bool().then(|| rng.shuffle(&mut sizes));
+                }
+            }
         }
-        assert!(blocks.list.len() > MOST_BLOCKS, "{}", blocks.list.len());
-        // The ends would take them, one in each block.
-        let small = BLOCK % entry.len();
-        while blocks.allocate(small).is_some() {}
-        assert!(blocks.live() <= MOST_BLOCKS * BLOCK, "{}", blocks.live());
-        assert!(blocks.allocate(1).is_some() || blocks.live() == MOST_BLOCKS * BLOCK);
+    }
+
+    #[test]
+    fn a_longer_entry_than_before_is_taken_only_where_it_packs() {
+        let mut blocks = Blocks::default();
+        while blocks.allocate(16).is_some() {}
+        assert!(blocks.live() > packable(LONGEST_ENTRY));
+        assert_eq!(blocks.allocate(LONGEST_ENTRY), None);
+        blocks.release(Address(0), 16);
+        assert!(blocks.allocate(16).is_some());
     }
 }
