@@ -55,10 +55,7 @@ impl Items<'static> {
 
     /// The elements of a listpack.
     pub(crate) fn of_listpack(listpack: &Listpack<'_>) -> Self {
-        let mut block = Vec::with_capacity(listpack.byte_len());
-        block.push(0);
-        listpack.bodies().for_each(|body| block.extend_from_slice(body));
-        let mut items = Items { block: Cow::Owned(block), count: 0 };
+        let mut items = Items { block: Cow::Owned(listpack.run(&[0])), count: 0 };
         items.changed(listpack.len());
         items.fit();
         items
@@ -78,14 +75,7 @@ impl<'a> Items<'a> {
 
     /// The same elements as a listpack.
     pub(crate) fn listpack(&self) -> Listpack<'static> {
-        let bytes = self.bytes();
-        let mut at = HEADER;
-        let bodies = std::iter::from_fn(|| {
-            let start = at;
-            at += (start < bytes.len()).then(|| body_at(bytes, start))?;
-            Some(&bytes[start..at])
-        });
-        Listpack::of_bodies(bodies, self.count, bytes.len())
+        Listpack::of_run(&self.bytes()[HEADER..], self.count)
     }
 
     /// The same elements, borrowed.

@@ -25,7 +25,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use entry::Malformed;
-use entry::{Encoded, back_len, entry_at, entry_before, validate};
+use entry::{COPIED, Encoded, back_len, back_len_size, body_at, copy_body, entry_at, entry_before, validate};
 pub use iter::{Iter, RevIter};
 
 use crate::item::Item;
@@ -77,23 +77,28 @@ impl Listpack<'static> {
         Ok(Listpack { buffer: Cow::Owned(bytes.to_vec()), start: 0, count })
     }
 
-    /// A listpack of `expected` elements that are encoded already, of `bytes` together.
-    pub(crate) fn of_bodies<'b>(
-        bodies: impl Iterator<Item = &'b [u8]>,
-        expected: usize,
-        bytes: usize,
-    ) -> Self {
-        // One byte for each length; those of long elements have more and are few.
-        let mut buffer = Vec::with_capacity(HEADER + bytes + expected + 1);
-        buffer.extend_from_slice(&[0; HEADER]);
-        let mut count = 0;
-        for body in bodies {
-            let (len, size) = back_len(body.len());
-            buffer.extend_from_slice(body);
-            buffer.extend_from_slice(&len[..size]);
-            count += 1;
+    /// A listpack of `count` elements that are encoded already and follow one another in `run`.
+    pub(crate) fn of_run(run: &[u8], count: usize) -> Self {
+        // One byte for the length of each element, and what the lengths of long ones may take more.
+        let lens = count + run.len() / 64;
+        let mut buffer = vec![0; HEADER + run.len() + lens + 1 + COPIED];
+        let (mut at, mut out) = (0, HEADER);
+        while at < run.len() {
+            let body = body_at(run, at);
+            copy_body(&mut buffer[out..], &run[at..], body);
+            at += body;
+            out += body;
+            if let Ok(len @ 0..0x80) = u8::try_from(body) {
+                buffer[out] = len;
+                out += 1;
+            } else {
+                let (len, size) = back_len(body);
+                buffer[out..out + size].copy_from_slice(&len[..size]);
+                out += size;
+            }
         }
-        buffer.push(END);
+        buffer[out] = END;
+        buffer.truncate(out + 1);
         let mut listpack = Listpack { buffer: Cow::Owned(buffer), start: 0, count };
         listpack.changed(count);
         listpack
@@ -117,16 +122,20 @@ impl<'a> Listpack<'a> {
         &self.buffer[self.start..]
     }
 
-    /// Encoding and data of each element.
-    pub(crate) fn bodies(&self) -> impl Iterator<Item = &[u8]> {
+    /// Encoding and data of the elements one after the other, behind the bytes of `before`.
+    pub(crate) fn run(&self, before: &[u8]) -> Vec<u8> {
         let bytes = self.bytes();
-        let mut at = HEADER;
-        std::iter::from_fn(move || {
-            let entry = (bytes[at] != END).then(|| entry_at(bytes, at))?;
-            let body = &bytes[at..at + entry.body];
-            at += entry.size();
-            Some(body)
-        })
+        let mut run = vec![0; before.len() + bytes.len() + COPIED];
+        run[..before.len()].copy_from_slice(before);
+        let (mut at, mut out) = (HEADER, before.len());
+        while bytes[at] != END {
+            let body = body_at(bytes, at);
+            copy_body(&mut run[out..], &bytes[at..], body);
+            at += body + back_len_size(body);
+            out += body;
+        }
+        run.truncate(out);
+        run
     }
 
     /// How many elements there are.
