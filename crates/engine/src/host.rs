@@ -167,9 +167,23 @@ pub enum Effect {
     },
     /// Load `dbfilename`; answer with [`Node::loaded_file`](crate::Node::loaded_file).
     LoadFile,
-    /// Write a snapshot to the sockets of replicas; answer with [`Node::sync_sent`](crate::Node::sync_sent)
-    /// for each.
-    SendSnapshot(Box<SyncOrder>),
+    /// Encode a snapshot into a spool of this number, for the replicas that join it; answer with
+    /// [`Node::sync_encoded`](crate::Node::sync_encoded), and with
+    /// [`Node::sync_outgrown`](crate::Node::sync_outgrown) before anything of it is forgotten.
+    StartSync(Box<SyncOrder>),
+    /// Send all of a spool to a replica's socket; answer with [`Node::sync_sent`](crate::Node::sync_sent).
+    JoinSync {
+        /// The spool.
+        job: u64,
+        /// The replica.
+        replica: SessionId,
+        /// How the end of the snapshot is told.
+        framing: Framing,
+    },
+    /// What all replicas have taken of a spool may be forgotten.
+    SealSync(u64),
+    /// Nobody wants a spool any more.
+    EndSync(u64),
     /// Once all that was said to a replica before is sent, send it the log from an offset on, whatever comes;
     /// say how far that is with [`Node::replica_sent`](crate::Node::replica_sent). What it sends meanwhile goes
     /// to its session, or, if it is an acknowledgement, to
@@ -215,15 +229,13 @@ pub enum Effect {
     Exit(i32),
 }
 
-/// One snapshot for several replicas.
+/// One snapshot for whoever joins it.
 #[derive(Debug)]
 pub struct SyncOrder {
-    /// Their sessions.
-    pub replicas: Vec<SessionId>,
-    /// What to send.
+    /// The number of its spool.
+    pub job: u64,
+    /// What to encode.
     pub content: SnapshotJob,
     /// In which encoding.
     pub target: Target,
-    /// How the end of the snapshot is told.
-    pub framing: Framing,
 }

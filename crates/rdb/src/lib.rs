@@ -23,4 +23,4 @@ pub use error::{KeyName, ReadError, Reason, RestoreError, WriteError};
 pub use format::{Target, Version};
 pub use input::Progress;
 pub use read::{Duplicates, Expired, Loaded, ReadOptions, read};
-pub use write::{Preface, WriteOptions, unsupported_feature, write};
+pub use write::{Preface, WriteOptions, unsupported_feature, unsupported_in, write};

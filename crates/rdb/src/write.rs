@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use slipstream_keyspace::{Snapshot, SnapshotDatabase, UnixMillis, Value};
+use slipstream_keyspace::{Keyspace, Snapshot, SnapshotDatabase, UnixMillis, Value};
 
 use crate::aux::Aux;
 use crate::error::WriteError;
@@ -100,6 +100,13 @@ fn write_key<W: Write>(
     }
     value::write(sink, Some(key), &value, target)?;
     Ok(())
+}
+
+/// The name of something in the data that the target's format does not have, from what the data counts: takes no time.
+pub fn unsupported_in(keyspace: &Keyspace, target: Target) -> Option<&'static str> {
+    let has_field_deadlines =
+        || (0..keyspace.databases()).any(|db| keyspace.db(db).hashes_with_deadlines() > 0);
+    (!target.has_field_expiry() && has_field_deadlines()).then_some(value::FIELD_EXPIRY)
 }
 
 /// The name of something in the snapshot that the target's format does not have. Looks at every value.

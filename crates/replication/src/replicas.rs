@@ -16,6 +16,8 @@ mod action;
 
 mod arrival;
 
+mod failures;
+
 mod hearing;
 
 mod profile;
@@ -33,7 +35,9 @@ use std::collections::BTreeMap;
 use slipstream_log::Offset;
 use slipstream_resp::Args;
 
+use self::failures::Failures;
 use self::replica::Phase;
+use self::sync::Job;
 use self::wait::Waits;
 use crate::{Moment, wire};
 
@@ -42,7 +46,7 @@ pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::hearing::{Heard, Hearing};
 pub use self::profile::{Profile, Reader, ReplconfError};
 pub use self::replica::{Replica, ReplicaState};
-pub use self::sync::{Framing, JobId, SyncJob};
+pub use self::sync::{Framing, JobId, SyncJob, SyncMember};
 pub use self::wait::{Measure, Wait, WaiterId};
 pub use self::watch::Ack;
 
@@ -71,7 +75,9 @@ pub struct Replicas {
     /// What sessions have said with REPLCONF that have not asked for data yet.
     profiles: BTreeMap<ReplicaId, Profile>,
     replicas: BTreeMap<ReplicaId, Replica>,
+    jobs: BTreeMap<JobId, Job>,
     next_job: u64,
+    failures: Failures,
     waits: Waits,
     acks_requested: bool,
     /// Due while there are replicas.
@@ -92,7 +98,9 @@ impl Replicas {
             role: Role::Primary,
             profiles: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             next_job: 0,
+            failures: Failures::default(),
             waits: Waits::default(),
             acks_requested: false,
             next_tick: now,
@@ -195,6 +203,7 @@ impl Replicas {
         self.profiles.remove(&id);
         if let Some(replica) = self.replicas.get(&id) {
             actions.push(Action::notice(format!("Connection with replica {replica} lost.")));
+            self.note_failure(now, id, "its connection was lost");
             self.forget(now, id, actions);
         }
     }
@@ -218,6 +227,7 @@ impl Replicas {
             self.send_newlines(actions);
         }
         self.start_syncs(turn, actions);
+        self.expire_jobs(turn, actions);
         self.write_to_stream(turn.now, actions);
         self.expire_log(turn, actions);
     }

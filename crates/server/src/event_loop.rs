@@ -28,6 +28,7 @@ use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SyncLoad};
 use crate::listeners::SharedListening;
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
+use crate::spool::Spool;
 
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -53,6 +54,8 @@ pub struct EventLoop {
     accept_at: Option<Instant>,
     /// Sockets that a full sync's thread writes to.
     lent: Vec<SessionId>,
+    /// Snapshots that are being sent, or kept for the next replica.
+    spools: HashMap<u64, Arc<Spool>>,
     /// Replicas whose stream is to begin when all before it is sent.
     starting: Vec<Start>,
     feeder: Feeder,
@@ -83,6 +86,7 @@ impl EventLoop {
             unread: BTreeSet::new(),
             accept_at: None,
             lent: Vec::new(),
+            spools: HashMap::new(),
             starting: Vec::new(),
             feeder: Feeder::start(Arc::clone(&waker))?,
             link: None,
@@ -226,7 +230,10 @@ impl EventLoop {
             Effect::StartStream { replica, from, batch } => {
                 self.starting.push(Start { replica, from, batch })
             }
-            Effect::SendSnapshot(order) => self.send_snapshot(order),
+            Effect::StartSync(order) => self.start_sync(order),
+            Effect::JoinSync { job, replica, framing } => self.join_sync(job, replica, framing),
+            Effect::SealSync(job) => self.seal_sync(job),
+            Effect::EndSync(job) => self.end_sync(job),
             Effect::Connect { number, host, port } => self.connect(number, host, port),
             Effect::LinkSend(bytes) => self.link_send(&bytes),
             Effect::LinkClose => self.close_link(),
@@ -281,6 +288,8 @@ impl EventLoop {
                 Report::LoadedSync(number, result) => {
                     self.node.loaded_sync(number, result.map(|data| *data));
                 }
+                Report::SyncEncoded(job, result) => self.node.sync_encoded(job, result),
+                Report::SyncOutgrown(job, failure) => self.node.sync_outgrown(job, failure),
                 Report::SyncProgress(id) => self.node.sync_progress(id),
                 Report::SyncSent(id, result) => {
                     self.lent.retain(|lent| *lent != id);

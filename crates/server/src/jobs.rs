@@ -17,8 +17,11 @@ use std::time::Duration;
 use mio::Waker;
 use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
 use slipstream_rdb::WriteOptions;
+use slipstream_replication::replicas::Framing;
 
 use crate::process::sync_folder;
+use crate::spool::Spool;
+use crate::sync_send::{self, EncodeOptions, Outlet};
 
 /// What a job tells the loop.
 #[derive(Debug)]
@@ -29,6 +32,10 @@ pub enum Report {
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// A full sync is loaded, or why not. The number tells which.
     LoadedSync(u64, Result<Box<LoadedData>, String>),
+    /// The spool of this number holds its whole snapshot, of so many bytes, or why not.
+    SyncEncoded(u64, Result<u64, String>),
+    /// The spool of this number wants to forget what all replicas have taken; it has to if the disk failed.
+    SyncOutgrown(u64, Option<String>),
     /// A replica's socket took some of its snapshot.
     SyncProgress(SessionId),
     /// A snapshot was sent to a replica's socket, or that failed.
@@ -280,28 +287,33 @@ fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> 
     Ok(socket.into())
 }
 
-/// Writes one snapshot to the sockets of several replicas.
-pub fn send_snapshot(
+/// Encodes a snapshot into its spool.
+pub(crate) fn encode_sync(
     reporter: Reporter,
     order: Box<SyncOrder>,
-    sockets: Vec<(SessionId, TcpStream)>,
-    options: SendOptions,
+    spool: Arc<Spool>,
+    options: EncodeOptions,
 ) {
-    spawn("sync-send", move || crate::sync_send::run(&reporter, *order, sockets, options));
+    spawn("sync-encode", move || sync_send::encode(&reporter, *order, &spool, options));
 }
 
-/// How snapshots are sent.
-#[derive(Clone, Copy, Debug)]
-pub struct SendOptions {
-    /// LZF compression of strings.
-    pub compress: bool,
-    /// A CRC64 at the end.
-    pub checksum: bool,
-    /// A replica that takes nothing for so long is dropped.
-    pub timeout: Duration,
+/// Sends a spool to a replica. With length framing it is complete.
+pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) {
+    let (reader, length) = (spool.read(), spool.produced());
+    spawn("sync-send", move || outlet.run(reader, length, &framing));
 }
 
 impl Reporter {
+    /// Reports that a spool is complete, or cannot be.
+    pub fn sync_encoded(&self, job: u64, result: Result<u64, String>) {
+        self.report(Report::SyncEncoded(job, result));
+    }
+
+    /// Reports that a spool wants to forget its start.
+    pub fn sync_outgrown(&self, job: u64, disk_failure: Option<String>) {
+        self.report(Report::SyncOutgrown(job, disk_failure));
+    }
+
     /// Reports that a replica takes its snapshot.
     pub fn sync_progress(&self, replica: SessionId) {
         self.report(Report::SyncProgress(replica));

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod process;
 pub mod reclaimer;
 pub mod signals;
+mod spool;
 pub mod startup;
 mod sync_send;
 

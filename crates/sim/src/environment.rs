@@ -66,6 +66,10 @@ pub enum Inside {
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// A full sync is loaded; which one.
     LoadedSync(u64, Result<Box<LoadedData>, String>),
+    /// A spool wants to forget what has been taken of it.
+    SyncOutgrown(u64),
+    /// A spool is complete, with so many bytes.
+    SyncEncoded(u64, u64),
     /// The next piece of a snapshot may go out to a replica.
     SendPiece(SessionId),
     /// A snapshot went out to a replica's socket, or did not.

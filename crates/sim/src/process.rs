@@ -19,7 +19,7 @@ use crate::environment::{Environment, Event, Inside};
 use crate::host::SimulatedHost;
 use crate::network::{Place, Side, WireId};
 use crate::options::Options;
-use crate::transfer::{self, Load, Outgoing};
+use crate::transfer::{self, Load, Outgoing, Spool};
 
 /// All nodes listen here.
 pub const PORT: u16 = 6379;
@@ -52,6 +52,7 @@ pub struct Process {
     config: Config,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
+    pub(crate) spools: BTreeMap<u64, Spool>,
     pub(crate) outgoing: BTreeMap<SessionId, Outgoing>,
     /// Replicas whose stream is to begin when all before it is sent.
     starting: BTreeMap<SessionId, Offset>,
@@ -151,6 +152,7 @@ impl Process {
             config: config(options),
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
+            spools: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             starting: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -194,6 +196,7 @@ impl Process {
         self.attempt += 1;
         self.sessions.clear();
         self.callers.clear();
+        self.spools.clear();
         self.outgoing.clear();
         self.starting.clear();
         self.streams.clear();
@@ -307,6 +310,8 @@ impl Process {
                 self.turn(env, |node| node.loaded_sync(number, result.map(|data| *data)));
             }
             Inside::LoadedSync(..) => {}
+            Inside::SyncOutgrown(job) => self.turn(env, |node| node.sync_outgrown(job, None)),
+            Inside::SyncEncoded(job, length) => self.turn(env, |node| node.sync_encoded(job, Ok(length))),
             Inside::SendPiece(session) => self.send_piece(env, session),
             Inside::SyncSent(session, result) => self.sync_sent(env, session, result),
         }
@@ -336,7 +341,10 @@ impl Process {
             Effect::LoadFile => self.load_file(env),
             // The virtual network delivers pieces of any size.
             Effect::StartStream { replica, from, batch: _ } => drop(self.starting.insert(replica, from)),
-            Effect::SendSnapshot(order) => self.send_snapshot(env, &order),
+            Effect::StartSync(order) => self.start_sync(env, &order),
+            Effect::JoinSync { job, replica, framing } => self.join_sync(env, job, replica, &framing),
+            Effect::SealSync(job) => self.spools.get_mut(&job).expect("not ended yet").sealed = true,
+            Effect::EndSync(job) => drop(self.spools.remove(&job)),
             Effect::Connect { number, host, .. } => self.connect(env, number, machine(&host)),
             Effect::LinkSend(bytes) => self.link_send(env, &bytes),
             Effect::LinkClose => self.close_link(env),

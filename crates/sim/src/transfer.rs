@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, Source, SyncOrder, load};
 use slipstream_rdb::{Target, WriteOptions};
+use slipstream_replication::replicas::Framing;
 
 use crate::environment::{Environment, Inside};
 use crate::network::Side;
@@ -17,6 +18,13 @@ const PIECE_PAUSE: u64 = 2000;
 
 /// How often a job that makes progress says so, in microseconds.
 const REPORT_PERIOD: u64 = 1_000_000;
+
+/// An encoded snapshot that replicas may join.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    rdb: Rc<[u8]>,
+    pub(crate) sealed: bool,
+}
 
 /// A snapshot that goes out to one replica. Its socket is lent to the job meanwhile.
 #[derive(Debug)]
@@ -50,22 +58,29 @@ pub(crate) fn decode(bytes: &[u8], options: LoadOptions) -> Result<LoadedData, S
 
 /// Out.
 impl Process {
-    pub(crate) fn send_snapshot(&mut self, env: &mut Environment, order: &SyncOrder) {
-        let rdb = encode(&order.content, order.target);
-        let head = order.framing.head(rdb.len() as u64);
-        let body: Rc<[u8]> = [&head, &rdb, order.framing.tail()].concat().into();
-        let now = env.now();
-        for id in &order.replicas {
-            self.flush(env, *id);
-            if self.wire_of(*id).is_none() {
-                self.later(env, 0, Inside::SyncSent(*id, Err("it disconnected".to_owned())));
-                continue;
-            }
-            let outgoing = Outgoing { body: body.clone(), sent: 0, progressed: now, reported: now };
-            self.outgoing.insert(*id, outgoing);
-            let pause = env.rng.u64(..PIECE_PAUSE);
-            self.later(env, pause, Inside::SendPiece(*id));
+    pub(crate) fn start_sync(&mut self, env: &mut Environment, order: &SyncOrder) {
+        let rdb: Rc<[u8]> = encode(&order.content, order.target).into();
+        let pauses = [env.rng.u64(..PIECE_PAUSE), env.rng.u64(..100 * PIECE_PAUSE)];
+        if env.rng.bool() {
+            self.later(env, pauses[0], Inside::SyncOutgrown(order.job));
         }
+        self.later(env, pauses[1], Inside::SyncEncoded(order.job, rdb.len() as u64));
+        self.spools.insert(order.job, Spool { rdb, sealed: false });
+    }
+
+    pub(crate) fn join_sync(&mut self, env: &mut Environment, job: u64, id: SessionId, framing: &Framing) {
+        let spool = &self.spools[&job];
+        assert!(!spool.sealed, "nobody joins what is not all there");
+        let head = framing.head(spool.rdb.len() as u64);
+        let body: Rc<[u8]> = [&head, &*spool.rdb, framing.tail()].concat().into();
+        self.flush(env, id);
+        if self.wire_of(id).is_none() {
+            return self.later(env, 0, Inside::SyncSent(id, Err("it disconnected".to_owned())));
+        }
+        let now = env.now();
+        self.outgoing.insert(id, Outgoing { body, sent: 0, progressed: now, reported: now });
+        let pause = env.rng.u64(..PIECE_PAUSE);
+        self.later(env, pause, Inside::SendPiece(id));
     }
 
     pub(crate) fn send_piece(&mut self, env: &mut Environment, id: SessionId) {

@@ -4,8 +4,9 @@
 //! go out, as effects and as what the shell asks for. Nothing is decided here.
 
 use slipstream_log::Offset;
-use slipstream_replication::Level;
-use slipstream_replication::replicas::{self, Newcomer, Reader, ReplicaId, Request, Role, SyncJob, Turn};
+use slipstream_replication::replicas::{
+    self, JobId, Newcomer, Reader, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
+};
 
 use crate::errors::CommandError;
 use crate::host::{Effect, SyncOrder};
@@ -110,8 +111,12 @@ impl Node {
             Action::AppendPing => core.append_message(&[b"ping"]),
             Action::AppendGetAck => core.append_message(&[b"REPLCONF", b"GETACK", b"*"]),
             Action::StartSync(job) => self.start_sync(job),
-            // Its sockets are closed, and so the job that writes to them ends.
-            Action::CancelSync(_) => {}
+            Action::JoinSync(SyncMember { job, replica, framing }) => {
+                let replica = SessionId(replica.0);
+                core.effects.push(Effect::JoinSync { job: job.0, replica, framing });
+            }
+            Action::SealSync(job) => core.effects.push(Effect::SealSync(job.0)),
+            Action::EndSync(job) => core.effects.push(Effect::EndSync(job.0)),
             Action::Send { replica, bytes } => core.send_to(replica, &bytes),
             Action::StartStream { replica, from } => {
                 let batch = core.config.repl_disable_tcp_nodelay;
@@ -124,17 +129,39 @@ impl Node {
     }
 
     pub(super) fn start_sync(&mut self, job: SyncJob) {
-        let content = self.core.snapshot_job(&self.keyspace);
-        self.core.propagation.select_again();
+        let now = self.core.clock.moment();
         let target = match job.reader {
             Reader::Unproved => slipstream_rdb::Target::Redis10,
             Reader::Valkey9 => slipstream_rdb::Target::Valkey80,
         };
-        // It is encoded as it is sent: from here on the replicas hear nothing else.
-        self.core.replication.replicas.on_snapshot_ready(self.core.clock.moment(), job.id);
-        let replicas = job.replicas.iter().map(|replica| SessionId(replica.0)).collect();
-        let order = SyncOrder { replicas, content, target, framing: job.framing };
-        self.core.effects.push(Effect::SendSnapshot(Box::new(order)));
+        let mut actions = Vec::new();
+        if let Some(feature) = slipstream_rdb::unsupported_in(&self.keyspace, target) {
+            let reason = format!("the replica's format has no {feature}, which the data needs");
+            self.core.replication.replicas.on_sync_failed(now, job.id, &reason, &mut actions);
+            return self.core.perform_replicas(actions);
+        }
+        let content = self.core.snapshot_job(&self.keyspace);
+        self.core.propagation.select_again();
+        let order = SyncOrder { job: job.id.0, content, target };
+        self.core.effects.push(Effect::StartSync(Box::new(order)));
+        self.core.replication.replicas.on_sync_started(now, job.id, &mut actions);
+        self.core.perform_replicas(actions);
+    }
+
+    /// A spool holds its whole snapshot, of so many bytes; or that cannot be.
+    pub fn sync_encoded(&mut self, job: u64, result: Result<u64, String>) {
+        self.report_sync(|replicas, turn, actions| match result {
+            Ok(length) => replicas.on_sync_encoded(turn.now, JobId(job), length, actions),
+            Err(reason) => replicas.on_sync_failed(turn.now, JobId(job), &reason, actions),
+        });
+    }
+
+    /// A spool wants to forget what all its replicas have taken; with the reason if the disk makes it.
+    pub fn sync_outgrown(&mut self, job: u64, disk_failure: Option<String>) {
+        self.report_sync(|replicas, turn, actions| match disk_failure {
+            None => replicas.on_sync_outgrown(JobId(job), actions),
+            Some(reason) => replicas.on_sync_cramped(turn.now, JobId(job), &reason, actions),
+        });
     }
 
     /// A replica's socket took some of its snapshot.
@@ -145,21 +172,23 @@ impl Node {
 
     /// A replica's socket took all of its snapshot, or failed.
     pub fn sync_sent(&mut self, id: SessionId, result: Result<(), String>) {
+        let id = ReplicaId(id.0);
+        self.report_sync(|replicas, turn, actions| match result {
+            Ok(()) => replicas.on_snapshot_sent(turn, id, actions),
+            Err(reason) => replicas.on_snapshot_unsent(turn.now, id, &reason, actions),
+        });
+    }
+
+    fn report_sync(
+        &mut self,
+        report: impl FnOnce(&mut replicas::Replicas, Turn<'_>, &mut Vec<replicas::Action>),
+    ) {
         self.core.tick_clock();
-        match result {
-            Ok(()) => {
-                let mut actions = Vec::new();
-                let turn = Turn { now: self.core.clock.moment(), log: &self.core.log };
-                self.core.replication.replicas.on_snapshot_sent(turn, ReplicaId(id.0), &mut actions);
-                self.core.perform_replicas(actions);
-                self.settle_replicas();
-            }
-            Err(reason) => {
-                self.core
-                    .notice(Level::Warning, &format!("Sending the snapshot to a replica failed: {reason}"));
-                self.core.effects.push(Effect::Disconnect(id));
-            }
-        }
+        let mut actions = Vec::new();
+        let turn = Turn { now: self.core.clock.moment(), log: &self.core.log };
+        report(&mut self.core.replication.replicas, turn, &mut actions);
+        self.core.perform_replicas(actions);
+        self.settle_replicas();
     }
 
     /// The stream of a replica was handed to its socket up to `offset`.

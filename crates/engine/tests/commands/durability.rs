@@ -268,7 +268,7 @@ fn without_replicas_nothing_is_confirmed_until_one_has_loaded_it_all() {
     let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
     script.ask_as(replica, "PSYNC ? -1");
     script.node.tick();
-    let sent = script.effects().into_iter().any(|effect| matches!(effect, Effect::SendSnapshot(_)));
+    let sent = script.effects().into_iter().any(|effect| matches!(effect, Effect::StartSync(_)));
     assert!(sent, "a snapshot with what was written before");
     script.node.sync_sent(replica, Ok(()));
     script.node.tick();

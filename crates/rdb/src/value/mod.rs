@@ -10,4 +10,4 @@ mod write;
 
 pub(crate) use read::read;
 pub(crate) use stream::StreamForm;
-pub(crate) use write::{missing_feature, write};
+pub(crate) use write::{FIELD_EXPIRY, missing_feature, write};

@@ -17,11 +17,14 @@ const LATEST_IN_REDIS: i64 = (1 << 48) - 1;
 /// What a quicklist's node holds: a listpack.
 const NODE_PACKED: u8 = 2;
 
+/// The feature of formats that not all have.
+pub(crate) const FIELD_EXPIRY: &str = "expiry of hash fields";
+
 /// What this value uses and the target's format does not have.
 pub(crate) fn missing_feature(value: &Value<'_>, target: Target) -> Option<&'static str> {
     match value {
         Value::Hash(hash) if hash.next_deadline().is_some() && !target.has_field_expiry() => {
-            Some("expiry of hash fields")
+            Some(FIELD_EXPIRY)
         }
         _ => None,
     }

@@ -5,7 +5,7 @@
 use slipstream_log::{Log, Offset};
 
 use super::ReplicaId;
-use super::sync::{JobId, SyncJob};
+use super::sync::{JobId, SyncJob, SyncMember};
 use super::wait::WaiterId;
 use crate::{Level, Moment};
 
@@ -69,13 +69,17 @@ pub enum Action {
     AppendPing,
     /// Append a `REPLCONF GETACK *` to the log.
     AppendGetAck,
-    /// Take a snapshot now, and let the log say again which database is selected. Report `on_snapshot_ready`
-    /// when the first bytes are there, then `on_snapshot_progress` and `on_snapshot_sent` for each replica,
-    /// or
-    /// `on_sync_failed`.
+    /// Take a snapshot now, and let the log say again which database is selected; report `on_sync_started` at
+    /// once. Encode it into a spool; report `on_sync_encoded`, `on_sync_outgrown` before anything of it is
+    /// forgotten, or `on_sync_failed`.
     StartSync(SyncJob),
+    /// Send a job's snapshot to a replica. Report `on_snapshot_progress`, and in the end `on_snapshot_sent` or
+    /// `on_snapshot_unsent`.
+    JoinSync(SyncMember),
+    /// Nobody joins that snapshot any more: what all its replicas have taken may be forgotten.
+    SealSync(JobId),
     /// Nobody wants that snapshot any more. Forget it, and report nothing of it.
-    CancelSync(JobId),
+    EndSync(JobId),
     /// Write to a replica, outside the stream.
     Send {
         /// To whom.

@@ -84,7 +84,7 @@ impl Replicas {
             self.next_tick = now.after_ms(TICK_MS);
             self.next_ping = now.after_ms(self.settings.ping_period_ms);
         }
-        Replica {
+        let mut replica = Replica {
             id: newcomer.id,
             profile: self.profiles.remove(&newcomer.id).unwrap_or_default(),
             peer: newcomer.peer.to_owned(),
@@ -96,9 +96,13 @@ impl Replicas {
                 Request::Sync => Protocol::Sync,
                 Request::Psync { .. } => Protocol::Psync,
             },
-            phase: Phase::Queued { since: now },
+            phase: Phase::Queued { since: now, not_before: now },
             over_soft_limit: None,
+        };
+        if let Some(not_before) = self.failures.not_before(&replica) {
+            replica.phase = Phase::Queued { since: now, not_before };
         }
+        replica
     }
 
     pub(super) fn continue_stream(
@@ -144,6 +148,7 @@ impl Replicas {
             }
         }
         self.counters.full += 1;
+        self.failures.explain(replica, actions);
         if !log.is_active() {
             actions.push(Action::ActivateLog);
         }
@@ -157,8 +162,8 @@ impl Replicas {
 
     pub(super) fn forget(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
         let job = self.replicas.remove(&id).and_then(|replica| replica.job());
-        if let Some(job) = job.filter(|job| self.members_of(*job).next().is_none()) {
-            actions.push(Action::CancelSync(job));
+        if let Some(job) = job {
+            self.settle_job(now, job, actions);
         }
         self.watch_solitude(now);
     }

@@ -71,10 +71,11 @@ pub(super) enum Protocol {
     Psync,
 }
 
-/// See the diagram above. `from` is where the stream joins the snapshot.
+/// See the diagram above. `from` is where the stream joins the snapshot, `not_before` when a full sync that
+/// failed before may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    Queued { since: Moment },
+    Queued { since: Moment, not_before: Moment },
     Syncing { job: JobId, from: Offset, stage: Stage },
     Loading { from: Offset },
     Online { cursor: Offset },

@@ -1,12 +1,23 @@
-//! Full syncs: who waits for one, and when it starts.
+//! Full syncs: who waits for one, who shares one, and when it starts.
 //!
-//! Replicas that can read the same snapshot share it if they arrive within the delay. Who comes later does
-//! not disturb a sync that is running and does not wait for its end: it gets one of its own, since a snapshot
-//! costs no fork. Only the number of snapshots at a time is limited.
+//! A job is one snapshot at one offset, encoded once. Whoever can read it and comes while all of it is still
+//! held joins it, late or not, and takes it at its own pace; behind it the stream goes on from the snapshot's
+//! offset for each. An encoded job is kept for a while, so that the next replica need not cost another. Who
+//! cannot join waits for the delay, which gathers replicas, and gets a job of its own: a snapshot costs no
+//! fork, so that a new one disturbs none that is running. Only the number of snapshots at a time is limited.
+//!
+//! ```text
+//!            outgrown                    encoded
+//!  Whole ──────────────► start is gone ───────────► ends with its last member
+//!    │ encoded
+//!    └──────────► kept for others: KEPT_MS, while the log covers its offset
+//! ```
+//!
+//! Invariant: the log keeps what lies behind the offset of a job with members.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use slipstream_log::Offset;
+use slipstream_log::{Log, Offset, ReplicationId};
 
 use super::replica::{Phase, Protocol, Replica, Stage};
 use super::{Action, Reader, ReplicaId, Replicas, Turn};
@@ -16,11 +27,17 @@ use crate::{Mark, Moment};
 /// data that were changed since it began.
 const MAX_JOBS: usize = 4;
 
+/// How long an encoded snapshot that nobody takes is kept for the next replica.
+const KEPT_MS: u64 = 60_000;
+
+/// A kept snapshot is used as long as what lies behind it is no more than the snapshot itself, or than this.
+const LEAST_REPLAY: u64 = 1 << 20;
+
 /// Names one full sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
-/// How the replicas of a full sync find the end of the snapshot.
+/// How a replica finds the end of the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// By its length, so it must be encoded before it can be sent.
@@ -47,45 +64,110 @@ impl Framing {
     }
 }
 
-/// One snapshot for one or more replicas.
+/// One snapshot, for whoever joins it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncJob {
     /// Its name in reports.
     pub id: JobId,
-    /// Who gets it.
-    pub replicas: Vec<ReplicaId>,
     /// The offset that the snapshot must be taken at: the log's end now.
     pub offset: Offset,
-    /// How it is delimited.
-    pub framing: Framing,
     /// What its readers understand.
     pub reader: Reader,
 }
 
-/// Replicas that can share a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    takes_marks: bool,
-    reader: Reader,
+/// A replica that is to be sent a job's snapshot from its first byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncMember {
+    /// Which snapshot. With length framing it is encoded to its end.
+    pub job: JobId,
+    /// To whom.
+    pub replica: ReplicaId,
+    /// How it is delimited.
+    pub framing: Framing,
 }
 
-/// The replicas of a group that wait.
+/// What is known of a snapshot.
+#[derive(Debug)]
+pub(super) struct Job {
+    offset: Offset,
+    history: ReplicationId,
+    reader: Reader,
+    /// Whether its first bytes are still held.
+    whole: bool,
+    /// Once it is encoded: its length.
+    length: Option<u64>,
+    /// Since when nobody takes it.
+    idle_since: Moment,
+}
+
+impl Job {
+    fn is_running(&self) -> bool {
+        self.length.is_none()
+    }
+
+    /// Whether the stream can go on from its offset, at a cost below that of a new snapshot.
+    fn is_covered(&self, log: &Log) -> bool {
+        let behind = |length: u64| log.end().since(self.offset) <= length.max(LEAST_REPLAY);
+        log.history().id == self.history
+            && log.can_continue(&self.history, self.offset).is_ok()
+            && self.length.is_none_or(behind)
+    }
+
+    fn serves(&self, replica: &Replica, log: &Log) -> bool {
+        // Who wants nothing but a snapshot wants the data of now.
+        let stream_follows = !replica.profile.snapshot_only;
+        self.whole && self.reader == replica.profile.reader() && stream_follows && self.is_covered(log)
+    }
+}
+
+/// Replicas that wait for the same kind of snapshot.
 #[derive(Debug)]
 struct Queue {
     members: Vec<ReplicaId>,
     due: Moment,
 }
 
+/// What the shell reports of jobs.
 impl Replicas {
-    /// A job's snapshot begins to be sent: its replicas hear nothing else from now on.
-    pub fn on_snapshot_ready(&mut self, now: Moment, job: JobId) {
-        for replica in self.replicas.values_mut() {
-            if let Phase::Syncing { job: own, stage, .. } = &mut replica.phase
-                && *own == job
-            {
-                *stage = Stage::Sending { progressed: now, answered: false };
-            }
+    /// A job's snapshot is taken: those that can read along begin to be sent.
+    pub fn on_sync_started(&mut self, now: Moment, job: JobId, actions: &mut Vec<Action>) {
+        for id in self.member_ids(job) {
+            self.admit(now, id, actions);
         }
+    }
+
+    /// The spool of a job wants to forget what all its replicas have taken. It may, unless somebody waits to
+    /// take it from its first byte.
+    pub fn on_sync_outgrown(&mut self, id: JobId, actions: &mut Vec<Action>) {
+        let is_awaited = self
+            .members_of(id)
+            .any(|replica| matches!(replica.phase, Phase::Syncing { stage: Stage::Preparing, .. }));
+        if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.whole && !is_awaited) {
+            job.whole = false;
+            actions.push(Action::SealSync(id));
+        }
+    }
+
+    /// The disk takes no more of a spool: it must forget what has been taken. Who waits for its end cannot be
+    /// served.
+    pub fn on_sync_cramped(&mut self, now: Moment, job: JobId, reason: &str, actions: &mut Vec<Action>) {
+        actions.push(Action::warning(format!("A snapshot has no room on the disk: {reason}")));
+        let waits =
+            |replica: &&Replica| matches!(replica.phase, Phase::Syncing { stage: Stage::Preparing, .. });
+        for id in self.members_of(job).filter(waits).map(|replica| replica.id).collect::<Vec<_>>() {
+            self.refuse_member(now, id, reason, actions);
+        }
+        self.on_sync_outgrown(job, actions);
+    }
+
+    /// A job's snapshot is encoded to its end, in so many bytes: those who need the length begin to be sent.
+    pub fn on_sync_encoded(&mut self, now: Moment, id: JobId, length: u64, actions: &mut Vec<Action>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.length = Some(length);
+        for member in self.member_ids(id) {
+            self.admit(now, member, actions);
+        }
+        self.settle_job(now, id, actions);
     }
 
     /// A replica has taken some of its snapshot.
@@ -101,16 +183,13 @@ impl Replicas {
     /// A replica has been sent the whole snapshot with what goes behind it.
     pub fn on_snapshot_sent(&mut self, turn: Turn<'_>, id: ReplicaId, actions: &mut Vec<Action>) {
         let Some(replica) = self.replicas.get_mut(&id) else { return };
-        let Phase::Syncing { from, stage, .. } = replica.phase else { return };
+        let Phase::Syncing { job, from, stage } = replica.phase else { return };
+        let answered = matches!(stage, Stage::Sending { answered: true, .. });
         if replica.profile.snapshot_only {
             let text = "RDB transfer completed, rdb only replica";
             actions.push(Action::notice(format!("{text} ({replica}) should be disconnected asap")));
-            actions.push(Action::Close(id));
-            self.replicas.remove(&id);
-            return self.watch_solitude(turn.now);
-        }
-        let answered = matches!(stage, Stage::Sending { answered: true, .. });
-        if replica.profile.takes_marks && !answered {
+            return self.drop_replica(turn.now, id, actions);
+        } else if replica.profile.takes_marks && !answered {
             let text = "succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming";
             actions.push(Action::notice(format!("Streamed RDB transfer with replica {replica} {text}")));
             replica.heard = turn.now;
@@ -118,78 +197,170 @@ impl Replicas {
         } else {
             replica.start_stream(turn.now, from, actions);
         }
+        self.settle_job(turn.now, job, actions);
+    }
+
+    /// A replica could not be sent its snapshot to the end.
+    pub fn on_snapshot_unsent(
+        &mut self,
+        now: Moment,
+        id: ReplicaId,
+        reason: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(replica) = self.replicas.get(&id) else { return };
+        let text = format!("Sending the snapshot to replica {replica} failed: {reason}");
+        actions.push(Action::warning(text));
+        self.note_failure(now, id, reason);
+        self.drop_replica(now, id, actions);
     }
 
     /// The snapshot of a job cannot be made or completed.
     pub fn on_sync_failed(&mut self, now: Moment, job: JobId, reason: &str, actions: &mut Vec<Action>) {
-        actions.push(Action::warning(format!("SYNC failed. BGSAVE for replication failed: {reason}")));
-        let members: Vec<ReplicaId> = self.members_of(job).map(|replica| replica.id).collect();
-        for id in members {
-            if matches!(self.replicas[&id].phase, Phase::Syncing { stage: Stage::Preparing, .. }) {
-                let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
-                actions.push(Action::Send { replica: id, bytes });
-            }
-            actions.push(Action::Close(id));
-            self.replicas.remove(&id);
+        if self.jobs.remove(&job).is_none() {
+            return;
         }
-        self.watch_solitude(now);
+        actions.push(Action::warning(format!("SYNC failed. BGSAVE for replication failed: {reason}")));
+        for id in self.member_ids(job) {
+            self.refuse_member(now, id, reason, actions);
+        }
+        actions.push(Action::EndSync(job));
     }
 
-    /// Starts the snapshots that are due.
+    /// Gives a member up, with the reason if nothing of the snapshot has been sent.
+    fn refuse_member(&mut self, now: Moment, id: ReplicaId, reason: &str, actions: &mut Vec<Action>) {
+        self.note_failure(now, id, reason);
+        if matches!(self.replicas[&id].phase, Phase::Syncing { stage: Stage::Preparing, .. }) {
+            let bytes = format!("-ERR BGSAVE failed, replication can't continue: {reason}\r\n");
+            actions.push(Action::Send { replica: id, bytes: bytes.into_bytes() });
+        }
+        self.drop_replica(now, id, actions);
+    }
+}
+
+impl Replicas {
+    /// Lets those join who can, and starts the snapshots that are due.
     pub(super) fn start_syncs(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
-        for (group, queue) in self.queues() {
+        self.join_syncs(turn, actions);
+        for (reader, queue) in self.queues() {
             if queue.due <= turn.now && self.running_jobs() < MAX_JOBS {
-                self.start_sync(turn, group, queue.members, actions);
+                self.start_sync(turn, reader, queue.members, actions);
             }
+        }
+    }
+
+    fn join_syncs(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
+        let mut joining = Vec::new();
+        for replica in self.replicas.values() {
+            let is_ready =
+                matches!(replica.phase, Phase::Queued { not_before, .. } if not_before <= turn.now);
+            // The newest has the least behind it.
+            let job = self.jobs.iter().rev().find(|(_, job)| job.serves(replica, turn.log));
+            if let Some((job, _)) = job.filter(|_| is_ready) {
+                joining.push((replica.id, *job));
+            }
+        }
+        for (id, job) in joining {
+            let text = format!("Replica {} joins a snapshot that is there", self.replicas[&id]);
+            actions.push(Action::notice(text));
+            self.assign(id, job, actions);
+            self.admit(turn.now, id, actions);
         }
     }
 
     fn start_sync(
         &mut self,
         turn: Turn<'_>,
-        group: Group,
+        reader: Reader,
         members: Vec<ReplicaId>,
         actions: &mut Vec<Action>,
     ) {
-        let offset = turn.log.end();
-        let id = JobId(self.next_job);
+        let (id, offset) = (JobId(self.next_job), turn.log.end());
         self.next_job += 1;
-        let framing =
-            if group.takes_marks { Framing::Mark(Mark::random(&mut self.rng)) } else { Framing::Length };
+        let history = turn.log.history().id;
+        let job = Job { offset, history, reader, whole: true, length: None, idle_since: turn.now };
+        self.jobs.insert(id, job);
         actions.push(Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"));
-        let job = SyncJob { id, replicas: members.clone(), offset, framing, reader: group.reader };
-        actions.push(Action::StartSync(job));
-        let answer = format!("+FULLRESYNC {} {offset}\r\n", turn.log.history().id);
+        actions.push(Action::StartSync(SyncJob { id, offset, reader }));
         for member in members {
-            let replica = self.replicas.get_mut(&member).expect("queued, so attached");
-            replica.phase = Phase::Syncing { job: id, from: offset, stage: Stage::Preparing };
-            if replica.protocol == Protocol::Psync {
-                actions.push(Action::Send { replica: member, bytes: answer.clone().into_bytes() });
-            }
+            self.assign(member, id, actions);
         }
     }
 
-    /// When the next full sync is due.
+    /// Makes a replica a member and tells it where the stream will join its snapshot.
+    fn assign(&mut self, id: ReplicaId, job: JobId, actions: &mut Vec<Action>) {
+        let Job { offset, history, .. } = self.jobs[&job];
+        let replica = self.replicas.get_mut(&id).expect("queued, so attached");
+        replica.phase = Phase::Syncing { job, from: offset, stage: Stage::Preparing };
+        if replica.protocol == Protocol::Psync {
+            let bytes = format!("+FULLRESYNC {history} {offset}\r\n").into_bytes();
+            actions.push(Action::Send { replica: id, bytes });
+        }
+    }
+
+    /// Has a member sent its snapshot, if that can begin by now.
+    fn admit(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
+        let replica = self.replicas.get_mut(&id).expect("a member of the job");
+        let Phase::Syncing { job, stage: stage @ Stage::Preparing, .. } = &mut replica.phase else { return };
+        let framing = match replica.profile.takes_marks {
+            true => Framing::Mark(Mark::random(&mut self.rng)),
+            false if self.jobs[job].is_running() => return,
+            false => Framing::Length,
+        };
+        *stage = Stage::Sending { progressed: now, answered: false };
+        actions.push(Action::JoinSync(SyncMember { job: *job, replica: id, framing }));
+    }
+
+    /// A job has lost a member: without any, one that serves nobody else ends.
+    pub(super) fn settle_job(&mut self, now: Moment, id: JobId, actions: &mut Vec<Action>) {
+        if self.members_of(id).next().is_some() {
+            return;
+        }
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.idle_since = now;
+        if job.is_running() || !job.whole {
+            self.jobs.remove(&id);
+            actions.push(Action::EndSync(id));
+        }
+    }
+
+    /// Ends the jobs that are kept in vain.
+    pub(super) fn expire_jobs(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
+        let is_vain = |job: &Job| job.idle_since.after_ms(KEPT_MS) <= turn.now || !job.is_covered(turn.log);
+        let idle = self.idle_jobs().filter(|(_, job)| is_vain(job));
+        for id in idle.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.jobs.remove(&id);
+            actions.push(Action::EndSync(id));
+        }
+    }
+
+    fn idle_jobs(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        let is_idle = |id: JobId| self.members_of(id).next().is_none();
+        self.jobs.iter().map(|(id, job)| (*id, job)).filter(move |(id, _)| is_idle(*id))
+    }
+
+    /// When the next full sync is due, or the end of one that is kept.
     pub(super) fn sync_deadline(&self) -> Option<Moment> {
-        if self.running_jobs() >= MAX_JOBS {
-            return None;
-        }
-        self.queues().values().map(|queue| queue.due).min()
+        let kept = self.idle_jobs().map(|(_, job)| job.idle_since.after_ms(KEPT_MS)).min();
+        let due = match self.running_jobs() < MAX_JOBS {
+            true => self.queues().values().map(|queue| queue.due).min(),
+            false => None,
+        };
+        [kept, due].into_iter().flatten().min()
     }
 
-    fn queues(&self) -> BTreeMap<Group, Queue> {
-        let mut queues = BTreeMap::<Group, Queue>::new();
+    fn queues(&self) -> BTreeMap<Reader, Queue> {
+        let mut queues = BTreeMap::<Reader, Queue>::new();
+        let enough = self.settings.sync_max_replicas.unwrap_or(usize::MAX);
         for replica in self.replicas.values() {
-            let Phase::Queued { since } = replica.phase else { continue };
-            let group = Group { takes_marks: replica.profile.takes_marks, reader: replica.profile.reader() };
-            // The delay is there to gather replicas for a stream; who needs a length gets its own file at
-            // once.
-            let delay_ms = if group.takes_marks { self.settings.sync_delay_ms } else { 0 };
-            let due = since.after_ms(delay_ms);
-            let queue = queues.entry(group).or_insert(Queue { members: Vec::new(), due });
+            let Phase::Queued { since, not_before } = replica.phase else { continue };
+            // The delay is there to gather replicas for a stream; who needs a length has long to wait as it is.
+            let delay_ms = if replica.profile.takes_marks { self.settings.sync_delay_ms } else { 0 };
+            let due = since.after_ms(delay_ms).max(not_before);
+            let queue = queues.entry(replica.profile.reader()).or_insert(Queue { members: Vec::new(), due });
             queue.members.push(replica.id);
             queue.due = queue.due.min(due);
-            if queue.members.len() >= self.settings.sync_max_replicas.unwrap_or(usize::MAX) {
+            if queue.members.len() >= enough {
                 queue.due = Moment(0);
             }
         }
@@ -197,11 +368,15 @@ impl Replicas {
     }
 
     fn running_jobs(&self) -> usize {
-        self.replicas.values().filter_map(Replica::job).collect::<BTreeSet<_>>().len()
+        self.jobs.values().filter(|job| job.is_running()).count()
     }
 
-    pub(super) fn members_of(&self, job: JobId) -> impl Iterator<Item = &Replica> {
+    fn members_of(&self, job: JobId) -> impl Iterator<Item = &Replica> {
         self.replicas.values().filter(move |replica| replica.job() == Some(job))
+    }
+
+    fn member_ids(&self, job: JobId) -> Vec<ReplicaId> {
+        self.members_of(job).map(|replica| replica.id).collect()
     }
 }
 

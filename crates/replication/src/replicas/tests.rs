@@ -6,7 +6,6 @@ use slipstream_log::{Log, ReplicationId};
 use slipstream_resp::OwnedRequest;
 
 use super::*;
-use crate::Mark;
 
 const SETTINGS: Settings = Settings {
     timeout_ms: 60_000,
@@ -46,18 +45,22 @@ fn deeds(actions: Vec<Action>) -> Vec<Action> {
     actions.into_iter().filter(|action| !matches!(action, Action::Log(..))).collect()
 }
 
-/// The jobs that are started, with marks blanked: they are random.
+/// The jobs that are started.
 fn jobs(actions: &[Action]) -> Vec<SyncJob> {
-    let blank = Mark::parse(&[b'-'; 40]).unwrap();
     let jobs = actions.iter().filter_map(|action| match action {
         Action::StartSync(job) => Some(job.clone()),
         _ => None,
     });
-    jobs.map(|job| match job.framing {
-        Framing::Mark(_) => SyncJob { framing: Framing::Mark(blank), ..job },
-        Framing::Length => job,
-    })
-    .collect()
+    jobs.collect()
+}
+
+/// Who begins to be sent which snapshot, and whether by its length.
+fn joins(actions: &[Action]) -> Vec<(ReplicaId, u64, bool)> {
+    let joins = actions.iter().filter_map(|action| match action {
+        Action::JoinSync(member) => Some((member.replica, member.job.0, member.framing == Framing::Length)),
+        _ => None,
+    });
+    joins.collect()
 }
 
 /// A primary on a virtual clock.
@@ -120,8 +123,26 @@ impl Story {
         self.ask(replica, Request::Psync { id: b"?", next_byte: -1 })
     }
 
-    fn ready(&mut self, job: u64) {
-        self.replicas.on_snapshot_ready(self.now, JobId(job));
+    fn started(&mut self, job: u64) -> Vec<Action> {
+        self.act(|replicas, turn, actions| replicas.on_sync_started(turn.now, JobId(job), actions))
+    }
+
+    fn encoded(&mut self, job: u64, length: u64) -> Vec<Action> {
+        self.act(|replicas, turn, actions| replicas.on_sync_encoded(turn.now, JobId(job), length, actions))
+    }
+
+    fn outgrown(&mut self, job: u64) -> Vec<Action> {
+        self.act(|replicas, _, actions| replicas.on_sync_outgrown(JobId(job), actions))
+    }
+
+    /// A full sync of `A` from job 0, sent and loaded; the snapshot is kept.
+    fn synced(&mut self) {
+        self.newcomer(A);
+        self.turn();
+        self.started(0);
+        self.encoded(0, 500);
+        self.sent(A);
+        self.replconf(A, "ACK 1000");
     }
 
     fn sent(&mut self, replica: ReplicaId) -> Vec<Action> {
@@ -254,26 +275,18 @@ fn replicas_that_come_within_the_delay_share_a_snapshot() {
     story.log.append(&[b'x'; 30]);
     assert_eq!(story.wait_until(4999), [newline(A), newline(B), newline(A), newline(B)]);
     let started = story.wait_until(5000);
-    let blank = Mark::parse(&[b'-'; 40]).unwrap();
-    let job = SyncJob {
-        id: JobId(0),
-        replicas: vec![A, B],
-        offset: Offset(1030),
-        framing: Framing::Mark(blank),
-        reader: Reader::Unproved,
-    };
-    assert_eq!(jobs(&started), [job]);
-    let rest: Vec<Action> = started.into_iter().filter(|a| !matches!(a, Action::StartSync(_))).collect();
     assert_eq!(
-        rest,
+        started,
         [
             newline(A),
             newline(B),
             Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"),
+            Action::StartSync(SyncJob { id: JobId(0), offset: Offset(1030), reader: Reader::Unproved }),
             full_resync(A, 1030),
             full_resync(B, 1030),
         ]
     );
+    assert_eq!(joins(&story.started(0)), [(A, 0, false), (B, 0, false)]);
     assert_eq!(story.replicas.oldest_needed(), Some(Offset(1030)), "what lies behind the snapshot is kept");
 }
 
@@ -283,7 +296,8 @@ fn enough_replicas_need_not_wait_for_more() {
     story.newcomer(A);
     assert_eq!(jobs(&story.turn()), []);
     story.newcomer(B);
-    assert_eq!(jobs(&story.turn())[0].replicas, [A, B]);
+    assert_eq!(jobs(&story.turn()).len(), 1);
+    assert_eq!(joins(&story.started(0)), [(A, 0, false), (B, 0, false)]);
 }
 
 #[test]
@@ -293,31 +307,137 @@ fn only_replicas_that_read_the_same_share() {
     story.replconf(B, "capa eof version 9.0.0");
     story.ask(B, Request::Psync { id: b"?", next_byte: -1 });
     story.ask(C, Request::Psync { id: b"?", next_byte: -1 });
-    let started = story.turn();
-    let jobs: Vec<(Vec<ReplicaId>, Reader, bool)> = jobs(&started)
-        .into_iter()
-        .map(|job| (job.replicas, job.reader, job.framing == Framing::Length))
-        .collect();
-    let expected = [
-        (vec![C], Reader::Unproved, true),
-        (vec![A], Reader::Unproved, false),
-        (vec![B], Reader::Valkey9, false),
-    ];
-    assert_eq!(jobs, expected);
+    let readers: Vec<Reader> = jobs(&story.turn()).iter().map(|job| job.reader).collect();
+    assert_eq!(readers, [Reader::Unproved, Reader::Valkey9]);
+    assert_eq!(joins(&story.started(0)), [(A, 0, false)]);
+    assert_eq!(joins(&story.started(1)), [(B, 1, false)]);
+    assert_eq!(joins(&story.encoded(0, 500)), [(C, 0, true)], "its length is known only now");
 }
 
 #[test]
-fn a_late_replica_gets_a_snapshot_of_its_own() {
+fn a_late_replica_joins_while_all_of_the_snapshot_is_held() {
     let mut story = Story::new(SETTINGS);
     story.newcomer(A);
     story.wait_until(5000);
-    story.ready(0);
+    story.started(0);
+    story.log.append(&[b'x'; 10]);
+    story.newcomer(B);
+    let joined = story.turn();
+    assert_eq!(jobs(&joined), []);
+    assert_eq!(joined[1], full_resync(B, 1000), "the stream joins where the snapshot was taken");
+    assert_eq!(joins(&joined), [(B, 0, false)], "without waiting for anything");
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1000)));
+}
+
+#[test]
+fn a_replica_that_comes_too_late_gets_a_snapshot_of_its_own() {
+    let mut story = Story::new(SETTINGS);
+    story.newcomer(A);
+    story.wait_until(5000);
+    story.started(0);
+    assert_eq!(story.outgrown(0), [Action::SealSync(JobId(0))]);
+    assert_eq!(story.outgrown(0), [], "once is enough");
     story.newcomer(B);
     story.log.append(&[b'x'; 10]);
     let started = story.wait_until(10_000);
-    assert_eq!(jobs(&started)[0].replicas, [B], "while the first one still runs");
-    assert_eq!(jobs(&started)[0].offset, Offset(1010));
+    assert_eq!(jobs(&started)[0].offset, Offset(1010), "while the first one still runs");
     assert!(!started.contains(&newline(A)), "a snapshot that is under way is not disturbed");
+    story.encoded(0, 500);
+    assert_eq!(story.sent(A)[1..], [Action::EndSync(JobId(0))], "it is of use for nobody else");
+}
+
+#[test]
+fn nothing_is_forgotten_while_somebody_waits_for_the_length() {
+    let mut story = Story::new(SETTINGS);
+    story.ask(A, Request::Psync { id: b"?", next_byte: -1 });
+    story.turn();
+    story.started(0);
+    assert_eq!(story.outgrown(0), []);
+    assert_eq!(joins(&story.encoded(0, 9)), [(A, 0, true)]);
+}
+
+#[test]
+fn without_room_on_the_disk_only_those_who_read_along_are_served() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.newcomer(A);
+    story.ask(B, Request::Psync { id: b"?", next_byte: -1 });
+    story.turn();
+    story.started(0);
+    let cramped =
+        story.act(|replicas, turn, actions| replicas.on_sync_cramped(turn.now, JobId(0), "full", actions));
+    let refusal = send(B, "-ERR BGSAVE failed, replication can't continue: full\r\n");
+    assert_eq!(deeds(cramped), [refusal, Action::Close(B), Action::SealSync(JobId(0))]);
+}
+
+#[test]
+fn a_kept_snapshot_serves_the_next_replica() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.synced();
+    story.log.append(&[b'x'; 100]);
+    story.wait_until(59_000);
+    story.newcomer(B);
+    let joined = story.turn();
+    assert_eq!((jobs(&joined), joins(&joined)), (vec![], vec![(B, 0, false)]));
+    story.sent(B);
+    story.wait_until(100_000);
+    story.ask(C, Request::Psync { id: b"?", next_byte: -1 });
+    assert_eq!(joins(&story.turn()), [(C, 0, true)], "by its length as well");
+}
+
+#[test]
+fn a_snapshot_alone_is_never_an_old_one() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.synced();
+    story.replconf(B, "rdb-only 1");
+    story.ask(B, Request::Sync);
+    assert_eq!(jobs(&story.turn()).len(), 1);
+}
+
+#[test]
+fn a_kept_snapshot_goes_when_it_is_of_no_use() {
+    let ended = |change: &dyn Fn(&mut Story)| {
+        let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+        story.synced();
+        change(&mut story);
+        story.turn().contains(&Action::EndSync(JobId(0)))
+    };
+    assert!(!ended(&|_| {}));
+    assert!(ended(&|story| story.now = Moment(60_000)), "its time is over");
+    assert!(ended(&|story| story.log.promote(&mut fastrand::Rng::with_seed(1))), "another history");
+    assert!(ended(&|story| story.log.append(&[b'x'; 2 << 20])), "there is more behind it than in it");
+    let forgotten = ended(&|story| {
+        story.log.append(&[b'x'; 200_000]);
+        story.log.trim(None);
+    });
+    assert!(forgotten, "the log does not go back to its offset");
+}
+
+#[test]
+fn the_same_failure_twice_in_a_row_makes_a_replica_wait() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    let fail = |story: &mut Story, at: u64| {
+        story.wait_until(at);
+        let asked = story.newcomer(A);
+        let job = jobs(&story.turn())[0].id;
+        story.started(job.0);
+        story.act(|replicas, turn, actions| replicas.on_snapshot_unsent(turn.now, A, "it hung", actions));
+        asked
+    };
+    assert_eq!(fail(&mut story, 0).len(), 2);
+    assert_eq!(fail(&mut story, 1000).len(), 2, "once is no rule");
+    story.wait_until(1500);
+    let text = "Full sync of replica 10.0.0.9:6380 failed 2 times in a row (it hung): the next one begins 2 seconds \
+                after the last";
+    assert!(story.newcomer(A).contains(&Action::warning(text)));
+    assert_eq!(jobs(&story.wait_until(2999)), []);
+    let started = jobs(&story.wait_until(3000));
+    assert_eq!(started.len(), 1);
+    assert_eq!(story.replicas.latest_sync_failure(), Some("10.0.0.9:6380: it hung"));
+    story.started(started[0].id.0);
+    story.sent(A);
+    story.replconf(A, "ACK 1000");
+    story.closed(A);
+    assert_eq!(story.newcomer(A).len(), 2, "what went well makes good");
 }
 
 #[test]
@@ -325,12 +445,15 @@ fn the_number_of_snapshots_at_a_time_is_limited() {
     let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
     for replica in 1..=5 {
         story.newcomer(ReplicaId(replica));
-        let started = jobs(&story.turn()).len();
-        assert_eq!(started, usize::from(replica <= 4), "replica {replica}");
+        let started = jobs(&story.turn());
+        assert_eq!(started.len(), usize::from(replica <= 4), "replica {replica}");
+        for job in started {
+            story.started(job.id.0);
+            story.outgrown(job.id.0);
+        }
     }
-    story.ready(0);
-    story.sent(A);
-    assert_eq!(jobs(&story.turn())[0].replicas, [ReplicaId(5)], "as soon as one has ended");
+    story.encoded(0, 500);
+    assert_eq!(jobs(&story.turn()).len(), 1, "as soon as one is encoded");
 }
 
 #[test]
@@ -339,7 +462,8 @@ fn behind_a_mark_the_stream_waits_for_the_first_acknowledgement() {
     story.newcomer(A);
     story.wait_until(5000);
     assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::WaitSnapshot);
-    story.ready(0);
+    story.started(0);
+    story.encoded(0, 500);
     assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::SendSnapshot);
     let text = "Streamed RDB transfer with replica 10.0.0.9:6380 succeeded (socket). Waiting for REPLCONF ACK \
                 from replica to enable streaming";
@@ -355,7 +479,8 @@ fn an_acknowledgement_may_overtake_the_report_that_all_is_sent() {
     let mut story = Story::new(SETTINGS);
     story.newcomer(A);
     story.wait_until(5000);
-    story.ready(0);
+    story.started(0);
+    story.encoded(0, 500);
     assert_eq!(story.replconf(A, "ACK 1000"), []);
     assert_eq!(deeds(story.sent(A)), [start_stream(A, 1000)]);
 }
@@ -364,9 +489,10 @@ fn an_acknowledgement_may_overtake_the_report_that_all_is_sent() {
 fn a_snapshot_with_a_length_starts_at_once_and_streams_at_once() {
     let mut story = Story::new(SETTINGS);
     assert_eq!(deeds(story.ask(A, Request::Psync { id: b"?", next_byte: -1 })), []);
-    assert_eq!(jobs(&story.turn())[0].framing, Framing::Length);
+    assert_eq!(jobs(&story.turn()).len(), 1);
+    assert_eq!(story.started(0), []);
     assert_eq!(story.wait_until(1000), [newline(A)], "until it is encoded");
-    story.ready(0);
+    assert_eq!(joins(&story.encoded(0, 100)), [(A, 0, true)]);
     assert_eq!(story.wait_until(3000), []);
     assert_eq!(deeds(story.sent(A)), [start_stream(A, 1000)]);
 }
@@ -377,7 +503,7 @@ fn old_replicas_are_told_no_offset_and_need_not_acknowledge() {
     assert_eq!(deeds(story.ask(A, Request::Sync)), []);
     let started = deeds(story.turn());
     assert!(matches!(started[..], [Action::StartSync(_)]), "{started:?}");
-    story.ready(0);
+    story.encoded(0, 100);
     story.sent(A);
     assert!(!story.wait_until(600_000).contains(&Action::Close(A)));
 }
@@ -389,8 +515,8 @@ fn a_snapshot_alone_ends_with_the_snapshot() {
     story.ask(A, Request::Sync);
     story.wait_until(5000);
     assert_eq!(story.replicas.oldest_needed(), None);
-    story.ready(0);
-    assert_eq!(deeds(story.sent(A)), [Action::Close(A)]);
+    story.started(0);
+    assert_eq!(deeds(story.sent(A)), [Action::Close(A), Action::EndSync(JobId(0))]);
     assert!(story.replicas.is_empty());
 }
 
@@ -406,8 +532,9 @@ fn a_failed_snapshot_closes_its_replicas_and_no_others() {
         failed,
         [
             Action::warning("SYNC failed. BGSAVE for replication failed: why"),
-            send(A, "-ERR BGSAVE failed, replication can't continue\r\n"),
+            send(A, "-ERR BGSAVE failed, replication can't continue: why\r\n"),
             Action::Close(A),
+            Action::EndSync(JobId(0)),
         ]
     );
     assert_eq!(story.replicas.iter().map(|replica| replica.id).collect::<Vec<_>>(), [B]);
@@ -421,7 +548,7 @@ fn a_snapshot_that_nobody_wants_any_more_is_cancelled() {
     story.wait_until(5000);
     let lost = |replica| Action::notice(format!("Connection with replica {replica} lost."));
     assert_eq!(story.closed(A), [lost("10.0.0.9:6380")]);
-    assert_eq!(story.closed(B), [lost("10.0.0.9:6380"), Action::CancelSync(JobId(0))]);
+    assert_eq!(story.closed(B), [lost("10.0.0.9:6380"), Action::EndSync(JobId(0))]);
 }
 
 #[test]
@@ -446,7 +573,7 @@ fn silent_and_stuck_replicas_are_dropped() {
     story.online(B);
     story.newcomer(C);
     story.wait_until(5000);
-    story.ready(0);
+    story.started(0);
     story.wait_until(40_000);
     story.replconf(B, "ACK 1000");
     story.replicas.on_snapshot_progress(story.now, C);
@@ -456,7 +583,7 @@ fn silent_and_stuck_replicas_are_dropped() {
     let text = "Disconnecting timedout replica (full sync): 10.0.0.9:6380";
     assert_eq!(
         story.wait_until(110_000),
-        [Action::warning(text), Action::Close(C), Action::CancelSync(JobId(0))]
+        [Action::warning(text), Action::Close(C), Action::EndSync(JobId(0))]
     );
     assert_eq!(story.replicas.len(), 1);
 }
@@ -564,7 +691,7 @@ fn a_replica_that_is_online_and_has_said_nothing_confirms_nothing() {
     story.log = Log::new(64 << 10, &mut fastrand::Rng::with_seed(1));
     story.ask(A, Request::Psync { id: b"?", next_byte: -1 });
     story.turn();
-    story.ready(0);
+    story.started(0);
     story.sent(A);
     assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::Online, "its snapshot had a length");
     assert_eq!(story.replicas.reported(Measure::Applied, Offset(0)), 1, "as Redis counts");
@@ -670,6 +797,6 @@ fn a_new_history_closes_everyone() {
     story.newcomer(B);
     story.wait_until(5000);
     let closed = story.act(|replicas, turn, actions| replicas.disconnect_all(turn.now, actions));
-    assert_eq!(closed, [Action::Close(A), Action::Close(B), Action::CancelSync(JobId(0))]);
+    assert_eq!(closed, [Action::Close(A), Action::Close(B), Action::EndSync(JobId(0))]);
     assert_eq!(story.closed(A), [], "the session's end is no news");
 }

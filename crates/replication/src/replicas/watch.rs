@@ -56,6 +56,7 @@ impl Replicas {
             Phase::Syncing { stage: Stage::Sending { answered, .. }, .. } => *answered = true,
             _ => {}
         }
+        self.note_success(id);
         self.end_waits(turn.now, actions);
     }
 
@@ -93,6 +94,7 @@ impl Replicas {
             let replica = &self.replicas[&id];
             let what = if replica.job().is_some() { "full sync" } else { "streaming sync" };
             actions.push(Action::warning(format!("Disconnecting timedout replica ({what}): {replica}")));
+            self.note_failure(now, id, "it took nothing for repl-timeout seconds");
             self.drop_replica(now, id, actions);
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use slipstream_log::{Log, Offset};
 use slipstream_replication::link::{Endpoint, Position};
 use slipstream_replication::replicas::{
-    Answer, Framing, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SyncJob, Turn,
+    Answer, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
 };
 use slipstream_replication::{Link, Moment, Replicas, link, replicas};
 use slipstream_resp::{Args, Limits, Progress, RequestDecoder};
@@ -40,6 +40,8 @@ pub(crate) struct Node {
     incoming: (Vec<u8>, Option<Position>),
     /// A complete snapshot, loaded when the time has come.
     loading_until: Option<Moment>,
+    /// Snapshots that may be joined.
+    spools: BTreeMap<JobId, Vec<u8>>,
     /// Snapshots that are being sent: what is left, by replica.
     outgoing: BTreeMap<ReplicaId, (JobId, Vec<u8>)>,
     /// Streams: the cursor of each replica.
@@ -86,6 +88,7 @@ impl World {
             partial: Vec::new(),
             incoming: (Vec::new(), None),
             loading_until: None,
+            spools: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             streams: BTreeMap::new(),
         };
@@ -435,7 +438,12 @@ impl World {
             Action::AppendPing => self.write(at, "ping\n"),
             Action::AppendGetAck => self.write(at, "getack\n"),
             Action::StartSync(job) => self.start_sync(at, &job),
-            Action::CancelSync(job) => node.outgoing.retain(|_, (own, _)| *own != job),
+            Action::JoinSync(member) => node.join_sync(&member),
+            Action::SealSync(_) => {}
+            Action::EndSync(job) => {
+                node.outgoing.retain(|_, (own, _)| *own != job);
+                node.spools.remove(&job);
+            }
             Action::Send { replica, bytes } => {
                 if let Some(connection) = self.connections.get_mut(&replica.0) {
                     connection.to_client.extend_from_slice(&bytes);
@@ -452,12 +460,23 @@ impl World {
     fn start_sync(&mut self, at: usize, job: &SyncJob) {
         let node = &mut self.nodes[at];
         assert_eq!(job.offset, node.log.end(), "a snapshot is taken where the log ends");
-        assert!(matches!(job.framing, Framing::Mark(_)), "all replicas here can take marks");
-        let head = job.framing.head(node.data.len() as u64);
-        let body = [head.as_slice(), &node.data, job.framing.tail()].concat();
-        for replica in &job.replicas {
-            node.outgoing.insert(*replica, (job.id, body.clone()));
-        }
-        node.replicas.on_snapshot_ready(self.now, job.id);
+        node.spools.insert(job.id, node.data.clone());
+        let (length, is_outgrown) = (node.data.len() as u64, self.rng.bool());
+        self.replicas(at, |replicas, turn, actions| {
+            replicas.on_sync_started(turn.now, job.id, actions);
+            if is_outgrown {
+                replicas.on_sync_outgrown(job.id, actions);
+            }
+            replicas.on_sync_encoded(turn.now, job.id, length, actions);
+        });
+    }
+}
+
+impl Node {
+    fn join_sync(&mut self, member: &SyncMember) {
+        let data = &self.spools[&member.job];
+        let head = member.framing.head(data.len() as u64);
+        let body = [head.as_slice(), data, member.framing.tail()].concat();
+        self.outgoing.insert(member.replica, (member.job, body));
     }
 }

@@ -3,14 +3,19 @@
 //! A socket that a full sync borrows is not written to. One whose stream flows is the feeder's: the session stays
 //! here, and what the feeder tells of it comes in with the next turn.
 
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use slipstream_engine::{SessionId, SyncOrder};
 use slipstream_log::Offset;
+use slipstream_replication::replicas::Framing;
 
 use super::EventLoop;
 use crate::feeder::News;
-use crate::jobs::{self, SendOptions};
+use crate::jobs;
+use crate::spool::{Bounds, Spool, Way};
+use crate::sync_send::{EncodeOptions, Outlet};
 
 /// A replica whose stream is to begin.
 #[derive(Clone, Copy, Debug)]
@@ -76,28 +81,48 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn send_snapshot(&mut self, order: Box<SyncOrder>) {
-        let mut sockets = Vec::new();
-        for id in order.replicas.clone() {
-            self.flush(id);
-            if self.node.core.sessions.get(id).is_some_and(|session| !session.output.is_empty()) {
-                self.node.sync_sent(id, Err("it does not even read the answer to its request".into()));
-                continue;
-            }
-            match self.connections.get(&id).map(|connection| connection.socket.duplicate()) {
-                Some(Ok(socket)) => {
-                    self.lent.push(id);
-                    sockets.push((id, socket));
-                }
-                Some(Err(error)) => self.node.sync_sent(id, Err(error.to_string())),
-                None => self.node.sync_sent(id, Err("it disconnected".into())),
-            }
-        }
+    pub(super) fn start_sync(&mut self, order: Box<SyncOrder>) {
         let config = &self.node.core.config;
-        let timeout = Duration::from_secs(config.repl_timeout.into());
-        let options = SendOptions { compress: config.rdbcompression, checksum: config.rdbchecksum, timeout };
-        if !sockets.is_empty() {
-            jobs::send_snapshot(self.reporter.clone(), order, sockets, options);
+        let way = if config.repl_diskless_sync { Way::Straight } else { Way::ThroughFile };
+        let spool = Arc::new(Spool::new(way, Bounds::default(), jobs::full_path(".")));
+        self.spools.insert(order.job, Arc::clone(&spool));
+        let options = EncodeOptions { compress: config.rdbcompression, checksum: config.rdbchecksum };
+        jobs::encode_sync(self.reporter.clone(), order, spool, options);
+    }
+
+    pub(super) fn join_sync(&mut self, job: u64, id: SessionId, framing: Framing) {
+        let spool = self.spools.get(&job).cloned().ok_or_else(|| "the snapshot was given up".to_owned());
+        match spool.and_then(|spool| Ok((spool, self.lend(id)?))) {
+            Ok((spool, socket)) => {
+                let timeout = Duration::from_secs(self.node.core.config.repl_timeout.into());
+                let outlet = Outlet::new(self.reporter.clone(), id, socket, timeout);
+                jobs::send_sync(outlet, &spool, framing);
+            }
+            Err(reason) => self.node.sync_sent(id, Err(reason)),
         }
+    }
+
+    pub(super) fn seal_sync(&mut self, job: u64) {
+        if let Some(spool) = self.spools.get(&job) {
+            spool.seal();
+        }
+    }
+
+    pub(super) fn end_sync(&mut self, job: u64) {
+        if let Some(spool) = self.spools.remove(&job) {
+            spool.cancel();
+        }
+    }
+
+    /// A second handle to a replica's socket, which the loop leaves alone from now on.
+    fn lend(&mut self, id: SessionId) -> Result<TcpStream, String> {
+        self.flush(id);
+        if self.node.core.sessions.get(id).is_some_and(|session| !session.output.is_empty()) {
+            return Err("it does not even read the answer to its request".into());
+        }
+        let connection = self.connections.get(&id).ok_or("it disconnected")?;
+        let socket = connection.socket.duplicate().map_err(|error| error.to_string())?;
+        self.lent.push(id);
+        Ok(socket)
     }
 }
