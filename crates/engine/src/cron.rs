@@ -59,7 +59,7 @@ impl Node {
             self.replication_turn();
         }
         if self.core.shutdown.is_some() {
-            self.core.continue_shutdown(&self.keyspace);
+            self.core.continue_shutdown(&mut self.keyspace);
         }
         self.core.discard_garbage(&mut self.keyspace);
     }
@@ -139,7 +139,7 @@ impl Node {
             Signal::Interrupt => ("SIGINT", self.core.config.shutdown_on_sigint),
         };
         self.core.notice(Level::Notice, &format!("Received {name} scheduling shutdown..."));
-        self.core.signal_shutdown(&self.keyspace, options);
+        self.core.signal_shutdown(&mut self.keyspace, options);
     }
 
     /// What the shell is to do.

@@ -34,6 +34,13 @@ impl Core {
         was_under_way
     }
 
+    /// Waits no longer: as [`Failover::give_up`](slipstream_replication::Failover::give_up).
+    pub(crate) fn give_up_failover(&mut self, keyspace: &mut Keyspace) {
+        let mut actions = Vec::new();
+        self.replication.failover.give_up(&mut actions);
+        self.perform_failover(keyspace, actions);
+    }
+
     /// Looks whether the target has everything by now, and whether somebody is late.
     pub(crate) fn continue_failover(&mut self, keyspace: &mut Keyspace) {
         let now = self.clock.moment();

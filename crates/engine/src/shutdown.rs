@@ -1,16 +1,19 @@
-//! SHUTDOWN, SIGTERM and SIGINT: wait for replicas, save, end.
+//! SHUTDOWN, SIGTERM and SIGINT: hand over or wait for replicas, save, end.
 //!
 //! ```text
-//! Serving ── begin ──▶ waiting for replicas ── in step, late or NOW ──▶ saving ──▶ Exit
-//!    ▲                        │ ABORT                                      │ failed, not FORCE
-//!    └────────────────────────┴────────────────────────────────────────────┘
+//!              ┌──▶ waiting for replicas ── in step, late or NOW ──┐
+//! Serving ── begin          ▲ nobody takes over                      ├──▶ saving ──▶ Exit
+//!    ▲         └──▶ handing over ── a replica is the primary ────────┘      │
+//!    │                   │                                                  │
+//!    └───────────────────┴─── ABORT, or cannot save and not FORCE ──────────┘
 //! ```
 //! From the beginning on writes are held back: what is answered now would not be in the final snapshot.
 
 use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
+use slipstream_replication::failover::Order;
 
-use crate::config::ShutdownOn;
+use crate::config::{self, ShutdownOn};
 use crate::host::{Effect, Level, SaveReason};
 use crate::node::{Core, Phase};
 use crate::session::Wait;
@@ -26,7 +29,13 @@ pub struct Shutdown {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    WaitingForReplicas { deadline: Moment },
+    /// A replica is to become the primary (`shutdown-handover`).
+    HandingOver {
+        deadline: Moment,
+    },
+    WaitingForReplicas {
+        deadline: Moment,
+    },
     Saving,
 }
 
@@ -34,7 +43,7 @@ impl Shutdown {
     /// When it goes on by itself.
     pub fn deadline(&self) -> Option<Moment> {
         match self.step {
-            Step::WaitingForReplicas { deadline } => Some(deadline),
+            Step::HandingOver { deadline } | Step::WaitingForReplicas { deadline } => Some(deadline),
             Step::Saving => None,
         }
     }
@@ -42,7 +51,7 @@ impl Shutdown {
 
 impl Core {
     /// SIGTERM or SIGINT. The second one forces.
-    pub(crate) fn signal_shutdown(&mut self, keyspace: &Keyspace, options: ShutdownOn) {
+    pub(crate) fn signal_shutdown(&mut self, keyspace: &mut Keyspace, options: ShutdownOn) {
         if self.shutdown.is_some_and(|shutdown| shutdown.signalled) {
             self.notice(Level::Warning, "Asked again to shut down: exiting now.");
             return self.effects.push(Effect::Exit(1));
@@ -54,7 +63,7 @@ impl Core {
     }
 
     /// Begins to shut down, unless that is under way: who asks again waits as well.
-    pub fn begin_shutdown(&mut self, keyspace: &Keyspace, mut options: ShutdownOn) {
+    pub fn begin_shutdown(&mut self, keyspace: &mut Keyspace, mut options: ShutdownOn) {
         if self.shutdown.is_some() {
             return;
         }
@@ -66,12 +75,29 @@ impl Core {
         self.notice(Level::Notice, "User requested shutdown...");
         self.pause.set_shutting_down(true);
         self.phase = Phase::ShuttingDown;
-        let lagging = self.lagging_replicas();
         let wait = u64::from(self.config.shutdown_timeout) * 1000;
-        let deadline = Moment(self.clock.moment().0 + wait);
-        let step = Step::WaitingForReplicas { deadline };
+        let patience = if options.now { 0 } else { wait };
+        let deadline = self.clock.moment().after_ms(patience);
+        let step = if patience > 0 && self.begins_to_hand_over(keyspace, patience) {
+            Step::HandingOver { deadline }
+        } else {
+            Step::WaitingForReplicas { deadline }
+        };
         self.shutdown = Some(Shutdown { options, step, signalled: false });
-        if options.now || lagging.is_empty() || wait == 0 {
+        if matches!(step, Step::WaitingForReplicas { .. }) {
+            self.wait_for_replicas(keyspace, options, deadline);
+        }
+    }
+
+    /// Whether a replica is to take over before the end.
+    fn begins_to_hand_over(&mut self, keyspace: &mut Keyspace, timeout_ms: u64) -> bool {
+        let order = Order { timeout_ms: Some(timeout_ms), ..Order::default() };
+        self.config.shutdown_handover && self.begin_failover(keyspace, order).is_ok()
+    }
+
+    fn wait_for_replicas(&mut self, keyspace: &Keyspace, options: ShutdownOn, deadline: Moment) {
+        let lagging = self.lagging_replicas();
+        if lagging.is_empty() || self.clock.moment() >= deadline {
             return self.finish_shutdown(keyspace, options);
         }
         let text =
@@ -80,13 +106,49 @@ impl Core {
     }
 
     /// Goes on when the replicas have everything or the time is over.
-    pub(crate) fn continue_shutdown(&mut self, keyspace: &Keyspace) {
-        let Some(Shutdown { options, step: Step::WaitingForReplicas { deadline }, .. }) = self.shutdown
-        else {
-            return;
+    pub(crate) fn continue_shutdown(&mut self, keyspace: &mut Keyspace) {
+        let Some(Shutdown { options, step, .. }) = self.shutdown else { return };
+        match step {
+            Step::HandingOver { deadline } => self.continue_to_hand_over(keyspace, options, deadline),
+            Step::WaitingForReplicas { deadline } => {
+                if self.lagging_replicas().is_empty() || self.clock.moment() >= deadline {
+                    self.finish_shutdown(keyspace, options);
+                }
+            }
+            Step::Saving => {}
+        }
+    }
+
+    fn continue_to_hand_over(&mut self, keyspace: &mut Keyspace, options: ShutdownOn, deadline: Moment) {
+        if self.replication.failover.is_under_way() {
+            if self.clock.moment() < deadline {
+                return;
+            }
+            self.give_up_failover(keyspace);
+        }
+        if self.is_replica() {
+            self.note_primary();
+            return self.finish_shutdown(keyspace, options);
+        }
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.step = Step::WaitingForReplicas { deadline };
+        }
+        self.wait_for_replicas(keyspace, options, deadline);
+    }
+
+    /// Who starts this node again finds a replica of the new primary, and not a second primary.
+    fn note_primary(&mut self) {
+        let old = match self.host.read_config() {
+            Ok(old) => old,
+            Err(reason) => {
+                let text = format!("The new primary is noted in no configuration file: {reason}");
+                return self.notice(Level::Warning, &text);
+            }
         };
-        if self.lagging_replicas().is_empty() || self.clock.moment() >= deadline {
-            self.finish_shutdown(keyspace, options);
+        let new = config::rewrite(old.as_bytes(), &self.config);
+        if let Err(reason) = self.host.write_config(&new) {
+            let text = format!("The configuration file does not name the new primary: {reason}");
+            self.notice(Level::Warning, &text);
         }
     }
 
@@ -128,11 +190,12 @@ impl Core {
     }
 
     /// SHUTDOWN ABORT; whether there was one.
-    pub fn abort_shutdown(&mut self) -> bool {
+    pub fn abort_shutdown(&mut self, keyspace: &mut Keyspace) -> bool {
         if self.shutdown.is_none() {
             return false;
         }
         self.notice(Level::Notice, "Shutdown manually aborted.");
+        self.abort_failover(keyspace, "the shutdown was aborted");
         self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
         true
     }

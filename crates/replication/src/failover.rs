@@ -201,6 +201,15 @@ impl Failover {
         self.state = State::InProgress { target, deadline: now.after_ms(TAKEOVER_MS), asked: false };
     }
 
+    /// The time that somebody else has for it is over.
+    pub fn give_up(&mut self, actions: &mut Vec<Action>) {
+        match self.state {
+            State::None => {}
+            State::Waiting { .. } => self.abort("Replica never caught up before timeout", actions),
+            State::InProgress { .. } => self.on_late_answer(actions),
+        }
+    }
+
     fn on_late_answer(&mut self, actions: &mut Vec<Action>) {
         let State::InProgress { target, asked, .. } = &self.state else {
             unreachable!("called in this state")

@@ -249,7 +249,7 @@ fn abort_shutdown(call: &mut Call<'_>, options: ShutdownOn) -> Result<(), Comman
     if options != ShutdownOn::default() {
         return Err(CommandError::SYNTAX);
     }
-    if !call.core.abort_shutdown() {
+    if !call.core.abort_shutdown(call.db.keyspace) {
         return Err(CommandError::fixed("ERR No shutdown in progress."));
     }
     call.reply.ok();

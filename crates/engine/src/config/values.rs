@@ -49,6 +49,8 @@ pub struct Config {
     pub active_expire_effort: u32,
     /// Seconds that a shutdown waits for lagging replicas.
     pub shutdown_timeout: u32,
+    /// Whether a primary hands over to a replica before it ends.
+    pub shutdown_handover: bool,
     /// What SIGINT does.
     pub shutdown_on_sigint: ShutdownOn,
     /// What SIGTERM does.
@@ -330,6 +332,7 @@ impl Default for Config {
             hz: 10,
             active_expire_effort: 1,
             shutdown_timeout: 10,
+            shutdown_handover: false,
             shutdown_on_sigint: ShutdownOn::default(),
             shutdown_on_sigterm: ShutdownOn::default(),
 

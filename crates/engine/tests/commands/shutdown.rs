@@ -97,6 +97,58 @@ fn a_shutdown_waits_for_replicas_until_its_time_is_over() {
     assert_eq!(wanted(&mut script), ["save 1"]);
 }
 
+/// A node with `shutdown-handover` that has asked its replica to take over.
+fn handing_over() -> Script {
+    let mut script = Script::new();
+    script.node.core.config.shutdown_handover = true;
+    script.node.core.config.save = Vec::new();
+    let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
+    let id = script.node.core.log.history().id;
+    script.ask_as(replica, "REPLCONF ip-address 10.0.0.9 listening-port 6380 capa psync2");
+    script.ask_as(replica, &format!("PSYNC {id} 1"));
+    script.ask("SET k v");
+    script.node.signal(Signal::Terminate);
+    let end = script.node.core.log.end();
+    script.ask_as(replica, &format!("REPLCONF ACK {end}"));
+    script.node.tick();
+    script.node.link_connected(1);
+    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
+    script.node.tick();
+    assert_eq!(wanted(&mut script), [""; 0], "the target has not answered");
+    script
+}
+
+#[test]
+fn a_primary_hands_over_before_it_ends() {
+    let mut script = handing_over();
+    script.node.link_received(1, b"+CONTINUE 8de1787ba490483314a4d30f1c628bc5025eb761\r\n");
+    script.node.tick();
+    assert_eq!(wanted(&mut script), ["exit 0"]);
+}
+
+#[test]
+fn a_target_that_takes_nothing_over_keeps_no_shutdown_waiting() {
+    let mut script = handing_over();
+    script.node.link_received(1, b"-ERR PSYNC FAILOVER replid must match my replid.\r\n");
+    script.node.tick();
+    assert_eq!(wanted(&mut script), ["exit 0"], "its replica has everything");
+
+    let mut script = handing_over();
+    script.advance(10_000);
+    script.node.tick();
+    assert_eq!(wanted(&mut script), ["exit 0"], "nobody has answered");
+}
+
+#[test]
+fn an_aborted_shutdown_hands_nothing_over() {
+    let mut script = handing_over();
+    let operator = script.connect();
+    assert_eq!(script.ask_as(operator, "SHUTDOWN ABORT"), "+OK");
+    script.node.tick();
+    assert!(!script.node.core.is_replica());
+    assert_eq!(script.ask("SET k w"), "+OK");
+}
+
 #[test]
 fn a_shutdown_that_waits_can_be_aborted() {
     let mut script = with_save_points();

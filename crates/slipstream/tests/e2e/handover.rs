@@ -10,7 +10,7 @@ use crate::copies::{assert_same, follow, wait_until_linked};
 use crate::dataset;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::wait::wait_until;
 
 const WRITES_PER_BATCH: usize = 20;
@@ -69,7 +69,7 @@ fn role(server: &Server) -> String {
     server.client().info("replication", "role").unwrap_or_default()
 }
 
-/// Appends numbers to a list until READONLY; returns how many were answered.
+/// Appends numbers to a list until READONLY or the server's end; returns how many were answered.
 fn write_until_refused(server: &Server, list: &str) -> JoinHandle<usize> {
     let (mut client, list) = (server.client(), list.to_owned());
     thread::spawn(move || {
@@ -82,13 +82,51 @@ fn write_until_refused(server: &Server, list: &str) -> JoinHandle<usize> {
                 match reply.and_then(redis::Value::extract_error) {
                     Ok(_) => answered += 1,
                     Err(error) => {
-                        assert_eq!(error.code(), Some("READONLY"), "{error}");
+                        assert!(error.is_io_error() || error.code() == Some("READONLY"), "{error}");
                         return answered;
                     }
                 }
             }
         }
     })
+}
+
+#[test]
+fn ours_hands_over_to_ours_when_it_is_terminated() {
+    check_termination(Ours);
+}
+
+#[test]
+fn ours_hands_over_to_redis_when_it_is_terminated() {
+    check_termination(Redis7);
+}
+
+/// SIGTERM under writes, with `shutdown-handover`; the old primary is started again and is a replica.
+#[track_caller]
+fn check_termination(target: Kind) {
+    if !all_found(&[target]) {
+        return;
+    }
+    let file = server::new_folder(Ours).join("conf");
+    std::fs::write(&file, "shutdown-handover yes\nrepl-backlog-size 64mb\n").expect("the folder is ours");
+    let path = file.to_str().expect("cargo's folder has a name of text");
+    let mut old = Server::start(Ours, &[path, "--save 3600 1"]);
+    let new = Server::start(target, &[&format!("--replicaof 127.0.0.1 {}", old.port)]);
+    wait_until_linked(&new);
+    let mut client = old.client();
+    let writer = write_until_refused(&old, "list");
+    wait_until("writes pass", || client.call::<usize>("LLEN list") > 1000);
+    old.signal("TERM");
+    assert!(old.wait_for_end().success());
+    let answered = writer.join().expect("the writer does not fail");
+    assert_eq!(role(&new), "master");
+    let kept: usize = new.client().call("LLEN list");
+    assert!(kept >= answered, "{kept} of {answered} answered writes are left");
+    old.restart();
+    wait_until_linked(&old);
+    assert_same(&new, &old);
+    assert_eq!(new.client().info_number("stats", "sync_full"), 0);
+    std::fs::remove_dir_all(file.parent().expect("it is in a folder")).expect("nobody else uses it");
 }
 
 #[test]

@@ -139,6 +139,11 @@ pub(super) const ROWS: &[Directive] = &[
         field!(shutdown_timeout),
         "Seconds that a shutdown waits for lagging replicas to catch up.",
     ),
+    yes_no(
+        "shutdown-handover",
+        field!(shutdown_handover),
+        "Let a primary that is asked to end hand over to a replica first, as FAILOVER does, within          shutdown-timeout, and note in its configuration file whom it follows then. With `no`, as in          Redis: who starts it again may count on finding a primary.",
+    ),
     row(
         "shutdown-on-sigint",
         Kind::Words(SHUTDOWN),
