@@ -4,6 +4,8 @@
 //! Two ways to take bytes in: unordered parts are combined by XOR of their SHA-1, ordered ones by
 //! hashing the running digest after the XOR. Source: the behaviour of Redis' debug.c.
 
+pub(crate) mod ranges;
+
 #[cfg(test)]
 mod tests;
 

@@ -35,6 +35,7 @@ mod value;
 
 pub use access::AccessPolicy;
 pub use database::{Database, DueFields, Garbage, Occupied, Sampled, Sampling, Typed, TypedMut, ValueMut};
+pub use digest::ranges::{KeyDigest, RANGES, RangeDigest, digest_ranges, list_ranges};
 pub use digest::{Digest, dataset_digest, value_digest};
 pub use encoding::Encoding;
 pub use hash::{Hash, HashIter};

@@ -100,9 +100,12 @@ pub mod replicas;
 
 pub mod failover;
 
+pub mod verify;
+
 pub use failover::Failover;
 pub use level::Level;
 pub use link::Link;
 pub use mark::Mark;
 pub use moment::Moment;
 pub use replicas::Replicas;
+pub use verify::Verify;
