@@ -195,6 +195,12 @@ impl Machine<'_> {
                 self.answer_getack(args);
                 self.core.log.append(raw);
             }
+            ("ping", None) => {
+                if let Some(message) = args.get(1) {
+                    self.core.on_ping_message(self.keyspace, message);
+                }
+                self.core.log.append(raw);
+            }
             (_, None) => {
                 self.apply_command(entry, args)?;
                 self.core.log.append(raw);

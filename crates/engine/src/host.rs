@@ -17,6 +17,7 @@ use slipstream_replication::replicas::Framing;
 
 use crate::config::Config;
 use crate::reclaim::Discarded;
+use crate::replication::verifying::DigestOrder;
 use crate::session::SessionId;
 
 /// The two times: what the clock on the wall says and how long the process runs.
@@ -223,6 +224,8 @@ pub enum Effect {
     LoadEnd,
     /// It is not wanted any more.
     LoadAbort,
+    /// Digest a snapshot on another thread; answer with [`Node::digested`](crate::Node::digested).
+    Digest(Box<DigestOrder>),
     /// Drop this away from the executor.
     Reclaim(Box<Discarded>),
     /// End the process.

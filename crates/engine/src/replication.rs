@@ -10,6 +10,8 @@ mod following;
 
 mod serving;
 
+pub(crate) mod verifying;
+
 use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_replication::link::{self, Endpoint, Link, Position};
@@ -34,6 +36,8 @@ pub struct Replication {
     pub(crate) opened: Option<OpenLink>,
     /// What came over the link and is not applied yet.
     pub(crate) stream: Stream,
+    /// Whether the copies are equal.
+    pub(crate) verifying: verifying::Verifying,
     /// Where the stream joins the snapshot being loaded.
     joins: Option<Position>,
     /// The number of the connection to the primary: what the shell still tells of an earlier one, while it
@@ -68,6 +72,7 @@ impl Replication {
             failover: Failover::default(),
             opened: None,
             stream: Stream::default(),
+            verifying: verifying::Verifying::default(),
             joins: None,
             connection: 0,
             load: 0,
@@ -83,8 +88,8 @@ impl Replication {
 
     /// When something is due.
     pub fn deadline(&self) -> Option<Moment> {
-        let deadlines = [self.replicas.deadline(), self.link.deadline(), self.failover.deadline()];
-        deadlines.into_iter().flatten().min()
+        let replicas = [self.replicas.deadline(), self.failover.deadline(), self.verifying.deadline()];
+        replicas.into_iter().chain([self.link.deadline()]).flatten().min()
     }
 }
 

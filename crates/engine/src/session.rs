@@ -77,6 +77,8 @@ pub enum Wait {
     Save,
     /// SHUTDOWN: it succeeds by never answering.
     Shutdown,
+    /// REPLICA VERIFY: the copies are compared.
+    Verification,
     /// DEBUG RELOAD: the file is loaded.
     Reload,
 }

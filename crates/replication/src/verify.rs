@@ -159,7 +159,10 @@ enum State {
     /// It is digesting, or waits for the others.
     Digesting(Option<Vec<Range>>),
     /// It differs in these ranges, and is listing keys.
-    Listing { differ: Vec<u16>, listing: Option<Listing> },
+    Listing {
+        differ: Vec<u16>,
+        listing: Option<Listing>,
+    },
     Over(Outcome),
 }
 
@@ -180,13 +183,7 @@ impl Verify {
         }
         self.number += 1;
         let copies = candidates.into_iter().map(Progress::begin).collect();
-        let run = Run {
-            number: self.number,
-            offset,
-            began: now,
-            stage: Stage::Ranges { own: None },
-            copies,
-        };
+        let run = Run { number: self.number, offset, began: now, stage: Stage::Ranges { own: None }, copies };
         if run.is_waited_for() {
             actions.push(Action::Mark(Demand::Ranges { run: run.number }.to_string()));
             actions.push(Action::DigestRanges { run: run.number });

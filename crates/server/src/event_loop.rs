@@ -254,6 +254,7 @@ impl EventLoop {
                 }
             }
             Effect::LoadAbort => self.load = None,
+            Effect::Digest(order) => jobs::digest(self.reporter.clone(), order),
             Effect::Reclaim(data) => self.reclaimer.drop(data),
             Effect::Exit(status) => self.exit = Some(status),
         }
@@ -298,6 +299,7 @@ impl EventLoop {
                         self.node.closed(id);
                     }
                 }
+                Report::Digested(digested) => self.node.digested(*digested),
                 Report::Connected(number, result) => self.connected(number, result),
             }
         }

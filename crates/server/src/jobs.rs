@@ -15,7 +15,9 @@ use std::thread;
 use std::time::Duration;
 
 use mio::Waker;
-use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load};
+use slipstream_engine::{
+    DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load,
+};
 use slipstream_rdb::WriteOptions;
 use slipstream_replication::replicas::Framing;
 
@@ -40,6 +42,8 @@ pub enum Report {
     SyncProgress(SessionId),
     /// A snapshot was sent to a replica's socket, or that failed.
     SyncSent(SessionId, Result<(), String>),
+    /// A snapshot is digested.
+    Digested(Box<Digested>),
     /// The connection to the primary stands, or why not. The number tells which attempt.
     Connected(u64, Result<TcpStream, String>),
 }
@@ -285,6 +289,11 @@ fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> 
     }
     socket.connect_timeout(&address.into(), timeout)?;
     Ok(socket.into())
+}
+
+/// Digests a snapshot for REPLICA VERIFY.
+pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
+    spawn("verify", move || reporter.report(Report::Digested(Box::new(order.run()))));
 }
 
 /// Encodes a snapshot into its spool.

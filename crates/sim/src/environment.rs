@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use slipstream_engine::{LoadedData, SessionId};
+use slipstream_engine::{Digested, LoadedData, SessionId};
 
 use crate::host::Time;
 use crate::network::{Network, Place, Side, WireId};
@@ -70,6 +70,8 @@ pub enum Inside {
     SyncOutgrown(u64),
     /// A spool is complete, with so many bytes.
     SyncEncoded(u64, u64),
+    /// A snapshot is digested.
+    Digested(Box<Digested>),
     /// The next piece of a snapshot may go out to a replica.
     SendPiece(SessionId),
     /// A snapshot went out to a replica's socket, or did not.

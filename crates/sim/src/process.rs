@@ -301,6 +301,7 @@ impl Process {
                 self.turn(env, |_| {});
             }
             Inside::Saved(number, bytes) => self.saved(env, number, bytes),
+            Inside::Digested(digested) => self.turn(env, |node| node.digested(*digested)),
             Inside::LoadedFile(result) => {
                 self.turn(env, |node| node.loaded_file(result.map(|data| data.map(|data| *data))));
             }
@@ -356,6 +357,10 @@ impl Process {
             Effect::LoadAbort => {
                 self.load = None;
                 self.load_number = 0;
+            }
+            Effect::Digest(order) => {
+                let micros = env.draw(&env.options.disk_delay.clone());
+                self.later(env, micros, Inside::Digested(Box::new(order.run())));
             }
             Effect::Reclaim(_) => {}
             Effect::Exit(status) => {

@@ -20,6 +20,7 @@ pub mod lolwut;
 pub mod memory;
 pub mod monitor;
 pub mod page;
+pub mod replica;
 pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
@@ -37,6 +38,7 @@ pub const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     transactions::COMMANDS,
     monitor::COMMANDS,
+    replica::COMMANDS,
     replication::COMMANDS,
     failover::COMMANDS,
     waiting::COMMANDS,

@@ -3,7 +3,7 @@
 
 use slipstream_replication::Level;
 use slipstream_replication::link::Endpoint;
-use slipstream_replication::replicas::Request;
+use slipstream_replication::replicas::{ReplicaId, Request};
 
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, flag};
@@ -117,6 +117,12 @@ fn wire(offset: u64) -> i64 {
 }
 
 fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.args.len() == 3 && call.is_word(1, "VERIFY") && call.session.role == Role::Replica {
+        let replica = ReplicaId(call.session.id.0);
+        // No reply, as to an acknowledgement: whatever is said to a replica counts as stream.
+        call.core.on_verify_message(call.db.keyspace, replica, &call.args[2]);
+        return Ok(());
+    }
     if let Some(answer) = call.core.replconf(call.session.id, call.args.from(1))? {
         call.reply.simple(answer);
     }

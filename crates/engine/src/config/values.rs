@@ -97,6 +97,8 @@ pub struct Config {
     pub repl_diskless_sync_max_replicas: u32,
     /// Seconds between the pings on the replication stream.
     pub repl_ping_replica_period: u32,
+    /// Seconds between two verifications of all replicas; 0 for none.
+    pub replica_verify_interval: u32,
     /// Seconds of silence that end a replication link.
     pub repl_timeout: u32,
     /// Whether replication links may batch small packets.
@@ -357,6 +359,7 @@ impl Default for Config {
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
             repl_ping_replica_period: 10,
+            replica_verify_interval: 0,
             repl_timeout: 60,
             repl_disable_tcp_nodelay: false,
             repl_backlog_size: 64 * MIB,

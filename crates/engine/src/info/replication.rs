@@ -14,6 +14,9 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("role", "master");
     }
     replicas(core, fields);
+    if !core.is_replica() {
+        verification(core, fields);
+    }
     fields.add("master_failover_state", core.replication.failover.as_str());
     log(core, fields);
 }
@@ -74,6 +77,21 @@ fn replicas(core: &Core, fields: &mut Fields) {
             replica.lag_seconds(now)
         );
         fields.add(&format!("slave{index}"), line);
+    }
+}
+
+/// What REPLICA VERIFY found last.
+fn verification(core: &Core, fields: &mut Fields) {
+    let machine = &core.replication.verifying.machine;
+    fields.add_switch("replica_verify_in_progress", machine.running().is_some());
+    fields.add("replica_verify_last_status", machine.last().map_or("none", |report| report.status()));
+    if let Some(report) = machine.last() {
+        let (ranges, keys) = report.differing();
+        fields.add("replica_verify_last_offset", report.offset.0);
+        fields.add("replica_verify_last_seconds_ago", core.clock.moment().seconds_since(report.finished));
+        fields.add("replica_verify_last_duration_ms", report.took_ms);
+        fields.add("replica_verify_last_differing_ranges", ranges);
+        fields.add("replica_verify_last_differing_keys", keys);
     }
 }
 

@@ -88,6 +88,7 @@ impl Node {
         self.core.replication.replicas.on_turn(turn, &mut actions);
         self.core.perform_replicas(actions);
         self.settle_replicas();
+        self.verification_turn();
     }
 
     /// Does what the replicas' side wants done.
@@ -235,5 +236,6 @@ impl Node {
         }
         self.core.perform_replicas(actions);
         self.settle_replicas();
+        self.verification_lost(ReplicaId(session.id.0));
     }
 }

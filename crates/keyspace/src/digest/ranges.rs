@@ -61,9 +61,7 @@ pub fn list_ranges(snapshot: &Snapshot, ranges: &[u16], limit: usize) -> (Vec<Ke
     (keys, true)
 }
 
-fn entries(
-    snapshot: &Snapshot,
-) -> impl Iterator<Item = (u32, &[u8], Value<'_>, Option<UnixMillis>)> {
+fn entries(snapshot: &Snapshot) -> impl Iterator<Item = (u32, &[u8], Value<'_>, Option<UnixMillis>)> {
     let databases = (0u32..).zip(snapshot.databases());
     databases.flat_map(|(db, database)| {
         database.iter().map(move |(key, value, deadline)| (db, key, value, deadline))

@@ -34,6 +34,7 @@ mod protocol;
 mod streams;
 mod tools;
 mod topology;
+mod verify;
 
 use std::io::Write;
 

@@ -87,6 +87,12 @@ pub(super) const ROWS: &[Directive] = &[
     )
     .alias(&["repl-ping-slave-period"]),
     integer(
+        "replica-verify-interval",
+        (0, MAX_I32),
+        field!(replica_verify_interval),
+        "Seconds between two verifications of all replicas that a primary begins by itself; 0 for none.",
+    ),
+    integer(
         "repl-timeout",
         (1, MAX_I32),
         field!(repl_timeout),
