@@ -226,6 +226,14 @@ pub enum Effect {
     LoadAbort,
     /// Digest a snapshot on another thread; answer with [`Node::digested`](crate::Node::digested).
     Digest(Box<DigestOrder>),
+    /// Write a file into the current folder, so that a crash leaves all of it or nothing; answer with
+    /// [`Node::kept_file`](crate::Node::kept_file).
+    KeepFile {
+        /// Its name.
+        name: String,
+        /// What is in it.
+        content: Vec<u8>,
+    },
     /// Drop this away from the executor.
     Reclaim(Box<Discarded>),
     /// End the process.

@@ -7,6 +7,7 @@
 //! single effect travels bare. SELECT precedes whatever is for another database
 //! than the last one.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use slipstream_log::{Log, Offset};
@@ -21,11 +22,16 @@ pub struct Propagation {
     effects: Vec<(usize, Option<usize>)>,
     /// The database that readers of the log have selected.
     selected: Option<usize>,
+    /// The latest changes of it, with the offset behind each.
+    selections: VecDeque<(Offset, usize)>,
     /// Whether EXEC is running: its effects are one group.
     grouping: bool,
     /// The latest run of messages in the log.
     messages: Range<Offset>,
 }
+
+/// Changes of the selected database that are remembered.
+const MAX_SELECTIONS: usize = 1024;
 
 impl Propagation {
     /// Adds one effect on `db`.
@@ -126,6 +132,11 @@ impl Propagation {
         self.selected
     }
 
+    /// The database that is selected at an offset of this node's own writes, if that is known.
+    pub(crate) fn selected_at(&self, offset: Offset) -> Option<usize> {
+        self.selections.iter().rev().find(|(behind, _)| *behind <= offset).map(|(_, db)| *db)
+    }
+
     /// What the primary's stream selected, to go on from there when promoted.
     pub fn set_selected(&mut self, db: Option<usize>) {
         self.selected = db;
@@ -162,5 +173,9 @@ impl Propagation {
         let args: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
         log.append_with(|out| encode_request(out, args.into_iter()));
         self.selected = Some(db);
+        if self.selections.len() == MAX_SELECTIONS {
+            self.selections.pop_front();
+        }
+        self.selections.push_back((log.end(), db));
     }
 }

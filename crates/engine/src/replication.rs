@@ -8,6 +8,8 @@ mod durability;
 
 mod following;
 
+mod rejoining;
+
 mod serving;
 
 pub(crate) mod verifying;
@@ -36,6 +38,8 @@ pub struct Replication {
     pub(crate) opened: Option<OpenLink>,
     /// What came over the link and is not applied yet.
     pub(crate) stream: Stream,
+    /// What this node had behind the fork when it last joined a primary from which it had parted.
+    pub(crate) divergence: Option<rejoining::Divergence>,
     /// Whether the copies are equal.
     pub(crate) verifying: verifying::Verifying,
     /// Where the stream joins the snapshot being loaded.
@@ -72,6 +76,7 @@ impl Replication {
             failover: Failover::default(),
             opened: None,
             stream: Stream::default(),
+            divergence: None,
             verifying: verifying::Verifying::default(),
             joins: None,
             connection: 0,

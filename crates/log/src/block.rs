@@ -63,6 +63,14 @@ impl Block {
         Arc::get_mut(&mut self.bytes).expect("made writable before")
     }
 
+    /// A block of its own with the bytes before `end`, which lies in this one.
+    pub(crate) fn up_to(&self, end: Offset) -> Block {
+        let length = usize::try_from(end.since(self.start)).unwrap_or(usize::MAX).min(self.bytes.len());
+        let mut bytes = Vec::with_capacity(OPENING.max(length));
+        bytes.extend_from_slice(&self.bytes[..length]);
+        Block { start: self.start, bytes: Arc::new(bytes) }
+    }
+
     /// The part of this block from `from` on; all of it when `from` is before it.
     pub(crate) fn slice_from(&self, from: Offset) -> Slice {
         let skipped = usize::try_from(from.since(self.start)).unwrap_or(usize::MAX).min(self.bytes.len());

@@ -184,6 +184,23 @@ impl Log {
         }
     }
 
+    /// Goes back to `to`: what lies behind it was never a part of the history that goes on. Readers further on
+    /// must be gone. Returns whether that offset is held, and so has been gone back to.
+    pub fn rewind(&mut self, to: Offset) -> bool {
+        let is_held = self.is_active() && self.start() <= to && to <= self.end();
+        if let Kept::Blocks(blocks) = &mut self.kept
+            && is_held
+        {
+            while blocks.back().is_some_and(|last| last.end() > to) {
+                let last = blocks.pop_back().expect("just looked at");
+                if last.start() <= to {
+                    blocks.push_back(last.up_to(to));
+                }
+            }
+        }
+        is_held
+    }
+
     /// Appends bytes, in several blocks if they are many.
     pub fn append(&mut self, mut bytes: &[u8]) {
         let limit = self.block_len();

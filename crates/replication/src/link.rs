@@ -25,6 +25,7 @@ mod answers;
 mod lines;
 
 mod takeover;
+mod upstream;
 
 use std::borrow::Cow;
 
@@ -65,6 +66,9 @@ pub struct Link {
     down_since: Option<Moment>,
     /// Whether the primary of the present connection has said that it speaks this project's dialect.
     dialect: bool,
+    /// Whether the histories of both sides may have parted: since this primary is followed, it has not sent the
+    /// stream.
+    is_stranger: bool,
     /// Full syncs in a row that were begun and not finished.
     failed_syncs: u32,
     /// Whether the other end is to become the primary first.
@@ -82,6 +86,7 @@ impl Link {
             heard: None,
             down_since: None,
             dialect: false,
+            is_stranger: true,
             failed_syncs: 0,
             asking: Asking::No,
         }
@@ -174,6 +179,12 @@ impl Link {
                     }
                     Ok(rest)
                 }),
+                Phase::Inquiring { answer, .. } => answer.push(rest).map(|(answer, rest)| {
+                    if let Some(answer) = answer {
+                        self.on_inquiry_answer(now, &answer, actions);
+                    }
+                    rest
+                }),
                 Phase::Receiving(receiving) => {
                     let rest = receiving.push(rest, actions);
                     if receiving.is_complete() {
@@ -204,6 +215,15 @@ impl Link {
     /// this keeps the silence from being held against the primary.
     pub fn on_load_progress(&mut self, now: Moment) {
         self.heard = Some(now);
+    }
+
+    /// The engine went back to the fork, as [`Action::Rewind`] asked; or it cannot, and needs a snapshot.
+    pub fn on_rewound(&mut self, now: Moment, is_there: bool, actions: &mut Vec<Action<'_>>) {
+        let Phase::Rewinding { resume, fork } = self.phase else {
+            panic!("went back without being asked to")
+        };
+        let offset = if is_there { fork } else { resume.offset };
+        self.ask_for_data(now, Some(Position { offset, ..resume }), actions);
     }
 
     /// The snapshot is loaded and the data stands at `offset` (its own choice after SYNC).

@@ -254,6 +254,9 @@ impl EventLoop {
                 }
             }
             Effect::LoadAbort => self.load = None,
+            Effect::KeepFile { name, content } => {
+                jobs::keep_file(self.reporter.clone(), jobs::full_path(&name), content);
+            }
             Effect::Digest(order) => jobs::digest(self.reporter.clone(), order),
             Effect::Reclaim(data) => self.reclaimer.drop(data),
             Effect::Exit(status) => self.exit = Some(status),
@@ -299,6 +302,7 @@ impl EventLoop {
                         self.node.closed(id);
                     }
                 }
+                Report::KeptFile(result) => self.node.kept_file(result),
                 Report::Digested(digested) => self.node.digested(*digested),
                 Report::Connected(number, result) => self.connected(number, result),
             }

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -42,6 +42,8 @@ pub enum Report {
     SyncProgress(SessionId),
     /// A snapshot was sent to a replica's socket, or that failed.
     SyncSent(SessionId, Result<(), String>),
+    /// A file is kept, or why not.
+    KeptFile(Result<(), String>),
     /// A snapshot is digested.
     Digested(Box<Digested>),
     /// The connection to the primary stands, or why not. The number tells which attempt.
@@ -289,6 +291,23 @@ fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> 
     }
     socket.connect_timeout(&address.into(), timeout)?;
     Ok(socket.into())
+}
+
+/// Writes a file beside the data: whole, or not at all.
+pub fn keep_file(reporter: Reporter, path: PathBuf, content: Vec<u8>) {
+    spawn("keep-file", move || {
+        let result = write_whole(&path, &content).map_err(|error| format!("{}: {error}", path.display()));
+        reporter.report(Report::KeptFile(result));
+    });
+}
+
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_folder(path)
 }
 
 /// Digests a snapshot for REPLICA VERIFY.

@@ -358,6 +358,8 @@ impl Process {
                 self.load = None;
                 self.load_number = 0;
             }
+            // Nobody in a world reads it.
+            Effect::KeepFile { .. } => {}
             Effect::Digest(order) => {
                 let micros = env.draw(&env.options.disk_delay.clone());
                 self.later(env, micros, Inside::Digested(Box::new(order.run())));

@@ -18,6 +18,12 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
         verification(core, fields);
     }
     fields.add("master_failover_state", core.replication.failover.as_str());
+    if let Some(divergence) = &core.replication.divergence {
+        fields.add("last_divergence_offset", divergence.offset.0);
+        fields.add("last_divergence_bytes", divergence.bytes);
+        fields.add("last_divergence_writes", divergence.writes.map_or(-1, signed));
+        fields.add("last_divergence_file", divergence.file.as_deref().unwrap_or(""));
+    }
     log(core, fields);
 }
 

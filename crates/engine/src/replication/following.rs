@@ -42,6 +42,12 @@ impl Core {
                     self.replication.load += 1;
                     self.effects.push(Effect::LoadAbort);
                 }
+                Action::Rewind { to } => {
+                    let is_there = self.rewind(to);
+                    let mut actions = Vec::new();
+                    self.replication.link.on_rewound(self.clock.moment(), is_there, &mut actions);
+                    self.perform_link(keyspace, actions);
+                }
                 Action::Continue { id } => self.continue_under(id),
                 Action::Apply(bytes) => self.apply(keyspace, &bytes),
                 Action::Takeover(news) => self.on_takeover(keyspace, news),

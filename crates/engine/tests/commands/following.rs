@@ -25,7 +25,12 @@ fn wanted(script: &mut Script) -> Vec<String> {
 fn answer_handshake(script: &mut Script, connection: u64, decision: &str) {
     script.node.link_connected(connection);
     script.node.link_received(connection, b"+PONG\r\n");
-    script.node.link_received(connection, format!("+OK\r\n+OK\r\n+OK\r\n{decision}\r\n").as_bytes());
+    script.node.link_received(connection, b"+OK\r\n+OK\r\n+OK\r\n");
+    // A node with data asks for the primary's history: this one does not tell.
+    if wanted(script).iter().any(|deed| deed.contains("INFO")) {
+        script.node.link_received(connection, b"-NOPERM\r\n");
+    }
+    script.node.link_received(connection, format!("{decision}\r\n").as_bytes());
     script.node.take_effects();
 }
 

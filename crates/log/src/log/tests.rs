@@ -195,3 +195,20 @@ fn a_promotion_keeps_an_inactive_log_inactive() {
     log.promote(&mut rng());
     assert!(!log.is_active());
 }
+
+#[test]
+fn what_lies_behind_a_fork_can_be_dropped() {
+    for (held, to) in [(10, 0), (10, 4), (10, 10), (200_000, 150_000), (200_000, 16_384)] {
+        let mut log = log_at(700);
+        log.append(&pattern(700, held));
+        let reader: Vec<_> = log.slices_from(Offset(700)).unwrap().collect();
+        assert!(log.rewind(Offset(700 + to)));
+        assert_eq!(log.end(), Offset(700 + to));
+        log.append(&pattern(700 + to, 30));
+        assert_eq!(read(&log, 700), Some(pattern(700, to + 30)), "{to} of {held}");
+        assert_eq!(reader.iter().map(|slice| slice.len() as u64).sum::<u64>(), held, "a slice never changes");
+    }
+    let mut log = log_at(700);
+    assert!(!log.rewind(Offset(699)), "not held");
+    assert!(!log.rewind(Offset(701)), "beyond the end");
+}

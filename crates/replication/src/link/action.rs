@@ -74,6 +74,12 @@ pub enum Action<'a> {
     SnapshotBytes(Cow<'a, [u8]>),
     /// The snapshot is complete. Load it; report `on_loaded` or `on_load_failed`.
     SnapshotEnd,
+    /// The primary's history forks here, and this node is further on. Go back to the fork if the data can be made
+    /// what it was there, and report `on_rewound` at once.
+    Rewind {
+        /// The fork.
+        to: Offset,
+    },
     /// The snapshot will not be completed, or not be wanted. Forget it, and report nothing of it.
     SnapshotAbort,
     /// The data stays and the stream goes on from where it stands, under this id if it has changed. (Then

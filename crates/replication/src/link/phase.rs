@@ -9,6 +9,9 @@
 //!  Halted ◄── the engine cannot apply the stream
 //! ```
 //!
+//! A node that begins to follow somebody else, and has data, asks between Introducing and AwaitingDecision where
+//! the other's history forks (Inquiring), and goes back to there if it is further on (Rewinding).
+//!
 //! A loss goes back to Connecting at once when the last attempt is long enough ago. Loading survives the loss
 //! of the connection: the snapshot is complete, and the stream is asked for again afterwards.
 
@@ -21,6 +24,7 @@ use super::BEAT_MS;
 use super::action::{Action, Position, Transfer};
 use super::greeting::Step;
 use super::lines::LineReader;
+use super::upstream::AnswerReader;
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
 
@@ -63,6 +67,8 @@ pub(super) enum Phase {
     Connecting,
     Greeting { resume: Option<Position>, lines: LineReader, since: Moment },
     Introducing { resume: Option<Position>, awaited: VecDeque<Step>, lines: LineReader, since: Moment },
+    Inquiring { resume: Position, answer: AnswerReader, since: Moment },
+    Rewinding { resume: Position, fork: Offset },
     AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },
     AwaitingHead { position: Option<Position>, lines: LineReader, since: Moment },
     Receiving(Receiving),
@@ -85,9 +91,11 @@ impl Phase {
             Phase::Idle | Phase::Halted { .. } => State::None,
             Phase::Waiting { .. } => State::Connect,
             Phase::Connecting => State::Connecting,
-            Phase::Greeting { .. } | Phase::Introducing { .. } | Phase::AwaitingDecision { .. } => {
-                State::Handshake
-            }
+            Phase::Greeting { .. }
+            | Phase::Introducing { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Rewinding { .. }
+            | Phase::AwaitingDecision { .. } => State::Handshake,
             Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Loading { .. } => State::Sync,
             Phase::Streaming(_) => State::Connected,
         }

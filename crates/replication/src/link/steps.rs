@@ -12,6 +12,7 @@ use super::answers::{Decision, Head};
 use super::greeting::{self, Step};
 use super::phase::{Connection, Extent, Phase, Receiving, Streaming};
 use super::takeover::Asking;
+use super::upstream::{Answer, AnswerReader, Upstream};
 use super::{ANSWER_TIMEOUT_MS, ATTEMPT_MS, BEAT_MS, Link, MAX_DOUBLINGS};
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
@@ -76,9 +77,31 @@ impl Link {
             actions.push(Action::notice(text));
         }
         if awaited.is_empty() {
-            let resume = *resume;
-            self.ask_for_data(now, resume, actions);
+            match *resume {
+                Some(resume) if self.is_stranger && self.asking == Asking::No => {
+                    actions.push(Action::Send(wire::request(&[b"INFO", b"replication"])));
+                    self.phase = Phase::Inquiring { resume, answer: AnswerReader::default(), since: now };
+                }
+                resume => self.ask_for_data(now, resume, actions),
+            }
         }
+    }
+
+    pub(super) fn on_inquiry_answer(&mut self, now: Moment, answer: &Answer, actions: &mut Vec<Action<'_>>) {
+        let Phase::Inquiring { resume, .. } = self.phase else { unreachable!("called in this phase") };
+        let upstream = match answer {
+            Answer::Text(text) => Upstream::parse(text),
+            Answer::Nothing => None,
+        };
+        let Some(fork) = upstream.and_then(|upstream| upstream.fork_behind(&resume)) else {
+            return self.ask_for_data(now, Some(resume), actions);
+        };
+        let tail = resume.offset.since(fork);
+        actions.push(Action::notice(format!(
+            "Master's history forks at offset {fork}, {tail} bytes before the end of this node's"
+        )));
+        self.phase = Phase::Rewinding { resume, fork };
+        actions.push(Action::Rewind { to: fork });
     }
 
     pub(super) fn ask_for_data(
@@ -205,6 +228,7 @@ impl Link {
         actions: &mut Vec<Action<'_>>,
     ) {
         self.heard = Some(now);
+        self.is_stranger = false;
         self.down_since = None;
         let next_beat = now.after_ms(BEAT_MS);
         let streaming = Streaming { received: at, applied: at, acknowledges, next_beat };
@@ -227,21 +251,22 @@ impl Link {
         let heard = self.heard.or(self.attempted)?;
         match &self.phase {
             Phase::Connecting => Some(self.attempted?.after_ms(timeout)),
-            Phase::Greeting { since, .. } | Phase::Introducing { since, .. } => {
-                Some(since.after_ms(timeout.min(ANSWER_TIMEOUT_MS)))
-            }
+            Phase::Greeting { since, .. }
+            | Phase::Introducing { since, .. }
+            | Phase::Inquiring { since, .. } => Some(since.after_ms(timeout.min(ANSWER_TIMEOUT_MS))),
             Phase::AwaitingDecision { since, .. } | Phase::AwaitingHead { since, .. } => {
                 Some(heard.max(*since).after_ms(timeout))
             }
             Phase::Receiving(_) | Phase::Streaming(_) => Some(heard.after_ms(timeout)),
             Phase::Idle | Phase::Waiting { .. } | Phase::Loading { .. } | Phase::Halted { .. } => None,
+            Phase::Rewinding { .. } => None,
         }
     }
 
     pub(super) fn on_silence(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         let text = match &self.phase {
             Phase::Connecting => "Timeout connecting to the MASTER...",
-            Phase::Greeting { .. } | Phase::Introducing { .. } => {
+            Phase::Greeting { .. } | Phase::Introducing { .. } | Phase::Inquiring { .. } => {
                 "Master did not respond to command during SYNC handshake"
             }
             Phase::AwaitingDecision { .. } => "Master did not reply to PSYNC, will try later",

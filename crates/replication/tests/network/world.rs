@@ -237,6 +237,18 @@ impl World {
                 return;
             }
             Some(b"PING") => "+PONG\r\n".to_owned(),
+            Some(b"INFO") => {
+                let history = self.nodes[server].log.history();
+                let (previous, fork) = match history.previous {
+                    Some((id, fork)) => (id.to_string(), i64::try_from(fork.0).expect("small") + 1),
+                    None => ("0".repeat(40), -1),
+                };
+                let text = format!(
+                    "master_replid:{}\r\nmaster_replid2:{previous}\r\nsecond_repl_offset:{fork}\r\n",
+                    history.id
+                );
+                format!("${}\r\n{text}\r\n", text.len())
+            }
             Some(b"REPLCONF") => {
                 let mut answer = Ok(Answer::Silence);
                 self.replicas(server, |replicas, turn, actions| {
@@ -344,6 +356,8 @@ impl World {
             Action::SnapshotBytes(bytes) => node.incoming.0.extend_from_slice(&bytes),
             Action::SnapshotEnd => node.loading_until = Some(self.now.after_ms(self.rng.u64(..2000))),
             Action::SnapshotAbort => node.loading_until = None,
+            // The commands of this world all change data: there is no way back.
+            Action::Rewind { .. } => self.link(at, |link, now, actions| link.on_rewound(now, false, actions)),
             Action::Continue { id } => {
                 let id = id.unwrap_or(node.log.history().id);
                 if id != node.log.history().id {

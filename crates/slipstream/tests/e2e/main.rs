@@ -31,6 +31,7 @@ mod memory;
 mod persistence;
 mod playground;
 mod protocol;
+mod rejoining;
 mod streams;
 mod tools;
 mod topology;

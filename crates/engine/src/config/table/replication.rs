@@ -110,6 +110,13 @@ pub(super) const ROWS: &[Directive] = &[
         "Bytes of the stream kept for replicas that come back; Redis keeps 1 MiB, which seconds \
          of writes overrun.",
     ),
+    bytes(
+        "replica-keep-divergent-tail",
+        (0, MAX_I64),
+        field!(replica_keep_divergent_tail),
+        "Bytes of writes that its new primary never had which a demoted primary keeps in a file \
+         `divergence-<id>-<offset>.aof`; 0 for none.",
+    ),
     integer(
         "repl-backlog-ttl",
         (0, MAX_I64),

@@ -1,0 +1,150 @@
+//! What a primary says of its own history, before it is asked to continue ours.
+//!
+//! A node that was a primary, or was ahead of the replica that took the primary's place, has bytes behind the
+//! fork that the new primary never had: asked to continue from there, it could only refuse. INFO replication
+//! tells where the fork is, whoever the primary is.
+//!
+//! ```text
+//! $<length>            then so many bytes of text, and an empty line
+//! anything else        it does not tell: nothing is known, and that is no failure
+//! ```
+
+use slipstream_log::{Offset, ReplicationId};
+
+use super::action::{Position, Violation};
+use super::lines::LineReader;
+
+/// Longest answer that is read, in bytes.
+const LIMIT: usize = 1 << 20;
+
+/// The answer as it comes in.
+#[derive(Debug, Default)]
+pub(super) struct AnswerReader {
+    line: LineReader,
+    /// The text, and how long it will be with its end.
+    text: Option<(Vec<u8>, usize)>,
+}
+
+/// The whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It tells.
+    Text(Vec<u8>),
+    /// It does not.
+    Nothing,
+}
+
+impl AnswerReader {
+    /// Takes input up to the end of the answer. Gives the answer, once it is complete, and the rest.
+    pub(super) fn push<'a>(&mut self, mut input: &'a [u8]) -> Result<(Option<Answer>, &'a [u8]), Violation> {
+        loop {
+            if let Some((text, length)) = &mut self.text {
+                let (part, rest) = input.split_at((*length - text.len()).min(input.len()));
+                text.extend_from_slice(part);
+                let is_complete = text.len() == *length;
+                let answer = is_complete.then(|| Answer::Text(std::mem::take(text)));
+                return Ok((answer, rest));
+            }
+            let (line, rest) = self.line.push(input)?;
+            input = rest;
+            match line {
+                None => return Ok((None, rest)),
+                Some(line) if line.is_empty() => {}
+                Some(line) => match line.strip_prefix('$').map(str::parse::<usize>) {
+                    Some(Ok(length)) if length <= LIMIT => self.text = Some((Vec::new(), length + 2)),
+                    Some(Ok(_)) => return Err(Violation::LineTooLong),
+                    _ => return Ok((Some(Answer::Nothing), rest)),
+                },
+            }
+        }
+    }
+}
+
+/// A primary's history, in its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Upstream {
+    id: ReplicationId,
+    /// The history before it, and up to where both are the same.
+    previous: Option<(ReplicationId, Offset)>,
+}
+
+impl Upstream {
+    /// Reads the text of INFO replication.
+    pub(super) fn parse(info: &[u8]) -> Option<Upstream> {
+        let info = std::str::from_utf8(info).ok()?;
+        let field = |name: &str| {
+            let mut values = info.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            values.next().map(str::trim_end)
+        };
+        let id = ReplicationId::parse(field("master_replid")?.as_bytes())?;
+        let before = field("master_replid2").and_then(|id| ReplicationId::parse(id.as_bytes()));
+        let next_byte = field("second_repl_offset").and_then(|offset| offset.parse::<i64>().ok());
+        let fork = next_byte.and_then(Offset::from_next_byte);
+        Some(Upstream { id, previous: before.zip(fork) })
+    }
+
+    /// Where a node that stands at `position` has to go back to, so that this primary may continue it.
+    pub(super) fn fork_behind(&self, position: &Position) -> Option<Offset> {
+        let (previous, fork) = self.previous?;
+        (self.id != position.id && previous == position.id && fork < position.offset).then_some(fork)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "8de1787ba490483314a4d30f1c628bc5025eb761";
+    const NEW: &str = "04a5f75d0a8e5dd8a1cdd2f9e6b1c3a79b3a0c11";
+
+    fn info(second_offset: &str) -> String {
+        format!(
+            "# Replication\r\nrole:master\r\nmaster_replid:{NEW}\r\nmaster_replid2:{OLD}\r\n\
+             master_repl_offset:500\r\nsecond_repl_offset:{second_offset}\r\n"
+        )
+    }
+
+    fn position(id: &str, offset: u64) -> Position {
+        Position { id: ReplicationId::parse(id.as_bytes()).unwrap(), offset: Offset(offset) }
+    }
+
+    #[test]
+    fn the_fork_lies_where_the_primary_says() {
+        let upstream = Upstream::parse(info("101").as_bytes()).unwrap();
+        assert_eq!(upstream.fork_behind(&position(OLD, 150)), Some(Offset(100)));
+        assert_eq!(upstream.fork_behind(&position(OLD, 100)), None, "just there: it may continue as it is");
+        assert_eq!(upstream.fork_behind(&position(OLD, 50)), None);
+        assert_eq!(upstream.fork_behind(&position(NEW, 900)), None, "the same history has no fork");
+        let never_promoted = Upstream::parse(info("-1").as_bytes()).unwrap();
+        assert_eq!(never_promoted.fork_behind(&position(OLD, 150)), None);
+        assert_eq!(Upstream::parse(b"# Replication\r\nrole:master\r\n"), None);
+    }
+
+    #[test]
+    fn an_answer_is_read_at_every_split() {
+        let text = info("101");
+        let bytes = format!("\n${}\r\n{text}\r\n+rest", text.len()).into_bytes();
+        for at in 0..=bytes.len() {
+            let mut reader = AnswerReader::default();
+            let (first, rest) = reader.push(&bytes[..at]).unwrap();
+            let (answer, rest) = match first {
+                Some(answer) => (answer, [rest, &bytes[at..]].concat()),
+                None => {
+                    let (answer, rest) = reader.push(&bytes[at..]).unwrap();
+                    (answer.unwrap(), rest.to_vec())
+                }
+            };
+            assert_eq!(answer, Answer::Text(format!("{text}\r\n").into_bytes()), "split at {at}");
+            assert_eq!(rest, b"+rest", "split at {at}");
+        }
+    }
+
+    #[test]
+    fn a_primary_that_does_not_tell_is_no_failure() {
+        for refusal in ["-NOPERM no\r\n", "$-1\r\n", "+OK\r\n"] {
+            let (answer, rest) = AnswerReader::default().push(refusal.as_bytes()).unwrap();
+            assert_eq!((answer, rest), (Some(Answer::Nothing), &b""[..]), "{refusal}");
+        }
+        assert_eq!(AnswerReader::default().push(b"$99999999\r\n"), Err(Violation::LineTooLong));
+    }
+}
