@@ -86,6 +86,7 @@ impl Node {
         self.core.rates.sample(now, &self.core.stats);
         self.core.check_slow_readers();
         self.close_idle_clients();
+        self.expire_local_keys();
         if self.core.phase == Phase::Serving {
             self.save_if_due();
         }

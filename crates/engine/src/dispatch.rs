@@ -10,6 +10,7 @@ use slipstream_resp::{Args, OwnedRequest, Reply};
 
 use crate::call::{Call, Outcome};
 use crate::command::flag;
+use crate::commands::client::describe;
 use crate::config::ProtectedAction;
 use crate::db::Db;
 use crate::errors::CommandError;
@@ -156,9 +157,16 @@ impl Machine<'_> {
         let start = self.reply.len();
         let handled = self.take_up(args);
         if is_replica && self.reply.len() > start {
-            self.reply.truncate(start);
             let name = self.session.last_command;
-            let text = format!("Replica generated a reply to command '{name}', disconnecting it");
+            if let Some(error) = self.reply.as_bytes()[start..].strip_prefix(b"-") {
+                let error = String::from_utf8_lossy(error).trim_end().to_owned();
+                let text = "== CRITICAL == This master is sending an error to its replica";
+                let text = format!("{text}: '{error}' after processing the command '{name}'");
+                self.core.notice(Level::Warning, &text);
+            }
+            self.reply.truncate(start);
+            let client = describe(self.core, self.session);
+            let text = format!("Replica generated a reply to command '{name}', disconnecting it: {client}");
             self.core.cut_off(self.session, &text);
         }
         handled
@@ -286,6 +294,9 @@ impl Machine<'_> {
             self.core.command_stats[entry.index].failed += 1;
         }
         self.propagate(args, outcome);
+        if outcome.changes > 0 {
+            self.list_deadlines(entry, args);
+        }
         self.core.tick_clock();
         let micros = self.core.clock.micros - began.micros;
         self.core.account(entry, micros);

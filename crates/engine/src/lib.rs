@@ -27,6 +27,7 @@ pub mod host;
 pub mod info;
 pub mod latency;
 pub mod loading;
+mod local_expiry;
 mod look_ahead;
 pub mod node;
 pub mod pause;

@@ -20,6 +20,7 @@ use crate::expiry::Expiry;
 use crate::host::{Clock, Effect, Host, Level};
 use crate::info::Rates;
 use crate::latency::LatencyMonitor;
+use crate::local_expiry::LocalDeadlines;
 use crate::look_ahead::LookAhead;
 use crate::pause::Pause;
 use crate::propagate::Propagation;
@@ -104,6 +105,8 @@ pub struct Core {
     pub active_expire: bool,
     /// Where active expiry stands.
     pub(crate) expiry: Expiry,
+    /// Keys that only this node knows to be due at some time.
+    pub(crate) local_deadlines: LocalDeadlines,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// DEBUG RELOAD NOSAVE under way.
@@ -178,6 +181,7 @@ impl Node {
             effects: Vec::new(),
             active_expire: true,
             expiry: Expiry::default(),
+            local_deadlines: LocalDeadlines::default(),
             cron_paused: false,
             reloading: None,
             shutdown: None,

@@ -7,6 +7,7 @@
 use slipstream_keyspace::Keyspace;
 use slipstream_rdb::{Aux, Maker, Preface, ReplicationPoint};
 use slipstream_replication::Moment;
+use slipstream_replication::replicas::Part;
 
 use crate::config::{Config, SavePoint};
 use crate::host::{Clock, Effect, Level, SaveReason, SnapshotJob};
@@ -108,6 +109,19 @@ impl Core {
     pub fn snapshot_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
         let preface = Preface { aux: self.aux(), functions: self.functions.clone() };
         SnapshotJob { snapshot: keyspace.snapshot(), preface }
+    }
+
+    /// The same of a part of the data: keys are in the whole alone.
+    pub(crate) fn snapshot_part(&mut self, keyspace: &Keyspace, part: Part) -> SnapshotJob {
+        if part == Part::Whole {
+            return self.snapshot_job(keyspace);
+        }
+        let nothing = Keyspace::new(keyspace.databases(), [0; 4], *keyspace.encoding());
+        let mut job = self.snapshot_job(&nothing);
+        if part == Part::Nothing {
+            job.preface.functions.clear();
+        }
+        job
     }
 }
 

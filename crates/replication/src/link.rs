@@ -131,7 +131,7 @@ impl Link {
     /// Stops following without forgetting whom: the stream cannot be applied, and going on would make the
     /// copy differ in silence. Only `follow` ends this.
     pub fn halt(&mut self, now: Moment, reason: String, actions: &mut Vec<Action<'_>>) {
-        actions.push(Action::warning(format!("Replication stopped: {reason}")));
+        actions.push(Action::warning(format!("== CRITICAL == Replication stopped: {reason}")));
         self.leave(actions);
         self.down_since.get_or_insert(now);
         self.phase = Phase::Halted { reason };

@@ -44,7 +44,7 @@ use crate::{Moment, wire};
 pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
 pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::hearing::{Heard, Hearing};
-pub use self::profile::{Profile, Reader, ReplconfError};
+pub use self::profile::{Part, Profile, Reader, ReplconfError};
 pub use self::replica::{Replica, ReplicaState};
 pub use self::sync::{Framing, JobId, SyncJob, SyncMember};
 pub use self::wait::{Measure, Wait, WaiterId};
@@ -173,6 +173,9 @@ impl Replicas {
         }
         if self.role == (Role::Replica { link_up: false }) {
             return Err(SyncRefused::NoLink);
+        }
+        if self.profiles.get(&newcomer.id).is_some_and(Profile::is_out_of_reach) {
+            return Err(SyncRefused::FilteredWithoutMark);
         }
         let mut replica = self.arrive(turn.now, newcomer);
         actions.push(Action::notice(format!("Replica {replica} asks for synchronization")));

@@ -130,7 +130,10 @@ fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn psync(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let next_byte = call.integer(2)?;
+    let next_byte = call.integer(2).inspect_err(|_| {
+        let text = format!("Replica {} asks for synchronization but with a wrong offset", call.session.peer);
+        call.core.notice(Level::Warning, &text);
+    })?;
     let id = call.args[1].to_vec();
     attach(call, Request::Psync { id: &id, next_byte })
 }

@@ -40,7 +40,7 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("latest_fork_usec", 0);
     fields.add("total_forks", 0);
     fields.add("migrate_cached_sockets", 0);
-    fields.add("slave_expires_tracked_keys", 0);
+    fields.add("slave_expires_tracked_keys", core.local_deadlines.len());
     fields.add("tracking_total_keys", 0);
     fields.add("tracking_total_items", 0);
     fields.add("tracking_total_prefixes", 0);

@@ -156,6 +156,7 @@ impl Node {
                 let offset = self.adopt_position();
                 self.core.replication.stream = Stream::starting_in(db);
                 self.core.propagation.set_selected(None);
+                self.core.local_deadlines.clear();
                 self.replace_data(data);
                 self.core.replication.link.on_loaded(now, offset, &mut actions);
             }

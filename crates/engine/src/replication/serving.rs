@@ -5,7 +5,7 @@
 
 use slipstream_log::Offset;
 use slipstream_replication::replicas::{
-    self, JobId, Newcomer, Reader, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
+    self, JobId, Newcomer, Part, Reader, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
 };
 
 use crate::errors::CommandError;
@@ -136,12 +136,14 @@ impl Node {
             Reader::Valkey9 => slipstream_rdb::Target::Valkey80,
         };
         let mut actions = Vec::new();
-        if let Some(feature) = slipstream_rdb::unsupported_in(&self.keyspace, target) {
+        let content = self.core.snapshot_part(&self.keyspace, job.part);
+        if let Some(feature) = slipstream_rdb::unsupported_in(&self.keyspace, target)
+            && job.part == Part::Whole
+        {
             let reason = format!("the replica's format has no {feature}, which the data needs");
             self.core.replication.replicas.on_sync_failed(now, job.id, &reason, &mut actions);
             return self.core.perform_replicas(actions);
         }
-        let content = self.core.snapshot_job(&self.keyspace);
         self.core.propagation.select_again();
         let order = SyncOrder { job: job.id.0, content, target };
         self.core.effects.push(Effect::StartSync(Box::new(order)));

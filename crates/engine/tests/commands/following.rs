@@ -166,3 +166,125 @@ fn a_message_to_subscribers_is_relayed_and_changes_nothing() {
         + "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nEXEC\r\n".len();
     assert_eq!(script.node.core.log.end().0, (published + transaction) as u64);
 }
+
+#[test]
+fn the_old_word_of_a_primary_is_understood() {
+    let mut script = Script::new();
+    assert_eq!(script.ask("SLAVEOF a 1"), "+OK");
+    assert_eq!(wanted(&mut script), ["connect 1 to a"]);
+    assert_eq!(script.ask("SLAVEOF NO ONE"), "+OK");
+    assert_eq!(wanted(&mut script), ["close"]);
+}
+
+#[test]
+fn the_link_is_a_client_that_can_be_listed_and_killed() {
+    use slipstream_engine::session::Endpoint;
+    for word in ["master", "primary"] {
+        let mut script = Script::new();
+        script.ask("REPLICAOF a 1");
+        script.node.link_opened(Endpoint::Internal, Endpoint::Internal, 9);
+        answer_handshake(&mut script, 1, "+CONTINUE");
+        assert!(script.ask(&format!("CLIENT LIST TYPE {word}")).contains(" flags=M "));
+        assert_eq!(script.ask("CLIENT LIST TYPE replica"), "\"\"");
+        assert_eq!(script.ask("CLIENT KILL TYPE replica"), ":0");
+        assert_eq!(script.ask(&format!("CLIENT KILL TYPE {word}")), ":1");
+        assert!(!script.node.core.replication.link.is_up());
+        assert_eq!(wanted(&mut script)[0], "close");
+    }
+}
+
+#[test]
+fn who_is_demoted_by_a_transaction_of_sentinel_hears_all_of_its_replies() {
+    let mut script = Script::new();
+    let other = script.connect();
+    for request in ["MULTI", "SLAVEOF a 1", "CONFIG REWRITE", "CLIENT KILL TYPE normal"] {
+        script.ask(request);
+    }
+    let no_file = "-ERR no configuration file";
+    assert_eq!(script.ask("EXEC"), format!("[+OK {no_file} :1]"));
+    let gone: Vec<_> = script
+        .effects()
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Disconnect(id) => Some(id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(gone, [other]);
+    assert_eq!(script.ask("PING"), "+PONG");
+}
+
+#[test]
+fn limits_on_clients_are_not_limits_on_the_stream() {
+    let mut script = Script::new();
+    script.ask("CONFIG SET client-query-buffer-limit 1mb proto-max-bulk-len 1mb maxmemory 1");
+    script.ask("CONFIG SET min-replicas-to-write 3");
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, "+CONTINUE");
+    let value = "x".repeat(300_000);
+    stream(&mut script, &["MULTI"]);
+    for key in 0..8 {
+        stream(&mut script, &[&format!("SET key:{key} {value}")]);
+    }
+    assert!(!script.has("key:0"), "half a transaction is not applied");
+    stream(&mut script, &["EXEC", &format!("SET long {}", "x".repeat(2 << 20))]);
+    assert_eq!(script.node.core.replication.link.halted(), None);
+    assert_eq!(script.ask("DBSIZE"), ":9");
+}
+
+#[test]
+fn an_empty_line_in_the_stream_counts_and_is_nothing_else() {
+    let mut script = streaming();
+    script.node.link_received(1, b"\r\n");
+    stream(&mut script, &["SET k v"]);
+    assert_eq!(script.node.core.replication.link.halted(), None);
+    assert_eq!(script.node.core.log.end().0, 2 + 27);
+    assert_eq!(script.ask("GET k"), "v");
+}
+
+/// A replica that takes writes of its own clients.
+fn writable() -> Script {
+    let mut script = streaming();
+    script.ask("CONFIG SET replica-read-only no");
+    script
+}
+
+#[test]
+fn what_clients_write_to_a_replica_stays_there() {
+    let mut script = writable();
+    let end = script.node.core.log.end();
+    assert_eq!(script.ask("SET own 1 PX 50"), "+OK");
+    assert_eq!(script.node.core.log.end(), end);
+    stream(&mut script, &["SET k v"]);
+    assert_eq!(script.node.core.log.end().0, end.0 + 27);
+}
+
+#[test]
+fn keys_of_a_replicas_own_clients_go_when_they_are_due() {
+    let mut script = writable();
+    stream(&mut script, &["SET primarys v PXAT 1050"]);
+    for request in ["SET own v PX 50", "SET kept v PX 50", "SET later v PX 50", "SET moved v PX 50"] {
+        assert_eq!(script.ask(request), "+OK");
+    }
+    script.ask("PERSIST kept");
+    script.ask("PEXPIRE later 5000");
+    script.ask("MOVE moved 3");
+    let tracked = |script: &mut Script| {
+        let info = script.ask("INFO stats");
+        info.split("slave_expires_tracked_keys:").nth(1).unwrap().split('\\').next().unwrap().to_owned()
+    };
+    assert_eq!(tracked(&mut script), "5", "a key that moved is looked for in both places");
+    script.advance(200);
+    assert_eq!(script.ask("GET own"), "$-1");
+    assert_eq!(script.ask("DBSIZE"), ":4", "it is hidden, and there");
+    script.node.tick();
+    assert_eq!(script.ask("DBSIZE"), ":3", "the primary's own waits for the primary");
+    assert_eq!(script.ask("EXISTS kept later"), ":2");
+    script.ask("SELECT 3");
+    assert_eq!(script.ask("DBSIZE"), ":0");
+    assert_eq!(tracked(&mut script), "1");
+    script.ask("REPLICAOF NO ONE");
+    script.advance(200);
+    script.node.tick();
+    assert_eq!(tracked(&mut script), "0", "a primary expires everything by itself");
+}

@@ -265,11 +265,10 @@ impl Link {
 
     pub(super) fn on_silence(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         let text = match &self.phase {
-            Phase::Connecting => "Timeout connecting to the MASTER...",
+            Phase::Connecting | Phase::AwaitingDecision { .. } => "Timeout connecting to the MASTER...",
             Phase::Greeting { .. } | Phase::Introducing { .. } | Phase::Inquiring { .. } => {
                 "Master did not respond to command during SYNC handshake"
             }
-            Phase::AwaitingDecision { .. } => "Master did not reply to PSYNC, will try later",
             Phase::Streaming(_) => "MASTER timeout: no data nor PING received...",
             _ => {
                 "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' \

@@ -415,8 +415,7 @@ fn silence_closes_the_link() {
     story.receive(b"+PONG\r\n");
     story.receive(b"+OK\r\n");
     check(story, 5000, no_answer);
-    let no_decision = "Master did not reply to PSYNC, will try later";
-    check(Story::asking(None), TIMEOUT_MS, no_decision);
+    check(Story::asking(None), TIMEOUT_MS, "Timeout connecting to the MASTER...");
     let mut story = Story::asking(None);
     story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nab", id(b'a')).as_bytes());
     let no_bytes = "Timeout receiving bulk data from MASTER... If the problem persists try to set the \
@@ -513,7 +512,7 @@ fn a_stream_that_cannot_be_applied_stops_for_good() {
     let mut story = Story::streaming();
     let reason = "unknown command 'FOO' at offset 100".to_owned();
     let actions = story.act(|link, now, actions| link.halt(now, reason, actions));
-    let text = "Replication stopped: unknown command 'FOO' at offset 100";
+    let text = "== CRITICAL == Replication stopped: unknown command 'FOO' at offset 100";
     assert_eq!(actions, [Action::Log(Level::Warning, text.into()), Action::Close]);
     assert_eq!(story.link.deadline(), None);
     assert_eq!(story.link.halted(), Some("unknown command 'FOO' at offset 100"));

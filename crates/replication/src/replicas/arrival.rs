@@ -41,12 +41,15 @@ pub struct Newcomer<'a> {
 pub enum SyncRefused {
     /// This node is a replica that has no link to its own primary.
     NoLink,
+    /// A part of the data is never sent with a length, and the replica takes no marks.
+    FilteredWithoutMark,
 }
 
 impl fmt::Display for SyncRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SyncRefused::NoLink => f.write_str("NOMASTERLINK Can't SYNC while not connected with my master"),
+            SyncRefused::FilteredWithoutMark => f.write_str("ERR Filtered replica requires EOF capability"),
         }
     }
 }

@@ -26,8 +26,22 @@ pub struct Profile {
     pub speaks_dialect: bool,
     /// It wants a snapshot and no stream.
     pub snapshot_only: bool,
+    /// What it wants of the data.
+    pub part: Part,
     /// The version of Valkey that it is, or is as good as.
     pub version: Option<(u8, u8, u8)>,
+}
+
+/// What of a node's data a snapshot is to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The functions, and no keys (`redis-cli --functions-rdb`).
+    Functions,
+    /// The head alone.
+    Nothing,
 }
 
 /// For whom a snapshot is written, as far as the reader has given evidence. Nobody's format is guessed:
@@ -53,7 +67,7 @@ pub enum ReplconfError {
     AddressTooLong(usize),
     /// A `version` that is not three numbers.
     BadVersion(String),
-    /// A snapshot of a part of the data, which is not offered.
+    /// A snapshot of a part of the data that does not exist.
     Filter(String),
     /// An option that does not exist.
     UnknownOption(String),
@@ -95,10 +109,15 @@ impl Profile {
                 let version = parse_version(value);
                 self.version = Some(version.ok_or_else(|| ReplconfError::BadVersion(lossy(value)))?);
             }
-            b"rdb-filter-only" => return Err(ReplconfError::Filter(lossy(value))),
+            b"rdb-filter-only" => self.part = parse_part(value)?,
             _ => return Err(ReplconfError::UnknownOption(lossy(option))),
         }
         Ok(())
+    }
+
+    /// Whether it wants what cannot be sent to it.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        self.part != Part::Whole && !self.takes_marks
     }
 
     /// For whom a snapshot must be written.
@@ -123,6 +142,18 @@ fn parse_switch(value: &[u8]) -> Result<bool, ReplconfError> {
     }
 }
 
+/// The parts that are not filtered out: nothing is named, or the functions are.
+fn parse_part(value: &[u8]) -> Result<Part, ReplconfError> {
+    let mut part = Part::Nothing;
+    for word in value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        if !word.eq_ignore_ascii_case(b"functions") {
+            return Err(ReplconfError::Filter(lossy(word)));
+        }
+        part = Part::Functions;
+    }
+    Ok(part)
+}
+
 fn parse_version(value: &[u8]) -> Option<(u8, u8, u8)> {
     let mut parts = std::str::from_utf8(value).ok()?.split('.').map(|part| part.parse().ok());
     let version = (parts.next()??, parts.next()??, parts.next()??);
@@ -144,6 +175,8 @@ mod tests {
             ("capa", "never-heard-of"),
             ("capa", "slipstream1"),
             ("rdb-only", "1"),
+            ("rdb-filter-only", ""),
+            ("rdb-filter-only", "Functions"),
             ("version", "9.0.3"),
         ] {
             assert_eq!(profile.set(option.as_bytes(), value.as_bytes()), Ok(()), "{option}");
@@ -155,6 +188,7 @@ mod tests {
             takes_new_ids: true,
             speaks_dialect: true,
             snapshot_only: true,
+            part: Part::Functions,
             version: Some((9, 0, 3)),
         };
         assert_eq!(profile, expected);
@@ -170,7 +204,7 @@ mod tests {
         let long = "ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes";
         check("ip-address", &"a".repeat(256), long);
         check("rdb-only", "2", "ERR value is out of range, value must between 0 and 1");
-        check("rdb-filter-only", "functions", "ERR Unsupported rdb-filter-only option: functions");
+        check("rdb-filter-only", "functions keys", "ERR Unsupported rdb-filter-only option: keys");
         check("version", "9.0", "ERR Unrecognized version format: 9.0");
         check("foo", "bar", "ERR Unrecognized REPLCONF option: foo");
     }

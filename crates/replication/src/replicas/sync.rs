@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use slipstream_log::{Log, Offset, ReplicationId};
 
 use super::replica::{Phase, Protocol, Replica, Stage};
-use super::{Action, Reader, ReplicaId, Replicas, Turn};
+use super::{Action, Part, Reader, ReplicaId, Replicas, Turn};
 use crate::{Mark, Moment};
 
 /// Most snapshots that are encoded at the same time; each costs a thread and, until it ends, the chunks of
@@ -73,6 +73,8 @@ pub struct SyncJob {
     pub offset: Offset,
     /// What its readers understand.
     pub reader: Reader,
+    /// What of the data it holds.
+    pub part: Part,
 }
 
 /// A replica that is to be sent a job's snapshot from its first byte.
@@ -92,6 +94,7 @@ pub(super) struct Job {
     offset: Offset,
     history: ReplicationId,
     reader: Reader,
+    part: Part,
     /// Whether its first bytes are still held.
     whole: bool,
     /// Once it is encoded: its length.
@@ -116,7 +119,8 @@ impl Job {
     fn serves(&self, replica: &Replica, log: &Log) -> bool {
         // Who wants nothing but a snapshot wants the data of now.
         let stream_follows = !replica.profile.snapshot_only;
-        self.whole && self.reader == replica.profile.reader() && stream_follows && self.is_covered(log)
+        let wanted = (replica.profile.reader(), replica.profile.part);
+        self.whole && (self.reader, self.part) == wanted && stream_follows && self.is_covered(log)
     }
 }
 
@@ -242,9 +246,9 @@ impl Replicas {
     /// Lets those join who can, and starts the snapshots that are due.
     pub(super) fn start_syncs(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
         self.join_syncs(turn, actions);
-        for (reader, queue) in self.queues() {
+        for (kind, queue) in self.queues() {
             if queue.due <= turn.now && self.running_jobs() < MAX_JOBS {
-                self.start_sync(turn, reader, queue.members, actions);
+                self.start_sync(turn, kind, queue.members, actions);
             }
         }
     }
@@ -271,17 +275,17 @@ impl Replicas {
     fn start_sync(
         &mut self,
         turn: Turn<'_>,
-        reader: Reader,
+        (reader, part): (Reader, Part),
         members: Vec<ReplicaId>,
         actions: &mut Vec<Action>,
     ) {
         let (id, offset) = (JobId(self.next_job), turn.log.end());
         self.next_job += 1;
         let history = turn.log.history().id;
-        let job = Job { offset, history, reader, whole: true, length: None, idle_since: turn.now };
+        let job = Job { offset, history, reader, part, whole: true, length: None, idle_since: turn.now };
         self.jobs.insert(id, job);
         actions.push(Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"));
-        actions.push(Action::StartSync(SyncJob { id, offset, reader }));
+        actions.push(Action::StartSync(SyncJob { id, offset, reader, part }));
         for member in members {
             self.assign(member, id, actions);
         }
@@ -349,15 +353,16 @@ impl Replicas {
         [kept, due].into_iter().flatten().min()
     }
 
-    fn queues(&self) -> BTreeMap<Reader, Queue> {
-        let mut queues = BTreeMap::<Reader, Queue>::new();
+    fn queues(&self) -> BTreeMap<(Reader, Part), Queue> {
+        let mut queues = BTreeMap::<(Reader, Part), Queue>::new();
         let enough = self.settings.sync_max_replicas.unwrap_or(usize::MAX);
         for replica in self.replicas.values() {
             let Phase::Queued { since, not_before } = replica.phase else { continue };
             // The delay is there to gather replicas for a stream; who needs a length has long to wait as it is.
             let delay_ms = if replica.profile.takes_marks { self.settings.sync_delay_ms } else { 0 };
             let due = since.after_ms(delay_ms).max(not_before);
-            let queue = queues.entry(replica.profile.reader()).or_insert(Queue { members: Vec::new(), due });
+            let kind = (replica.profile.reader(), replica.profile.part);
+            let queue = queues.entry(kind).or_insert(Queue { members: Vec::new(), due });
             queue.members.push(replica.id);
             queue.due = queue.due.min(due);
             if queue.members.len() >= enough {

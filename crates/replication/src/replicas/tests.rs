@@ -281,7 +281,12 @@ fn replicas_that_come_within_the_delay_share_a_snapshot() {
             newline(A),
             newline(B),
             Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"),
-            Action::StartSync(SyncJob { id: JobId(0), offset: Offset(1030), reader: Reader::Unproved }),
+            Action::StartSync(SyncJob {
+                id: JobId(0),
+                offset: Offset(1030),
+                reader: Reader::Unproved,
+                part: Part::Whole,
+            }),
             full_resync(A, 1030),
             full_resync(B, 1030),
         ]
@@ -518,6 +523,24 @@ fn a_snapshot_alone_ends_with_the_snapshot() {
     story.started(0);
     assert_eq!(deeds(story.sent(A)), [Action::Close(A), Action::EndSync(JobId(0))]);
     assert!(story.replicas.is_empty());
+}
+
+#[test]
+fn a_part_of_the_data_is_a_snapshot_of_its_own_and_needs_a_mark() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.newcomer(A);
+    story.replconf(B, "rdb-only 1 rdb-filter-only functions capa eof");
+    story.ask(B, Request::Sync);
+    let parts: Vec<Part> = jobs(&story.turn()).iter().map(|job| job.part).collect();
+    assert_eq!(parts, [Part::Whole, Part::Functions]);
+
+    story.replconf(C, "rdb-filter-only functions");
+    let newcomer = Newcomer { id: C, peer: "10.0.0.9", request: Request::Sync };
+    let mut actions = Vec::new();
+    let turn = Turn { now: story.now, log: &story.log };
+    let refused = story.replicas.on_sync(turn, newcomer, &mut actions).unwrap_err();
+    assert_eq!(refused.to_string(), "ERR Filtered replica requires EOF capability");
+    assert_eq!(actions, []);
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Kind {
     pub(super) fn parse(word: &[u8]) -> Option<Kind> {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => Some(Kind::Normal),
-            b"master" => Some(Kind::Primary),
+            b"master" | b"primary" => Some(Kind::Primary),
             b"replica" | b"slave" => Some(Kind::Replica),
             b"pubsub" => Some(Kind::PubSub),
             _ => None,

@@ -61,7 +61,7 @@ const SUBCOMMANDS: &[Command] = &[
             "Tells about connections, a line for each.",
             "O(N), N being their number",
         )
-        .syntax("[TYPE client-type:(NORMAL | MASTER | REPLICA | PUBSUB)] [ID client-id:integer...]"),
+        .syntax("[TYPE client-type:(NORMAL | MASTER | PRIMARY | REPLICA | SLAVE | PUBSUB)] [ID client-id:integer...]"),
     Command::new("client|kill", -3, kill::kill)
         .flags(ADMIN)
         .history(&[
@@ -144,7 +144,7 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const KILL: &str = "filter:(old-format | new-format:([ID client-id:integer] | \
-    [TYPE client-type:(NORMAL | MASTER | SLAVE | REPLICA | PUBSUB)] | [USER username] | [ADDR addr] | \
+    [TYPE client-type:(NORMAL | MASTER | PRIMARY | SLAVE | REPLICA | PUBSUB)] | [USER username] | [ADDR addr] | \
     [LADDR laddr] | [SKIPME skipme:(YES | NO)])...)";
 
 fn id(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -329,9 +329,9 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
         "    Closes all connections that suit all of these:",
         "    ADDR <ip:port>, LADDR <ip:port>: the client's end, the server's end.",
         "    ID <id>, USER <name>: its number, its user.",
-        "    TYPE (NORMAL|MASTER|REPLICA|PUBSUB): its kind.",
+        "    TYPE (NORMAL|MASTER|PRIMARY|REPLICA|PUBSUB): its kind.",
         "    SKIPME (YES|NO): whether this connection is spared; it is by default.",
-        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]",
+        "LIST [TYPE (NORMAL|MASTER|PRIMARY|REPLICA|PUBSUB)] [ID <id> ...]",
         "    Tells about connections, a line for each.",
         "NO-EVICT (ON|OFF)",
         "    Keeps this connection whatever memory it takes.",

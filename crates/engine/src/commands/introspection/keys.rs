@@ -11,7 +11,7 @@ use crate::command::{BeginSearch, Command, FindKeys, flag};
 use crate::errors::CommandError;
 
 /// Where a key stands, and how the command uses it.
-type FoundKey = (usize, &'static [&'static str]);
+pub(crate) type FoundKey = (usize, &'static [&'static str]);
 
 pub(super) fn getkeys(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (request, keys) = find(call)?;
@@ -50,7 +50,7 @@ fn find<'a>(call: &Call<'a>) -> Result<(Args<'a>, Vec<FoundKey>), CommandError> 
 }
 
 /// The keys of a request by the command's specs; `None` if the request does not suit them.
-fn keys_of(command: &Command, request: Args<'_>) -> Option<Vec<FoundKey>> {
+pub(crate) fn keys_of(command: &Command, request: Args<'_>) -> Option<Vec<FoundKey>> {
     let mut keys = Vec::new();
     match command.name {
         "sort" => return Some(keys_of_sort(request)),

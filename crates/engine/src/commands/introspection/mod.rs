@@ -17,6 +17,7 @@ mod info;
 mod keys;
 
 pub use info::acl_categories;
+pub(crate) use keys::keys_of;
 
 const COMMON: u32 = flag::LOADING | flag::STALE;
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
