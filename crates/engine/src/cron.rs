@@ -12,6 +12,9 @@ use crate::host::{Effect, Level};
 use crate::node::{Node, Phase, Signal};
 use crate::session::{Flow, Role, SessionId};
 
+/// When so many bytes of the log wait in memory for the disk, it is given up.
+const MOST_UNWRITTEN: u64 = 512 << 20;
+
 impl Node {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
@@ -26,6 +29,9 @@ impl Node {
     /// A turn ends: its block of the log is finished, what no reader needs is forgotten.
     pub fn end_turn(&mut self) {
         self.core.log.trim(self.core.replication.replicas.oldest_needed());
+        if self.core.log.disk_lag() > MOST_UNWRITTEN {
+            self.disk_failed("it takes less than is written");
+        }
         self.core.tick_clock();
         self.core.evict_clients();
         let micros = self.core.clock.micros - self.core.turn_began;

@@ -6,7 +6,7 @@
 //! the data, so that a command can hold both.
 
 use slipstream_keyspace::{Database, Encoding, Keyspace};
-use slipstream_log::Log;
+use slipstream_log::{DiskSize, Log};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply};
@@ -161,7 +161,7 @@ impl Node {
         sessions.count_marked(config.client_memory_limit().is_some());
         let core = Core {
             sessions,
-            log: Log::new(config.repl_backlog_size, &mut rng),
+            log: new_log(&config, &mut rng),
             propagation: Propagation::default(),
             replication: Replication::new(&config, clock.moment(), rng.fork()),
             watches: Watches::default(),
@@ -346,6 +346,16 @@ impl Node {
     }
 }
 
+fn new_log(config: &Config, rng: &mut fastrand::Rng) -> Log {
+    let mut log = Log::new(config.repl_backlog_size, rng);
+    log.set_disk_size(log_disk_size(config));
+    log
+}
+
+fn log_disk_size(config: &Config) -> DiskSize {
+    DiskSize { kept: config.repl_backlog_disk_size, most: config.repl_backlog_spill_size }
+}
+
 impl Core {
     /// Asks the host for the time.
     #[inline]
@@ -360,6 +370,7 @@ impl Core {
         self.sessions.count_marked(self.config.client_memory_limit().is_some());
         keyspace.set_access_policy(self.config.access_policy());
         self.log.set_backlog_size(self.config.repl_backlog_size);
+        self.log.set_disk_size(log_disk_size(&self.config));
         self.replication.set_config(&self.config);
         self.config.update_encoding(keyspace.encoding_mut());
         self.slowlog.shorten(self.config.slowlog_max_len);

@@ -24,7 +24,12 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn new(start: Offset) -> Block {
-        Block { start, bytes: Arc::new(Vec::with_capacity(OPENING)) }
+        Block::with_room(start, OPENING)
+    }
+
+    /// A block that is expected to hold so many bytes.
+    pub(crate) fn with_room(start: Offset, bytes: usize) -> Block {
+        Block { start, bytes: Arc::new(Vec::with_capacity(bytes.max(OPENING))) }
     }
 
     pub(crate) fn start(&self) -> Offset {
@@ -91,6 +96,11 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// A piece that was read from somewhere else: `bytes` at `start`.
+    pub fn new(start: Offset, bytes: Vec<u8>) -> Slice {
+        Slice { start, range: 0..bytes.len(), bytes: Arc::new(bytes) }
+    }
+
     /// Where in the log the first byte lies.
     pub fn start(&self) -> Offset {
         self.start

@@ -29,9 +29,12 @@ mod history;
 
 mod block;
 
+mod tier;
+
 mod log;
 
 pub use block::Slice;
 pub use history::{History, ReplicationId};
 pub use log::{Log, MIN_BACKLOG_SIZE, Refusal, Slices};
 pub use offset::Offset;
+pub use tier::{DiskAction, DiskSize};

@@ -5,11 +5,13 @@
 //! before could not tell what it missed; therefore activating makes a fresh id.
 //!
 //! Invariant: the blocks are contiguous, none is empty but perhaps the last, and the last one ends at
-//! `end()`. At least `backlog_size` bytes are kept once written; more, while a reader still needs them.
+//! `end()`. At least `backlog_size` bytes are kept once written; more, while a reader still needs them. What is
+//! older may go on to disk (`tier.rs`).
 
 use std::collections::VecDeque;
 
-use crate::{History, Offset, ReplicationId, Slice, block::Block};
+use crate::tier::Tier;
+use crate::{DiskAction, DiskSize, History, Offset, ReplicationId, Slice, block::Block};
 
 /// The least that `repl-backlog-size` may be, in bytes.
 pub const MIN_BACKLOG_SIZE: u64 = 16 << 10;
@@ -17,6 +19,9 @@ pub const MIN_BACKLOG_SIZE: u64 = 16 << 10;
 /// Blocks are a sixteenth of the backlog, within these bounds: small enough that trimming is fine-grained,
 /// large enough that a reader gets by with few of them.
 const BLOCK_LEN: std::ops::RangeInclusive<u64> = (16 << 10)..=(256 << 10);
+
+/// What is kept in memory for readers, at least, before it goes to disk; what the backlog keeps, if that is more.
+const MEMORY_FOR_READERS: u64 = 64 << 20;
 
 /// Why a reader cannot continue from where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,7 @@ pub struct Log {
     history: History,
     backlog_size: u64,
     kept: Kept,
+    disk: Tier,
 }
 
 /// What is kept of the stream.
@@ -63,6 +69,7 @@ impl Log {
             history: History::new(ReplicationId::random(rng)),
             backlog_size: backlog_size.max(MIN_BACKLOG_SIZE),
             kept: Kept::Nothing { end: Offset(0) },
+            disk: Tier::default(),
         }
     }
 
@@ -76,7 +83,7 @@ impl Log {
         matches!(self.kept, Kept::Blocks(_))
     }
 
-    /// The offset of the first byte that is still held.
+    /// The offset of the first byte that is still held in memory.
     pub fn start(&self) -> Offset {
         match &self.kept {
             Kept::Nothing { end } => *end,
@@ -92,7 +99,12 @@ impl Log {
         }
     }
 
-    /// How many bytes are held (`repl_backlog_histlen`).
+    /// From here on a reader may continue: the first byte that is held in memory or on disk.
+    pub fn reach(&self) -> Offset {
+        self.disk.start().unwrap_or_else(|| self.start())
+    }
+
+    /// How many bytes are held in memory (`repl_backlog_histlen`).
     pub fn held(&self) -> u64 {
         self.end().since(self.start())
     }
@@ -117,6 +129,7 @@ impl Log {
     /// and for a replica whose data is about to be replaced.
     pub fn deactivate(&mut self, rng: &mut fastrand::Rng) {
         self.kept = Kept::Nothing { end: self.end() };
+        self.disk.clear();
         self.change_id(rng);
     }
 
@@ -146,6 +159,7 @@ impl Log {
     pub fn adopt_snapshot(&mut self, id: ReplicationId, offset: Offset) {
         self.history = History::new(id);
         self.kept = Kept::empty_from(offset);
+        self.disk.clear();
     }
 
     /// Sets how much is kept at least. Data is kept as far as the new size allows; the next trim drops the
@@ -159,9 +173,21 @@ impl Log {
         self.backlog_size
     }
 
-    /// Without a reader that needs more, less than this is kept: whole blocks are dropped.
+    /// Without a reader that needs more, less than this is kept in memory: whole blocks are dropped.
     pub fn kept_anyway(&self) -> u64 {
         self.backlog_size + self.block_len() as u64
+    }
+
+    /// Who is no further behind may continue, and is behind for no fault of its own.
+    pub fn reaches_anyway(&self) -> u64 {
+        let on_disk = if self.disk.is_usable() { self.disk.size().kept } else { 0 };
+        self.kept_anyway() + on_disk
+    }
+
+    /// How far behind a reader may be at most before what is kept for it has no bound: beyond memory it goes to
+    /// disk, and there it has a limit. `None` if there is no such disk.
+    pub fn most_for_readers(&self) -> Option<u64> {
+        self.disk.is_usable().then(|| self.memory_for_readers() + self.disk.size().most)
     }
 
     /// Whether a reader that has everything of history `id` up to `from` can go on from there.
@@ -178,7 +204,7 @@ impl Log {
             }
         }
         match from {
-            _ if from < self.start() => Err(Refusal::Gone),
+            _ if from < self.reach() => Err(Refusal::Gone),
             _ if from > self.end() => Err(Refusal::Ahead),
             _ => Ok(()),
         }
@@ -196,6 +222,9 @@ impl Log {
                 if last.start() <= to {
                     blocks.push_back(last.up_to(to));
                 }
+            }
+            if self.disk.sent().is_some_and(|sent| sent > to) {
+                self.disk.clear();
             }
         }
         is_held
@@ -247,20 +276,52 @@ impl Log {
         self.slices_from(from).map(|slices| Slices { from: Offset(0), ..slices })
     }
 
-    /// Drops the oldest blocks that neither the backlog nor a reader needs any more. `oldest_needed` is the
-    /// lowest offset that a reader has yet to read.
+    /// Drops the oldest blocks that neither the backlog nor a reader needs any more, or has them written to disk.
+    /// `oldest_needed` is the lowest offset that a reader has yet to read.
     pub fn trim(&mut self, oldest_needed: Option<Offset>) {
         let needed = oldest_needed.unwrap_or(Offset(u64::MAX));
+        if self.disk.is_usable() {
+            self.write_to_disk(needed);
+        }
         let mut held = self.held();
         let Kept::Blocks(blocks) = &mut self.kept else { return };
         while let [Some(oldest), Some(_)] = [blocks.front(), blocks.get(1)] {
             let rest = held - oldest.len() as u64;
-            if rest < self.backlog_size || oldest.end() > needed {
+            let is_free = oldest.end() <= needed && self.disk.sent().is_none();
+            if rest < self.backlog_size || !is_free && !self.disk.has(oldest.end()) {
                 break;
             }
             held = rest;
             blocks.pop_front();
         }
+        self.disk.trim(needed);
+    }
+
+    /// Has the blocks written that are to leave memory: with a backlog on disk all of them, else those that a
+    /// reader needs.
+    fn write_to_disk(&mut self, needed: Offset) {
+        let keeps_all = self.disk.size().kept > 0;
+        let most = if keeps_all { self.backlog_size } else { self.memory_for_readers() };
+        if !keeps_all && self.disk.sent().is_some() && self.end().since(needed) <= most / 2 {
+            // All readers are well within memory again: what was written for them is of no use any more.
+            return self.disk.clear();
+        }
+        let Kept::Blocks(blocks) = &self.kept else { return };
+        let first = self.disk.sent().unwrap_or_else(|| self.start());
+        let mut rest = self.end().since(first);
+        let from = blocks.partition_point(|block| block.end() <= first);
+        for block in blocks.range(from.min(blocks.len() - 1)..blocks.len() - 1) {
+            rest -= block.len() as u64;
+            let is_free = !keeps_all && self.disk.sent().is_none() && block.end() <= needed;
+            if rest < most || is_free {
+                break;
+            }
+            self.disk.write(self.history.id, block.slice_from(block.start()));
+        }
+    }
+
+    fn memory_for_readers(&self) -> u64 {
+        self.backlog_size.max(MEMORY_FOR_READERS)
     }
 
     fn block_len(&self) -> usize {
@@ -269,12 +330,64 @@ impl Log {
     }
 }
 
+/// What lies on disk.
+impl Log {
+    /// Sets how much may lie on disk. A tier that failed is tried again when this changes.
+    pub fn set_disk_size(&mut self, size: DiskSize) {
+        self.disk.set_size(size);
+        if !self.disk.is_usable() {
+            self.disk.clear();
+        }
+    }
+
+    /// What is to be done with the files.
+    pub fn take_disk_actions(&mut self) -> Vec<DiskAction> {
+        self.disk.take_actions()
+    }
+
+    /// All before `offset` was written, of the beginning of that number.
+    pub fn disk_wrote(&mut self, number: u64, offset: Offset) {
+        self.disk.wrote(number, offset);
+    }
+
+    /// The files cannot be written or read: there is memory only, until the size is set anew.
+    pub fn disk_failed(&mut self) {
+        self.disk.fail();
+    }
+
+    /// Whether the disk was given up.
+    pub fn has_disk_failed(&self) -> bool {
+        self.disk.has_failed()
+    }
+
+    /// How much may lie on disk.
+    pub fn disk_size(&self) -> DiskSize {
+        self.disk.size()
+    }
+
+    /// The first offset that lies on disk, if any does.
+    pub fn disk_start(&self) -> Option<Offset> {
+        self.disk.start()
+    }
+
+    /// Bytes of the log in files, or on their way there.
+    pub fn disk_len(&self) -> u64 {
+        self.disk.len()
+    }
+
+    /// Bytes that are to leave memory and that the disk has not taken yet.
+    pub fn disk_lag(&self) -> u64 {
+        self.disk.sent().map_or(0, |sent| sent.since(self.start()))
+    }
+}
+
 /// The block to append to: the last one, or a new one if that is full or being read.
 fn writable_tail(blocks: &mut VecDeque<Block>, limit: usize) -> &mut Vec<u8> {
     let last = blocks.back_mut().expect("an active log has a block");
     if last.len() >= limit || !last.make_writable() {
-        let start = last.end();
-        blocks.push_back(Block::new(start));
+        // As much as last time is likely to come again.
+        let block = Block::with_room(last.end(), last.len().next_power_of_two().min(limit));
+        blocks.push_back(block);
     }
     blocks.back_mut().expect("an active log has a block").writable()
 }

@@ -20,6 +20,8 @@ mod failures;
 
 mod hearing;
 
+mod limits;
+
 mod profile;
 
 mod replica;
@@ -36,6 +38,7 @@ use slipstream_log::Offset;
 use slipstream_resp::Args;
 
 use self::failures::Failures;
+use self::limits::Departed;
 use self::replica::Phase;
 use self::sync::Job;
 use self::wait::Waits;
@@ -76,6 +79,8 @@ pub struct Replicas {
     profiles: BTreeMap<ReplicaId, Profile>,
     replicas: BTreeMap<ReplicaId, Replica>,
     jobs: BTreeMap<JobId, Job>,
+    /// Those that were cut off and are expected back.
+    departed: Vec<Departed>,
     next_job: u64,
     failures: Failures,
     waits: Waits,
@@ -99,6 +104,7 @@ impl Replicas {
             profiles: BTreeMap::new(),
             replicas: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            departed: Vec::new(),
             next_job: 0,
             failures: Failures::default(),
             waits: Waits::default(),
@@ -214,6 +220,7 @@ impl Replicas {
     /// Closes all replicas, for they must learn of a new history: after a promotion, when the primary's id
     /// has changed, and before this node's data is replaced.
     pub fn disconnect_all(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        self.departed.clear();
         let ids: Vec<ReplicaId> = self.replicas.keys().copied().collect();
         for id in ids {
             self.drop_replica(now, id, actions);
@@ -223,6 +230,7 @@ impl Replicas {
     /// Does what is due at the end of a turn.
     pub fn on_turn(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
         self.end_waits(turn.now, actions);
+        self.drop_unreachable(turn, actions);
         self.enforce_output_limits(turn, actions);
         if !self.replicas.is_empty() && self.next_tick <= turn.now {
             self.next_tick = turn.now.after_ms(TICK_MS);
@@ -276,7 +284,8 @@ impl Replicas {
 
     /// The oldest byte of the log that a replica still needs, for [`Log::trim`](slipstream_log::Log::trim).
     pub fn oldest_needed(&self) -> Option<Offset> {
-        self.replicas.values().filter_map(Replica::cursor).min()
+        let departed = self.departed.iter().map(|departed| departed.offset);
+        self.replicas.values().filter_map(Replica::needs).chain(departed).min()
     }
 
     /// How many are online and were heard within `max_lag_seconds` (`min-replicas-max-lag`).

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use slipstream_engine::{Effect, Node, SessionId, Source};
+use slipstream_engine::{Effect, Level, Node, SessionId, Source};
 
 use self::link::LinkSocket;
 use self::replicas::Start;
@@ -26,6 +26,7 @@ use crate::connection::Connection;
 use crate::feeder::Feeder;
 use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SyncLoad};
 use crate::listeners::SharedListening;
+use crate::log_disk::LogDisk;
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 use crate::spool::Spool;
@@ -59,6 +60,7 @@ pub struct EventLoop {
     /// Replicas whose stream is to begin when all before it is sent.
     starting: Vec<Start>,
     feeder: Feeder,
+    log_disk: LogDisk,
     link: Option<LinkSocket>,
     /// The number of the connection that is being opened.
     connecting: Option<u64>,
@@ -78,6 +80,8 @@ impl EventLoop {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, reports) = channel();
+        let reporter = Reporter::new(sender, Arc::clone(&waker));
+        let log_disk = LogDisk::start(reporter.clone());
         let mut event_loop = EventLoop {
             node,
             poll,
@@ -88,14 +92,15 @@ impl EventLoop {
             lent: Vec::new(),
             spools: HashMap::new(),
             starting: Vec::new(),
-            feeder: Feeder::start(Arc::clone(&waker))?,
+            feeder: Feeder::start(waker, log_disk.clone())?,
+            log_disk,
             link: None,
             connecting: None,
             load: None,
             saves: Saves::default(),
             signals,
             reports,
-            reporter: Reporter::new(sender, waker),
+            reporter,
             reclaimer: Reclaimer::start(),
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
             exit: None,
@@ -115,6 +120,7 @@ impl EventLoop {
         // Replies that are ready, SHUTDOWN's among them, still go out.
         self.flush_marked();
         self.feeder.finish(&self.node.core.log);
+        self.log_disk.finish();
         Ok(self.exit.unwrap_or(0))
     }
 
@@ -194,6 +200,10 @@ impl EventLoop {
         self.feed_replicas();
         self.flush_marked();
         self.node.end_turn();
+        let disk_actions = self.node.core.log.take_disk_actions();
+        if !disk_actions.is_empty() {
+            self.log_disk.perform(disk_actions);
+        }
         // Whom the end of the turn closes is gone before the next one.
         if self.perform_all() {
             self.flush_marked();
@@ -304,6 +314,9 @@ impl EventLoop {
                 }
                 Report::KeptFile(result) => self.node.kept_file(result),
                 Report::Digested(digested) => self.node.digested(*digested),
+                Report::DiskWrote { number, offset } => self.node.core.log.disk_wrote(number, offset),
+                Report::DiskFailed(reason) => self.node.disk_failed(&reason),
+                Report::DiskNotice(text) => self.node.core.notice(Level::Notice, &text),
                 Report::Connected(number, result) => self.connected(number, result),
             }
         }

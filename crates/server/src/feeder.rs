@@ -5,6 +5,8 @@
 //! keeps the newest only, and wakes the loop for what cannot wait: a closed socket, a request, and an
 //! acknowledgement if somebody waits for one.
 //!
+//! A replica whose stream is older than what is in memory is fed from disk, block by block, until it reaches what is.
+//!
 //! Invariant: a replica is either the loop's or the feeder's, and becomes the feeder's when everything before its
 //! stream is sent.
 
@@ -29,19 +31,20 @@ pub use self::mailbox::News;
 
 use self::mailbox::Mailbox;
 use self::outlet::Outlet;
-use self::work::{Order, WAKER, Work};
+use self::work::{DiskReader, Order, WAKER, Work};
 use crate::connection::Socket;
+use crate::log_disk::LogDisk;
 
 /// While writes come in a row, the blocks are handed over once in so long, or once there is so much: a few large
 /// writes to each replica cost far less than many small ones. The first write after a pause goes out at once.
-const PACE: Duration = Duration::from_millis(1);
-const ENOUGH: u64 = 256 << 10;
+const PACE: Duration = Duration::from_millis(2);
+const ENOUGH: u64 = 512 << 10;
 
 /// The loop's end of the feeder.
 #[derive(Debug)]
 pub struct Feeder {
     orders: Sender<Order>,
-    waker: Waker,
+    waker: Arc<Waker>,
     mailbox: Arc<Mailbox>,
     /// Whose stream flows.
     replicas: BTreeSet<SessionId>,
@@ -53,12 +56,13 @@ pub struct Feeder {
 
 impl Feeder {
     /// Starts the thread. It wakes the loop by `waker`.
-    pub fn start(waker: Arc<Waker>) -> io::Result<Feeder> {
+    pub fn start(waker: Arc<Waker>, disk: LogDisk) -> io::Result<Feeder> {
         let poll = Poll::new()?;
-        let own_waker = Waker::new(poll.registry(), WAKER)?;
+        let own_waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let mailbox = Arc::new(Mailbox::new(waker));
         let (sender, orders) = channel();
-        let work = Work::new(poll, orders, Arc::clone(&mailbox));
+        let disk = DiskReader { disk, answers: sender.clone(), waker: Arc::clone(&own_waker) };
+        let work = Work::new(poll, orders, Arc::clone(&mailbox), disk);
         // It works for all replicas at once: it does not give way as jobs do.
         let thread = thread::Builder::new().name("feeder".to_owned()).spawn(move || work.run())?;
         Ok(Feeder {
@@ -81,10 +85,11 @@ impl Feeder {
     pub fn attach(&mut self, id: SessionId, socket: Socket, from: Offset, log: &Log) {
         let is_first = self.replicas.is_empty();
         self.replicas.insert(id);
-        let blocks = log.blocks_from(from).into_iter().flatten().collect();
+        // What is older is read from disk.
+        let blocks = log.blocks_from(from.max(log.start())).into_iter().flatten().collect();
         self.handed = log.end();
         let outlet = Box::new(Outlet::new(id, socket, from));
-        self.order(Order::Attach { outlet, blocks, is_first });
+        self.order(Order::Attach { outlet, blocks, end: self.handed, is_first });
     }
 
     /// Closes the socket of a replica; whether it was here.
@@ -109,7 +114,7 @@ impl Feeder {
         }
         self.handed_at = now;
         let Some(blocks) = log.blocks_from(self.handed) else { return };
-        self.order(Order::Blocks(blocks.collect()));
+        self.order(Order::Blocks { blocks: blocks.collect(), held_from: log.start() });
         self.handed = log.end();
     }
 

@@ -18,6 +18,7 @@ use mio::Waker;
 use slipstream_engine::{
     DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load,
 };
+use slipstream_log::Offset;
 use slipstream_rdb::WriteOptions;
 use slipstream_replication::replicas::Framing;
 
@@ -46,6 +47,17 @@ pub enum Report {
     KeptFile(Result<(), String>),
     /// A snapshot is digested.
     Digested(Box<Digested>),
+    /// All of the log before this offset is on disk, of the beginning of that number.
+    DiskWrote {
+        /// See [`DiskAction::Write`](slipstream_log::DiskAction::Write).
+        number: u64,
+        /// Up to where.
+        offset: Offset,
+    },
+    /// The part of the log on disk cannot be written or read.
+    DiskFailed(String),
+    /// A line for the log about that part.
+    DiskNotice(String),
     /// The connection to the primary stands, or why not. The number tells which attempt.
     Connected(u64, Result<TcpStream, String>),
 }
@@ -63,7 +75,7 @@ impl Reporter {
         Reporter { sender, waker }
     }
 
-    fn report(&self, report: Report) {
+    pub(crate) fn report(&self, report: Report) {
         // Without a receiver the loop has ended, and with it the need for reports.
         if self.sender.send(report).is_ok() {
             self.waker.wake().ok();

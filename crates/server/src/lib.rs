@@ -13,6 +13,7 @@ pub mod event_loop;
 pub mod feeder;
 pub mod jobs;
 pub mod listeners;
+pub mod log_disk;
 pub mod log_file;
 pub mod memory;
 pub mod process;

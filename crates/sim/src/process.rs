@@ -123,6 +123,7 @@ fn config(options: &Options) -> Config {
     config.databases = 3;
     config.hz = options.hz;
     config.repl_backlog_size = options.backlog;
+    config.repl_backlog_spill_size = 0; // This shell has no files for it.
     config.repl_backlog_ttl = options.backlog_ttl;
     config.repl_diskless_sync_delay = options.sync_delay;
     config.repl_timeout = options.timeout;

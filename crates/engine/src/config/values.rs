@@ -107,6 +107,10 @@ pub struct Config {
     pub repl_backlog_size: u64,
     /// The longest divergent tail that is kept in a file, in bytes; 0 for none.
     pub replica_keep_divergent_tail: u64,
+    /// Bytes of it kept on disk behind that.
+    pub repl_backlog_disk_size: u64,
+    /// Most bytes of it on disk while a replica needs them.
+    pub repl_backlog_spill_size: u64,
     /// Seconds without a replica after which the backlog is dropped; 0 never.
     pub repl_backlog_ttl: u64,
     /// Good replicas without which writes are refused; 0 asks for none.
@@ -366,6 +370,8 @@ impl Default for Config {
             repl_disable_tcp_nodelay: false,
             repl_backlog_size: 64 * MIB,
             replica_keep_divergent_tail: 64 * MIB,
+            repl_backlog_disk_size: 0,
+            repl_backlog_spill_size: 4096 * MIB,
             repl_backlog_ttl: 3600,
             min_replicas_to_write: 0,
             min_replicas_max_lag: 10,

@@ -116,6 +116,13 @@ fn log(core: &Core, fields: &mut Fields) {
     let first = if core.log.is_active() { core.log.start().0 + 1 } else { 0 };
     fields.add("repl_backlog_first_byte_offset", first);
     fields.add("repl_backlog_histlen", core.log.held());
+    fields.add("repl_backlog_disk_size", core.log.disk_size().kept);
+    fields.add("repl_backlog_disk_status", if core.log.has_disk_failed() { "failed" } else { "ok" });
+    // From here to where memory begins.
+    let on_disk = core.log.disk_start();
+    fields.add("repl_backlog_disk_first_byte_offset", on_disk.map_or(0, |start| start.0 + 1));
+    fields.add("repl_backlog_disk_histlen", on_disk.map_or(0, |start| core.log.start().since(start)));
+    fields.add("repl_backlog_disk_bytes", core.log.disk_len());
 }
 
 fn signed(value: u64) -> i64 {

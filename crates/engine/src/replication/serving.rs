@@ -228,6 +228,13 @@ impl Node {
         self.core.replication.replicas.is_awaited() || self.core.shutdown.is_some()
     }
 
+    /// The part of the log on disk cannot be written or read: from here on there is what memory holds.
+    pub fn disk_failed(&mut self, reason: &str) {
+        let text = format!("The replication backlog on disk is given up: {reason}. Memory serves on.");
+        self.core.notice(slipstream_replication::Level::Warning, &text);
+        self.core.log.disk_failed();
+    }
+
     /// A session that may have been a replica is gone.
     pub(crate) fn replica_closed(&mut self, session: &Session) {
         let mut actions = Vec::new();

@@ -212,3 +212,166 @@ fn what_lies_behind_a_fork_can_be_dropped() {
     assert!(!log.rewind(Offset(699)), "not held");
     assert!(!log.rewind(Offset(701)), "beyond the end");
 }
+
+/// Larger than what is kept in memory for readers by so much.
+const MORE: u64 = 2 << 20;
+
+/// A log with a backlog on disk, or only a spill, that holds `bytes` behind offset 0.
+fn tiered(size: DiskSize, bytes: u64) -> Log {
+    let mut log = log_at(0);
+    log.set_disk_size(size);
+    append_pattern(&mut log, bytes);
+    log
+}
+
+fn append_pattern(log: &mut Log, bytes: u64) {
+    let from = log.end().0;
+    log.append(&pattern(from, bytes));
+}
+
+/// A disk that does at once what it is told.
+#[derive(Debug, Default)]
+struct Disk {
+    segments: std::collections::BTreeMap<Offset, Vec<u8>>,
+}
+
+impl Disk {
+    /// Does all; `confirms` if the log hears of it.
+    fn perform(&mut self, log: &mut Log, confirms: bool) {
+        for action in log.take_disk_actions() {
+            match action {
+                DiskAction::Write { number, history, segment, block } => {
+                    assert_eq!(history, log.history().id);
+                    let file = self.segments.entry(segment).or_default();
+                    assert_eq!(segment.advanced(file.len()), block.start(), "a segment has no gaps");
+                    file.extend_from_slice(&block);
+                    if confirms {
+                        log.disk_wrote(number, block.end());
+                    }
+                }
+                DiskAction::Remove(segment) => drop(self.segments.remove(&segment).expect("it is there")),
+                DiskAction::RemoveAll => self.segments.clear(),
+            }
+        }
+    }
+
+    /// What the log says is there must be there, joined to what is in memory.
+    #[track_caller]
+    fn check(&self, log: &Log) {
+        let all: Vec<u8> = self.segments.values().flatten().copied().collect();
+        let start = self.segments.keys().next().copied().unwrap_or(log.start());
+        assert_eq!(log.reach(), start);
+        let needed = usize::try_from(log.start().since(start)).unwrap();
+        assert!(all.len() >= needed, "a gap between disk and memory");
+        assert_eq!(all, pattern(start.0, all.len() as u64), "the bytes at their offsets");
+    }
+}
+
+#[test]
+fn what_leaves_memory_goes_to_disk_and_may_be_continued_from() {
+    let mut log = tiered(DiskSize { kept: 16 << 20, most: 0 }, 3 * BACKLOG);
+    let mut disk = Disk::default();
+    log.trim(None);
+    assert_eq!(log.start(), Offset(0), "nothing leaves before it is written");
+    disk.perform(&mut log, true);
+    log.trim(None);
+    assert!(log.held() < log.kept_anyway());
+    disk.check(&log);
+    assert_eq!(log.reach(), Offset(0));
+    assert_eq!(log.can_continue(&id(b'a'), Offset(0)), Ok(()));
+    assert!(log.slices_from(Offset(0)).is_none(), "that is read from disk");
+}
+
+#[test]
+fn the_disk_keeps_its_size_and_what_a_reader_needs() {
+    let kept = 8 << 20;
+    let mut log = tiered(DiskSize { kept, most: 0 }, 0);
+    let mut disk = Disk::default();
+    let mut turn = |log: &mut Log, needed| {
+        append_pattern(log, 40_000);
+        log.trim(needed);
+        disk.perform(log, true);
+        if log.end().0.is_multiple_of(4_000_000) {
+            disk.check(log);
+        }
+    };
+    (0..400).for_each(|_| turn(&mut log, None));
+    assert!((kept..kept + 2 * (1 << 20)).contains(&log.disk_len()), "{}", log.disk_len());
+    let reach = log.reach();
+    (0..400).for_each(|_| turn(&mut log, Some(reach)));
+    assert_eq!(log.reach(), reach, "a reader stands there");
+    (0..2).for_each(|_| turn(&mut log, None));
+    assert!(log.disk_len() < kept + 2 * (1 << 20));
+}
+
+#[test]
+fn what_a_reader_needs_beyond_memory_is_spilled_until_nobody_needs_it() {
+    let mut log = tiered(DiskSize { kept: 0, most: 1 << 30 }, MEMORY_FOR_READERS + MORE);
+    let mut disk = Disk::default();
+    let reader = Some(Offset(0));
+    for _ in 0..2 {
+        log.trim(reader);
+        disk.perform(&mut log, true);
+    }
+    log.trim(reader);
+    disk.check(&log);
+    assert!(log.held() < MEMORY_FOR_READERS + (1 << 20), "memory has a bound");
+    assert_eq!(log.can_continue(&id(b'a'), Offset(0)), Ok(()));
+
+    log.trim(Some(log.start()));
+    disk.perform(&mut log, true);
+    assert!(!disk.segments.is_empty(), "it would be made again at once");
+    log.trim(Some(log.end()));
+    disk.perform(&mut log, true);
+    assert!(disk.segments.is_empty());
+    assert!(log.held() < log.kept_anyway(), "memory is as without a reader");
+    assert_eq!(log.reach(), log.start());
+}
+
+#[test]
+fn without_a_reader_nothing_is_spilled() {
+    let mut log = tiered(DiskSize { kept: 0, most: 1 << 30 }, MEMORY_FOR_READERS + MORE);
+    log.trim(None);
+    assert!(log.take_disk_actions().is_empty());
+    assert!(log.held() < log.kept_anyway());
+}
+
+#[test]
+fn a_failing_disk_leaves_what_is_in_memory() {
+    let mut log = tiered(DiskSize { kept: 16 << 20, most: 0 }, 3 * BACKLOG);
+    let mut disk = Disk::default();
+    log.trim(None);
+    disk.perform(&mut log, true);
+    log.trim(None);
+    append_pattern(&mut log, 3 * BACKLOG);
+    log.trim(None);
+    let unwritten = log.start();
+    log.disk_failed();
+    assert_eq!(log.reach(), unwritten, "what was not written is still in memory");
+    assert_eq!(log.can_continue(&id(b'a'), Offset(0)), Err(Refusal::Gone));
+    disk.perform(&mut log, false);
+    log.trim(None);
+    assert!(log.held() < log.kept_anyway());
+    assert!(log.take_disk_actions().is_empty(), "it is given up");
+    log.set_disk_size(DiskSize { kept: 32 << 20, most: 0 });
+    append_pattern(&mut log, 3 * BACKLOG);
+    log.trim(None);
+    assert!(!log.take_disk_actions().is_empty(), "and tried again when the operator says so");
+}
+
+#[test]
+fn a_late_confirmation_confirms_nothing() {
+    let mut log = tiered(DiskSize { kept: 16 << 20, most: 0 }, 3 * BACKLOG);
+    log.trim(None);
+    let late = log.take_disk_actions();
+    log.adopt_snapshot(id(b'b'), Offset(0));
+    append_pattern(&mut log, 3 * BACKLOG);
+    log.trim(None);
+    for action in late {
+        if let DiskAction::Write { number, block, .. } = action {
+            log.disk_wrote(number, block.end());
+        }
+    }
+    log.trim(None);
+    assert_eq!(log.start(), Offset(0));
+}

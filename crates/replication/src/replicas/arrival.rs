@@ -101,6 +101,7 @@ impl Replicas {
             },
             phase: Phase::Queued { since: now, not_before: now },
             over_soft_limit: None,
+            moved: (Offset(0), now),
         };
         if let Some(not_before) = self.failures.not_before(&replica) {
             replica.phase = Phase::Queued { since: now, not_before };
@@ -128,6 +129,7 @@ impl Replicas {
              starting from offset {}.",
             from.next_byte()
         )));
+        self.is_back(replica);
         replica.phase = Phase::Online { cursor: from };
         replica.acked = from;
         replica.confirmed = true;

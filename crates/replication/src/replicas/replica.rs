@@ -61,6 +61,8 @@ pub struct Replica {
     pub(super) phase: Phase,
     /// Since when it has been beyond the soft limit of its output.
     pub(super) over_soft_limit: Option<Moment>,
+    /// Its cursor at the last look, and when that moved.
+    pub(super) moved: (Offset, Moment),
 }
 
 /// How it asked.

@@ -2,7 +2,7 @@
 //!
 //! Time is virtual. Histories are named by one repeated digit; the log starts at offset 1000 of history `a`.
 
-use slipstream_log::{Log, ReplicationId};
+use slipstream_log::{DiskSize, Log, ReplicationId};
 use slipstream_resp::OwnedRequest;
 
 use super::*;
@@ -217,6 +217,8 @@ fn a_continuation_answers_and_streams_at_once() {
     );
     assert_eq!(story.replicas.oldest_needed(), Some(Offset(1010)));
     story.replicas.on_sent(A, Offset(1050));
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1010)), "what was sent may be lost on the way");
+    story.replconf(A, "ACK 1050");
     assert_eq!(story.replicas.oldest_needed(), Some(Offset(1050)));
     assert_eq!(story.turn(), []);
 }
@@ -661,6 +663,62 @@ fn what_the_log_keeps_anyway_is_the_least_limit() {
     story.log.append(&vec![b'x'; kept - 60_001]);
     assert_eq!(story.turn(), [], "who continues may be as far behind");
     story.log.append(b"x");
+    assert_eq!(deeds(story.turn()), [Action::Close(A)]);
+}
+
+/// A story whose log goes on to disk when memory does not suffice for a replica, up to `most` bytes.
+fn spilling(output_limit: OutputLimit, most: u64) -> Story {
+    let mut story = Story::new(Settings { output_limit, ..SETTINGS });
+    story.log.set_disk_size(DiskSize { kept: 0, most });
+    story.online(A);
+    story
+}
+
+const NARROW: OutputLimit = OutputLimit { hard: 1000, soft: 500, soft_ms: 10 };
+
+#[test]
+fn a_replica_that_reads_is_not_cut_off_for_being_behind() {
+    let mut story = spilling(NARROW, 64 << 20);
+    for step in 1..=50 {
+        story.log.append(&[b'x'; 100_000]);
+        let sent = story.replicas.get(A).unwrap().cursor().unwrap().advanced(10);
+        story.replicas.on_sent(A, sent);
+        assert!(!story.wait_until(step * 900).contains(&Action::Close(A)), "{step}");
+        story.replconf(A, "ACK 1000");
+    }
+    assert_eq!(deeds(story.wait_until(50 * 900 + 1000)), [Action::Close(A)], "it took nothing for a second");
+}
+
+#[test]
+fn who_outruns_the_disk_too_is_cut_off_though_it_reads() {
+    let mut story = spilling(NARROW, 1);
+    let kept = usize::try_from(story.log.most_for_readers().unwrap()).unwrap();
+    story.log.append(&vec![b'x'; kept - 1000]);
+    story.replicas.on_sent(A, Offset(1010));
+    assert_eq!(story.turn(), []);
+    story.log.append(&[b'x'; 2000]);
+    story.replicas.on_sent(A, Offset(1020));
+    assert_eq!(deeds(story.turn()), [Action::Close(A)]);
+}
+
+#[test]
+fn who_was_cut_off_has_time_to_come_back_and_continue() {
+    let mut story = spilling(NARROW, 64 << 20);
+    story.log.append(&[b'x'; 10_000_000]);
+    story.replconf(A, "ACK 1000");
+    assert_eq!(deeds(story.wait_until(2000)), [Action::Close(A)]);
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1000)));
+    story.wait_until(2000 + SETTINGS.timeout_ms);
+    story.turn();
+    assert_eq!(story.replicas.oldest_needed(), None, "and no longer");
+}
+
+#[test]
+fn who_needs_what_the_log_has_lost_is_closed() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.log.append(&[b'x'; 4_000_000]);
+    story.log.trim(None);
     assert_eq!(deeds(story.turn()), [Action::Close(A)]);
 }
 

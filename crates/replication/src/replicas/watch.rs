@@ -1,4 +1,4 @@
-//! What happens in a replica's time: acknowledgements, signs of life, limits, and what they lead to.
+//! What happens in a replica's time: acknowledgements, signs of life, and what they lead to.
 //!
 //! Here are all the timers of the primary's side but those of full syncs and of clients that wait.
 
@@ -58,31 +58,6 @@ impl Replicas {
         }
         self.note_success(id);
         self.end_waits(turn.now, actions);
-    }
-
-    pub(super) fn enforce_output_limits(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
-        let limit = self.settings.output_limit;
-        let mut over = Vec::new();
-        for replica in self.replicas.values_mut() {
-            let Some(cursor) = replica.cursor() else { continue };
-            let behind = turn.log.end().since(cursor);
-            let is_over_soft = limit.soft > 0 && behind >= limit.soft;
-            replica.over_soft_limit = is_over_soft.then(|| replica.over_soft_limit.unwrap_or(turn.now));
-            let too_long =
-                replica.over_soft_limit.is_some_and(|since| turn.now.ms_since(since) > limit.soft_ms);
-            // Who continues is as far behind as the log reaches: to close it for that would be to do so for ever.
-            let too_far = limit.hard > 0 && behind >= limit.hard.max(turn.log.kept_anyway());
-            if too_long || too_far {
-                over.push(replica.id);
-            }
-        }
-        for id in over {
-            let replica = &self.replicas[&id];
-            let text = "scheduled to be closed ASAP for overcoming of output buffer limits.";
-            actions.push(Action::warning(format!("Client {replica} {text}")));
-            self.counters.output_limit_closes += 1;
-            self.drop_replica(turn.now, id, actions);
-        }
     }
 
     pub(super) fn drop_silent(&mut self, now: Moment, actions: &mut Vec<Action>) {

@@ -31,15 +31,78 @@ pub(super) struct Outlet {
     /// Whether there may be something to read.
     pub(super) readable: bool,
     hearing: Hearing,
+    supply: Supply,
+}
+
+/// Blocks from disk, for a replica whose cursor is not in memory any more.
+#[derive(Debug)]
+enum Supply {
+    /// None was asked for.
+    None,
+    /// They are being read.
+    Asked,
+    /// They are here, to be sent. If there are none, they are gone.
+    Here(VecDeque<Slice>),
 }
 
 impl Outlet {
     pub(super) fn new(id: SessionId, socket: Socket, from: Offset) -> Outlet {
-        Outlet { id, socket, cursor: from, writable: true, readable: true, hearing: Hearing::default() }
+        Outlet {
+            id,
+            socket,
+            cursor: from,
+            writable: true,
+            readable: true,
+            hearing: Hearing::default(),
+            supply: Supply::None,
+        }
     }
 
-    /// Writes what the socket takes of `window`, up to a share.
-    pub(super) fn write(&mut self, window: &VecDeque<Slice>) -> io::Result<()> {
+    /// What was read from disk.
+    pub(super) fn supply(&mut self, blocks: Vec<Slice>) {
+        self.supply = Supply::Here(blocks.into());
+    }
+
+    /// Whether blocks are to be read from disk, which then is asked for once.
+    pub(super) fn wants_supply(&mut self, held_from: Offset) -> bool {
+        let wants = self.cursor < held_from && matches!(self.supply, Supply::None);
+        if wants {
+            self.supply = Supply::Asked;
+        }
+        wants
+    }
+
+    /// Whether there is something to write and room for it. `held_from` is where memory begins, `end` where it ends.
+    pub(super) fn can_write(&self, held_from: Offset, end: Offset) -> bool {
+        let has_blocks = self.cursor >= held_from || matches!(self.supply, Supply::Here(_));
+        self.writable && self.cursor < end && has_blocks
+    }
+
+    /// Writes what the socket takes of `window`, which begins at `held_from`, or of what was read from disk, up to a
+    /// share.
+    pub(super) fn write(&mut self, window: &VecDeque<Slice>, held_from: Offset) -> io::Result<()> {
+        if self.cursor >= held_from {
+            self.supply = Supply::None;
+            return self.write_from(window);
+        }
+        let blocks = match std::mem::replace(&mut self.supply, Supply::None) {
+            Supply::Here(blocks) => blocks,
+            other => {
+                self.supply = other;
+                return Ok(());
+            }
+        };
+        if blocks.is_empty() {
+            return Err(io::Error::other("the log does not reach so far back any more"));
+        }
+        self.write_from(&blocks)?;
+        if blocks.back().is_some_and(|last| self.cursor < last.end()) {
+            self.supply = Supply::Here(blocks);
+        }
+        Ok(())
+    }
+
+    fn write_from(&mut self, window: &VecDeque<Slice>) -> io::Result<()> {
         let mut left = MAX_WRITTEN;
         while self.writable && left > 0 {
             let first = window.partition_point(|slice| slice.end() <= self.cursor);

@@ -1,20 +1,21 @@
 //! The feeder's thread: sleeps until there are orders or sockets are ready, then passes over all replicas.
 //!
-//! The window holds the blocks from the slowest replica's cursor on, as the log does; who is served has nothing
+//! The window holds the blocks from the slowest replica's cursor on, as far as the log has them in memory; nothing is
 //! copied. One pass writes to each replica, reads from each, and posts what came of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Token, Waker};
 use slipstream_engine::SessionId;
 use slipstream_log::{Offset, Slice};
 
 use super::mailbox::{Mailbox, News};
 use super::outlet::Outlet;
+use crate::log_disk::LogDisk;
 
 pub(super) const WAKER: Token = Token(usize::MAX);
 
@@ -27,13 +28,36 @@ const BUFFER_SIZE: usize = 16 << 10;
 pub(super) enum Order {
     /// Serve one more replica. The blocks are those from its cursor on; nothing held so far is of use if it is the
     /// first.
-    Attach { outlet: Box<Outlet>, blocks: Vec<Slice>, is_first: bool },
-    /// The log went on.
-    Blocks(Vec<Slice>),
+    Attach { outlet: Box<Outlet>, blocks: Vec<Slice>, end: Offset, is_first: bool },
+    /// The log went on, and holds in memory what is behind `held_from`; what is before that is on disk, as far as
+    /// somebody needs it.
+    Blocks { blocks: Vec<Slice>, held_from: Offset },
+    /// What was read from disk for a replica; none if it is not there any more.
+    Read { id: SessionId, blocks: Vec<Slice> },
     /// Close the socket of a replica.
     Release(SessionId),
     /// Send what the sockets take and end.
     Finish,
+}
+
+/// Where blocks come from that are not in memory any more.
+#[derive(Debug)]
+pub(super) struct DiskReader {
+    pub(super) disk: LogDisk,
+    pub(super) answers: Sender<Order>,
+    pub(super) waker: Arc<Waker>,
+}
+
+impl DiskReader {
+    fn read(&self, id: SessionId, from: Offset) {
+        let (answers, waker) = (self.answers.clone(), Arc::clone(&self.waker));
+        self.disk.read(from, move |blocks| {
+            // A feeder that has ended needs no blocks.
+            if answers.send(Order::Read { id, blocks }).is_ok() {
+                waker.wake().ok();
+            }
+        });
+    }
 }
 
 /// Whether the thread goes on.
@@ -48,15 +72,26 @@ pub(super) struct Work {
     poll: Poll,
     orders: Receiver<Order>,
     mailbox: Arc<Mailbox>,
+    disk: DiskReader,
     outlets: BTreeMap<SessionId, Outlet>,
     window: VecDeque<Slice>,
+    /// The end of the window.
+    end: Offset,
     buffer: Box<[u8]>,
 }
 
 impl Work {
-    pub(super) fn new(poll: Poll, orders: Receiver<Order>, mailbox: Arc<Mailbox>) -> Work {
-        let buffer = vec![0; BUFFER_SIZE].into_boxed_slice();
-        Work { poll, orders, mailbox, outlets: BTreeMap::new(), window: VecDeque::new(), buffer }
+    pub(super) fn new(poll: Poll, orders: Receiver<Order>, mailbox: Arc<Mailbox>, disk: DiskReader) -> Work {
+        Work {
+            poll,
+            orders,
+            mailbox,
+            disk,
+            outlets: BTreeMap::new(),
+            window: VecDeque::new(),
+            end: Offset(0),
+            buffer: vec![0; BUFFER_SIZE].into_boxed_slice(),
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -85,13 +120,22 @@ impl Work {
     fn take_orders(&mut self) -> Flow {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Attach { outlet, blocks, is_first }) => {
+                Ok(Order::Attach { outlet, blocks, end, is_first }) => {
                     if is_first {
                         self.window.clear();
                     }
+                    self.end = end;
                     self.attach(*outlet, blocks);
                 }
-                Ok(Order::Blocks(blocks)) => self.extend(blocks),
+                Ok(Order::Blocks { blocks, held_from }) => {
+                    self.extend(blocks);
+                    self.release_blocks(held_from);
+                }
+                Ok(Order::Read { id, blocks }) => {
+                    if let Some(outlet) = self.outlets.get_mut(&id) {
+                        outlet.supply(blocks);
+                    }
+                }
                 Ok(Order::Release(id)) => {
                     if let Some(outlet) = self.outlets.remove(&id) {
                         self.close(outlet);
@@ -127,6 +171,7 @@ impl Work {
             self.window.pop_back();
         }
         self.window.extend(blocks);
+        self.end = self.window.back().map_or(self.end, Slice::end);
     }
 
     /// Serves every replica once. How long to sleep then; for ever without a limit.
@@ -134,9 +179,13 @@ impl Work {
         let mut news = News::default();
         let reads = !self.mailbox.is_full();
         let mut broken = Vec::new();
+        let held_from = self.window.front().map_or(self.end, Slice::start);
         for (id, outlet) in &mut self.outlets {
             let before = outlet.cursor;
-            let written = outlet.write(&self.window);
+            let written = outlet.write(&self.window, held_from);
+            if outlet.wants_supply(held_from) {
+                self.disk.read(*id, outlet.cursor);
+            }
             if outlet.cursor != before {
                 news.sent.insert(*id, outlet.cursor);
             }
@@ -152,7 +201,7 @@ impl Work {
             }
             news.closed.push(id);
         }
-        self.release_blocks();
+        self.release_blocks(Offset(0));
         if !news.is_empty() {
             self.mailbox.post(news);
         }
@@ -160,18 +209,19 @@ impl Work {
     }
 
     fn patience(&self, reads: bool) -> Option<Duration> {
-        let end = self.window.back().map_or(Offset(0), Slice::end);
-        let writes_on = self.outlets.values().any(|outlet| outlet.writable && outlet.cursor < end);
+        let held_from = self.window.front().map_or(self.end, Slice::start);
+        let writes_on = self.outlets.values().any(|outlet| outlet.can_write(held_from, self.end));
         let reads_on = self.outlets.values().any(|outlet| outlet.readable);
         if writes_on || reads && reads_on { Some(Duration::ZERO) } else { reads_on.then_some(LOOP_PATIENCE) }
     }
 
-    /// Forgets what all replicas have.
-    fn release_blocks(&mut self) {
+    /// Forgets what all replicas have, and what is before `held_from`.
+    fn release_blocks(&mut self, held_from: Offset) {
         let Some(slowest) = self.outlets.values().map(|outlet| outlet.cursor).min() else {
             return self.window.clear();
         };
-        while self.window.front().is_some_and(|block| block.end() <= slowest) {
+        let unneeded = slowest.max(held_from);
+        while self.window.front().is_some_and(|block| block.end() <= unneeded) {
             self.window.pop_front();
         }
     }

@@ -17,6 +17,7 @@ mod copies;
 mod dataset;
 mod traffic;
 
+mod backlog;
 mod commandline;
 mod connections;
 mod differential;

@@ -117,6 +117,20 @@ pub(super) const ROWS: &[Directive] = &[
         "Bytes of writes that its new primary never had which a demoted primary keeps in a file \
          `divergence-<id>-<offset>.aof`; 0 for none.",
     ),
+    bytes(
+        "repl-backlog-disk-size",
+        (0, MAX_I64),
+        field!(repl_backlog_disk_size),
+        "Bytes of the stream kept in files under `dir`, older than those in memory, so that a replica \
+         that was away for long continues where it was.",
+    ),
+    bytes(
+        "repl-backlog-spill-size",
+        (0, MAX_I64),
+        field!(repl_backlog_spill_size),
+        "Most bytes of the stream in temporary files while a full sync or a slow replica needs more than \
+         memory keeps; 0 keeps it all in memory, where `client-output-buffer-limit` is its only bound.",
+    ),
     integer(
         "repl-backlog-ttl",
         (0, MAX_I64),
