@@ -11,6 +11,7 @@ pub mod allocator;
 pub mod connection;
 pub mod event_loop;
 pub mod feeder;
+pub mod huge_pages;
 pub mod jobs;
 pub mod listeners;
 pub mod log_disk;

@@ -1,7 +1,7 @@
 //! The thread that drops what nobody needs any more, and sees to it that the system gets memory back.
 //!
 //! Clients decide how often there is something to drop, so it is one thread for all of it. Pages that became empty
-//! on any thread stay with the allocator, which may soon need them again; twice a second those that are still
+//! on any thread stay with the allocator, which may soon need them again; four times a second those that are still
 //! empty are given back from here, since that takes time which the executor does not have.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,7 +13,7 @@ use crate::allocator;
 use crate::jobs::spawn;
 
 /// How often empty pages are given back.
-const PERIOD: Duration = Duration::from_millis(500);
+const PERIOD: Duration = Duration::from_millis(250);
 
 /// Drops data away from the executor.
 #[derive(Debug)]

@@ -15,11 +15,11 @@ use slipstream_engine::config::command_line::{self, CommandLine, Sources};
 use slipstream_engine::config::{self, Config};
 use slipstream_engine::{Host, Level, Node, REDIS_VERSION};
 
-use crate::allocator;
 use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
+use crate::{allocator, huge_pages};
 
 /// Set for the process that `daemonize yes` leaves running.
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
@@ -71,9 +71,13 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
         return detach(&started_in, &stdin);
     }
     allocator::tune();
+    let huge_pages = if config.disable_thp { huge_pages::disable() } else { Ok(()) };
     let listening = SharedListening::default();
     let mut process = Process::new(&config, config_file, Rc::clone(&listening))?;
     announce(&mut process, program, &config, sources);
+    if let Err(error) = huge_pages {
+        process.log(Level::Warning, false, &format!("disable-thp: the system keeps its huge pages: {error}"));
+    }
     let config = limit_clients(config, &mut process);
     listening.borrow_mut().sockets = listeners::bind_all(&config).inspect_err(|reason| {
         process.log(Level::Warning, false, &format!("Warning: {reason}"));

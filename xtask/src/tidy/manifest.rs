@@ -35,6 +35,7 @@ const PURE_AND_ENGINE: &[&str] = &[
 
 /// Foreign crates that reach the operating system, and the crates that may use them.
 const SHELL_ONLY: &[&str] = &[
+    "libc",
     "libmimalloc-sys",
     "mimalloc",
     "mio",

@@ -45,6 +45,8 @@ pub struct Config {
     pub databases: usize,
     /// Turns of the periodic tasks per second, within 1 to 500.
     pub hz: u32,
+    /// Whether the system is asked for no huge pages.
+    pub disable_thp: bool,
     /// Effort of active expiry, 1 to 10.
     pub active_expire_effort: u32,
     /// Seconds that a shutdown waits for lagging replicas.
@@ -338,6 +340,7 @@ impl Default for Config {
             always_show_logo: false,
             databases: 16,
             hz: 10,
+            disable_thp: true,
             active_expire_effort: 1,
             shutdown_timeout: 10,
             shutdown_handover: false,

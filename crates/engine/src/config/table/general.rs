@@ -106,8 +106,9 @@ pub(super) const ROWS: &[Directive] = &[
     ),
     yes_no(
         "disable-thp",
-        moot("yes", "huge pages hurt only a process that forks to save, and none does"),
-        "Ask the system not to back the memory with huge pages.",
+        field!(disable_thp),
+        "Ask the system not to back the memory with huge pages: they cost memory, and gain a few percent of \
+         speed in big data.",
     )
     .immutable(),
     one_of(
