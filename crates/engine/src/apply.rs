@@ -193,6 +193,9 @@ impl Machine<'_> {
             }
             ("replconf", None) => {
                 self.answer_getack(args);
+                if let Some(clock) = slipstream_replication::wire::read_clock(args) {
+                    self.core.replication.link.on_clock(self.core.clock.moment(), clock);
+                }
                 self.core.log.append(raw);
             }
             ("ping", None) => {
@@ -236,7 +239,7 @@ impl Machine<'_> {
         if args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
             let mut actions = Vec::new();
             let core = &mut *self.core;
-            core.replication.link.on_getack(core.log.end(), &mut actions);
+            core.replication.link.on_getack(core.clock.moment(), core.log.end(), &mut actions);
             core.perform_link(self.keyspace, actions);
         }
     }

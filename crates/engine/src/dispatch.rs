@@ -56,6 +56,7 @@ const GATES: &[Gate] = &[
     enough_replicas_are_in_step,
     a_read_only_replica_takes_no_writes,
     stale_data_is_served,
+    what_is_read_is_young_enough,
     the_data_is_loaded,
     a_replica_leaves_the_keyspace_alone,
 ];
@@ -127,6 +128,11 @@ fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), 
 fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let stale = !candidate.core.config.replica_serve_stale_data && candidate.core.is_cut_off();
     if stale && candidate.flags & flag::STALE == 0 { Err(CommandError::MASTERDOWN) } else { Ok(()) }
+}
+
+fn what_is_read_is_young_enough(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let reads = candidate.flags & flag::READONLY != 0;
+    if reads && candidate.core.is_too_old(candidate.session) { Err(CommandError::STALE) } else { Ok(()) }
 }
 
 fn the_data_is_loaded(candidate: &Candidate<'_>) -> Result<(), CommandError> {
@@ -225,7 +231,7 @@ impl Machine<'_> {
 
     /// EXEC may do what any of its commands may, and runs only where all of them run.
     fn effective_flags(&self, entry: Entry) -> u32 {
-        const ANY: u32 = flag::WRITE | flag::DENYOOM | flag::MAY_REPLICATE;
+        const ANY: u32 = flag::WRITE | flag::READONLY | flag::DENYOOM | flag::MAY_REPLICATE;
         const ALL: u32 = flag::LOADING | flag::STALE;
         match &self.session.transaction {
             Some(transaction) if entry.command.name == "exec" => {

@@ -329,6 +329,10 @@ impl CommandError {
     pub const NOT_ACKNOWLEDGED_BY_ROLE: Self = Self::fixed(
         "NOREPLACK The write was done here, but this node became a replica before enough replicas acknowledged it.",
     );
+    pub const STALE: Self = Self::fixed("STALE The data of this replica is older than CLIENT MAXLAG allows.");
+    pub const INVALID_TOKEN: Self = Self::fixed("ERR Invalid token, CLIENT OFFSET tells what one looks like");
+    pub const UNKNOWN_HISTORY: Self =
+        Self::fixed("UNKNOWNHISTORY This node does not continue the history of that token as far as that.");
     pub const UNBLOCKED: Self = Self::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
     pub const UNBLOCKED_BY_ROLE: Self = Self::fixed(
         "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

@@ -342,6 +342,7 @@ impl Node {
         let Some(mut session) = self.core.sessions.remove(id) else { return };
         crate::commands::transactions::discard(&mut self.core, &mut session);
         self.core.monitors.remove(id);
+        self.core.limit_age(&mut session, None);
         self.replica_closed(&session);
     }
 }

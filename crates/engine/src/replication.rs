@@ -12,6 +12,8 @@ mod rejoining;
 
 mod serving;
 
+mod tokens;
+
 pub(crate) mod verifying;
 
 use slipstream_keyspace::Keyspace;
@@ -24,6 +26,8 @@ use crate::apply::Stream;
 use crate::config::Config;
 use crate::node::Core;
 use crate::session::SessionId;
+
+pub(crate) use self::tokens::Token;
 
 /// Both sides of replication of one node.
 #[derive(Debug)]
@@ -50,6 +54,9 @@ pub struct Replication {
     /// The number of the snapshot being loaded, likewise.
     load: u64,
     ack_rule: durability::AckRule,
+    token_waits: tokens::TokenWaits,
+    /// The ages that clients have set with CLIENT MAXLAG, in milliseconds, and how many of them each.
+    age_limits: std::collections::BTreeMap<u64, usize>,
 }
 
 /// An open connection to the primary, as a client of this node.
@@ -82,6 +89,8 @@ impl Replication {
             connection: 0,
             load: 0,
             ack_rule: durability::AckRule::default(),
+            token_waits: tokens::TokenWaits::default(),
+            age_limits: std::collections::BTreeMap::new(),
         }
     }
 
@@ -93,8 +102,14 @@ impl Replication {
 
     /// When something is due.
     pub fn deadline(&self) -> Option<Moment> {
-        let replicas = [self.replicas.deadline(), self.failover.deadline(), self.verifying.deadline()];
-        replicas.into_iter().chain([self.link.deadline()]).flatten().min()
+        let deadlines = [
+            self.replicas.deadline(),
+            self.link.deadline(),
+            self.failover.deadline(),
+            self.verifying.deadline(),
+            self.token_waits.deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 }
 

@@ -73,6 +73,8 @@ pub enum Wait {
     Replicas,
     /// WAITAOF: the disks of enough replicas have it.
     Files,
+    /// WAITOFFSET: this node has come so far.
+    Offset,
     /// SAVE: the snapshot is on disk.
     Save,
     /// SHUTDOWN: it succeeds by never answering.
@@ -158,6 +160,8 @@ pub struct Session {
     /// CLIENT DURABILITY: how many replicas must have a write before it is answered; `None` as the directive
     /// says.
     pub durability: Option<usize>,
+    /// CLIENT MAXLAG: how old what it reads may be, in milliseconds.
+    pub max_lag_ms: Option<u64>,
     /// What [`Sessions`] counts of its memory.
     counted: usize,
 }
@@ -200,6 +204,7 @@ impl Session {
             output: Reply::default(),
             held: Held::default(),
             durability: None,
+            max_lag_ms: None,
             counted: 0,
         }
     }

@@ -27,5 +27,6 @@ mod commands {
     mod streams;
     mod strings;
     mod transactions;
+    mod trusted_reads;
     mod watching;
 }

@@ -88,11 +88,13 @@
 
 mod moment;
 
+pub mod events;
+
 mod level;
 
 mod mark;
 
-mod wire;
+pub mod wire;
 
 pub mod link;
 
@@ -102,6 +104,7 @@ pub mod failover;
 
 pub mod verify;
 
+pub use events::{Event, Events};
 pub use failover::Failover;
 pub use level::Level;
 pub use link::Link;

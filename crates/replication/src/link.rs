@@ -24,6 +24,8 @@ mod answers;
 
 mod lines;
 
+mod freshness;
+
 mod takeover;
 mod upstream;
 
@@ -31,8 +33,10 @@ use std::borrow::Cow;
 
 use slipstream_log::Offset;
 
+use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
 use self::takeover::Asking;
+use crate::events::Events;
 use crate::{Moment, wire};
 
 pub use self::action::{Action, Endpoint, Position, Settings, Takeover, Transfer};
@@ -43,6 +47,10 @@ const ANSWER_TIMEOUT_MS: u64 = 5000;
 
 /// Acknowledgements while streaming and signs of life while loading, in milliseconds.
 const BEAT_MS: u64 = 1000;
+
+/// For so long acknowledgements go out unasked when one was asked for, in milliseconds. A primary that goes on
+/// waiting asks again before.
+pub(crate) const EAGER_MS: u64 = 1000;
 
 /// Attempts to connect start at most this often, in milliseconds.
 const ATTEMPT_MS: u64 = 1000;
@@ -73,6 +81,10 @@ pub struct Link {
     failed_syncs: u32,
     /// Whether the other end is to become the primary first.
     asking: Asking,
+    freshness: Freshness,
+    /// How often the primary is to tell its clock, in milliseconds.
+    beat_ms: Option<u64>,
+    events: Events,
 }
 
 impl Link {
@@ -89,6 +101,9 @@ impl Link {
             is_stranger: true,
             failed_syncs: 0,
             asking: Asking::No,
+            freshness: Freshness::default(),
+            beat_ms: None,
+            events: Events::default(),
         }
     }
 
@@ -109,7 +124,7 @@ impl Link {
 
     fn begin(&mut self, now: Moment, primary: Endpoint, asking: Asking, actions: &mut Vec<Action<'_>>) {
         self.leave(actions);
-        *self = Link::new(self.settings.clone());
+        self.forget_primary();
         self.asking = asking;
         self.down_since = Some(now);
         self.primary = Some(primary);
@@ -119,7 +134,14 @@ impl Link {
     /// Follows nobody any more.
     pub fn stop(&mut self, actions: &mut Vec<Action<'_>>) {
         self.leave(actions);
-        *self = Link::new(self.settings.clone());
+        self.forget_primary();
+    }
+
+    fn forget_primary(&mut self) {
+        let new = Link::new(self.settings.clone());
+        let Link { beat_ms, events, .. } = std::mem::replace(self, new);
+        self.beat_ms = beat_ms;
+        self.events = events;
     }
 
     /// Closes the connection and begins anew, as if it had been lost.
@@ -132,6 +154,7 @@ impl Link {
     /// copy differ in silence. Only `follow` ends this.
     pub fn halt(&mut self, now: Moment, reason: String, actions: &mut Vec<Action<'_>>) {
         actions.push(Action::warning(format!("== CRITICAL == Replication stopped: {reason}")));
+        self.events.note(now, format!("stopped: {reason}"));
         self.leave(actions);
         self.down_since.get_or_insert(now);
         self.phase = Phase::Halted { reason };
@@ -147,6 +170,9 @@ impl Link {
 
     /// The connection could not be opened, or is gone.
     pub fn on_closed(&mut self, now: Moment, reason: &str, actions: &mut Vec<Action<'_>>) {
+        if self.phase.has_connection() {
+            self.events.note(now, format!("closed: {reason}"));
+        }
         match &mut self.phase {
             // The snapshot is here: it is loaded, and then the stream is asked for from its end.
             Phase::Loading { connection, .. } => {
@@ -233,6 +259,7 @@ impl Link {
             panic!("loaded a snapshot that is not complete or was aborted");
         };
         actions.push(Action::notice("MASTER <-> REPLICA sync: Finished with success"));
+        self.events.note(now, "snapshot loaded");
         self.failed_syncs = 0;
         match connection {
             Connection::Lost => {
@@ -254,6 +281,7 @@ impl Link {
         assert!(self.phase.has_snapshot(), "failed to load a snapshot that was aborted");
         let text = format!("Failed trying to load the MASTER synchronization DB: {reason}");
         actions.push(Action::warning(text));
+        self.events.note(now, format!("snapshot not loaded: {reason}"));
         if self.phase.has_connection() {
             actions.push(Action::Close);
         }
@@ -264,15 +292,58 @@ impl Link {
     pub fn on_applied(&mut self, offset: Offset) {
         if let Phase::Streaming(streaming) = &mut self.phase {
             streaming.applied = offset;
+            if let Some(heard) = self.heard.filter(|_| streaming.applied == streaming.received) {
+                self.freshness.on_all_applied(heard);
+            }
+        }
+    }
+
+    /// The stream told the clock of whoever writes it, at this point.
+    pub fn on_clock(&mut self, now: Moment, clock: Moment) {
+        self.freshness.on_stamp(now, clock);
+    }
+
+    /// Says how often the primary is to tell its clock; `None` as it likes. One that does not speak this
+    /// project's dialect is not asked.
+    pub fn set_beat(&mut self, beat_ms: Option<u64>, actions: &mut Vec<Action<'_>>) {
+        if self.beat_ms != beat_ms {
+            self.beat_ms = beat_ms;
+            self.ask_for_beat(actions);
+        }
+    }
+
+    fn ask_for_beat(&self, actions: &mut Vec<Action<'_>>) {
+        if self.dialect && self.is_up() {
+            let beat = self.beat_ms.unwrap_or(0).to_string();
+            actions.push(Action::Send(wire::request(&[b"REPLCONF", b"beat", beat.as_bytes()])));
         }
     }
 
     /// The stream asked for an acknowledgement. `offset` is the one before that request.
-    pub fn on_getack(&mut self, offset: Offset, actions: &mut Vec<Action<'_>>) {
+    ///
+    /// A primary of this project gets one at the end of the turn instead, and for a while further ones
+    /// unasked, whenever something was applied: somebody there waits for them.
+    pub fn on_getack(&mut self, now: Moment, offset: Offset, actions: &mut Vec<Action<'_>>) {
         if let Phase::Streaming(streaming) = &mut self.phase {
             streaming.applied = offset;
+            if self.dialect {
+                streaming.owed = true;
+                streaming.eager_until = Some(now.after_ms(EAGER_MS));
+            } else {
+                streaming.acknowledge(actions);
+            }
+        }
+    }
+
+    /// A turn of the loop ends: acknowledges what was applied in it, if that is waited for, and does what is
+    /// due.
+    pub fn on_turn(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        if let Phase::Streaming(streaming) = &mut self.phase
+            && streaming.owes_ack(now)
+        {
             streaming.acknowledge(actions);
         }
+        self.on_deadline(now, actions);
     }
 
     /// When `on_deadline` is due.
@@ -348,6 +419,16 @@ impl Link {
             Phase::Streaming(streaming) => Some((streaming.received, streaming.applied)),
             _ => None,
         }
+    }
+
+    /// Milliseconds since the data was as current as the primary's; `None` if it never was.
+    pub fn age_ms(&self, now: Moment) -> Option<u64> {
+        self.freshness.age_ms(now)
+    }
+
+    /// What happened to the link of late.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Whether the primary speaks this project's dialect, as far as it has said by now.

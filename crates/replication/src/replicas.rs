@@ -32,16 +32,20 @@ mod watch;
 
 mod wait;
 
+mod heartbeat;
+
 use std::collections::BTreeMap;
 
 use slipstream_log::Offset;
 use slipstream_resp::Args;
 
 use self::failures::Failures;
+use self::heartbeat::{Heartbeat, Written};
 use self::limits::Departed;
 use self::replica::Phase;
 use self::sync::Job;
 use self::wait::Waits;
+use crate::events::{Events, Journal};
 use crate::{Moment, wire};
 
 pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
@@ -65,6 +69,9 @@ pub struct ReplicaId(pub u64);
 pub enum Answer {
     /// `+OK`, and what else this simple string says.
     Ok(&'static str),
+    /// `+OK slipstream1`: both speak this project's dialect. Behind it the clock of whoever writes the log,
+    /// where this node does.
+    Dialect(Option<Moment>),
     /// Nothing at all: acknowledgements, and requests for them, have no reply.
     Silence,
 }
@@ -85,6 +92,11 @@ pub struct Replicas {
     failures: Failures,
     waits: Waits,
     acks_requested: bool,
+    /// When the stream last asked for acknowledgements.
+    acks_asked: Option<Moment>,
+    heartbeat: Heartbeat,
+    written: Written,
+    journal: Journal,
     /// Due while there are replicas.
     next_tick: Moment,
     next_ping: Moment,
@@ -109,6 +121,10 @@ impl Replicas {
             failures: Failures::default(),
             waits: Waits::default(),
             acks_requested: false,
+            acks_asked: None,
+            heartbeat: Heartbeat::default(),
+            written: Written::default(),
+            journal: Journal::default(),
             next_tick: now,
             next_ping: now,
             alone_since: Some(now),
@@ -154,13 +170,17 @@ impl Replicas {
             if option.eq_ignore_ascii_case(b"getack") {
                 return Ok(Answer::Silence);
             }
+            let is_beat = option.eq_ignore_ascii_case(b"beat");
             let profile = match self.replicas.get_mut(&id) {
                 Some(replica) => &mut replica.profile,
                 None => self.profiles.entry(id).or_default(),
             };
             profile.set(option, value)?;
+            if is_beat {
+                return Ok(Answer::Silence);
+            }
             if option.eq_ignore_ascii_case(b"capa") && value.eq_ignore_ascii_case(wire::DIALECT) {
-                answer = Answer::Ok("OK slipstream1");
+                answer = Answer::Dialect((self.role == Role::Primary).then_some(turn.now));
             }
         }
         Ok(answer)
@@ -187,7 +207,7 @@ impl Replicas {
         actions.push(Action::notice(format!("Replica {replica} asks for synchronization")));
         match arrival::continuation(&newcomer.request, turn.log) {
             Ok(from) => self.continue_stream(turn, &mut replica, from, actions),
-            Err(why) => self.queue_full_sync(turn.log, &replica, why, actions),
+            Err(why) => self.queue_full_sync(turn, &replica, why, actions),
         }
         self.replicas.insert(replica.id, replica);
         Ok(())
@@ -212,6 +232,7 @@ impl Replicas {
         self.profiles.remove(&id);
         if let Some(replica) = self.replicas.get(&id) {
             actions.push(Action::notice(format!("Connection with replica {replica} lost.")));
+            self.journal.note(now, replica.to_string(), "closed: connection lost");
             self.note_failure(now, id, "its connection was lost");
             self.forget(now, id, actions);
         }
@@ -223,12 +244,13 @@ impl Replicas {
         self.departed.clear();
         let ids: Vec<ReplicaId> = self.replicas.keys().copied().collect();
         for id in ids {
-            self.drop_replica(now, id, actions);
+            self.drop_replica(now, id, "closed: another history or other data", actions);
         }
     }
 
     /// Does what is due at the end of a turn.
     pub fn on_turn(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
+        self.note_written(turn);
         self.end_waits(turn.now, actions);
         self.drop_unreachable(turn, actions);
         self.enforce_output_limits(turn, actions);
@@ -239,7 +261,7 @@ impl Replicas {
         }
         self.start_syncs(turn, actions);
         self.expire_jobs(turn, actions);
-        self.write_to_stream(turn.now, actions);
+        self.write_to_stream(turn, actions);
         self.expire_log(turn, actions);
     }
 
@@ -250,6 +272,7 @@ impl Replicas {
         [
             has_replicas.then_some(self.next_tick),
             pings.then_some(self.next_ping),
+            self.clock_deadline().filter(|_| pings),
             self.sync_deadline(),
             self.wait_deadline(),
             self.log_expiry(),
@@ -296,6 +319,11 @@ impl Replicas {
     /// Those online that have not acknowledged everything up to `end`, for a shutdown that waits for them.
     pub fn lagging(&self, end: Offset) -> impl Iterator<Item = &Replica> {
         self.online().filter(move |replica| replica.acked < end)
+    }
+
+    /// What happened of late to links of replicas, by the names of these.
+    pub fn events(&self) -> impl Iterator<Item = (&str, &Events)> {
+        self.journal.iter()
     }
 
     /// What has been counted.

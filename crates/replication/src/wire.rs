@@ -3,7 +3,10 @@
 //! What a peer sends back in the handshake are single lines, read by the link; the stream is opaque here.
 
 use slipstream_log::Offset;
-use slipstream_resp::encode_request;
+use slipstream_resp::number::parse_i64;
+use slipstream_resp::{Args, encode_request};
+
+use crate::Moment;
 
 /// The capability by which nodes of this project know each other, and the word in the answer to it. The number
 /// grows when a later dialect cannot be told by its options.
@@ -19,6 +22,21 @@ pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
 /// Appends one request.
 pub(crate) fn push_request(out: &mut Vec<u8>, words: &[&[u8]]) {
     encode_request(out, words.iter().copied());
+}
+
+/// What a primary of this project tells in its stream: its own monotonic clock. Redis and Valkey ignore an ACK
+/// that comes from a primary, with whatever stands behind it.
+pub fn clock(now: Moment) -> [String; 5] {
+    ["REPLCONF", "ACK", "0", "CLOCK", &now.0.to_string()].map(str::to_owned)
+}
+
+/// The clock in a request of the stream, if it is [`clock`].
+pub fn read_clock(args: Args<'_>) -> Option<Moment> {
+    let is = |index: usize, word: &[u8]| args.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word));
+    if args.len() != 5 || !is(0, b"replconf") || !is(1, b"ack") || !is(3, b"clock") {
+        return None;
+    }
+    u64::try_from(parse_i64(&args[4])?).ok().map(Moment)
 }
 
 /// What a replica reports to its primary.

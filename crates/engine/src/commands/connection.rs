@@ -199,6 +199,7 @@ fn quit(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
     super::transactions::discard(call.core, call.session);
     call.core.monitors.remove(call.session.id);
+    call.core.limit_age(call.session, None);
     let session = &mut *call.session;
     if session.role == Role::Monitor {
         session.role = Role::Client;

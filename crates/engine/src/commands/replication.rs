@@ -1,6 +1,7 @@
 //! Replication by command: REPLICAOF, ROLE, and what replicas say (REPLCONF,
 //! PSYNC, SYNC).
 
+use slipstream_log::Offset;
 use slipstream_replication::Level;
 use slipstream_replication::link::Endpoint;
 use slipstream_replication::replicas::{ReplicaId, Request};
@@ -72,6 +73,7 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
         Some(crate::config::Upstream { host: primary.host.clone(), port: primary.port });
     let text = format!("REPLICAOF {primary} enabled (user request from '{client}')");
     call.core.follow(call.db.keyspace, primary);
+    call.session.last_write = Offset(0);
     call.core.notice(Level::Notice, &text);
     call.reply.ok();
     Ok(())
@@ -124,7 +126,7 @@ fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     if let Some(answer) = call.core.replconf(call.session.id, call.args.from(1))? {
-        call.reply.simple(answer);
+        call.reply.simple(&answer);
     }
     Ok(())
 }

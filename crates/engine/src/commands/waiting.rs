@@ -1,4 +1,4 @@
-//! Commands that wait for replication: WAIT and WAITAOF.
+//! Commands that wait for replication: WAIT, WAITAOF and WAITOFFSET.
 //!
 //! What they wait for is the machine's ([`Replicas::on_wait`]); here the arguments are read, and answered is
 //! whoever need not or must not wait. Inside MULTI nobody waits: what is so by then is the answer.
@@ -12,6 +12,7 @@ use slipstream_replication::replicas::{self, WaiterId};
 use crate::call::{Call, integer};
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
+use crate::replication::Token;
 use crate::session::{Flow, Wait};
 
 const TIPS: &[&str] = &["request_policy:all_shards", "response_policy:agg_min"];
@@ -34,6 +35,16 @@ pub const COMMANDS: &[Command] = &[
             "O(1)",
         )
         .syntax("numlocal:integer numreplicas:integer timeout:integer"),
+    Command::new("waitoffset", 3, waitoffset)
+        .flags(flag::NOSCRIPT | flag::STALE)
+        .categories(&["connection"])
+        .doc(
+            Group::Generic,
+            "7.2.4",
+            "Waits until this node has what was written up to a token of CLIENT OFFSET.",
+            "O(log N), N being the number of clients that wait so",
+        )
+        .syntax("token timeout:integer"),
 ];
 
 fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -61,6 +72,20 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(CommandError::WAITAOF_WITHOUT_FILE);
     }
     wait_for(call, Wait::Files, wanted, timeout);
+    Ok(())
+}
+
+fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let token = Token::parse(&call.args[1]).ok_or(CommandError::INVALID_TOKEN)?;
+    let timeout = timeout_ms(&call.args[2], call.now)?;
+    let answer = call.core.look_for(token).transpose()?;
+    if answer.is_some() || call.session.in_transaction() || call.in_exec() {
+        call.reply.integer(answer.unwrap_or(0));
+        return Ok(());
+    }
+    let until = (timeout > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout)));
+    call.core.await_token(call.session.id, token, until);
+    call.session.flow = Flow::Waiting(Wait::Offset);
     Ok(())
 }
 

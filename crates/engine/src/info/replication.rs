@@ -2,6 +2,8 @@
 //!
 //! Both roles' fields come from the two machines; the names are old words of the wire.
 
+use slipstream_replication::{Event, Events, Moment};
+
 use super::{Fields, Subject};
 use crate::node::Core;
 
@@ -31,7 +33,7 @@ fn link(core: &Core, fields: &mut Fields) {
     let link = &core.replication.link;
     let Some(primary) = link.primary() else { return };
     let now = core.clock.moment();
-    let seconds = |since: Option<slipstream_replication::Moment>| {
+    let seconds = |since: Option<Moment>| {
         since.map_or(-1, |since| i64::try_from(now.seconds_since(since)).unwrap_or(i64::MAX))
     };
     fields.add("master_host", &primary.host);
@@ -57,6 +59,10 @@ fn link(core: &Core, fields: &mut Fields) {
     if let Some(reason) = link.halted() {
         fields.add("master_link_stopped_reason", reason.replace(['\r', '\n'], " "));
     }
+    if let Some(age) = link.age_ms(now) {
+        fields.add("replica_lag_ms", age);
+    }
+    fields.add("master_link_events", told(link.events(), now));
     fields.add("slave_priority", core.config.replica_priority);
     fields.add_switch("slave_read_only", core.config.replica_read_only);
     fields.add_switch("replica_announced", core.config.replica_announced);
@@ -75,15 +81,30 @@ fn replicas(core: &Core, fields: &mut Fields) {
     }
     for (index, replica) in replicas.iter().enumerate() {
         let line = format!(
-            "ip={},port={},state={},offset={},lag={}",
+            "ip={},port={},state={},offset={},lag={},lag_bytes={},lag_ms={}",
             replica.address(),
             replica.port(),
             replica.state().as_str(),
             replica.acked.0,
-            replica.lag_seconds(now)
+            replica.lag_seconds(now),
+            if replica.is_online() { core.log.end().since(replica.acked) } else { 0 },
+            replicas.lag_ms(now, replica)
         );
         fields.add(&format!("slave{index}"), line);
     }
+    // Sentinel takes everything that begins with `slave` and a digit for a replica.
+    for (index, (peer, events)) in replicas.events().enumerate() {
+        let line = format!("{peer} {}", told(events, now));
+        fields.add(&format!("replica_events{index}"), line);
+    }
+}
+
+/// The newest events of a link with their ages, oldest first.
+fn told(events: &Events, now: Moment) -> String {
+    let line = |event: &Event| {
+        format!("{}s ago {}", now.seconds_since(event.at), event.text.replace(['\r', '\n', ';'], " "))
+    };
+    events.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// What REPLICA VERIFY found last.

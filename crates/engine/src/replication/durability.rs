@@ -67,8 +67,12 @@ impl Core {
         }
     }
 
-    /// CLIENT UNBLOCK: ends WAIT or WAITAOF as its time would, or with an error; whether the client waited.
+    /// CLIENT UNBLOCK: ends WAIT, WAITAOF or WAITOFFSET as its time would, or with an error; whether the client waited.
     pub(crate) fn unblock(&mut self, id: SessionId, error: Option<CommandError>) -> bool {
+        if self.sessions.get(id).is_some_and(|session| session.flow == Flow::Waiting(Wait::Offset)) {
+            self.answer_token(id, &error.map_or(Ok(0), Err));
+            return true;
+        }
         let Some(wait) = self.replica_wait(id) else { return false };
         let offset = self.sessions.get(id).map_or(Offset(0), |session| session.last_write);
         let reported = self.replication.replicas.reported(wait.measure(), offset);
@@ -87,6 +91,8 @@ impl Core {
         for id in waiting.into_iter().flatten() {
             self.unblock(id, Some(CommandError::UNBLOCKED_BY_ROLE));
         }
+        // What they wrote is a matter of the history that this node leaves.
+        self.sessions.iter_mut().for_each(|session| session.last_write = Offset(0));
         let held: Vec<SessionId> = self.holding_sessions().collect();
         for id in held {
             if let Some(mut session) = self.sessions.take(id) {

@@ -20,13 +20,15 @@ impl Core {
         &mut self,
         id: SessionId,
         args: slipstream_resp::Args<'_>,
-    ) -> Result<Option<&'static str>, CommandError> {
+    ) -> Result<Option<String>, CommandError> {
         let mut actions = Vec::new();
         let turn = Turn { now: self.clock.moment(), log: &self.log };
         let answer = self.replication.replicas.on_replconf(turn, ReplicaId(id.0), args, &mut actions);
         self.perform_replicas(actions);
         match answer {
-            Ok(replicas::Answer::Ok(text)) => Ok(Some(text)),
+            Ok(replicas::Answer::Ok(text)) => Ok(Some(text.to_owned())),
+            Ok(replicas::Answer::Dialect(Some(clock))) => Ok(Some(format!("OK slipstream1 {}", clock.0))),
+            Ok(replicas::Answer::Dialect(None)) => Ok(Some("OK slipstream1".to_owned())),
             Ok(replicas::Answer::Silence) => Ok(None),
             Err(error) => Err(CommandError::text(error.to_string())),
         }
@@ -76,7 +78,8 @@ impl Node {
         let now = self.core.clock.moment();
         self.core.follow_ack_rule();
         let mut actions = Vec::new();
-        self.core.replication.link.on_deadline(now, &mut actions);
+        self.core.follow_age_limits(&mut actions);
+        self.core.replication.link.on_turn(now, &mut actions);
         self.core.perform_link(&mut self.keyspace, actions);
         self.core.continue_failover(&mut self.keyspace);
         if self.core.is_replica() {
@@ -89,6 +92,7 @@ impl Node {
         self.core.perform_replicas(actions);
         self.settle_replicas();
         self.verification_turn();
+        self.core.end_token_waits();
     }
 
     /// Does what the replicas' side wants done.
@@ -111,6 +115,10 @@ impl Node {
             Action::DeactivateLog => core.log.deactivate(&mut core.rng),
             Action::AppendPing => core.append_message(&[b"ping"]),
             Action::AppendGetAck => core.append_message(&[b"REPLCONF", b"GETACK", b"*"]),
+            Action::AppendClock => {
+                let clock = slipstream_replication::wire::clock(core.clock.moment());
+                core.append_message(&clock.each_ref().map(String::as_bytes));
+            }
             Action::StartSync(job) => self.start_sync(job),
             Action::JoinSync(SyncMember { job, replica, framing }) => {
                 let replica = SessionId(replica.0);
@@ -240,6 +248,7 @@ impl Node {
         let mut actions = Vec::new();
         let now = self.core.clock.moment();
         self.core.replication.replicas.on_closed(now, ReplicaId(session.id.0), &mut actions);
+        self.core.forget_token(session.id);
         for waiter in [replicas::WaiterId::Command(session.id.0), replicas::WaiterId::Replies(session.id.0)] {
             self.core.replication.replicas.cancel_wait(waiter);
         }

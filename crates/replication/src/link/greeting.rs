@@ -13,7 +13,7 @@
 //! spoken only where both sides have said so.
 
 use super::Settings;
-use crate::wire;
+use crate::{Moment, wire};
 
 /// The version of Valkey whose snapshots and stream are understood here.
 const UNDERSTOOD_VERSION: &[u8] = b"9.0.0";
@@ -21,6 +21,11 @@ const UNDERSTOOD_VERSION: &[u8] = b"9.0.0";
 /// Whether the answer to `capa` comes from a node that speaks this project's dialect.
 pub(super) fn speaks_dialect(line: &str) -> bool {
     line.split_ascii_whitespace().nth(1).is_some_and(|word| word.as_bytes() == wire::DIALECT)
+}
+
+/// The primary's clock, which it tells behind the dialect.
+pub(super) fn clock(line: &str) -> Option<Moment> {
+    line.split_ascii_whitespace().nth(2)?.parse().ok().map(Moment)
 }
 
 /// A request of the handshake whose answer is awaited.

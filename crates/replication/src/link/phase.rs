@@ -210,12 +210,24 @@ pub(super) struct Streaming {
     /// A primary that knows only SYNC has no use for acknowledgements.
     pub(super) acknowledges: bool,
     pub(super) next_beat: Moment,
+    /// What the primary was told last.
+    pub(super) told: Offset,
+    /// Whether it asked and has had no answer.
+    pub(super) owed: bool,
+    /// Until when it is told unasked.
+    pub(super) eager_until: Option<Moment>,
 }
 
 impl Streaming {
-    pub(super) fn acknowledge(&self, actions: &mut Vec<Action<'_>>) {
+    pub(super) fn acknowledge(&mut self, actions: &mut Vec<Action<'_>>) {
+        self.told = self.applied;
+        self.owed = false;
         if self.acknowledges {
             actions.push(Action::Send(wire::ack(self.applied)));
         }
+    }
+
+    pub(super) fn owes_ack(&self, now: Moment) -> bool {
+        self.owed || self.told != self.applied && self.eager_until.is_some_and(|until| now < until)
     }
 }

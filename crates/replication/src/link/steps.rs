@@ -25,6 +25,7 @@ impl Link {
         actions.push(Action::notice("MASTER <-> REPLICA sync started"));
         self.attempted = Some(now);
         self.dialect = false;
+        self.freshness.on_connected();
         self.phase = Phase::Connecting;
     }
 
@@ -67,6 +68,9 @@ impl Link {
         *since = now;
         if step == Step::Capabilities {
             self.dialect = greeting::speaks_dialect(line);
+            if let Some(clock) = greeting::clock(line).filter(|_| self.dialect) {
+                self.freshness.on_greeted(now, clock);
+            }
         }
         if line.starts_with('-') {
             if step == Step::Auth {
@@ -140,6 +144,7 @@ impl Link {
         match (decision, resume) {
             (Decision::FullSync { id, offset }, _) => {
                 actions.push(Action::notice(format!("Full resync from master: {id}:{offset}")));
+                self.events.note(now, format!("full resync at {offset}"));
                 self.await_head(now, Some(Position { id, offset }));
             }
             (Decision::Continue { id }, Some(resume)) => self.on_continue(now, id, resume, actions),
@@ -170,6 +175,7 @@ impl Link {
         actions: &mut Vec<Action<'_>>,
     ) {
         actions.push(Action::notice("Successful partial resynchronization with master."));
+        self.events.note(now, format!("partial resync from {}", resume.offset));
         if let Some(id) = id.filter(|id| *id != resume.id) {
             actions.push(Action::notice(format!("Master replication ID changed to {id}")));
         }
@@ -231,9 +237,20 @@ impl Link {
         self.is_stranger = false;
         self.down_since = None;
         let next_beat = now.after_ms(BEAT_MS);
-        let streaming = Streaming { received: at, applied: at, acknowledges, next_beat };
+        let mut streaming = Streaming {
+            received: at,
+            applied: at,
+            acknowledges,
+            next_beat,
+            told: at,
+            owed: false,
+            eager_until: None,
+        };
         streaming.acknowledge(actions);
         self.phase = Phase::Streaming(streaming);
+        if self.beat_ms.is_some() {
+            self.ask_for_beat(actions);
+        }
     }
 
     /// Stream bytes that came in one piece with the end of the snapshot.
@@ -280,6 +297,7 @@ impl Link {
 
     /// Gives the connection up, with a reason.
     pub(super) fn fail(&mut self, now: Moment, text: String, actions: &mut Vec<Action<'_>>) {
+        self.events.note(now, format!("given up: {text}"));
         actions.push(Action::warning(text));
         self.leave(actions);
         self.lose(now, actions);

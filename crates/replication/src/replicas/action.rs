@@ -69,6 +69,8 @@ pub enum Action {
     AppendPing,
     /// Append a `REPLCONF GETACK *` to the log.
     AppendGetAck,
+    /// Append the clock to the log: [`wire::clock`](crate::wire::clock).
+    AppendClock,
     /// Take a snapshot now, and let the log say again which database is selected; report `on_sync_started` at
     /// once. Encode it into a spool; report `on_sync_encoded`, `on_sync_outgrown` before anything of it is
     /// forgotten, or `on_sync_failed`.

@@ -130,6 +130,7 @@ impl Replicas {
             from.next_byte()
         )));
         self.is_back(replica);
+        self.journal.note(turn.now, replica.to_string(), format!("partial resync from {from}, online"));
         replica.phase = Phase::Online { cursor: from };
         replica.acked = from;
         replica.confirmed = true;
@@ -138,17 +139,21 @@ impl Replicas {
 
     pub(super) fn queue_full_sync(
         &mut self,
-        log: &Log,
+        Turn { now, log }: Turn<'_>,
         replica: &Replica,
         why: NoContinuation,
         actions: &mut Vec<Action>,
     ) {
         match why {
             NoContinuation::NotAsked => {
+                self.journal.note(now, replica.to_string(), "full resync: it asked for everything");
                 actions.push(Action::notice(format!("Full resync requested by replica {replica}")));
             }
             NoContinuation::Refused { id, next_byte, refusal } => {
                 self.counters.partial_err += 1;
+                let text =
+                    format!("full resync: asked to continue from {next_byte}: {}", refusal_words(refusal));
+                self.journal.note(now, replica.to_string(), text);
                 log_refusal(log, replica, (id, next_byte, refusal), actions);
             }
         }
@@ -160,8 +165,11 @@ impl Replicas {
     }
 
     /// Closes a replica of our own accord.
-    pub(super) fn drop_replica(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
+    pub(super) fn drop_replica(&mut self, now: Moment, id: ReplicaId, why: &str, actions: &mut Vec<Action>) {
         actions.push(Action::Close(id));
+        if let Some(replica) = self.replicas.get(&id) {
+            self.journal.note(now, replica.to_string(), why);
+        }
         self.forget(now, id, actions);
     }
 
@@ -179,6 +187,16 @@ impl Replicas {
         } else {
             self.alone_since = None;
         }
+    }
+}
+
+fn refusal_words(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Inactive => "no log is kept",
+        Refusal::UnknownHistory => "unknown history",
+        Refusal::PastFork => "it went on behind the fork",
+        Refusal::Gone => "no longer in the backlog",
+        Refusal::Ahead => "it is ahead",
     }
 }
 

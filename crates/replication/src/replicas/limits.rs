@@ -58,7 +58,7 @@ impl Replicas {
                 });
             }
             self.counters.output_limit_closes += 1;
-            self.drop_replica(turn.now, id, actions);
+            self.drop_replica(turn.now, id, "closed: output limit", actions);
         }
         let log = turn.log;
         self.departed.retain(|departed| {
@@ -75,7 +75,7 @@ impl Replicas {
             let replica = &self.replicas[&id];
             actions
                 .push(Action::warning(format!("The log does not reach back to replica {replica} any more.")));
-            self.drop_replica(turn.now, id, actions);
+            self.drop_replica(turn.now, id, "closed: the log does not reach back to it any more", actions);
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Profile {
     pub takes_new_ids: bool,
     /// It is a node of this project, in the dialect that both speak.
     pub speaks_dialect: bool,
+    /// How often it wants to hear the primary's clock, in milliseconds.
+    pub beat_ms: Option<u64>,
     /// It wants a snapshot and no stream.
     pub snapshot_only: bool,
     /// What it wants of the data.
@@ -104,6 +106,10 @@ impl Profile {
             b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.takes_new_ids = true,
             b"capa" if value.eq_ignore_ascii_case(wire::DIALECT) => self.speaks_dialect = true,
             b"capa" => {}
+            b"beat" if self.speaks_dialect => {
+                let beat = parse_i64(value).ok_or(ReplconfError::NotAnInteger)?;
+                self.beat_ms = u64::try_from(beat).ok().filter(|beat| *beat > 0);
+            }
             b"rdb-only" => self.snapshot_only = parse_switch(value)?,
             b"version" => {
                 let version = parse_version(value);
@@ -174,6 +180,7 @@ mod tests {
             ("capa", "psync2"),
             ("capa", "never-heard-of"),
             ("capa", "slipstream1"),
+            ("beat", "250"),
             ("rdb-only", "1"),
             ("rdb-filter-only", ""),
             ("rdb-filter-only", "Functions"),
@@ -187,6 +194,7 @@ mod tests {
             takes_marks: true,
             takes_new_ids: true,
             speaks_dialect: true,
+            beat_ms: Some(250),
             snapshot_only: true,
             part: Part::Functions,
             version: Some((9, 0, 3)),

@@ -192,7 +192,7 @@ impl Replicas {
         if replica.profile.snapshot_only {
             let text = "RDB transfer completed, rdb only replica";
             actions.push(Action::notice(format!("{text} ({replica}) should be disconnected asap")));
-            return self.drop_replica(turn.now, id, actions);
+            return self.drop_replica(turn.now, id, "closed: it has its snapshot", actions);
         } else if replica.profile.takes_marks && !answered {
             let text = "succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming";
             actions.push(Action::notice(format!("Streamed RDB transfer with replica {replica} {text}")));
@@ -200,6 +200,7 @@ impl Replicas {
             replica.phase = Phase::Loading { from };
         } else {
             replica.start_stream(turn.now, from, actions);
+            self.journal.note(turn.now, replica.to_string(), "online");
         }
         self.settle_job(turn.now, job, actions);
     }
@@ -216,7 +217,7 @@ impl Replicas {
         let text = format!("Sending the snapshot to replica {replica} failed: {reason}");
         actions.push(Action::warning(text));
         self.note_failure(now, id, reason);
-        self.drop_replica(now, id, actions);
+        self.drop_replica(now, id, &format!("closed: its snapshot was not sent: {reason}"), actions);
     }
 
     /// The snapshot of a job cannot be made or completed.
@@ -238,7 +239,7 @@ impl Replicas {
             let bytes = format!("-ERR BGSAVE failed, replication can't continue: {reason}\r\n");
             actions.push(Action::Send { replica: id, bytes: bytes.into_bytes() });
         }
-        self.drop_replica(now, id, actions);
+        self.drop_replica(now, id, &format!("closed: no snapshot: {reason}"), actions);
     }
 }
 

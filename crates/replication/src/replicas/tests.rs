@@ -799,6 +799,109 @@ fn an_acknowledgement_ends_all_waits_up_to_it_and_no_other() {
     assert!(!story.replicas.is_awaited());
 }
 
+/// A primary with a replica that speaks this project's dialect, just online.
+fn dialect() -> Story {
+    let mut story = Story::new(SETTINGS);
+    story.replconf(A, "listening-port 6380 capa slipstream1");
+    story.psync(A, b'a', 1001);
+    assert_eq!(story.turn(), [Action::AppendClock], "it has missed what others were told");
+    story.append_clock();
+    story
+}
+
+impl Story {
+    /// What AppendClock leads to, and the turn behind it.
+    fn append_clock(&mut self) {
+        self.log.append(&[b'c'; 50]);
+        assert_eq!(self.turn(), []);
+    }
+}
+
+#[test]
+fn replicas_that_go_on_unasked_are_asked_now_and_then() {
+    let mut story = dialect();
+    story.wait_for(1, 1, None);
+    assert_eq!(story.turn(), [Action::AppendGetAck]);
+    story.wait_for(2, 1, None);
+    assert_eq!(story.turn(), []);
+    story.now = Moment(500);
+    story.wait_for(3, 1, None);
+    assert_eq!(story.turn(), [Action::AppendGetAck]);
+    story.online(B);
+    story.wait_for(4, 2, None);
+    assert_eq!(story.turn(), [Action::AppendGetAck], "one is of another kind");
+}
+
+#[test]
+fn the_clock_goes_behind_writes_once_a_second_and_behind_pings() {
+    let mut story = dialect();
+    assert_eq!(story.wait_until(9999), [], "an idle log is left alone");
+    story.log.append(b"x");
+    assert_eq!(story.turn(), [Action::AppendClock]);
+    story.append_clock();
+    story.log.append(b"x");
+    assert_eq!(story.wait_until(10_998), [Action::AppendPing, Action::AppendClock]);
+    story.append_clock();
+    story.log.append(b"x");
+    assert_eq!(story.turn(), []);
+    assert_eq!(story.wait_until(11_000), [Action::AppendClock]);
+}
+
+#[test]
+fn the_clock_is_told_as_often_as_a_replica_asks() {
+    let mut story = dialect();
+    story.replconf(A, "beat 200");
+    assert_eq!(story.replicas.wanted_beat(), Some(200));
+    assert_eq!(story.wait_until(1000), vec![Action::AppendClock; 5]);
+    story.replconf(A, "beat 0");
+    assert_eq!(story.wait_until(2000), []);
+}
+
+#[test]
+fn other_replicas_hear_no_clock() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.log.append(b"x");
+    assert_eq!(story.wait_until(10_000), [Action::AppendPing]);
+}
+
+#[test]
+fn lag_is_the_age_of_what_is_not_acknowledged() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.log.append(&[b'x'; 10]);
+    story.turn();
+    story.now = Moment(300);
+    story.log.append(&[b'x'; 10]);
+    story.turn();
+    let lag = |story: &Story| story.replicas.lag_ms(Moment(500), story.replicas.get(A).unwrap());
+    assert_eq!(lag(&story), 500);
+    story.replconf(A, "ACK 1010");
+    assert_eq!(lag(&story), 200);
+    story.replconf(A, "ACK 1020");
+    assert_eq!(lag(&story), 0);
+}
+
+#[test]
+fn why_a_replica_came_and_went_is_remembered() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.closed(A);
+    story.replconf(B, "listening-port 6380");
+    story.psync(B, b'z', 1);
+    let texts: Vec<(&str, Vec<&str>)> = story
+        .replicas
+        .events()
+        .map(|(peer, events)| (peer, events.iter().map(|event| event.text.as_str()).collect()))
+        .collect();
+    let expected = vec![
+        "partial resync from 1000, online",
+        "closed: connection lost",
+        "full resync: asked to continue from 1: unknown history",
+    ];
+    assert_eq!(texts, [("10.0.0.9:6380", expected)]);
+}
+
 #[test]
 fn a_cancelled_wait_is_never_answered() {
     let mut story = Story::new(SETTINGS);

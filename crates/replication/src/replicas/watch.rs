@@ -6,9 +6,10 @@ use slipstream_log::Offset;
 use slipstream_resp::Args;
 use slipstream_resp::number::parse_i64;
 
-use super::replica::{Phase, Replica, ReplicaState, Stage};
+use super::replica::{Phase, Protocol, Replica, ReplicaState, Stage};
 use super::{Action, ReplicaId, Replicas, Role, Turn};
 use crate::Moment;
+use crate::link::EAGER_MS;
 
 /// What a replica reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ impl Replicas {
             Phase::Loading { from } => {
                 let from = *from;
                 replica.start_stream(turn.now, from, actions);
+                self.journal.note(turn.now, replica.to_string(), "online");
             }
             Phase::Syncing { stage: Stage::Sending { answered, .. }, .. } => *answered = true,
             _ => {}
@@ -70,7 +72,7 @@ impl Replicas {
             let what = if replica.job().is_some() { "full sync" } else { "streaming sync" };
             actions.push(Action::warning(format!("Disconnecting timedout replica ({what}): {replica}")));
             self.note_failure(now, id, "it took nothing for repl-timeout seconds");
-            self.drop_replica(now, id, actions);
+            self.drop_replica(now, id, "closed: timeout", actions);
         }
     }
 
@@ -95,18 +97,31 @@ impl Replicas {
         self.next_ping = self.next_ping.min(now.after_ms(self.settings.ping_period_ms));
     }
 
-    pub(super) fn write_to_stream(&mut self, now: Moment, actions: &mut Vec<Action>) {
+    pub(super) fn write_to_stream(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
+        let now = turn.now;
         let asked = std::mem::take(&mut self.acks_requested);
         if self.replicas.is_empty() || self.role != Role::Primary {
             return;
         }
-        if self.next_ping <= now {
+        let pings = self.next_ping <= now;
+        if pings {
             self.next_ping = now.after_ms(self.settings.ping_period_ms);
             actions.push(Action::AppendPing);
         }
-        if asked {
+        if asked && self.must_ask(now) {
+            self.acks_asked = Some(now);
             actions.push(Action::AppendGetAck);
         }
+        self.write_clock(turn, pings, actions);
+    }
+
+    /// Replicas that speak this project's dialect go on to acknowledge unasked for a while; others are asked
+    /// each time.
+    fn must_ask(&self, now: Moment) -> bool {
+        let is_stock =
+            |replica: &Replica| replica.protocol == Protocol::Psync && !replica.profile.speaks_dialect;
+        let long_ago = self.acks_asked.is_none_or(|asked| now.ms_since(asked) >= EAGER_MS / 2);
+        long_ago || self.has_new_listener() || self.online().any(is_stock)
     }
 
     pub(super) fn expire_log(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {

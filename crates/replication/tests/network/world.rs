@@ -170,9 +170,7 @@ impl World {
         if self.nodes[node].loading_until.is_some_and(|until| until <= self.now) {
             self.finish_loading(node);
         }
-        if self.nodes[node].link.deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.link(node, |link, now, actions| link.on_deadline(now, actions));
-        }
+        self.link(node, |link, now, actions| link.on_turn(now, actions));
         self.update_role(node);
         self.replicas(node, |replicas, turn, actions| replicas.on_turn(turn, actions));
         self.feed_streams(node);
@@ -256,6 +254,7 @@ impl World {
                 });
                 match answer {
                     Ok(Answer::Ok(text)) => format!("+{text}\r\n"),
+                    Ok(Answer::Dialect(_)) => "+OK slipstream1\r\n".to_owned(),
                     Ok(Answer::Silence) => return,
                     Err(error) => format!("-{error}\r\n"),
                 }
@@ -413,7 +412,7 @@ impl World {
             let command: Vec<u8> = node.partial.drain(..len).collect();
             if command == b"getack\n" {
                 let offset = node.log.end();
-                self.link(at, |link, _, actions| link.on_getack(offset, actions));
+                self.link(at, |link, now, actions| link.on_getack(now, offset, actions));
             }
             let node = &mut self.nodes[at];
             node.data.extend_from_slice(&command);
@@ -451,6 +450,7 @@ impl World {
             Action::DeactivateLog => node.log.deactivate(&mut self.rng),
             Action::AppendPing => self.write(at, "ping\n"),
             Action::AppendGetAck => self.write(at, "getack\n"),
+            Action::AppendClock => self.write(at, "clock\n"),
             Action::StartSync(job) => self.start_sync(at, &job),
             Action::JoinSync(member) => node.join_sync(&member),
             Action::SealSync(_) => {}

@@ -116,6 +116,21 @@ const SUBCOMMANDS: &[Command] = &[
             "O(1)",
         )
         .syntax("count:(replicas:integer | DEFAULT)"),
+    Command::new("client|offset", 2, offset).flags(COMMON).doc(
+        Group::Connection,
+        "7.2.4",
+        "Tells where the last write of this connection is, as a token for WAITOFFSET.",
+        "O(1)",
+    ),
+    Command::new("client|maxlag", 3, maxlag)
+        .flags(COMMON)
+        .doc(
+            Group::Connection,
+            "7.2.4",
+            "Refuses reads of this connection on a replica whose data is older; 0 refuses none.",
+            "O(1)",
+        )
+        .syntax("milliseconds:integer"),
     Command::new("client|reply", 3, reply)
         .flags(COMMON)
         .doc(Group::Connection, "3.2.0", "Says whether this connection wants replies.", "O(1)")
@@ -275,6 +290,19 @@ fn durability(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn offset(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let token = call.core.token(call.session);
+    call.reply.bulk(token.as_bytes());
+    Ok(())
+}
+
+fn maxlag(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let limit = u64::try_from(call.integer(2)?).map_err(|_| CommandError::NOT_POSITIVE)?;
+    call.core.limit_age(call.session, Some(limit).filter(|limit| *limit > 0));
+    call.reply.ok();
+    Ok(())
+}
+
 fn reply(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.is_word(2, "ON") {
         call.session.reply_mode = ReplyMode::On;
@@ -333,10 +361,14 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
         "    SKIPME (YES|NO): whether this connection is spared; it is by default.",
         "LIST [TYPE (NORMAL|MASTER|PRIMARY|REPLICA|PUBSUB)] [ID <id> ...]",
         "    Tells about connections, a line for each.",
+        "MAXLAG <milliseconds>",
+        "    Refuses reads on a replica whose data is older; 0 refuses none.",
         "NO-EVICT (ON|OFF)",
         "    Keeps this connection whatever memory it takes.",
         "NO-TOUCH (ON|OFF)",
         "    Makes what this connection reads look untouched.",
+        "OFFSET",
+        "    Tells where the last write of this connection is, for WAITOFFSET.",
         "PAUSE <milliseconds> [WRITE|ALL]",
         "    Holds back all commands, or those that write.",
         "REPLY (ON|OFF|SKIP)",
