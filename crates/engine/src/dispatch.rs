@@ -45,12 +45,25 @@ struct Candidate<'a> {
     flags: u32,
 }
 
+impl Candidate<'_> {
+    /// Whether this is a replica, and the client would rather ask its primary.
+    fn is_for_primary(&self) -> bool {
+        let session = self.session;
+        session.follows_redirects
+            && session.role == Role::Client
+            && self.core.is_replica()
+            && (self.flags & flag::WRITE != 0
+                || (self.flags & flag::READONLY != 0 && !session.reads_replicas))
+    }
+}
+
 type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
 
 /// In the order in which reasons are reported.
 const GATES: &[Gate] = &[
     protected_commands_are_enabled,
     the_client_is_authenticated,
+    the_primary_is_here,
     memory_is_left,
     the_disk_takes_writes,
     enough_replicas_are_in_step,
@@ -86,6 +99,18 @@ fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), Comma
 fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let open = candidate.session.authenticated || candidate.core.config.requirepass.is_none();
     if open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
+}
+
+/// A client that goes where it is sent is sent to the primary.
+fn the_primary_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let core = candidate.core;
+    if !candidate.is_for_primary() || core.replication.failover.is_in_progress() {
+        return Ok(());
+    }
+    match core.replication.link.primary() {
+        Some(primary) => Err(CommandError::redirect(&primary.host, primary.port)),
+        None => Ok(()),
+    }
 }
 
 /// What is queued takes memory too, whatever it does.
@@ -194,7 +219,9 @@ impl Machine<'_> {
         if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
             return self.reject(Some(entry), &error);
         }
-        if self.core.pause.holds(flags) && self.session.role == Role::Client {
+        // Two replicas would send their clients to each other while neither is the primary.
+        let waits_for_primary = candidate.is_for_primary();
+        if (waits_for_primary || self.core.pause.holds(flags)) && self.session.role == Role::Client {
             self.session.flow = Flow::Paused;
             self.core.pause.hold();
             return Handled::Postponed;

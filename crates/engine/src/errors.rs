@@ -121,6 +121,11 @@ impl CommandError {
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
     );
     pub const LOADING: Self = Self::fixed("LOADING Redis is loading the dataset in memory");
+    /// The client is to ask the primary, as in Valkey.
+    pub fn redirect(host: &str, port: u16) -> Self {
+        Self::text(format!("REDIRECT {host}:{port}"))
+    }
+
     pub const READONLY: Self = Self::fixed("READONLY You can't write against a read only replica.");
     pub const MASTERDOWN: Self =
         Self::fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");

@@ -130,6 +130,10 @@ pub struct Session {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// CLIENT CAPA REDIRECT: its client goes where it is sent.
+    pub follows_redirects: bool,
+    /// READONLY: it reads from a replica all the same.
+    pub reads_replicas: bool,
     /// Whether requests are taken up.
     pub flow: Flow,
     /// When it connected.
@@ -189,6 +193,8 @@ impl Session {
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,
+            follows_redirects: false,
+            reads_replicas: false,
             flow: Flow::Ready,
             since: now,
             last_active: now,

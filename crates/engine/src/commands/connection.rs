@@ -210,6 +210,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
     session.reply_mode = ReplyMode::On;
     session.no_evict = false;
     session.no_touch = false;
+    session.reads_replicas = false;
     session.durability = None;
     call.reply.set_protocol(Protocol::Resp2);
     call.reply.simple("RESET");

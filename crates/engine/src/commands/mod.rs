@@ -21,6 +21,7 @@ pub mod memory;
 pub mod monitor;
 pub mod page;
 pub mod replica;
+pub mod redirect;
 pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
@@ -41,6 +42,7 @@ pub const FAMILIES: &[&[Command]] = &[
     replica::COMMANDS,
     replication::COMMANDS,
     failover::COMMANDS,
+    redirect::COMMANDS,
     waiting::COMMANDS,
     server::COMMANDS,
     introspection::COMMANDS,

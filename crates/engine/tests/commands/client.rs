@@ -246,3 +246,27 @@ fn keys_outlive_their_deadline_while_writes_are_paused() {
     script.check_read("CLIENT UNPAUSE", "+OK");
     script.check("GET k", "$-1", "DEL k");
 }
+
+#[test]
+fn a_replica_sends_clients_that_can_be_redirected_to_its_primary() {
+    let mut script = Script::new();
+    let other = script.connect();
+    script.ask("CLIENT CAPA something redirect");
+    script.check_read("GET k", "$-1");
+    script.ask("REPLICAOF 10.0.0.9 6380");
+    let check = |script: &mut Script, request: &str, reply: &str| {
+        assert_eq!(script.ask(request), reply, "{request}");
+    };
+    check(&mut script, "GET k", "-REDIRECT 10.0.0.9:6380");
+    check(&mut script, "SET k v", "-REDIRECT 10.0.0.9:6380");
+    check(&mut script, "PING", "+PONG");
+    check(&mut script, "MULTI", "+OK");
+    check(&mut script, "GET k", "-REDIRECT 10.0.0.9:6380");
+    check(&mut script, "EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    check(&mut script, "READONLY", "+OK");
+    check(&mut script, "GET k", "$-1");
+    check(&mut script, "SET k v", "-REDIRECT 10.0.0.9:6380");
+    check(&mut script, "READWRITE", "+OK");
+    check(&mut script, "GET k", "-REDIRECT 10.0.0.9:6380");
+    assert_eq!(script.ask_as(other, "GET k"), "$-1", "who did not say so is served");
+}

@@ -139,6 +139,16 @@ fn a_target_that_refuses_leaves_the_role_here() {
 }
 
 #[test]
+fn a_client_that_can_be_redirected_waits_until_there_is_a_primary() {
+    let (mut script, _) = asking();
+    let reader = script.connect();
+    script.ask_as(reader, "CLIENT CAPA REDIRECT");
+    assert_eq!(script.ask_as(reader, "GET key"), "", "two replicas would send it to and fro");
+    answer(&mut script, "+CONTINUE 8de1787ba490483314a4d30f1c628bc5025eb761\r\n");
+    assert_eq!(script.received(reader), "-REDIRECT 10.0.0.9:6380");
+}
+
+#[test]
 fn an_abort_takes_the_role_back() {
     let (mut script, writer) = asking();
     assert_eq!(script.ask("FAILOVER ABORT"), "+OK");

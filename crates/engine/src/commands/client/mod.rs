@@ -107,6 +107,10 @@ const SUBCOMMANDS: &[Command] = &[
         .flags(COMMON)
         .doc(Group::Connection, "7.2.0", "Makes what this connection reads look untouched.", "O(1)")
         .syntax("enabled:(ON | OFF)"),
+    Command::new("client|capa", -3, capa)
+        .flags(COMMON)
+        .doc(Group::Connection, "7.2.4", "Tells what the client can do: REDIRECT, of Valkey 8.", "O(1)")
+        .syntax("capability..."),
     Command::new("client|durability", 3, durability)
         .flags(COMMON)
         .doc(
@@ -280,6 +284,15 @@ fn switch(call: &mut Call<'_>, field: fn(&mut Session) -> &mut bool) -> Result<(
     Ok(())
 }
 
+/// What is not known is let pass: a client may be newer than this server.
+fn capa(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.args.from(2).iter().any(|word| is_word(word, "REDIRECT")) {
+        call.session.follows_redirects = true;
+    }
+    call.reply.ok();
+    Ok(())
+}
+
 fn durability(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.session.durability = if call.is_word(2, "DEFAULT") {
         None
@@ -341,6 +354,8 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.help(&[
+        "CAPA <capability> [<capability> ...]",
+        "    Tells what the client can do; REDIRECT: go to the primary when a replica says so.",
         "DURABILITY (<replicas>|DEFAULT)",
         "    Says how many replicas must have a write before it is answered.",
         "GETNAME",
