@@ -10,6 +10,8 @@ mod following;
 
 mod rejoining;
 
+mod guard;
+
 mod serving;
 
 mod tokens;
@@ -48,6 +50,8 @@ pub struct Replication {
     pub(crate) verifying: verifying::Verifying,
     /// Where the stream joins the snapshot being loaded.
     joins: Option<Position>,
+    /// Whether the operator wants the next full sync whatever it brings.
+    consents: bool,
     /// The number of the connection to the primary: what the shell still tells of an earlier one, while it
     /// has not done what ended that, is not heard.
     connection: u64,
@@ -86,6 +90,7 @@ impl Replication {
             divergence: None,
             verifying: verifying::Verifying::default(),
             joins: None,
+            consents: false,
             connection: 0,
             load: 0,
             ack_rule: durability::AckRule::default(),
@@ -98,6 +103,9 @@ impl Replication {
     pub fn set_config(&mut self, config: &Config) {
         self.replicas.set_settings(replica_settings(config));
         self.link.set_settings(link_settings(config));
+        if config.replica_guard_shrink_percent == 0 {
+            self.link.unblock();
+        }
     }
 
     /// When something is due.
@@ -194,6 +202,7 @@ impl Core {
         // What EXEC has done before is part of the history that is told to the primary.
         self.propagation.send(&mut self.log);
         let mut actions = Vec::new();
+        self.replication.consents = false;
         begin(&mut self.replication.link, now, &mut actions);
         self.perform_link(keyspace, actions);
         self.replication.replicas.set_role(now, Role::Replica { link_up: false });

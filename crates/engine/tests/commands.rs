@@ -12,6 +12,7 @@ mod commands {
     mod failover;
     mod field_expiry;
     mod following;
+    mod guard;
     mod hashes;
     mod introspection;
     mod keys;

@@ -31,7 +31,7 @@ mod upstream;
 
 use std::borrow::Cow;
 
-use slipstream_log::Offset;
+use slipstream_log::{Offset, ReplicationId};
 
 use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
@@ -85,6 +85,16 @@ pub struct Link {
     /// How often the primary is to tell its clock, in milliseconds.
     beat_ms: Option<u64>,
     events: Events,
+    /// A history whose data the engine will not have.
+    blocked: Option<Blocked>,
+}
+
+/// Data that is refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Blocked {
+    /// The history; unknown after SYNC.
+    id: Option<ReplicationId>,
+    reason: String,
 }
 
 impl Link {
@@ -104,6 +114,7 @@ impl Link {
             freshness: Freshness::default(),
             beat_ms: None,
             events: Events::default(),
+            blocked: None,
         }
     }
 
@@ -261,6 +272,7 @@ impl Link {
         actions.push(Action::notice("MASTER <-> REPLICA sync: Finished with success"));
         self.events.note(now, "snapshot loaded");
         self.failed_syncs = 0;
+        self.blocked = None;
         match connection {
             Connection::Lost => {
                 actions.push(Action::warning("Connection with master lost."));
@@ -286,6 +298,22 @@ impl Link {
             actions.push(Action::Close);
         }
         self.lose(now, actions);
+    }
+
+    /// The snapshot could be loaded, but the engine will not have its data. No snapshot of this history is
+    /// received any more until `follow`: what is too little today is not welcome tomorrow.
+    pub fn on_load_refused(&mut self, now: Moment, reason: &str, actions: &mut Vec<Action<'_>>) {
+        let Phase::Loading { position, .. } = &self.phase else {
+            panic!("refused a snapshot that is not complete or was aborted");
+        };
+        let id = position.map(|position| position.id);
+        self.blocked = Some(Blocked { id, reason: reason.to_owned() });
+        self.on_load_failed(now, reason, actions);
+    }
+
+    /// Nothing is refused any more.
+    pub fn unblock(&mut self) {
+        self.blocked = None;
     }
 
     /// The stream has been applied up to `offset`, the end of a command outside a transaction.
@@ -434,6 +462,11 @@ impl Link {
     /// Whether the primary speaks this project's dialect, as far as it has said by now.
     pub fn primary_speaks_dialect(&self) -> bool {
         self.dialect
+    }
+
+    /// Why the data that the primary offers is refused, if it is.
+    pub fn blocked(&self) -> Option<&str> {
+        self.blocked.as_ref().map(|blocked| &*blocked.reason)
     }
 
     /// Why replication has stopped, if it has.

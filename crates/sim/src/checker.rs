@@ -5,13 +5,15 @@
 //! - Nobody has bytes that the writer of a history has not written, nor is a replica ahead of the primary
 //!   that it streams from.
 //! - No replica meets a command on the stream that it cannot apply.
+//! - A full sync of a history that a node does not know takes no more of its keys than its guard allows:
+//!   data never vanishes since a primary came back without it.
 //! - A replica asks for what it lacks, and whoever the log still holds continues without a snapshot.
 
 use std::collections::BTreeMap;
 
 use slipstream_engine::Node;
 use slipstream_keyspace::{Digest, ScoreFormat, UnixMillis, Value, value_digest};
-use slipstream_log::{Offset, ReplicationId};
+use slipstream_log::{History, Offset, ReplicationId};
 
 use crate::environment::Environment;
 use crate::process::{Asked, Process};
@@ -103,6 +105,8 @@ pub struct Checker {
     written: BTreeMap<ReplicationId, Offset>,
     pictures: BTreeMap<(ReplicationId, Offset), (usize, Picture)>,
     seen: BTreeMap<usize, (ReplicationId, Offset)>,
+    /// What each node held, by its life.
+    held: BTreeMap<(usize, u32), Held>,
     /// Pictures that were compared.
     pub compared: u64,
 }
@@ -117,6 +121,8 @@ impl Checker {
         if !node.core.is_replica() {
             self.written.insert(id, end);
         }
+        let before = self.held.insert((process.index, process.life), Held::by(node));
+        check_guard(process, node, before);
         let written = self.written.get(&id).copied();
         assert!(
             written.is_some_and(|written| end <= written),
@@ -169,6 +175,41 @@ impl Checker {
             );
         }
     }
+}
+
+/// What a node held when it was looked at last.
+#[derive(Debug)]
+struct Held {
+    history: History,
+    keys: u64,
+}
+
+impl Held {
+    fn by(node: &Node) -> Held {
+        let keys: usize = (0..node.keyspace.databases()).map(|db| node.keyspace.db(db).len()).sum();
+        Held { history: *node.core.log.history(), keys: u64::try_from(keys).expect("it fits") }
+    }
+}
+
+/// A replica whose history is another all at once has loaded a snapshot.
+fn check_guard(process: &Process, node: &Node, before: Option<Held>) {
+    let (Some(before), percent) = (before, u64::from(process.config.replica_guard_shrink_percent)) else {
+        return;
+    };
+    let (old, new) = (&before.history, node.core.log.history());
+    let previous = |history: &History| history.previous.as_ref().map(|(id, _)| *id);
+    let is_known = new.id == old.id || Some(new.id) == previous(old) || previous(new) == Some(old.id);
+    if percent == 0 || is_known || !node.core.is_replica() {
+        return;
+    }
+    let loaded = node.core.loaded.0;
+    let gone = before.keys.saturating_sub(loaded);
+    assert!(
+        gone == 0 || gone * 100 < before.keys * percent,
+        "{} gave up {} keys for {loaded} of a history that it did not know",
+        process.place(),
+        before.keys,
+    );
 }
 
 /// Tells what a log has taken in since it was looked at last.

@@ -3,8 +3,11 @@
 //! Each fault is one step with its own end planned, so that any of them overlap. The operator's orders reach
 //! the nodes late and one by one, as in life.
 
+use slipstream_resp::Value;
+
 use crate::environment::Event;
 use crate::network::Place;
+use crate::process::{PORT, address};
 use crate::world::World;
 
 impl World {
@@ -19,7 +22,8 @@ impl World {
             66..74 => self.stall(node),
             74..80 => self.save(node),
             80..88 => self.fail_over(node),
-            88..94 => self.move_replica(node),
+            88..92 => self.move_replica(node),
+            92..95 => self.hand_over(node),
             _ => self.jump_clock(node),
         }
     }
@@ -110,6 +114,26 @@ impl World {
             let delay = self.fault_length();
             self.env.after(delay, Event::Order(other, Some(parent)));
         }
+    }
+
+    /// The primary hands over to one of its replicas, if it can.
+    fn hand_over(&mut self, target: usize) {
+        let Some(old) = self.parents[target] else { return };
+        if self.parents[old].is_some() || !self.processes[old].is_serving(self.env.now()) {
+            return;
+        }
+        self.env.tell(Place::Node(old), format_args!("--- is told to hand over to n{target}"));
+        let timeout = self.env.rng.u32(1..5000).to_string();
+        let (host, port) = (address(target).to_string(), PORT.to_string());
+        let words = ["FAILOVER", "TO", &host, &port, "TIMEOUT", &timeout];
+        let reply = self.processes[old].command(&mut self.env, &words);
+        self.observe(old);
+        if matches!(reply, Value::Error(_)) {
+            return;
+        }
+        // What is meant from now on, whether or not it succeeds.
+        self.parents[target] = None;
+        self.parents[old] = Some(target);
     }
 
     /// A replica follows another node than before.

@@ -44,6 +44,8 @@ pub struct Options {
     pub ping_period: u32,
     /// `client-output-buffer-limit replica`, the hard one, in bytes; 0 for none.
     pub output_limit: u64,
+    /// `replica-guard-shrink-percent`; 0 once all is healed, for then the orders are meant.
+    pub guard: u32,
     /// `hz`.
     pub hz: u32,
     /// Whether a snapshot is saved on a clean shutdown, and now and then.
@@ -72,6 +74,7 @@ impl Options {
             timeout: 10,
             ping_period: 2,
             output_limit: 0,
+            guard: 50,
             hz: 10,
             saves: true,
         }
@@ -101,6 +104,7 @@ impl Options {
             timeout: rng.u32(4..12),
             ping_period: rng.u32(1..4),
             output_limit: pick(rng, &[0, 0, 20_000]),
+            guard: pick(rng, &[0, 50, 50, 100]),
             hz: pick(rng, &[2, 10, 25]),
             saves: rng.bool(),
         }

@@ -49,7 +49,7 @@ pub struct Process {
     pub attempt: u64,
     /// The node's number for it.
     connection: u64,
-    config: Config,
+    pub(crate) config: Config,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
     pub(crate) spools: BTreeMap<u64, Spool>,
@@ -129,6 +129,7 @@ fn config(options: &Options) -> Config {
     config.repl_timeout = options.timeout;
     config.repl_ping_replica_period = options.ping_period;
     config.shutdown_timeout = 2;
+    config.replica_guard_shrink_percent = options.guard;
     config.latency_tracking = false;
     config.save = if options.saves { vec![SavePoint { seconds: 5, changes: 20 }] } else { Vec::new() };
     config.client_output_buffer_limit.replica =
@@ -187,6 +188,14 @@ impl Process {
         self.node = Some(node.expect("no command is renamed"));
         // Whether the disk holds a file is found out by loading it, as slowly as it pleases.
         self.turn(env, |node| node.start(true));
+    }
+
+    /// From now on any primary is obeyed.
+    pub fn stop_guarding(&mut self, env: &mut Environment) {
+        self.config.replica_guard_shrink_percent = 0;
+        if self.node.is_some() {
+            self.command(env, &["CONFIG", "SET", "replica-guard-shrink-percent", "0"]);
+        }
     }
 
     /// Ends the process at once. Whoever is connected finds out, unless the network is silent.

@@ -282,7 +282,8 @@ impl World {
         };
         self.env.tell(Place::Node(node), format_args!("--- is told {}", words.join(" ")));
         let reply = self.processes[node].command(&mut self.env, &words);
-        if matches!(&reply, Value::Error(text) if text.starts_with("LOADING")) {
+        let is_early = |text: &str| text.starts_with("LOADING") || text.ends_with("while failing over.");
+        if matches!(&reply, Value::Error(text) if is_early(text)) {
             self.env.after(REPEAT_ORDER, Event::Order(node, primary));
         }
         self.observe(node);
@@ -315,6 +316,8 @@ impl World {
         }
         for node in 0..self.processes.len() {
             self.processes[node].stalled_until = 0;
+            self.processes[node].stop_guarding(&mut self.env);
+            self.observe(node);
             if self.processes[node].node.is_none() {
                 self.start(node);
             }
@@ -461,7 +464,7 @@ impl World {
         }
     }
 
-    fn observe(&mut self, node: usize) {
+    pub(crate) fn observe(&mut self, node: usize) {
         let process = &self.processes[node];
         self.checker.observe(process, &self.env);
         let above = process.link.as_ref().and_then(|link| self.env.network.place(link.wire, Side::Server));

@@ -17,15 +17,15 @@ const PEER: u32 = ADMIN | flag::NO_ASYNC_LOADING | flag::NO_MULTI;
 /// The rows.
 pub const COMMANDS: &[Command] =
     &[
-        Command::new("replicaof", 3, replicaof)
+        Command::new("replicaof", -3, replicaof)
             .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
             .doc(Group::Server, "5.0.0", "Follows a primary, or with NO ONE becomes one.", "O(1)")
-            .syntax("args:((host port:integer) | (NO ONE))"),
-        Command::new("slaveof", 3, replicaof)
+            .syntax("args:((host port:integer [FORCE]) | (NO ONE))"),
+        Command::new("slaveof", -3, replicaof)
             .flags(ADMIN | flag::STALE | flag::NO_ASYNC_LOADING)
             .doc(Group::Server, "1.0.0", "The old name of REPLICAOF.", "O(1)")
             .deprecated("5.0.0", "`REPLICAOF`")
-            .syntax("args:((host port:integer) | (NO ONE))"),
+            .syntax("args:((host port:integer [FORCE]) | (NO ONE))"),
         Command::new("role", 1, role)
             .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST)
             .categories(&["admin", "dangerous"])
@@ -46,6 +46,12 @@ pub const COMMANDS: &[Command] =
     ];
 
 fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let force = match call.args.len() {
+        3 => false,
+        4 if call.is_word(3, "FORCE") => true,
+        4 => return Err(CommandError::SYNTAX),
+        _ => return Err(call.arity_error()),
+    };
     if call.core.replication.failover.is_under_way() {
         return Err(CommandError::fixed("ERR REPLICAOF not allowed while failing over."));
     }
@@ -53,7 +59,7 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(CommandError::fixed("ERR Command is not valid when client is a replica."));
     }
     let client = format!("{}", call.session.peer);
-    if call.is_word(1, "NO") && call.is_word(2, "ONE") {
+    if !force && call.is_word(1, "NO") && call.is_word(2, "ONE") {
         if call.core.is_replica() {
             call.core.promote(call.db.keyspace);
             call.core.config.replicaof = None;
@@ -65,7 +71,8 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let primary = endpoint(&call.args[1], &call.args[2])?;
     let link = &call.core.replication.link;
-    if link.primary() == Some(&primary) && link.halted().is_none() {
+    let anew = link.halted().is_some() || (force && !link.is_up());
+    if link.primary() == Some(&primary) && !anew {
         call.reply.simple("OK Already connected to specified master");
         return Ok(());
     }
@@ -74,6 +81,9 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     let text = format!("REPLICAOF {primary} enabled (user request from '{client}')");
     call.core.follow(call.db.keyspace, primary);
     call.session.last_write = Offset(0);
+    if force {
+        call.core.consent_to_sync();
+    }
     call.core.notice(Level::Notice, &text);
     call.reply.ok();
     Ok(())

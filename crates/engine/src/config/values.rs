@@ -53,6 +53,8 @@ pub struct Config {
     pub shutdown_timeout: u32,
     /// Whether a primary hands over to a replica before it ends.
     pub shutdown_handover: bool,
+    /// Percentage of the keys that a full sync of an unknown history may not take away; 0 lets it.
+    pub replica_guard_shrink_percent: u32,
     /// What SIGINT does.
     pub shutdown_on_sigint: ShutdownOn,
     /// What SIGTERM does.
@@ -344,6 +346,7 @@ impl Default for Config {
             active_expire_effort: 1,
             shutdown_timeout: 10,
             shutdown_handover: false,
+            replica_guard_shrink_percent: 50,
             shutdown_on_sigint: ShutdownOn::default(),
             shutdown_on_sigterm: ShutdownOn::default(),
 

@@ -63,6 +63,9 @@ fn link(core: &Core, fields: &mut Fields) {
         fields.add("replica_lag_ms", age);
     }
     fields.add("master_link_events", told(link.events(), now));
+    if let Some(reason) = link.blocked() {
+        fields.add("sync_blocked_reason", reason);
+    }
     fields.add("slave_priority", core.config.replica_priority);
     fields.add_switch("slave_read_only", core.config.replica_read_only);
     fields.add_switch("replica_announced", core.config.replica_announced);

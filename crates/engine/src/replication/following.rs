@@ -150,19 +150,32 @@ impl Node {
         let mut actions = Vec::new();
         match result {
             Err(reason) => self.core.replication.link.on_load_failed(now, &reason, &mut actions),
-            Ok(data) => {
-                self.core.disconnect_replicas();
-                let db = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
-                let offset = self.adopt_position();
-                self.core.replication.stream = Stream::starting_in(db);
-                self.core.propagation.set_selected(None);
-                self.core.local_deadlines.clear();
-                self.replace_data(data);
-                self.core.replication.link.on_loaded(now, offset, &mut actions);
-            }
+            Ok(data) => match self.core.refusal_of(&self.keyspace, &data) {
+                Some(reason) => {
+                    self.core.discard_refused(data);
+                    self.core.replication.link.on_load_refused(now, &reason, &mut actions);
+                }
+                None => {
+                    let offset = self.adopt(data);
+                    self.core.replication.link.on_loaded(now, offset, &mut actions);
+                }
+            },
         }
         self.core.perform_link(&mut self.keyspace, actions);
         self.replication_turn();
+    }
+
+    /// The data of a full sync takes the place of the old. Returns where the log goes on.
+    fn adopt(&mut self, data: LoadedData) -> Offset {
+        self.core.disconnect_replicas();
+        let db = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
+        let offset = self.adopt_position();
+        self.core.replication.stream = Stream::starting_in(db);
+        self.core.replication.consents = false;
+        self.core.propagation.set_selected(None);
+        self.core.local_deadlines.clear();
+        self.replace_data(data);
+        offset
     }
 
     /// The log goes on where the stream joins the snapshot.

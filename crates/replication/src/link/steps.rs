@@ -142,6 +142,7 @@ impl Link {
             }
         }
         match (decision, resume) {
+            (Decision::FullSync { id, .. }, _) if self.is_blocked(id) => self.on_blocked(now, actions),
             (Decision::FullSync { id, offset }, _) => {
                 actions.push(Action::notice(format!("Full resync from master: {id}:{offset}")));
                 self.events.note(now, format!("full resync at {offset}"));
@@ -182,6 +183,17 @@ impl Link {
         actions.push(Action::Continue { id });
         self.failed_syncs = 0;
         self.start_stream(now, resume.offset, true, actions);
+    }
+
+    fn is_blocked(&self, id: ReplicationId) -> bool {
+        self.blocked.as_ref().is_some_and(|blocked| blocked.id == Some(id))
+    }
+
+    /// The primary offers again what was refused.
+    fn on_blocked(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        self.failed_syncs = self.failed_syncs.saturating_add(1);
+        let reason = self.blocked().unwrap_or_default().to_owned();
+        self.fail(now, format!("Full resync refused again: {reason}"), actions);
     }
 
     pub(super) fn await_head(&mut self, now: Moment, position: Option<Position>) {
@@ -236,6 +248,7 @@ impl Link {
         self.heard = Some(now);
         self.is_stranger = false;
         self.down_since = None;
+        self.blocked = None;
         let next_beat = now.after_ms(BEAT_MS);
         let mut streaming = Streaming {
             received: at,

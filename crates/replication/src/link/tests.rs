@@ -760,3 +760,46 @@ fn a_primary_that_never_ends_its_answer_is_given_up() {
     let actions = story.wait();
     assert!(actions.contains(&Action::Close), "{actions:?}");
 }
+
+#[test]
+fn data_that_was_refused_is_not_received_again() {
+    let mut story = Story::loading();
+    let reason = "it is empty";
+    let refused = story.act(|link, now, actions| link.on_load_refused(now, reason, actions));
+    let failed = Action::warning("Failed trying to load the MASTER synchronization DB: it is empty");
+    assert_eq!(refused, [failed, Action::Close]);
+    assert_eq!(story.link.blocked(), Some(reason));
+
+    for wait in [1000, 2000, 4000] {
+        let before = story.now;
+        story.wait();
+        assert_eq!(story.now.ms_since(before), wait, "each attempt costs the primary a snapshot");
+        story.connected(Some(position(b'b', 70)));
+        story.receive(b"+PONG\r\n");
+        story.receive(b"+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n");
+        let offer = format!("+FULLRESYNC {} 200\r\n$4\r\nabcd", id(b'a'));
+        assert_eq!(deeds(story.receive(offer.as_bytes())), [Action::Close]);
+    }
+    assert!(!story.link.is_up());
+}
+
+#[test]
+fn a_refusal_ends_with_another_history_or_another_order() {
+    let mut story = Story::loading();
+    story.act(|link, now, actions| link.on_load_refused(now, "it is empty", actions));
+    story.wait();
+    story.connected(Some(position(b'b', 70)));
+    story.receive(b"+PONG\r\n");
+    story.receive(b"+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n");
+    story.receive(format!("+FULLRESYNC {} 200\r\n", id(b'c')).as_bytes());
+    assert!(story.link.is_syncing());
+    assert_eq!(story.link.blocked(), Some("it is empty"), "until there is a stream");
+    story.receive(b"$4\r\nabcd");
+    story.loaded(200);
+    assert_eq!(story.link.blocked(), None);
+
+    let mut story = Story::loading();
+    story.act(|link, now, actions| link.on_load_refused(now, "it is empty", actions));
+    story.act(|link, now, actions| link.follow(now, primary(), actions));
+    assert_eq!(story.link.blocked(), None);
+}

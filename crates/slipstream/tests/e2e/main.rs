@@ -21,6 +21,7 @@ mod backlog;
 mod commandline;
 mod connections;
 mod differential;
+mod empty_primary;
 mod field_expiry;
 mod files;
 mod guards;

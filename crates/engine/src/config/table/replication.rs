@@ -51,6 +51,14 @@ pub(super) const ROWS: &[Directive] = &[
         "Port to list it under; 0 is the one it listens on.",
     )
     .alias(&["slave-announce-port"]),
+    integer(
+        "replica-guard-shrink-percent",
+        (0, 100),
+        field!(replica_guard_shrink_percent),
+        "Refuse a full sync of a history that is unknown here if so many percent of the keys would \
+         go, as from a primary that came back empty; REPLICAOF with FORCE takes it all the same. 0 \
+         obeys any primary, as Redis does.",
+    ),
     yes_no(
         "repl-diskless-sync",
         field!(repl_diskless_sync),

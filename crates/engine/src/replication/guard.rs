@@ -1,0 +1,62 @@
+//! The guard of a replica's data: it is not given up for much less of something unrelated.
+//!
+//! A primary that lost its disk and came back empty offers every replica a full sync of nothing, and Redis'
+//! replicas take it: afterwards no copy is left. Here the data of a full sync is built beside the old, so the
+//! question can be asked when all of it is known, whoever the primary is: does it belong to a history that this
+//! node knows, and if not, how many keys would go?
+//!
+//! Consent is an operator's `REPLICAOF host port FORCE`, or the guard switched off. A plain REPLICAOF is none:
+//! orchestrators and sentinels send the same words to a whole group when they take the wrong node for the
+//! primary. What is deleted by the stream, FLUSHALL included, is no concern of the guard.
+
+use slipstream_keyspace::Keyspace;
+
+use crate::host::LoadedData;
+use crate::node::Core;
+use crate::reclaim::Content;
+
+impl Core {
+    /// The next full sync is wanted whatever it brings.
+    pub(crate) fn consent_to_sync(&mut self) {
+        self.replication.consents = true;
+    }
+
+    /// Why the data of a full sync is refused, if it is.
+    pub(super) fn refusal_of(&self, keyspace: &Keyspace, data: &LoadedData) -> Option<String> {
+        let percent = u64::from(self.config.replica_guard_shrink_percent);
+        if percent == 0 || self.replication.consents || self.knows_joined_history() {
+            return None;
+        }
+        let (present, offered) = (count(keyspace), count(&data.keyspace));
+        let gone = present.saturating_sub(offered);
+        if gone == 0 || gone * 100 < present * percent {
+            return None;
+        }
+        let primary = self.replication.link.primary()?;
+        Some(format!(
+            "its history is unknown here and has {offered} keys in place of {present}; to take it, send REPLICAOF \
+             {} {} FORCE",
+            primary.host, primary.port
+        ))
+    }
+
+    /// Whether the snapshot is of the history that this node's data belongs to.
+    fn knows_joined_history(&self) -> bool {
+        let Some(position) = self.replication.joins else { return false };
+        let history = self.log.history();
+        let previous = history.previous.as_ref().map(|(id, _)| *id);
+        position.id == history.id || Some(position.id) == previous
+    }
+
+    /// Data that is refused is dropped away from the executor.
+    pub(super) fn discard_refused(&mut self, data: LoadedData) {
+        self.replication.joins = None;
+        let keys = usize::try_from(count(&data.keyspace)).unwrap_or(usize::MAX);
+        self.discard_keys(Content::Keyspace(data.keyspace), keys, keys);
+    }
+}
+
+fn count(keyspace: &Keyspace) -> u64 {
+    let keys: usize = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
+    keys as u64
+}

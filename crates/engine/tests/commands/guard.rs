@@ -1,0 +1,132 @@
+//! The guard of a replica's data: which full syncs it refuses, and what consent is.
+
+use slipstream_engine::{Effect, LoadedData, Source, load};
+
+use crate::script::Script;
+
+const OTHER: &str = "8de1787ba490483314a4d30f1c628bc5025eb761";
+
+/// A node with so many keys.
+fn node_with(keys: usize) -> Script {
+    let mut script = Script::new();
+    for key in 0..keys {
+        script.ask(&format!("SET key:{key} v"));
+    }
+    script
+}
+
+/// The data of a node with so many keys, as `script` loads it in a full sync.
+fn data(script: &mut Script, keys: usize) -> LoadedData {
+    let mut source = node_with(keys);
+    let job = source.node.core.snapshot_job(&source.node.keyspace);
+    let write = slipstream_rdb::WriteOptions { target: job.disk_target(), compress: true, checksum: true };
+    let mut bytes = Vec::new();
+    slipstream_rdb::write(job.snapshot, &job.preface, write, &mut bytes).unwrap();
+    let options = script.node.load_options(Source::Sync);
+    load(bytes.as_slice(), options).unwrap()
+}
+
+/// The primary offers a full sync of so many keys; whether it is taken.
+fn offer(script: &mut Script, (connection, load): (u64, u64), id: &str, keys: usize) -> bool {
+    script.node.link_connected(connection);
+    script.node.link_received(connection, b"+PONG\r\n");
+    script.node.take_effects();
+    script.node.link_received(connection, b"+OK\r\n+OK\r\n+OK\r\n");
+    let asks_for_history =
+        |effect: &Effect| matches!(effect, Effect::LinkSend(bytes) if bytes.starts_with(b"*2\r\n$4\r\nINFO"));
+    if script.node.take_effects().iter().any(asks_for_history) {
+        script.node.link_received(connection, b"-NOPERM\r\n");
+    }
+    script.node.link_received(connection, format!("+FULLRESYNC {id} 7\r\n$1\r\nx").as_bytes());
+    let data = data(script, keys);
+    script.node.loaded_sync(load, Ok(data));
+    script.node.core.replication.link.is_up()
+}
+
+fn blocked(script: &Script) -> Option<&str> {
+    script.node.core.replication.link.blocked()
+}
+
+#[test]
+fn much_less_of_an_unknown_history_is_refused() {
+    let check = |percent: u32, present: usize, offered: usize, taken: bool| {
+        let mut script = node_with(present);
+        script.node.core.config.replica_guard_shrink_percent = percent;
+        script.ask("REPLICAOF a 1");
+        let what = format!("{offered} keys for {present}, at {percent} percent");
+        assert_eq!(offer(&mut script, (1, 1), OTHER, offered), taken, "{what}");
+        assert_eq!(blocked(&script).is_some(), !taken, "{what}");
+        let kept = if taken { offered } else { present };
+        assert_eq!(script.ask("DBSIZE"), format!(":{kept}"), "{what}");
+    };
+    check(50, 10, 0, false);
+    check(50, 10, 5, false);
+    check(50, 10, 6, true);
+    check(50, 1, 0, false);
+    check(50, 0, 0, true);
+    check(50, 10, 20, true);
+    check(100, 10, 1, true);
+    check(100, 10, 0, false);
+    check(1, 10, 9, false);
+    check(0, 10, 0, true);
+}
+
+#[test]
+fn less_of_the_own_history_is_taken() {
+    let mut script = node_with(10);
+    let own = script.node.core.log.history().id.to_string();
+    script.ask("REPLICAOF a 1");
+    assert!(offer(&mut script, (1, 1), &own, 0));
+
+    let mut script = node_with(10);
+    let previous = script.node.core.log.history().id.to_string();
+    script.ask("REPLICAOF a 1");
+    script.ask("REPLICAOF NO ONE");
+    script.ask("REPLICAOF a 1");
+    assert!(offer(&mut script, (3, 1), &previous, 0));
+}
+
+#[test]
+fn who_refuses_says_so_and_goes_on_serving() {
+    let mut script = node_with(2);
+    script.ask("REPLICAOF a 1");
+    assert!(!offer(&mut script, (1, 1), OTHER, 0));
+    let reason =
+        "its history is unknown here and has 0 keys in place of 2; to take it, send REPLICAOF a 1 FORCE";
+    assert_eq!(blocked(&script), Some(reason));
+    let info = script.ask("INFO replication");
+    assert!(info.contains(&format!("sync_blocked_reason:{reason}")), "{info}");
+    assert!(info.contains("master_link_status:down"), "{info}");
+    assert_eq!(script.ask("GET key:1"), "v");
+}
+
+#[test]
+fn a_guard_that_is_switched_off_refuses_nothing_any_more() {
+    let mut script = node_with(2);
+    script.ask("REPLICAOF a 1");
+    assert!(!offer(&mut script, (1, 1), OTHER, 0));
+    script.ask("CONFIG SET replica-guard-shrink-percent 0");
+    assert_eq!(blocked(&script), None);
+    script.advance(1000);
+    script.node.tick();
+    assert!(offer(&mut script, (3, 3), OTHER, 0));
+}
+
+#[test]
+fn force_is_consent_to_one_full_sync() {
+    let mut script = node_with(2);
+    script.ask("REPLICAOF a 1");
+    assert!(!offer(&mut script, (1, 1), OTHER, 0));
+    assert_eq!(script.ask("REPLICAOF a 1"), "+OK Already connected to specified master");
+    assert_eq!(script.ask("REPLICAOF NO ONE FORCE"), "-ERR value is not an integer or out of range");
+    assert_eq!(script.ask("REPLICAOF a 1 NOW"), "-ERR syntax error");
+    assert_eq!(script.ask("REPLICAOF a 1 FORCE"), "+OK");
+    assert!(offer(&mut script, (3, 3), OTHER, 1));
+    assert_eq!(script.ask("DBSIZE"), ":1");
+
+    script.node.link_closed(3, "reset");
+    script.advance(1000);
+    script.node.tick();
+    assert!(!offer(&mut script, (5, 5), &"b".repeat(40), 0), "the next one asks again");
+    assert!(blocked(&script).is_some());
+}

@@ -1,0 +1,50 @@
+//! A primary that comes back without its data: its replicas keep theirs, whoever the primary is.
+
+use crate::content::Content;
+use crate::copies::{assert_same, wait_until_linked};
+use crate::dataset;
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
+use crate::peer::all_found;
+use crate::server::Server;
+use crate::wait::{wait_for, wait_until};
+
+#[test]
+fn our_replica_keeps_its_data_when_our_primary_restarts_empty() {
+    check_empty_restart(Ours);
+}
+
+#[test]
+fn our_replica_keeps_its_data_when_redis_restarts_empty() {
+    check_empty_restart(Redis7);
+}
+
+#[test]
+fn our_replica_keeps_its_data_when_valkey_restarts_empty() {
+    check_empty_restart(Valkey9);
+}
+
+#[track_caller]
+fn check_empty_restart(kind: Kind) {
+    if !all_found(&[kind]) {
+        return;
+    }
+    let mut primary = Server::start(kind, &[]);
+    dataset::fill(&mut primary.client());
+    let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
+    wait_until_linked(&replica);
+    assert_same(&primary, &replica);
+    let content = Content::read(&mut replica.client());
+
+    primary.kill();
+    primary.restart();
+    let mut client = replica.client();
+    let reason = wait_for("the replica refuses", || client.info("replication", "sync_blocked_reason"));
+    assert!(reason.contains("FORCE"), "{reason}");
+    assert_eq!(client.info("replication", "master_link_status").as_deref(), Some("down"));
+    primary.client().call::<()>("SET after restart");
+    content.assert_equal(&Content::read(&mut client));
+
+    client.call::<()>(&format!("REPLICAOF 127.0.0.1 {} FORCE", primary.port));
+    wait_until("the operator is obeyed", || client.call::<usize>("DBSIZE") == 1);
+    assert_same(&primary, &replica);
+}
