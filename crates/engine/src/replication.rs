@@ -129,6 +129,7 @@ fn replica_settings(config: &Config) -> replicas::Settings {
         timeout_ms: u64::from(config.repl_timeout) * 1000,
         ping_period_ms: u64::from(config.repl_ping_replica_period) * 1000,
         sync_delay_ms: delay,
+        two_links: config.dual_channel_replication_enabled && config.repl_diskless_sync,
         sync_max_replicas: max,
         backlog_ttl_ms: Some(config.repl_backlog_ttl * 1000).filter(|ttl| *ttl > 0),
         output_limit: OutputLimit { hard: limit.hard, soft: limit.soft, soft_ms: limit.soft_seconds * 1000 },

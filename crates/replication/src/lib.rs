@@ -54,6 +54,7 @@
 //!     timeout_ms: 60_000,
 //!     ping_period_ms: 10_000,
 //!     sync_delay_ms: 5_000,
+//!     two_links: true,
 //!     sync_max_replicas: None,
 //!     backlog_ttl_ms: Some(3_600_000),
 //!     output_limit: OutputLimit { hard: 256 << 20, soft: 64 << 20, soft_ms: 60_000 },

@@ -22,6 +22,8 @@ mod hearing;
 
 mod limits;
 
+mod pairing;
+
 mod profile;
 
 mod replica;
@@ -42,6 +44,7 @@ use slipstream_resp::Args;
 use self::failures::Failures;
 use self::heartbeat::{Heartbeat, Written};
 use self::limits::Departed;
+use self::pairing::Kept;
 use self::replica::Phase;
 use self::sync::Job;
 use self::wait::Waits;
@@ -51,7 +54,7 @@ use crate::{Moment, wire};
 pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
 pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::hearing::{Heard, Hearing};
-pub use self::profile::{Part, Profile, Reader, ReplconfError};
+pub use self::profile::{Part, Profile, Reader, ReplconfError, TwoLinks};
 pub use self::replica::{Replica, ReplicaState};
 pub use self::sync::{Framing, JobId, SyncJob, SyncMember};
 pub use self::wait::{Measure, Wait, WaiterId};
@@ -90,6 +93,8 @@ pub struct Replicas {
     departed: Vec<Departed>,
     next_job: u64,
     failures: Failures,
+    /// By the carrier of each.
+    kept: BTreeMap<ReplicaId, Kept>,
     waits: Waits,
     acks_requested: bool,
     /// When the stream last asked for acknowledgements.
@@ -119,6 +124,7 @@ impl Replicas {
             departed: Vec::new(),
             next_job: 0,
             failures: Failures::default(),
+            kept: BTreeMap::new(),
             waits: Waits::default(),
             acks_requested: false,
             acks_asked: None,
@@ -171,6 +177,8 @@ impl Replicas {
                 return Ok(Answer::Silence);
             }
             let is_beat = option.eq_ignore_ascii_case(b"beat");
+            self.check_link(option, value)?;
+            let two_links = self.settings.two_links;
             let profile = match self.replicas.get_mut(&id) {
                 Some(replica) => &mut replica.profile,
                 None => self.profiles.entry(id).or_default(),
@@ -179,6 +187,8 @@ impl Replicas {
             if is_beat {
                 return Ok(Answer::Silence);
             }
+            // Else it is a connection that wants a snapshot and nothing more.
+            profile.carries_snapshot &= two_links;
             if option.eq_ignore_ascii_case(b"capa") && value.eq_ignore_ascii_case(wire::DIALECT) {
                 answer = Answer::Dialect((self.role == Role::Primary).then_some(turn.now));
             }
@@ -194,7 +204,7 @@ impl Replicas {
         newcomer: Newcomer<'_>,
         actions: &mut Vec<Action>,
     ) -> Result<(), SyncRefused> {
-        if self.replicas.contains_key(&newcomer.id) {
+        if self.replicas.contains_key(&newcomer.id) && !self.is_redirected(newcomer.id) {
             return Ok(());
         }
         if self.role == (Role::Replica { link_up: false }) {
@@ -203,11 +213,19 @@ impl Replicas {
         if self.profiles.get(&newcomer.id).is_some_and(Profile::is_out_of_reach) {
             return Err(SyncRefused::FilteredWithoutMark);
         }
+        if self.is_redirected(newcomer.id) {
+            return self.on_second_request(turn, newcomer, actions);
+        }
+        self.check_main(newcomer.id)?;
         let mut replica = self.arrive(turn.now, newcomer);
+        self.complete_carrier(&mut replica);
         actions.push(Action::notice(format!("Replica {replica} asks for synchronization")));
         match arrival::continuation(&newcomer.request, turn.log) {
             Ok(from) => self.continue_stream(turn, &mut replica, from, actions),
-            Err(why) => self.queue_full_sync(turn, &replica, why, actions),
+            Err(why) => match self.redirection(&newcomer, &replica.profile) {
+                Some(way) => self.redirect(turn, &mut replica, (way, why), actions),
+                None => self.queue_full_sync(turn, &replica, why, actions),
+            },
         }
         self.replicas.insert(replica.id, replica);
         Ok(())
@@ -222,7 +240,8 @@ impl Replicas {
 
     /// The stream of a replica has been handed to its socket up to `offset`.
     pub fn on_sent(&mut self, replica: ReplicaId, offset: Offset) {
-        if let Some(Phase::Online { cursor }) = self.replicas.get_mut(&replica).map(|r| &mut r.phase) {
+        let phase = self.replicas.get_mut(&replica).map(|replica| &mut replica.phase);
+        if let Some(Phase::Online { cursor } | Phase::Buffering { cursor }) = phase {
             *cursor = offset;
         }
     }
@@ -232,8 +251,13 @@ impl Replicas {
         self.profiles.remove(&id);
         if let Some(replica) = self.replicas.get(&id) {
             actions.push(Action::notice(format!("Connection with replica {replica} lost.")));
-            self.journal.note(now, replica.to_string(), "closed: connection lost");
-            self.note_failure(now, id, "its connection was lost");
+            // A carrier that is closed may have brought everything; its main connection tells.
+            if replica.profile.carries_snapshot {
+                self.keep_for_main(now, id);
+            } else {
+                self.journal.note(now, replica.to_string(), "closed: connection lost");
+                self.note_failure(now, id, "its connection was lost");
+            }
             self.forget(now, id, actions);
         }
     }
@@ -244,8 +268,11 @@ impl Replicas {
         self.departed.clear();
         let ids: Vec<ReplicaId> = self.replicas.keys().copied().collect();
         for id in ids {
-            self.drop_replica(now, id, "closed: another history or other data", actions);
+            if self.replicas.contains_key(&id) {
+                self.drop_replica(now, id, "closed: another history or other data", actions);
+            }
         }
+        self.kept.clear();
     }
 
     /// Does what is due at the end of a turn.
@@ -261,6 +288,7 @@ impl Replicas {
         }
         self.start_syncs(turn, actions);
         self.expire_jobs(turn, actions);
+        self.expire_kept(turn.now);
         self.write_to_stream(turn, actions);
         self.expire_log(turn, actions);
     }
@@ -274,6 +302,7 @@ impl Replicas {
             pings.then_some(self.next_ping),
             self.clock_deadline().filter(|_| pings),
             self.sync_deadline(),
+            self.kept_deadline(),
             self.wait_deadline(),
             self.log_expiry(),
         ]
@@ -285,9 +314,10 @@ impl Replicas {
 
 /// What can be asked of the replicas.
 impl Replicas {
-    /// All replicas, in the order of their sessions.
+    /// All replicas, in the order of their sessions. The connection that brings a replica its snapshot is none
+    /// of its own.
     pub fn iter(&self) -> impl Iterator<Item = &Replica> {
-        self.replicas.values()
+        self.replicas.values().filter(|replica| !replica.profile.carries_snapshot)
     }
 
     /// One replica.
@@ -297,7 +327,7 @@ impl Replicas {
 
     /// How many there are (`connected_slaves`).
     pub fn len(&self) -> usize {
-        self.replicas.len()
+        self.iter().count()
     }
 
     /// Whether there is none.
@@ -308,7 +338,8 @@ impl Replicas {
     /// The oldest byte of the log that a replica still needs, for [`Log::trim`](slipstream_log::Log::trim).
     pub fn oldest_needed(&self) -> Option<Offset> {
         let departed = self.departed.iter().map(|departed| departed.offset);
-        self.replicas.values().filter_map(Replica::needs).chain(departed).min()
+        let kept = self.kept.values().map(|kept| kept.from);
+        self.replicas.values().filter_map(Replica::needs).chain(departed).chain(kept).min()
     }
 
     /// How many are online and were heard within `max_lag_seconds` (`min-replicas-max-lag`).

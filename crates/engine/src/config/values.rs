@@ -99,6 +99,8 @@ pub struct Config {
     pub repl_diskless_sync_delay: u32,
     /// Replicas that end that wait early; 0 is no such number.
     pub repl_diskless_sync_max_replicas: u32,
+    /// Whether full syncs take two connections where both sides can.
+    pub dual_channel_replication_enabled: bool,
     /// Seconds between the pings on the replication stream.
     pub repl_ping_replica_period: u32,
     /// Seconds between two verifications of all replicas; 0 for none.
@@ -370,6 +372,7 @@ impl Default for Config {
             repl_diskless_sync: true,
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
+            dual_channel_replication_enabled: true,
             repl_ping_replica_period: 10,
             replica_verify_interval: 0,
             repl_timeout: 60,

@@ -82,6 +82,7 @@ fn replicas(core: &Core, fields: &mut Fields) {
         fields.add("min_replicas_to_ack", core.config.min_replicas_to_ack);
         fields.add("held_replies", core.held_replies());
     }
+    fields.add("replicas_waiting_psync", replicas.waiting_for_main());
     for (index, replica) in replicas.iter().enumerate() {
         let line = format!(
             "ip={},port={},state={},offset={},lag={},lag_bytes={},lag_ms={}",

@@ -51,7 +51,10 @@ impl Core {
         // The answers belong to the session whose command runs: they wait until it is back in its place.
         self.deferred_replica_actions.extend(actions);
         outcome.map_err(|refusal| CommandError::text(refusal.to_string()))?;
-        session.role = crate::session::Role::Replica;
+        // One that is sent to fetch its snapshot elsewhere still asks, and is answered.
+        if !self.replication.replicas.is_redirected(ReplicaId(session.id.0)) {
+            session.role = crate::session::Role::Replica;
+        }
         Ok(())
     }
 
@@ -128,6 +131,9 @@ impl Node {
             Action::EndSync(job) => core.effects.push(Effect::EndSync(job.0)),
             Action::Send { replica, bytes } => core.send_to(replica, &bytes),
             Action::StartStream { replica, from } => {
+                if let Some(session) = core.sessions.get_mut(SessionId(replica.0)) {
+                    session.role = crate::session::Role::Replica;
+                }
                 let batch = core.config.repl_disable_tcp_nodelay;
                 core.effects.push(Effect::StartStream { replica: SessionId(replica.0), from, batch });
             }
@@ -152,10 +158,11 @@ impl Node {
             self.core.replication.replicas.on_sync_failed(now, job.id, &reason, &mut actions);
             return self.core.perform_replicas(actions);
         }
+        let database = self.core.stream_database();
         self.core.propagation.select_again();
         let order = SyncOrder { job: job.id.0, content, target };
         self.core.effects.push(Effect::StartSync(Box::new(order)));
-        self.core.replication.replicas.on_sync_started(now, job.id, &mut actions);
+        self.core.replication.replicas.on_sync_started(now, job.id, database, &mut actions);
         self.core.perform_replicas(actions);
     }
 

@@ -13,6 +13,7 @@ const SETTINGS: replicas::Settings = replicas::Settings {
     timeout_ms: 60_000,
     ping_period_ms: 10_000,
     sync_delay_ms: 0,
+    two_links: true,
     sync_max_replicas: None,
     backlog_ttl_ms: None,
     output_limit: OutputLimit { hard: 0, soft: 0, soft_ms: 0 },

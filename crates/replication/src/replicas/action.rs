@@ -18,6 +18,9 @@ pub struct Settings {
     pub ping_period_ms: u64,
     /// `repl-diskless-sync-delay` in milliseconds; 0 without `repl-diskless-sync`.
     pub sync_delay_ms: u64,
+    /// Whether those who can get a full sync over two connections (`dual-channel-replication-enabled`, not
+    /// without `repl-diskless-sync`).
+    pub two_links: bool,
     /// `repl-diskless-sync-max-replicas`: so many need not wait for more.
     pub sync_max_replicas: Option<usize>,
     /// `repl-backlog-ttl` in milliseconds; `None` for ever.

@@ -43,11 +43,14 @@ pub enum SyncRefused {
     NoLink,
     /// A part of the data is never sent with a length, and the replica takes no marks.
     FilteredWithoutMark,
+    /// The connection that this one is to bring a snapshot for does not wait for it.
+    NoMain,
 }
 
 impl fmt::Display for SyncRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            SyncRefused::NoMain => f.write_str("ERR The main connection does not wait for a snapshot"),
             SyncRefused::NoLink => f.write_str("NOMASTERLINK Can't SYNC while not connected with my master"),
             SyncRefused::FilteredWithoutMark => f.write_str("ERR Filtered replica requires EOF capability"),
         }
@@ -144,6 +147,21 @@ impl Replicas {
         why: NoContinuation,
         actions: &mut Vec<Action>,
     ) {
+        self.explain_full_sync(Turn { now, log }, replica, why, actions);
+        self.counters.full += 1;
+        self.failures.explain(replica, actions);
+        if !log.is_active() {
+            actions.push(Action::ActivateLog);
+        }
+    }
+
+    pub(super) fn explain_full_sync(
+        &mut self,
+        Turn { now, log }: Turn<'_>,
+        replica: &Replica,
+        why: NoContinuation,
+        actions: &mut Vec<Action>,
+    ) {
         match why {
             NoContinuation::NotAsked => {
                 self.journal.note(now, replica.to_string(), "full resync: it asked for everything");
@@ -157,26 +175,30 @@ impl Replicas {
                 log_refusal(log, replica, (id, next_byte, refusal), actions);
             }
         }
-        self.counters.full += 1;
-        self.failures.explain(replica, actions);
-        if !log.is_active() {
-            actions.push(Action::ActivateLog);
-        }
     }
 
-    /// Closes a replica of our own accord.
+    /// Closes a replica of our own accord, with all its connections.
     pub(super) fn drop_replica(&mut self, now: Moment, id: ReplicaId, why: &str, actions: &mut Vec<Action>) {
+        let main = self.replicas.get(&id).and_then(|replica| replica.profile.main);
         actions.push(Action::Close(id));
         if let Some(replica) = self.replicas.get(&id) {
             self.journal.note(now, replica.to_string(), why);
         }
         self.forget(now, id, actions);
+        let is_in_sync = |main: &ReplicaId| self.replicas.get(main).is_some_and(|main| !main.is_online());
+        if let Some(main) = main.filter(is_in_sync) {
+            self.drop_replica(now, main, why, actions);
+        }
     }
 
     pub(super) fn forget(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
-        let job = self.replicas.remove(&id).and_then(|replica| replica.job());
-        if let Some(job) = job {
+        let Some(replica) = self.replicas.remove(&id) else { return };
+        if let Some(job) = replica.job() {
             self.settle_job(now, job, actions);
+        }
+        for carrier in self.carriers_of(id) {
+            actions.push(Action::Close(carrier));
+            self.forget(now, carrier, actions);
         }
         self.watch_solitude(now);
     }

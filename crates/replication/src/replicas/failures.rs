@@ -100,7 +100,7 @@ impl Replicas {
     /// A replica is about to be lost; if that ends a full sync, it has failed.
     pub(super) fn note_failure(&mut self, now: Moment, id: ReplicaId, reason: &str) {
         let Some(replica) = self.replicas.get(&id) else { return };
-        if matches!(replica.phase, Phase::Syncing { .. } | Phase::Loading { .. }) {
+        if matches!(replica.phase, Phase::Syncing { .. } | Phase::Loading { .. } | Phase::Buffering { .. }) {
             self.failures.note(now, replica, reason);
         }
     }

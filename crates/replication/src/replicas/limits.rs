@@ -46,7 +46,8 @@ impl Replicas {
             }
         }
         for id in over {
-            let replica = &self.replicas[&id];
+            // Gone with its other connection.
+            let Some(replica) = self.replicas.get(&id) else { continue };
             let text = "scheduled to be closed ASAP for overcoming of output buffer limits.";
             actions.push(Action::warning(format!("Client {replica} {text}")));
             if replica.is_online() {
@@ -72,7 +73,7 @@ impl Replicas {
         let is_lost = |replica: &&Replica| replica.cursor().is_some_and(|cursor| cursor < reach);
         let lost: Vec<_> = self.replicas.values().filter(is_lost).map(|replica| replica.id).collect();
         for id in lost {
-            let replica = &self.replicas[&id];
+            let Some(replica) = self.replicas.get(&id) else { continue };
             actions
                 .push(Action::warning(format!("The log does not reach back to replica {replica} any more.")));
             self.drop_replica(turn.now, id, "closed: the log does not reach back to it any more", actions);

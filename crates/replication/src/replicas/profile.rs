@@ -6,6 +6,7 @@ use std::fmt;
 
 use slipstream_resp::number::parse_i64;
 
+use super::ReplicaId;
 use crate::wire;
 
 /// Longest `ip-address`, in bytes. It may be a host name.
@@ -32,6 +33,23 @@ pub struct Profile {
     pub part: Part,
     /// The version of Valkey that it is, or is as good as.
     pub version: Option<(u8, u8, u8)>,
+    /// How it can take a full sync over two connections, if it can.
+    pub two_links: Option<TwoLinks>,
+    /// It is the connection that brings a replica its snapshot.
+    pub carries_snapshot: bool,
+    /// The connection of that replica, once it is known.
+    pub(super) main: Option<ReplicaId>,
+    /// The connection that brings it its snapshot, by its own word.
+    pub(super) carrier: Option<ReplicaId>,
+}
+
+/// Whose way of a full sync over two connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwoLinks {
+    /// Valkey's: the main connection asks to continue from where the snapshot ends.
+    Valkey,
+    /// That of Redis 8: the snapshot's connection names the main one, whose stream begins by itself.
+    Redis,
 }
 
 /// What of a node's data a snapshot is to hold.
@@ -69,6 +87,8 @@ pub enum ReplconfError {
     AddressTooLong(usize),
     /// A `version` that is not three numbers.
     BadVersion(String),
+    /// A connection that has no part in a full sync over two.
+    UnknownLink(i64),
     /// A snapshot of a part of the data that does not exist.
     Filter(String),
     /// An option that does not exist.
@@ -85,6 +105,7 @@ impl fmt::Display for ReplconfError {
                 write!(f, "ERR REPLCONF ip-address provided by replica instance is too long: {len} bytes")
             }
             ReplconfError::BadVersion(text) => write!(f, "ERR Unrecognized version format: {text}"),
+            ReplconfError::UnknownLink(id) => write!(f, "ERR Unrecognized RDB client id {id}"),
             ReplconfError::Filter(text) => write!(f, "ERR Unsupported rdb-filter-only option: {text}"),
             ReplconfError::UnknownOption(text) => write!(f, "ERR Unrecognized REPLCONF option: {text}"),
         }
@@ -105,11 +126,21 @@ impl Profile {
             b"capa" if value.eq_ignore_ascii_case(b"eof") => self.takes_marks = true,
             b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.takes_new_ids = true,
             b"capa" if value.eq_ignore_ascii_case(wire::DIALECT) => self.speaks_dialect = true,
+            // Who can do both is spared the request that Valkey's way takes more.
+            b"capa" if value.eq_ignore_ascii_case(b"rdb-channel-repl") => {
+                self.two_links = Some(TwoLinks::Redis)
+            }
+            b"capa" if value.eq_ignore_ascii_case(b"dual-channel") => {
+                self.two_links.get_or_insert(TwoLinks::Valkey);
+            }
             b"capa" => {}
             b"beat" if self.speaks_dialect => {
                 let beat = parse_i64(value).ok_or(ReplconfError::NotAnInteger)?;
                 self.beat_ms = u64::try_from(beat).ok().filter(|beat| *beat > 0);
             }
+            b"rdb-channel" => self.carries_snapshot = parse_switch(value)?,
+            b"main-ch-client-id" => self.main = Some(parse_link(value)?),
+            b"set-rdb-client-id" => self.carrier = Some(parse_link(value)?),
             b"rdb-only" => self.snapshot_only = parse_switch(value)?,
             b"version" => {
                 let version = parse_version(value);
@@ -124,6 +155,11 @@ impl Profile {
     /// Whether it wants what cannot be sent to it.
     pub(super) fn is_out_of_reach(&self) -> bool {
         self.part != Part::Whole && !self.takes_marks
+    }
+
+    /// Whether it takes a snapshot and no stream follows on any connection.
+    pub(super) fn wants_no_stream(&self) -> bool {
+        self.snapshot_only && !self.carries_snapshot
     }
 
     /// For whom a snapshot must be written.
@@ -160,6 +196,11 @@ fn parse_part(value: &[u8]) -> Result<Part, ReplconfError> {
     Ok(part)
 }
 
+fn parse_link(value: &[u8]) -> Result<ReplicaId, ReplconfError> {
+    let id = parse_i64(value).ok_or(ReplconfError::NotAnInteger)?;
+    u64::try_from(id).map(ReplicaId).map_err(|_| ReplconfError::UnknownLink(id))
+}
+
 fn parse_version(value: &[u8]) -> Option<(u8, u8, u8)> {
     let mut parts = std::str::from_utf8(value).ok()?.split('.').map(|part| part.parse().ok());
     let version = (parts.next()??, parts.next()??, parts.next()??);
@@ -185,6 +226,11 @@ mod tests {
             ("rdb-filter-only", ""),
             ("rdb-filter-only", "Functions"),
             ("version", "9.0.3"),
+            ("capa", "rdb-channel-repl"),
+            ("capa", "dual-channel"),
+            ("rdb-channel", "1"),
+            ("main-ch-client-id", "7"),
+            ("set-rdb-client-id", "8"),
         ] {
             assert_eq!(profile.set(option.as_bytes(), value.as_bytes()), Ok(()), "{option}");
         }
@@ -198,6 +244,10 @@ mod tests {
             snapshot_only: true,
             part: Part::Functions,
             version: Some((9, 0, 3)),
+            two_links: Some(TwoLinks::Redis),
+            carries_snapshot: true,
+            main: Some(ReplicaId(7)),
+            carrier: Some(ReplicaId(8)),
         };
         assert_eq!(profile, expected);
     }
@@ -213,6 +263,8 @@ mod tests {
         check("ip-address", &"a".repeat(256), long);
         check("rdb-only", "2", "ERR value is out of range, value must between 0 and 1");
         check("rdb-filter-only", "functions keys", "ERR Unsupported rdb-filter-only option: keys");
+        check("rdb-channel", "2", "ERR value is out of range, value must between 0 and 1");
+        check("set-rdb-client-id", "-1", "ERR Unrecognized RDB client id -1");
         check("version", "9.0", "ERR Unrecognized version format: 9.0");
         check("foo", "bar", "ERR Unrecognized REPLCONF option: foo");
     }

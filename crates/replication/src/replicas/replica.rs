@@ -5,7 +5,9 @@
 //!  attach ──► Queued ──► Syncing(Preparing ──► Sending) ─────────────────► Online
 //!     │                                        │ all sent, mark framing      ▲
 //!     │                                        └──► Loading ──first ACK──────┤
-//!     └──────────────────── may continue ────────────────────────────────────┘
+//!     ├──────────────────── may continue ────────────────────────────────────┤
+//!     │ full sync over two connections                                       │ first ACK
+//!     └──► Redirected ── the snapshot's offset is known ──► Buffering ───────┘
 //! ```
 //!
 //! Behind a mark nothing is sent until the replica has answered: it finds the mark because it is the last
@@ -77,10 +79,27 @@ pub(super) enum Protocol {
 /// failed before may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    Queued { since: Moment, not_before: Moment },
-    Syncing { job: JobId, from: Offset, stage: Stage },
-    Loading { from: Offset },
-    Online { cursor: Offset },
+    Queued {
+        since: Moment,
+        not_before: Moment,
+    },
+    Syncing {
+        job: JobId,
+        from: Offset,
+        stage: Stage,
+    },
+    Loading {
+        from: Offset,
+    },
+    Online {
+        cursor: Offset,
+    },
+    /// Told to fetch its snapshot over another connection.
+    Redirected,
+    /// The stream flows and is kept there, while another connection brings the snapshot.
+    Buffering {
+        cursor: Offset,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +125,12 @@ impl Replica {
     /// How far it is.
     pub fn state(&self) -> ReplicaState {
         match self.phase {
-            Phase::Queued { .. } | Phase::Syncing { stage: Stage::Preparing, .. } => {
+            Phase::Queued { .. } | Phase::Redirected | Phase::Syncing { stage: Stage::Preparing, .. } => {
                 ReplicaState::WaitSnapshot
             }
-            Phase::Syncing { .. } | Phase::Loading { .. } => ReplicaState::SendSnapshot,
+            Phase::Syncing { .. } | Phase::Loading { .. } | Phase::Buffering { .. } => {
+                ReplicaState::SendSnapshot
+            }
             Phase::Online { .. } => ReplicaState::Online,
         }
     }
@@ -128,10 +149,11 @@ impl Replica {
     /// stream.
     pub fn cursor(&self) -> Option<Offset> {
         match self.phase {
-            _ if self.profile.snapshot_only => None,
-            Phase::Queued { .. } => None,
+            // The log is kept for the stream of another connection, until that has come.
+            _ if self.profile.wants_no_stream() || self.profile.main.is_some() => None,
+            Phase::Queued { .. } | Phase::Redirected => None,
             Phase::Syncing { from, .. } | Phase::Loading { from } => Some(from),
-            Phase::Online { cursor } => Some(cursor),
+            Phase::Online { cursor } | Phase::Buffering { cursor } => Some(cursor),
         }
     }
 
@@ -146,10 +168,10 @@ impl Replica {
     pub(super) fn silent_since(&self) -> Option<Moment> {
         match self.phase {
             Phase::Syncing { stage: Stage::Sending { progressed, .. }, .. } => Some(progressed),
-            Phase::Loading { .. } | Phase::Online { .. } => {
+            Phase::Loading { .. } | Phase::Online { .. } | Phase::Buffering { .. } => {
                 (self.protocol == Protocol::Psync).then_some(self.heard)
             }
-            Phase::Queued { .. } | Phase::Syncing { .. } => None,
+            Phase::Queued { .. } | Phase::Redirected | Phase::Syncing { .. } => None,
         }
     }
 }

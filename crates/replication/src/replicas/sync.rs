@@ -99,6 +99,8 @@ pub(super) struct Job {
     whole: bool,
     /// Once it is encoded: its length.
     length: Option<u64>,
+    /// The database that is selected where the stream joins it.
+    database: usize,
     /// Since when nobody takes it.
     idle_since: Moment,
 }
@@ -118,7 +120,7 @@ impl Job {
 
     fn serves(&self, replica: &Replica, log: &Log) -> bool {
         // Who wants nothing but a snapshot wants the data of now.
-        let stream_follows = !replica.profile.snapshot_only;
+        let stream_follows = !replica.profile.wants_no_stream();
         let wanted = (replica.profile.reader(), replica.profile.part);
         self.whole && (self.reader, self.part) == wanted && stream_follows && self.is_covered(log)
     }
@@ -133,8 +135,12 @@ struct Queue {
 
 /// What the shell reports of jobs.
 impl Replicas {
-    /// A job's snapshot is taken: those that can read along begin to be sent.
-    pub fn on_sync_started(&mut self, now: Moment, job: JobId, actions: &mut Vec<Action>) {
+    /// A job's snapshot is taken, with that database selected in the stream behind it: those that can read along
+    /// begin to be sent.
+    pub fn on_sync_started(&mut self, now: Moment, job: JobId, database: usize, actions: &mut Vec<Action>) {
+        if let Some(job) = self.jobs.get_mut(&job) {
+            job.database = database;
+        }
         for id in self.member_ids(job) {
             self.admit(now, id, actions);
         }
@@ -176,12 +182,12 @@ impl Replicas {
 
     /// A replica has taken some of its snapshot.
     pub fn on_snapshot_progress(&mut self, now: Moment, replica: ReplicaId) {
-        let replica = self.replicas.get_mut(&replica);
-        if let Some(Phase::Syncing { stage: Stage::Sending { progressed, .. }, .. }) =
-            replica.map(|r| &mut r.phase)
-        {
+        let Some(replica) = self.replicas.get_mut(&replica) else { return };
+        if let Phase::Syncing { stage: Stage::Sending { progressed, .. }, .. } = &mut replica.phase {
             *progressed = now;
         }
+        let main = replica.profile.main;
+        self.hear_main(now, main);
     }
 
     /// A replica has been sent the whole snapshot with what goes behind it.
@@ -192,7 +198,9 @@ impl Replicas {
         if replica.profile.snapshot_only {
             let text = "RDB transfer completed, rdb only replica";
             actions.push(Action::notice(format!("{text} ({replica}) should be disconnected asap")));
-            return self.drop_replica(turn.now, id, "closed: it has its snapshot", actions);
+            self.keep_for_main(turn.now, id);
+            actions.push(Action::Close(id));
+            return self.forget(turn.now, id, actions);
         } else if replica.profile.takes_marks && !answered {
             let text = "succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming";
             actions.push(Action::notice(format!("Streamed RDB transfer with replica {replica} {text}")));
@@ -268,7 +276,7 @@ impl Replicas {
         for (id, job) in joining {
             let text = format!("Replica {} joins a snapshot that is there", self.replicas[&id]);
             actions.push(Action::notice(text));
-            self.assign(id, job, actions);
+            self.assign(turn.now, id, job, actions);
             self.admit(turn.now, id, actions);
         }
     }
@@ -283,37 +291,53 @@ impl Replicas {
         let (id, offset) = (JobId(self.next_job), turn.log.end());
         self.next_job += 1;
         let history = turn.log.history().id;
-        let job = Job { offset, history, reader, part, whole: true, length: None, idle_since: turn.now };
+        let job = Job {
+            offset,
+            history,
+            reader,
+            part,
+            whole: true,
+            length: None,
+            database: 0,
+            idle_since: turn.now,
+        };
         self.jobs.insert(id, job);
         actions.push(Action::notice("Starting BGSAVE for SYNC with target: replicas sockets"));
         actions.push(Action::StartSync(SyncJob { id, offset, reader, part }));
         for member in members {
-            self.assign(member, id, actions);
+            self.assign(turn.now, member, id, actions);
         }
     }
 
     /// Makes a replica a member and tells it where the stream will join its snapshot.
-    fn assign(&mut self, id: ReplicaId, job: JobId, actions: &mut Vec<Action>) {
+    fn assign(&mut self, now: Moment, id: ReplicaId, job: JobId, actions: &mut Vec<Action>) {
         let Job { offset, history, .. } = self.jobs[&job];
         let replica = self.replicas.get_mut(&id).expect("queued, so attached");
         replica.phase = Phase::Syncing { job, from: offset, stage: Stage::Preparing };
         if replica.protocol == Protocol::Psync {
             let bytes = format!("+FULLRESYNC {history} {offset}\r\n").into_bytes();
             actions.push(Action::Send { replica: id, bytes });
+            self.begin_main(now, id, offset, actions);
         }
     }
 
     /// Has a member sent its snapshot, if that can begin by now.
     fn admit(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
         let replica = self.replicas.get_mut(&id).expect("a member of the job");
-        let Phase::Syncing { job, stage: stage @ Stage::Preparing, .. } = &mut replica.phase else { return };
+        let job = replica.job().expect("a member of the job");
+        let Phase::Syncing { stage: stage @ Stage::Preparing, .. } = &mut replica.phase else { return };
         let framing = match replica.profile.takes_marks {
             true => Framing::Mark(Mark::random(&mut self.rng)),
-            false if self.jobs[job].is_running() => return,
+            false if self.jobs[&job].is_running() => return,
             false => Framing::Length,
         };
         *stage = Stage::Sending { progressed: now, answered: false };
-        actions.push(Action::JoinSync(SyncMember { job: *job, replica: id, framing }));
+        if replica.profile.carries_snapshot && replica.protocol == Protocol::Sync {
+            let Job { offset, history, database, .. } = self.jobs[&job];
+            let bytes = format!("$ENDOFF:{offset} {history} {database} {}\r\n", id.0).into_bytes();
+            actions.push(Action::Send { replica: id, bytes });
+        }
+        actions.push(Action::JoinSync(SyncMember { job, replica: id, framing }));
     }
 
     /// A job has lost a member: without any, one that serves nobody else ends.

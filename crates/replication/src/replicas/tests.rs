@@ -11,6 +11,7 @@ const SETTINGS: Settings = Settings {
     timeout_ms: 60_000,
     ping_period_ms: 10_000,
     sync_delay_ms: 5_000,
+    two_links: true,
     sync_max_replicas: None,
     backlog_ttl_ms: Some(3_600_000),
     output_limit: OutputLimit { hard: 200_000, soft: 50_000, soft_ms: 60_000 },
@@ -124,7 +125,7 @@ impl Story {
     }
 
     fn started(&mut self, job: u64) -> Vec<Action> {
-        self.act(|replicas, turn, actions| replicas.on_sync_started(turn.now, JobId(job), actions))
+        self.act(|replicas, turn, actions| replicas.on_sync_started(turn.now, JobId(job), 3, actions))
     }
 
     fn encoded(&mut self, job: u64, length: u64) -> Vec<Action> {
@@ -984,3 +985,6 @@ fn a_new_history_closes_everyone() {
     assert_eq!(closed, [Action::Close(A), Action::Close(B), Action::EndSync(JobId(0))]);
     assert_eq!(story.closed(A), [], "the session's end is no news");
 }
+
+/// Full syncs over two connections.
+mod pairing;

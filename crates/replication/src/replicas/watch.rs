@@ -56,6 +56,11 @@ impl Replicas {
                 self.journal.note(turn.now, replica.to_string(), "online");
             }
             Phase::Syncing { stage: Stage::Sending { answered, .. }, .. } => *answered = true,
+            Phase::Buffering { cursor } => {
+                replica.phase = Phase::Online { cursor: *cursor };
+                self.journal.note(turn.now, replica.to_string(), "online");
+                actions.push(Action::notice(format!("Synchronization with replica {replica} succeeded")));
+            }
             _ => {}
         }
         self.note_success(id);
@@ -68,7 +73,7 @@ impl Replicas {
             |replica: &&Replica| replica.silent_since().is_some_and(|since| now.ms_since(since) > timeout_ms);
         let silent: Vec<ReplicaId> = self.replicas.values().filter(is_silent).map(|r| r.id).collect();
         for id in silent {
-            let replica = &self.replicas[&id];
+            let Some(replica) = self.replicas.get(&id) else { continue };
             let what = if replica.job().is_some() { "full sync" } else { "streaming sync" };
             actions.push(Action::warning(format!("Disconnecting timedout replica ({what}): {replica}")));
             self.note_failure(now, id, "it took nothing for repl-timeout seconds");
@@ -80,7 +85,8 @@ impl Replicas {
     /// the snapshot may be sent, and in the stream a newline would count.
     pub(super) fn send_newlines(&self, actions: &mut Vec<Action>) {
         for replica in self.replicas.values() {
-            if replica.state() == ReplicaState::WaitSnapshot {
+            // What a redirected one gets next is its stream, and whoever reads its socket may know that already.
+            if replica.state() == ReplicaState::WaitSnapshot && replica.phase != Phase::Redirected {
                 actions.push(Action::Send { replica: replica.id, bytes: b"\n".to_vec() });
             }
         }

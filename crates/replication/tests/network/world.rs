@@ -19,6 +19,7 @@ const REPLICAS: replicas::Settings = replicas::Settings {
     timeout_ms: 10_000,
     ping_period_ms: 2_000,
     sync_delay_ms: 500,
+    two_links: true,
     sync_max_replicas: None,
     backlog_ttl_ms: None,
     output_limit: OutputLimit { hard: 0, soft: 0, soft_ms: 0 },
@@ -477,7 +478,7 @@ impl World {
         node.spools.insert(job.id, node.data.clone());
         let (length, is_outgrown) = (node.data.len() as u64, self.rng.bool());
         self.replicas(at, |replicas, turn, actions| {
-            replicas.on_sync_started(turn.now, job.id, actions);
+            replicas.on_sync_started(turn.now, job.id, 0, actions);
             if is_outgrown {
                 replicas.on_sync_outgrown(job.id, actions);
             }

@@ -37,6 +37,7 @@ mod rejoining;
 mod streams;
 mod tools;
 mod topology;
+mod two_links;
 mod verify;
 
 use std::io::Write;

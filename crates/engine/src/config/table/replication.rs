@@ -73,9 +73,11 @@ pub(super) const ROWS: &[Directive] = &[
     ),
     yes_no(
         "dual-channel-replication-enabled",
-        later("no", "full syncs over a connection of their own"),
-        "Send the data of a full sync over a second connection; a directive of Valkey's.",
-    ),
+        field!(dual_channel_replication_enabled),
+        "Full syncs over two connections where both sides can: the snapshot on one, the stream on the other. As \
+         a primary only with `repl-diskless-sync`.",
+    )
+    .alias(&["repl-rdb-channel"]),
     one_of(
         "repl-diskless-load",
         &["disabled", "on-empty-db", "swapdb"],
