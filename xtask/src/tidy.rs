@@ -1,12 +1,14 @@
 //! `cargo xtask tidy`: the house rules that no compiler knows, as a test.
 //!
 //! Reads every Rust source, the manifests and the names of all files, and prints each breach as
-//! `file:line: rule: message`. A rule is one function over one [`Source`], over the manifests ([`manifest`]) or
-//! over the list of files ([`layout`]). It never edits a file and never runs the compiler.
+//! `file:line: rule: message`. A rule is one function over one [`Source`], over the manifests ([`manifest`]),
+//! over the list of files ([`layout`]) or over the claims of a document ([`claims`]). It never edits a file and
+//! never runs the compiler.
 //!
 //! Exceptions to a rule stand in a table beside it, each with its reason; there is no way to switch a rule off
 //! from within a source.
 
+mod claims;
 mod layout;
 mod lexer;
 mod manifest;
@@ -53,6 +55,8 @@ pub(crate) fn run(_arguments: &[String]) -> Outcome {
     paths.sort();
 
     let mut findings = layout::check(&paths);
+    let lessons = fs::read_to_string(root.join(claims::DOCUMENT))?;
+    findings.extend(claims::check(&lessons, |path| fs::read_to_string(root.join(path)).ok()));
     for path in &paths {
         if path.ends_with(".rs") {
             let text = fs::read_to_string(root.join(path))?;

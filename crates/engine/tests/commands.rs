@@ -22,6 +22,7 @@ mod commands {
     mod memory;
     mod pipelines;
     mod saving;
+    mod serving;
     mod sets;
     mod shutdown;
     mod sorted_sets;

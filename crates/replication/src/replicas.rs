@@ -138,8 +138,10 @@ impl Replicas {
         }
     }
 
-    /// Changes the settings; they count from now on.
+    /// Changes the settings; they count from now on, the period of PINGs from the last one.
     pub fn set_settings(&mut self, settings: Settings) {
+        let (old, new) = (self.settings.ping_period_ms, settings.ping_period_ms);
+        self.next_ping = Moment(self.next_ping.0.saturating_add(new).saturating_sub(old));
         self.settings = settings;
     }
 

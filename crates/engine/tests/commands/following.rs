@@ -288,3 +288,18 @@ fn keys_of_a_replicas_own_clients_go_when_they_are_due() {
     script.node.tick();
     assert_eq!(tracked(&mut script), "0", "a primary expires everything by itself");
 }
+
+#[test]
+fn the_old_data_is_served_until_the_new_is_whole_and_stays_if_it_is_not() {
+    let mut script = Script::new();
+    script.ask("SET k old");
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 7"));
+    script.node.link_received(1, b"$4\r\nxx");
+    assert_eq!(script.ask("GET k"), "old");
+    script.node.link_received(1, b"xx");
+    assert_eq!(script.ask("GET k"), "old");
+    script.node.loaded_sync(1, Err("Wrong signature".into()));
+    assert_eq!(script.ask("GET k"), "old");
+    assert!(script.ask("INFO replication").contains("master_link_status:down"));
+}

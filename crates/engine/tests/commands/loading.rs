@@ -32,3 +32,17 @@ fn a_node_without_a_file_serves_at_once() {
     script.node.start(false);
     script.check("SET k v", "+OK", "SET k v");
 }
+
+#[test]
+fn who_watches_a_node_is_answered_while_it_loads() {
+    let mut script = Script::new();
+    script.node.start(true);
+    assert!(script.ask("INFO persistence").contains("loading:1"));
+    assert!(script.ask("ROLE").starts_with("[master"));
+    assert_eq!(script.ask("REPLCONF listening-port 1"), "+OK");
+    assert_eq!(script.ask("CONFIG SET repl-timeout 9"), "+OK");
+    let refused = "-LOADING Redis is loading the dataset in memory";
+    for request in ["GET k", "SET k v", "PING", "PSYNC ? -1", "SYNC", "REPLICAOF a 1"] {
+        assert_eq!(script.ask(request), refused, "{request}");
+    }
+}

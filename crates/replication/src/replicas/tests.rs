@@ -593,6 +593,20 @@ fn pings_and_requests_for_acknowledgements_are_the_primarys() {
 }
 
 #[test]
+fn another_period_of_pings_counts_from_the_last_one() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.wait_until(2000);
+    story.replicas.set_settings(Settings { ping_period_ms: 3_000, ..SETTINGS });
+    let before = story.wait_until(2999);
+    assert!(!before.contains(&Action::AppendPing), "{before:?}");
+    assert!(story.wait_until(3000).contains(&Action::AppendPing));
+    story.replicas.set_settings(SETTINGS);
+    assert!(!story.wait_until(12_999).contains(&Action::AppendPing));
+    assert!(story.wait_until(13_000).contains(&Action::AppendPing));
+}
+
+#[test]
 fn silent_and_stuck_replicas_are_dropped() {
     let mut story = Story::new(Settings { ping_period_ms: 1 << 40, ..SETTINGS });
     story.online(A);

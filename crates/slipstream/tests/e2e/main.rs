@@ -34,6 +34,7 @@ mod persistence;
 mod playground;
 mod protocol;
 mod rejoining;
+mod restarts;
 mod streams;
 mod tools;
 mod topology;

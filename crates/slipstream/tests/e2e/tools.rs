@@ -9,6 +9,7 @@ use crate::dataset;
 use crate::peer::Kind::{Ours, Redis7};
 use crate::peer::{all_found, tool};
 use crate::server::Server;
+use crate::wait::wait_until;
 
 #[test]
 fn redis_benchmark_runs_all_its_tests_for_these_types() {
@@ -97,6 +98,47 @@ fn redis_cli_fetches_a_file_that_redis_loads() {
     run(Command::new(cli).args(["-p", &server.port.to_string(), "--rdb"]).arg(redis.folder.join("dump.rdb")));
     redis.restart();
     Content::read(&mut server.client()).assert_equal(&Content::read(&mut redis.client()));
+}
+
+/// `redis-cli --functions-rdb` asks for a snapshot without keys.
+#[test]
+fn redis_cli_fetches_a_file_of_the_functions_alone() {
+    let Some(cli) = tool("redis-cli") else { return };
+    let server = Server::start(Ours, &[]);
+    dataset::fill(&mut server.client());
+
+    let mut other = Server::start(Ours, &[]);
+    other.kill();
+    let file = other.folder.join("dump.rdb");
+    run(Command::new(cli).args(["-p", &server.port.to_string(), "--functions-rdb"]).arg(&file));
+    assert!(file.is_file());
+    other.restart();
+    assert_eq!(other.client().call::<u32>("DBSIZE"), 0);
+}
+
+/// `redis-cli --replica` takes a snapshot by SYNC, drops it and prints the stream behind it.
+#[test]
+fn redis_cli_prints_the_stream() {
+    let Some(cli) = tool("redis-cli") else { return };
+    let server = Server::start(Ours, &[]);
+    let mut client = server.client();
+    client.call::<()>("SET before 1");
+    let mut replica = Command::new(&cli)
+        .args(["-p", &server.port.to_string(), "--replica"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the tool was found");
+    let lines = BufReader::new(replica.stdout.take().expect("its output is piped")).lines();
+    wait_until("it is online", || {
+        client.info("replication", "slave0").is_some_and(|line| line.contains("state=online"))
+    });
+    client.call::<()>("SET key value EX 100");
+    let line = lines.map_while(Result::ok).find(|line| line.contains("\"key\""));
+    replica.kill().expect("the process is our child");
+    replica.wait().expect("the process is our child");
+    let line = line.expect("the stream goes on");
+    assert!(line.to_lowercase().starts_with("\"set\",\"key\",\"value\",\"pxat\","), "{line}");
 }
 
 #[track_caller]

@@ -1,0 +1,107 @@
+//! A node that serves replicas: how they are listed, what they are sent, and when not.
+
+use slipstream_engine::Effect;
+use slipstream_engine::session::SessionId;
+
+use crate::script::Script;
+
+/// A replica that asks for data from a byte of the node's history on.
+fn attach(script: &mut Script, options: &str, psync: &str) -> SessionId {
+    let replica = script.connect();
+    script.ask_as(replica, &format!("REPLCONF {options}"));
+    script.ask_as(replica, psync);
+    script.node.tick();
+    replica
+}
+
+/// What continues at the log's end.
+fn psync(script: &Script) -> String {
+    let log = &script.node.core.log;
+    format!("PSYNC {} {}", log.history().id, log.end().0 + 1)
+}
+
+#[test]
+fn a_replica_is_listed_where_it_says_that_it_is() {
+    let mut script = Script::new();
+    let request = psync(&script);
+    attach(&mut script, "listening-port 16380 ip-address behind.nat.example capa psync2", &request);
+    let info = script.ask("INFO replication");
+    assert!(info.contains("slave0:ip=behind.nat.example,port=16380,state=online,"), "{info}");
+    assert_eq!(info.matches("slave0:").count(), 1);
+    assert_eq!(script.ask("ROLE"), "[master :0 [[behind.nat.example 16380 0]]]");
+    assert_eq!(script.ask("FAILOVER TO behind.nat.example 16380 TIMEOUT 1"), "+OK");
+}
+
+/// The content of the snapshot that a replica with these options is sent.
+fn snapshot_for(script: &mut Script, options: &str) -> slipstream_engine::host::SnapshotJob {
+    attach(script, options, "SYNC");
+    script.advance(10_000);
+    script.node.tick();
+    let order = script.effects().into_iter().find_map(|effect| match effect {
+        Effect::StartSync(order) => Some(order),
+        _ => None,
+    });
+    order.unwrap().content
+}
+
+#[test]
+fn a_snapshot_of_the_functions_has_no_keys() {
+    let mut script = Script::new();
+    script.ask("SET k v");
+    script.node.core.functions = vec![b"#!lua name=lib".to_vec()];
+    let functions = snapshot_for(&mut script, "rdb-only 1 rdb-filter-only functions capa eof");
+    assert_eq!((keys(&functions), functions.preface.functions.len()), (0, 1));
+    let nothing = snapshot_for(&mut script, "rdb-only 1 rdb-filter-only \"\" capa eof");
+    assert_eq!((keys(&nothing), nothing.preface.functions.len()), (0, 0));
+    let whole = snapshot_for(&mut script, "rdb-only 1 capa eof");
+    assert_eq!((keys(&whole), whole.preface.functions.len()), (1, 1));
+}
+
+fn keys(job: &slipstream_engine::host::SnapshotJob) -> usize {
+    let mut bytes = Vec::new();
+    let write = slipstream_rdb::WriteOptions { target: job.disk_target(), compress: true, checksum: true };
+    slipstream_rdb::write(job.snapshot.clone(), &job.preface, write, &mut bytes).unwrap();
+    bytes.windows(5).filter(|window| window == b"\x00\x01k\x01v").count()
+}
+
+#[test]
+fn replicas_below_stay_while_the_link_above_is_down_and_newcomers_wait() {
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    script.node.link_connected(1);
+    // The refusal is the answer to the question where its history forks.
+    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
+    script.node.tick();
+    let request = psync(&script);
+    let below = attach(&mut script, "listening-port 1 capa psync2", &request);
+    script.node.link_closed(1, "reset");
+    script.node.tick();
+    assert!(script.ask("INFO replication").contains("connected_slaves:1"));
+    let newcomer = script.connect();
+    let refused = "-NOMASTERLINK Can't SYNC while not connected with my master";
+    assert_eq!(script.ask_as(newcomer, &request), refused);
+    assert_eq!(script.ask_as(newcomer, "SYNC"), refused);
+    let closed = |effect: &Effect| matches!(effect, Effect::Disconnect(id) if *id == below);
+    assert!(!script.effects().iter().any(closed));
+}
+
+#[test]
+fn a_replica_that_asks_for_data_at_no_number_is_told_so() {
+    let mut script = Script::new();
+    assert_eq!(script.ask("PSYNC ? x"), "-ERR value is not an integer or out of range");
+    assert_eq!(script.ask("PING"), "+PONG");
+    assert!(script.ask("INFO replication").contains("connected_slaves:0"));
+}
+
+#[test]
+fn a_replica_that_would_be_answered_is_closed_instead() {
+    for request in ["PING", "GET k", "NOSUCH"] {
+        let mut script = Script::new();
+        let continues = psync(&script);
+        let replica = attach(&mut script, "capa psync2", &continues);
+        script.received(replica);
+        assert_eq!(script.ask_as(replica, request), "", "{request}");
+        let closed = |effect: &Effect| matches!(effect, Effect::Disconnect(id) if *id == replica);
+        assert!(script.effects().iter().any(closed), "{request}");
+    }
+}
