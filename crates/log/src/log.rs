@@ -210,10 +210,19 @@ impl Log {
         }
     }
 
-    /// Goes back to `to`: what lies behind it was never a part of the history that goes on. Readers further on
-    /// must be gone. Returns whether that offset is held, and so has been gone back to.
-    pub fn rewind(&mut self, to: Offset) -> bool {
-        let is_held = self.is_active() && self.start() <= to && to <= self.end();
+    /// Goes back to offset `to` of history `id`, this one or the one before it: what lies behind was never a part
+    /// of the history that goes on. Readers further on must be gone. Returns whether that place is held, and so
+    /// has been gone back to.
+    pub fn rewind(&mut self, id: &ReplicationId, to: Offset) -> bool {
+        let is_ours = match &self.history.previous {
+            _ if self.history.id == *id => true,
+            Some((previous, fork)) => previous == id && to <= *fork,
+            None => false,
+        };
+        let is_held = is_ours && self.is_active() && self.start() <= to && to <= self.end();
+        if is_held && self.history.id != *id {
+            self.history = History::new(*id);
+        }
         if let Kept::Blocks(blocks) = &mut self.kept
             && is_held
         {

@@ -22,7 +22,7 @@
 //! assert!(matches!(actions[1], Action::Connect(_)), "the shell opens a socket");
 //!
 //! let id = ReplicationId::parse(&[b'a'; 40]).unwrap();
-//! link.on_connected(now, Some(Position { id, offset: Offset(100) }), &mut actions);
+//! link.on_connected(now, Some(Position { id, offset: Offset(100) }), None, &mut actions);
 //! link.on_received(now, b"+PONG\r\n", &mut actions);
 //! link.on_received(now, b"+OK\r\n+OK\r\n+OK\r\n", &mut actions);
 //! actions.clear();

@@ -77,6 +77,8 @@ pub struct Link {
     /// Whether the histories of both sides may have parted: since this primary is followed, it has not sent the
     /// stream.
     is_stranger: bool,
+    /// Where this node left the history before its own, as of the present connection.
+    earlier: Option<Position>,
     /// Full syncs in a row that were begun and not finished.
     failed_syncs: u32,
     /// Whether the other end is to become the primary first.
@@ -109,6 +111,7 @@ impl Link {
             down_since: None,
             dialect: false,
             is_stranger: true,
+            earlier: None,
             failed_syncs: 0,
             asking: Asking::No,
             freshness: Freshness::default(),
@@ -171,8 +174,16 @@ impl Link {
         self.phase = Phase::Halted { reason };
     }
 
-    /// The connection is open. `resume` is what this node's data is a copy of, if of anything.
-    pub fn on_connected(&mut self, now: Moment, resume: Option<Position>, actions: &mut Vec<Action<'_>>) {
+    /// The connection is open. `resume` is what this node's data is a copy of, if of anything, and
+    /// `earlier` where the history before that ended for it.
+    pub fn on_connected(
+        &mut self,
+        now: Moment,
+        resume: Option<Position>,
+        earlier: Option<Position>,
+        actions: &mut Vec<Action<'_>>,
+    ) {
+        self.earlier = earlier;
         assert!(matches!(self.phase, Phase::Connecting), "connected without having been asked to connect");
         actions.push(Action::notice("Non blocking connect for SYNC fired the event."));
         actions.push(Action::Send(wire::request(&[b"PING"])));
@@ -259,8 +270,7 @@ impl Link {
         let Phase::Rewinding { resume, fork } = self.phase else {
             panic!("went back without being asked to")
         };
-        let offset = if is_there { fork } else { resume.offset };
-        self.ask_for_data(now, Some(Position { offset, ..resume }), actions);
+        self.ask_for_data(now, Some(if is_there { fork } else { resume }), actions);
     }
 
     /// The snapshot is loaded and the data stands at `offset` (its own choice after SYNC).

@@ -74,6 +74,12 @@ impl Core {
         }
     }
 
+    /// Where this node left the history before its own.
+    fn earlier_position(&self) -> Option<Position> {
+        let previous = self.log.history().previous.filter(|_| self.log.is_active());
+        previous.map(|(id, offset)| Position { id, offset })
+    }
+
     /// What this node's data is a copy of.
     pub(super) fn position(&self) -> Option<Position> {
         self.log.is_active().then(|| Position { id: self.log.history().id, offset: self.log.end() })
@@ -99,9 +105,9 @@ impl Node {
         }
         self.core.tick_clock();
         self.core.replication.stream.forget_rest();
-        let resume = self.core.position();
+        let (resume, earlier) = (self.core.position(), self.core.earlier_position());
         let mut actions = Vec::new();
-        self.core.replication.link.on_connected(self.core.clock.moment(), resume, &mut actions);
+        self.core.replication.link.on_connected(self.core.clock.moment(), resume, earlier, &mut actions);
         self.core.perform_link(&mut self.keyspace, actions);
     }
 

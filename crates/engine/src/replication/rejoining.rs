@@ -8,6 +8,7 @@
 
 use slipstream_log::Offset;
 use slipstream_replication::Level;
+use slipstream_replication::link::Position;
 use slipstream_resp::{Limits, Progress, RequestDecoder, encode_request};
 
 use crate::host::Effect;
@@ -42,7 +43,11 @@ struct Tail {
 
 impl Core {
     /// Goes back to the fork if what lies behind it changed no data; else keeps it, and the data stays as it is.
-    pub(super) fn rewind(&mut self, to: Offset) -> bool {
+    pub(super) fn rewind(&mut self, fork: Position) -> bool {
+        let to = fork.offset;
+        if to > self.log.end() {
+            return false;
+        }
         let bytes = self.log.end().since(to);
         let Some(tail) = self.tail_behind(to) else {
             self.tell_divergence(Divergence { offset: to, bytes, writes: None, file: None });
@@ -55,7 +60,7 @@ impl Core {
         }
         // Who follows this node may be further on than the fork: it comes again and asks.
         self.disconnect_replicas();
-        let is_there = self.log.rewind(to);
+        let is_there = self.log.rewind(&fork.id, to);
         if is_there {
             self.notice(
                 Level::Notice,

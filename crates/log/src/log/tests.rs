@@ -202,15 +202,15 @@ fn what_lies_behind_a_fork_can_be_dropped() {
         let mut log = log_at(700);
         log.append(&pattern(700, held));
         let reader: Vec<_> = log.slices_from(Offset(700)).unwrap().collect();
-        assert!(log.rewind(Offset(700 + to)));
+        assert!(log.rewind(&id(b'a'), Offset(700 + to)));
         assert_eq!(log.end(), Offset(700 + to));
         log.append(&pattern(700 + to, 30));
         assert_eq!(read(&log, 700), Some(pattern(700, to + 30)), "{to} of {held}");
         assert_eq!(reader.iter().map(|slice| slice.len() as u64).sum::<u64>(), held, "a slice never changes");
     }
     let mut log = log_at(700);
-    assert!(!log.rewind(Offset(699)), "not held");
-    assert!(!log.rewind(Offset(701)), "beyond the end");
+    assert!(!log.rewind(&id(b'a'), Offset(699)), "not held");
+    assert!(!log.rewind(&id(b'a'), Offset(701)), "beyond the end");
 }
 
 /// Larger than what is kept in memory for readers by so much.
@@ -374,4 +374,16 @@ fn a_late_confirmation_confirms_nothing() {
     }
     log.trim(None);
     assert_eq!(log.start(), Offset(0));
+}
+
+#[test]
+fn a_history_that_began_by_mistake_can_be_left_for_the_one_before() {
+    let mut log = log_at(700);
+    log.append(b"shared");
+    log.promote(&mut rng());
+    log.append(b"own");
+    assert!(!log.rewind(&id(b'b'), Offset(706)), "no history of this log");
+    assert!(!log.rewind(&id(b'a'), Offset(707)), "behind the fork it was another history");
+    assert!(log.rewind(&id(b'a'), Offset(706)));
+    assert_eq!((log.end(), *log.history()), (Offset(706), History::new(id(b'a'))));
 }

@@ -77,8 +77,8 @@ pub enum Action<'a> {
     /// The primary's history forks here, and this node is further on. Go back to the fork if the data can be made
     /// what it was there, and report `on_rewound` at once.
     Rewind {
-        /// The fork.
-        to: Offset,
+        /// The fork, and the history in which it lies: this node's, or the one before that.
+        to: Position,
     },
     /// The snapshot will not be completed, or not be wanted. Forget it, and report nothing of it.
     SnapshotAbort,

@@ -68,7 +68,7 @@ pub(super) enum Phase {
     Greeting { resume: Option<Position>, lines: LineReader, since: Moment },
     Introducing { resume: Option<Position>, awaited: VecDeque<Step>, lines: LineReader, since: Moment },
     Inquiring { resume: Position, answer: AnswerReader, since: Moment },
-    Rewinding { resume: Position, fork: Offset },
+    Rewinding { resume: Position, fork: Position },
     AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },
     AwaitingHead { position: Option<Position>, lines: LineReader, since: Moment },
     Receiving(Receiving),

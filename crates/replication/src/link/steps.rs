@@ -97,12 +97,14 @@ impl Link {
             Answer::Text(text) => Upstream::parse(text),
             Answer::Nothing => None,
         };
-        let Some(fork) = upstream.and_then(|upstream| upstream.fork_behind(&resume)) else {
+        let Some(fork) = upstream.and_then(|upstream| upstream.fork_behind(&resume, self.earlier.as_ref()))
+        else {
             return self.ask_for_data(now, Some(resume), actions);
         };
-        let tail = resume.offset.since(fork);
+        let tail = resume.offset.0.saturating_sub(fork.offset.0);
         actions.push(Action::notice(format!(
-            "Master's history forks at offset {fork}, {tail} bytes before the end of this node's"
+            "Master's history forks at offset {}, {tail} bytes before the end of this node's",
+            fork.offset
         )));
         self.phase = Phase::Rewinding { resume, fork };
         actions.push(Action::Rewind { to: fork });

@@ -94,7 +94,7 @@ impl Story {
     }
 
     fn connected(&mut self, resume: Option<Position>) -> Vec<Action<'static>> {
-        self.act(|link, now, actions| link.on_connected(now, resume, actions))
+        self.act(|link, now, actions| link.on_connected(now, resume, None, actions))
     }
 
     fn receive<'a>(&mut self, input: &'a [u8]) -> Vec<Action<'a>> {
@@ -718,7 +718,7 @@ fn upstream(fork: u64) -> Vec<u8> {
 #[test]
 fn a_node_that_is_beyond_the_fork_goes_back_and_continues_there() {
     let mut story = inquiring();
-    assert_eq!(deeds(story.receive(&upstream(100))), [Action::Rewind { to: Offset(100) }]);
+    assert_eq!(deeds(story.receive(&upstream(100))), [Action::Rewind { to: position(b'a', 100) }]);
     let actions = story.act(|link, now, actions| link.on_rewound(now, true, actions));
     assert_eq!(deeds(actions), [send(&["PSYNC", &id(b'a').to_string(), "101"])]);
     let answer = format!("+CONTINUE {}\r\n", id(b'b'));

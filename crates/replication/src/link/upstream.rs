@@ -83,10 +83,27 @@ impl Upstream {
         Some(Upstream { id, previous: before.zip(fork) })
     }
 
-    /// Where a node that stands at `position` has to go back to, so that this primary may continue it.
-    pub(super) fn fork_behind(&self, position: &Position) -> Option<Offset> {
-        let (previous, fork) = self.previous?;
-        (self.id != position.id && previous == position.id && fork < position.offset).then_some(fork)
+    /// Where a node that stands at `position` has to go back to, so that this primary may continue it; `None` if
+    /// it need not, or cannot. `earlier` is where the node left the history before its own: a node that was
+    /// promoted and wrote nothing, as by mistake, has its place there still.
+    pub(super) fn fork_behind(&self, position: &Position, earlier: Option<&Position>) -> Option<Position> {
+        match self.end_of(&position.id) {
+            Some(fork) => (fork < position.offset).then_some(Position { offset: fork, ..*position }),
+            None => {
+                let earlier = earlier?;
+                let fork = self.end_of(&earlier.id)?.min(earlier.offset);
+                Some(Position { offset: fork, ..*earlier })
+            }
+        }
+    }
+
+    /// How far this primary's history agrees with another, if it knows that.
+    fn end_of(&self, id: &ReplicationId) -> Option<Offset> {
+        match &self.previous {
+            _ if self.id == *id => Some(Offset(u64::MAX)),
+            Some((previous, fork)) if previous == id => Some(*fork),
+            _ => None,
+        }
     }
 }
 
@@ -96,6 +113,7 @@ mod tests {
 
     const OLD: &str = "8de1787ba490483314a4d30f1c628bc5025eb761";
     const NEW: &str = "04a5f75d0a8e5dd8a1cdd2f9e6b1c3a79b3a0c11";
+    const OTHER: &str = "b0a5f75d0a8e5dd8a1cdd2f9e6b1c3a79b3a0c11";
 
     fn info(second_offset: &str) -> String {
         format!(
@@ -111,13 +129,28 @@ mod tests {
     #[test]
     fn the_fork_lies_where_the_primary_says() {
         let upstream = Upstream::parse(info("101").as_bytes()).unwrap();
-        assert_eq!(upstream.fork_behind(&position(OLD, 150)), Some(Offset(100)));
-        assert_eq!(upstream.fork_behind(&position(OLD, 100)), None, "just there: it may continue as it is");
-        assert_eq!(upstream.fork_behind(&position(OLD, 50)), None);
-        assert_eq!(upstream.fork_behind(&position(NEW, 900)), None, "the same history has no fork");
+        let check = |at: Position, expected| assert_eq!(upstream.fork_behind(&at, None), expected, "{at:?}");
+        check(position(OLD, 150), Some(position(OLD, 100)));
+        check(position(OLD, 100), None);
+        check(position(OLD, 50), None);
+        check(position(NEW, 900), None);
+        check(position(OTHER, 150), None);
         let never_promoted = Upstream::parse(info("-1").as_bytes()).unwrap();
-        assert_eq!(never_promoted.fork_behind(&position(OLD, 150)), None);
+        assert_eq!(never_promoted.fork_behind(&position(OLD, 150), None), None);
         assert_eq!(Upstream::parse(b"# Replication\r\nrole:master\r\n"), None);
+    }
+
+    #[test]
+    fn a_node_with_a_history_of_its_own_may_go_back_to_where_it_began() {
+        let upstream = Upstream::parse(info("101").as_bytes()).unwrap();
+        let check = |earlier: Position, expected| {
+            let fork = upstream.fork_behind(&position(OTHER, 150), Some(&earlier));
+            assert_eq!(fork, expected, "{earlier:?}");
+        };
+        check(position(NEW, 140), Some(position(NEW, 140)));
+        check(position(NEW, 150), Some(position(NEW, 150)));
+        check(position(OLD, 90), Some(position(OLD, 90)));
+        check(position(OLD, 140), Some(position(OLD, 100)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn link_input(input: &[u8]) {
     link.follow(now, Endpoint { host: "primary".into(), port: 1 }, &mut Vec::new());
     let id = ReplicationId::parse(&[b'a'; 40]).expect("forty hexadecimal digits");
     let position = (resumes % 2 == 1).then_some(Position { id, offset: Offset(100) });
-    link.on_connected(now, position, &mut Vec::new());
+    link.on_connected(now, position, None, &mut Vec::new());
     for piece in bytes.chunks(usize::from(*step).max(1)) {
         let mut actions = Vec::new();
         link.on_received(now, piece, &mut actions);

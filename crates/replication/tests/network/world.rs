@@ -392,7 +392,7 @@ impl World {
         node.upstream = Some(id);
         let log = &node.log;
         let resume = log.is_active().then(|| Position { id: log.history().id, offset: log.end() });
-        self.link(client, |link, now, actions| link.on_connected(now, resume, actions));
+        self.link(client, |link, now, actions| link.on_connected(now, resume, None, actions));
     }
 
     fn finish_loading(&mut self, at: usize) {

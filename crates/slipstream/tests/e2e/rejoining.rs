@@ -100,3 +100,20 @@ fn writes_behind_the_fork_are_kept_in_a_file() {
     let words: Vec<&str> = content.split("\r\n").filter(|part| !part.starts_with(['*', '$'])).collect();
     assert_eq!(words.join(" ").trim(), "SELECT 0 SET lost 1 SELECT 3 RPUSH gone a b");
 }
+
+#[test]
+fn a_replica_that_was_promoted_by_mistake_comes_back_without_a_full_sync() {
+    let primary = Server::start(Ours, PINGS);
+    let replica = Server::start(Ours, &[]);
+    dataset::fill(&mut primary.client());
+    follow(&replica, primary.port);
+    wait_until_linked(&replica);
+    replica.client().call::<()>("REPLICAOF NO ONE");
+    primary.client().call::<()>("SET meanwhile x");
+    follow(&replica, primary.port);
+    wait_until_linked(&replica);
+    assert_same(&primary, &replica);
+    assert_eq!(primary.client().info_number("stats", "sync_full"), 1);
+    assert_eq!(primary.client().info_number("stats", "sync_partial_ok"), 1);
+    assert_eq!(primary.client().info_number("stats", "sync_partial_err"), 0);
+}
