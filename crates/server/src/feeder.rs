@@ -14,6 +14,8 @@ mod mailbox;
 
 mod outlet;
 
+mod window;
+
 mod work;
 
 use std::collections::BTreeSet;
@@ -113,7 +115,8 @@ impl Feeder {
             return;
         }
         self.handed_at = now;
-        let Some(blocks) = log.blocks_from(self.handed) else { return };
+        // What has left memory since the last time is on disk.
+        let Some(blocks) = log.blocks_from(self.handed.max(log.start())) else { return };
         self.order(Order::Blocks { blocks: blocks.collect(), held_from: log.start() });
         self.handed = log.end();
     }

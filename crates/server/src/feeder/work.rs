@@ -1,9 +1,8 @@
 //! The feeder's thread: sleeps until there are orders or sockets are ready, then passes over all replicas.
 //!
-//! The window holds the blocks from the slowest replica's cursor on, as far as the log has them in memory; nothing is
-//! copied. One pass writes to each replica, reads from each, and posts what came of it.
+//! All replicas are written to from the same blocks (`window.rs`); nothing is copied. One pass writes to each replica, reads from each, and posts what came of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
@@ -15,6 +14,7 @@ use slipstream_log::{Offset, Slice};
 
 use super::mailbox::{Mailbox, News};
 use super::outlet::Outlet;
+use super::window::Window;
 use crate::log_disk::LogDisk;
 
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -74,9 +74,7 @@ pub(super) struct Work {
     mailbox: Arc<Mailbox>,
     disk: DiskReader,
     outlets: BTreeMap<SessionId, Outlet>,
-    window: VecDeque<Slice>,
-    /// The end of the window.
-    end: Offset,
+    window: Window,
     buffer: Box<[u8]>,
 }
 
@@ -88,8 +86,7 @@ impl Work {
             mailbox,
             disk,
             outlets: BTreeMap::new(),
-            window: VecDeque::new(),
-            end: Offset(0),
+            window: Window::default(),
             buffer: vec![0; BUFFER_SIZE].into_boxed_slice(),
         }
     }
@@ -122,13 +119,13 @@ impl Work {
             match self.orders.try_recv() {
                 Ok(Order::Attach { outlet, blocks, end, is_first }) => {
                     if is_first {
-                        self.window.clear();
+                        self.window = Window::empty_at(end);
                     }
-                    self.end = end;
-                    self.attach(*outlet, blocks);
+                    self.window.extend(blocks);
+                    self.attach(*outlet);
                 }
                 Ok(Order::Blocks { blocks, held_from }) => {
-                    self.extend(blocks);
+                    self.window.extend(blocks);
                     self.release_blocks(held_from);
                 }
                 Ok(Order::Read { id, blocks }) => {
@@ -147,12 +144,7 @@ impl Work {
         }
     }
 
-    fn attach(&mut self, mut outlet: Outlet, blocks: Vec<Slice>) {
-        let held = self.window.front().map(Slice::start);
-        let (earlier, later): (Vec<Slice>, Vec<Slice>) =
-            blocks.into_iter().partition(|block| held.is_some_and(|held| block.start() < held));
-        earlier.into_iter().rev().for_each(|block| self.window.push_front(block));
-        self.extend(later);
+    fn attach(&mut self, mut outlet: Outlet) {
         let token = Token(usize::try_from(outlet.id.0).expect("sessions are counted from 1"));
         match outlet.socket.register(self.poll.registry(), token) {
             Ok(()) => drop(self.outlets.insert(outlet.id, outlet)),
@@ -164,25 +156,15 @@ impl Work {
         }
     }
 
-    /// Takes up blocks from the last one held on, which may have grown.
-    fn extend(&mut self, blocks: Vec<Slice>) {
-        let Some(first) = blocks.first().map(Slice::start) else { return };
-        while self.window.back().is_some_and(|last| last.start() >= first) {
-            self.window.pop_back();
-        }
-        self.window.extend(blocks);
-        self.end = self.window.back().map_or(self.end, Slice::end);
-    }
-
     /// Serves every replica once. How long to sleep then; for ever without a limit.
     fn pass(&mut self) -> Option<Duration> {
         let mut news = News::default();
         let reads = !self.mailbox.is_full();
         let mut broken = Vec::new();
-        let held_from = self.window.front().map_or(self.end, Slice::start);
+        let held_from = self.window.start();
         for (id, outlet) in &mut self.outlets {
             let before = outlet.cursor;
-            let written = outlet.write(&self.window, held_from);
+            let written = outlet.write(self.window.blocks(), held_from);
             if outlet.wants_supply(held_from) {
                 self.disk.read(*id, outlet.cursor);
             }
@@ -209,21 +191,16 @@ impl Work {
     }
 
     fn patience(&self, reads: bool) -> Option<Duration> {
-        let held_from = self.window.front().map_or(self.end, Slice::start);
-        let writes_on = self.outlets.values().any(|outlet| outlet.can_write(held_from, self.end));
+        let (from, end) = (self.window.start(), self.window.end());
+        let writes_on = self.outlets.values().any(|outlet| outlet.can_write(from, end));
         let reads_on = self.outlets.values().any(|outlet| outlet.readable);
         if writes_on || reads && reads_on { Some(Duration::ZERO) } else { reads_on.then_some(LOOP_PATIENCE) }
     }
 
     /// Forgets what all replicas have, and what is before `held_from`.
     fn release_blocks(&mut self, held_from: Offset) {
-        let Some(slowest) = self.outlets.values().map(|outlet| outlet.cursor).min() else {
-            return self.window.clear();
-        };
-        let unneeded = slowest.max(held_from);
-        while self.window.front().is_some_and(|block| block.end() <= unneeded) {
-            self.window.pop_front();
-        }
+        let slowest = self.outlets.values().map(|outlet| outlet.cursor).min();
+        self.window.release(slowest.unwrap_or(self.window.end()).max(held_from));
     }
 
     fn close(&self, mut outlet: Outlet) {
