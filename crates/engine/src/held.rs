@@ -30,9 +30,16 @@ pub(crate) struct Hold {
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     queue: VecDeque<Hold>,
+    /// The last that went because it was acknowledged: its offset, and by how many.
+    kept: Option<(Offset, usize)>,
 }
 
 impl Held {
+    /// The last that went because it was acknowledged, since the last call.
+    pub(crate) fn take_kept(&mut self) -> Option<(Offset, usize)> {
+        self.kept.take()
+    }
+
     /// Holds back one more reply, the last one written.
     pub(crate) fn push(&mut self, hold: Hold) {
         self.queue.push_back(hold);
@@ -87,6 +94,8 @@ impl Held {
                     break;
                 }
                 failed.push(hold.place.clone());
+            } else {
+                self.kept = Some((hold.offset, hold.replicas));
             }
             self.queue.pop_front();
         }

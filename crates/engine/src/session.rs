@@ -164,6 +164,8 @@ pub struct Session {
     /// CLIENT DURABILITY: how many replicas must have a write before it is answered; `None` as the directive
     /// says.
     pub durability: Option<usize>,
+    /// The last write whose reply was held and let go: its end, and how many replicas had it.
+    pub promised: Option<(Offset, usize)>,
     /// CLIENT MAXLAG: how old what it reads may be, in milliseconds.
     pub max_lag_ms: Option<u64>,
     /// What [`Sessions`] counts of its memory.
@@ -210,6 +212,7 @@ impl Session {
             output: Reply::default(),
             held: Held::default(),
             durability: None,
+            promised: None,
             max_lag_ms: None,
             counted: 0,
         }

@@ -4,6 +4,7 @@
 //!   values and deadlines. Looked at for a part of all offsets, the same part on every node.
 //! - Nobody has bytes that the writer of a history has not written, nor is a replica ahead of the primary
 //!   that it streams from.
+//! - A write that was answered under min-replicas-to-ack has been applied by so many replicas.
 //! - No replica meets a command on the stream that it cannot apply.
 //! - A full sync of a history that a node does not know takes no more of its keys than its guard allows:
 //!   data never vanishes since a primary came back without it.
@@ -107,6 +108,10 @@ pub struct Checker {
     seen: BTreeMap<usize, (ReplicationId, Offset)>,
     /// What each node held, by its life.
     held: BTreeMap<(usize, u32), Held>,
+    /// How far each node ever was in each history.
+    reached: BTreeMap<(ReplicationId, usize), Offset>,
+    /// Answers that promised that replicas have a write.
+    pub promises: u64,
     /// Pictures that were compared.
     pub compared: u64,
 }
@@ -129,6 +134,9 @@ impl Checker {
             "{} is at {end} of {id}, which was written up to {written:?}",
             process.place()
         );
+        let reached = self.reached.entry((id, process.index)).or_default();
+        *reached = end.max(*reached);
+        self.check_promises(process.index, node, id);
         let before = self.seen.insert(process.index, (id, end));
         if before == Some((id, end)) {
             return;
@@ -138,6 +146,22 @@ impl Checker {
         }
         if self.scrutiny == Scrutiny::Every || end.0 % SAMPLE == 0 {
             self.compare(process.index, node, (id, end));
+        }
+    }
+
+    /// What a client was told to be on so many replicas is there.
+    fn check_promises(&mut self, index: usize, node: &Node, id: ReplicationId) {
+        let promises = node.core.sessions.iter().filter_map(|session| session.promised);
+        for (offset, replicas) in promises {
+            self.promises += 1;
+            let has = |((history, other), end): &(&(ReplicationId, usize), &Offset)| {
+                *history == id && *other != index && **end >= offset
+            };
+            let found = self.reached.iter().filter(has).count();
+            assert!(
+                found >= replicas || node.core.is_replica(),
+                "n{index} promised {offset} of {id} to be on {replicas} replicas, it is on {found}"
+            );
         }
     }
 

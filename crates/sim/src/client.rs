@@ -35,6 +35,7 @@ const POSSIBLE_ERRORS: &[&str] = &[
     "ERR invalid expire time",
     "ERR The ID specified in XADD is equal or smaller",
     "UNBLOCKED ",
+    "NOREPLACK ",
 ];
 
 /// Commands that change data, and how often they are drawn.

@@ -50,6 +50,10 @@ pub struct Options {
     pub hz: u32,
     /// Whether a snapshot is saved on a clean shutdown, and now and then.
     pub saves: bool,
+    /// `min-replicas-to-ack`.
+    pub min_replicas_to_ack: u32,
+    /// `min-replicas-ack-timeout` in milliseconds.
+    pub ack_timeout: u64,
 }
 
 impl Options {
@@ -77,6 +81,8 @@ impl Options {
             guard: 50,
             hz: 10,
             saves: true,
+            min_replicas_to_ack: 0,
+            ack_timeout: 0,
         }
     }
 
@@ -107,6 +113,8 @@ impl Options {
             guard: pick(rng, &[0, 50, 50, 100]),
             hz: pick(rng, &[2, 10, 25]),
             saves: rng.bool(),
+            min_replicas_to_ack: pick(rng, &[0, 0, 1, 2]),
+            ack_timeout: pick(rng, &[50, 500, 5000]),
         }
     }
 }

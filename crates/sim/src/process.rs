@@ -131,6 +131,8 @@ fn config(options: &Options) -> Config {
     config.shutdown_timeout = 2;
     config.replica_guard_shrink_percent = options.guard;
     config.latency_tracking = false;
+    config.min_replicas_to_ack = options.min_replicas_to_ack;
+    config.min_replicas_ack_timeout = options.ack_timeout;
     config.save = if options.saves { vec![SavePoint { seconds: 5, changes: 20 }] } else { Vec::new() };
     config.client_output_buffer_limit.replica =
         OutputLimit { hard: options.output_limit, soft: 0, soft_seconds: 0 };

@@ -254,6 +254,11 @@ impl World {
         self.full_syncs
     }
 
+    /// How often an answer was seen that promised replicas to have a write.
+    pub fn promises(&self) -> u64 {
+        self.checker.promises
+    }
+
     /// How many reconnects went without one.
     pub fn continuations(&self) -> u64 {
         self.continuations

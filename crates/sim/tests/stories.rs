@@ -338,3 +338,25 @@ fn copies_end_equal_after_any_faults_in_the_second_hundred_worlds() {
 fn copies_end_equal_after_any_faults_in_the_third_hundred_worlds() {
     survive_all(200..300);
 }
+
+#[test]
+fn a_write_is_answered_once_a_replica_has_it_or_with_an_error_that_says_so() {
+    let options = Options { min_replicas_to_ack: 1, ack_timeout: 500, ..Options::calm() };
+    let mut world = World::with_options(&[0], options);
+    let client = world.connect_client(0);
+    world.client_sends(client, &["SET a 1", "GET a"]);
+    world.run(400);
+    assert_eq!(world.client_gets(client), ["OK", "1"]);
+    assert!(world.promises() > 0, "the checker has seen it");
+    world.isolate(1, true);
+    world.client_sends(client, &["SET a 2", "GET a"]);
+    world.run(499);
+    assert_eq!(world.client_gets(client), [String::new(); 0]);
+    world.run(500);
+    let replies = world.client_gets(client);
+    assert!(replies[0].contains("NOREPLACK") && replies[1] == "2", "{replies:?}");
+    world.isolate(1, false);
+    world.client_sends(client, &["SET a 3"]);
+    world.run_until(|world| world.node(1).core.replication.link.is_up());
+    world.heal();
+}

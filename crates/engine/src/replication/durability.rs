@@ -92,7 +92,10 @@ impl Core {
             self.unblock(id, Some(CommandError::UNBLOCKED_BY_ROLE));
         }
         // What they wrote is a matter of the history that this node leaves.
-        self.sessions.iter_mut().for_each(|session| session.last_write = Offset(0));
+        for session in self.sessions.iter_mut() {
+            session.last_write = Offset(0);
+            session.promised = None;
+        }
         let held: Vec<SessionId> = self.holding_sessions().collect();
         for id in held {
             if let Some(mut session) = self.sessions.take(id) {
@@ -139,6 +142,7 @@ impl Core {
         let error = CommandError::NOT_ACKNOWLEDGED;
         let reply = (&mut session.output, error.as_str());
         let late = session.held.settle(self.clock.moment(), mark, reply);
+        session.promised = session.held.take_kept().or(session.promised);
         match session.held.first() {
             Some(hold) => replicas.wait(WaiterId::Replies(id.0), wait_for(hold)),
             None => replicas.cancel_wait(WaiterId::Replies(id.0)),
