@@ -27,6 +27,8 @@ mod lines;
 mod freshness;
 
 mod takeover;
+
+mod tries;
 mod upstream;
 
 use std::borrow::Cow;
@@ -41,6 +43,7 @@ use crate::{Moment, wire};
 
 pub use self::action::{Action, Endpoint, Position, Settings, Takeover, Transfer};
 pub use self::phase::State;
+pub use self::tries::Tries;
 
 /// Longest wait for an answer of the handshake, in milliseconds.
 const ANSWER_TIMEOUT_MS: u64 = 5000;
@@ -87,6 +90,7 @@ pub struct Link {
     /// How often the primary is to tell its clock, in milliseconds.
     beat_ms: Option<u64>,
     events: Events,
+    tries: Tries,
     /// A history whose data the engine will not have.
     blocked: Option<Blocked>,
 }
@@ -117,6 +121,7 @@ impl Link {
             freshness: Freshness::default(),
             beat_ms: None,
             events: Events::default(),
+            tries: Tries::default(),
             blocked: None,
         }
     }
@@ -171,6 +176,7 @@ impl Link {
         self.events.note(now, format!("stopped: {reason}"));
         self.leave(actions);
         self.down_since.get_or_insert(now);
+        self.tries.on_down();
         self.phase = Phase::Halted { reason };
     }
 
@@ -280,6 +286,7 @@ impl Link {
             panic!("loaded a snapshot that is not complete or was aborted");
         };
         actions.push(Action::notice("MASTER <-> REPLICA sync: Finished with success"));
+        self.tries.on_synced(now);
         self.events.note(now, "snapshot loaded");
         self.failed_syncs = 0;
         self.blocked = None;
@@ -443,6 +450,11 @@ impl Link {
     /// (`master_last_io_seconds_ago:-1`).
     pub fn last_heard(&self) -> Option<Moment> {
         self.heard
+    }
+
+    /// How often it was tried, and how long it was down.
+    pub fn tries(&self) -> Tries {
+        self.tries
     }
 
     /// Since when there is no stream (`master_link_down_since_seconds`).

@@ -2,6 +2,7 @@
 //!
 //! Both roles' fields come from the two machines; the names are old words of the wire.
 
+use slipstream_replication::link::Link;
 use slipstream_replication::{Event, Events, Moment};
 
 use super::{Fields, Subject};
@@ -56,6 +57,7 @@ fn link(core: &Core, fields: &mut Fields) {
     if !link.is_up() {
         fields.add("master_link_down_since_seconds", seconds(link.down_since()));
     }
+    tries(link, now, fields);
     if let Some(reason) = link.halted() {
         fields.add("master_link_stopped_reason", reason.replace(['\r', '\n'], " "));
     }
@@ -69,6 +71,19 @@ fn link(core: &Core, fields: &mut Fields) {
     fields.add("slave_priority", core.config.replica_priority);
     fields.add_switch("slave_read_only", core.config.replica_read_only);
     fields.add_switch("replica_announced", core.config.replica_announced);
+}
+
+fn tries(link: &Link, now: Moment, fields: &mut Fields) {
+    let tries = link.tries();
+    fields.add("master_current_sync_attempts", tries.current);
+    fields.add("master_total_sync_attempts", tries.total);
+    if let Some(since) = tries.up_since {
+        fields.add("master_link_up_since_seconds", now.seconds_since(since));
+    }
+    fields.add("total_disconnect_time_sec", tries.down_seconds(now, link.down_since()));
+    if let Some(took) = tries.last_sync_ms {
+        fields.add("last_successful_sync_duration_ms", took);
+    }
 }
 
 fn replicas(core: &Core, fields: &mut Fields) {

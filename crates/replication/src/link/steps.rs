@@ -24,6 +24,7 @@ impl Link {
         actions.push(Action::Connect(primary));
         actions.push(Action::notice("MASTER <-> REPLICA sync started"));
         self.attempted = Some(now);
+        self.tries.on_attempt();
         self.dialect = false;
         self.freshness.on_connected();
         self.phase = Phase::Connecting;
@@ -201,6 +202,7 @@ impl Link {
     pub(super) fn await_head(&mut self, now: Moment, position: Option<Position>) {
         // Counted as failed until it has succeeded.
         self.failed_syncs = self.failed_syncs.saturating_add(1);
+        self.tries.on_sync_began(now);
         self.phase = Phase::AwaitingHead { position, lines: Default::default(), since: now };
     }
 
@@ -249,7 +251,7 @@ impl Link {
     ) {
         self.heard = Some(now);
         self.is_stranger = false;
-        self.down_since = None;
+        self.tries.on_up(now, self.down_since.take());
         self.blocked = None;
         let next_beat = now.after_ms(BEAT_MS);
         let mut streaming = Streaming {
@@ -333,6 +335,7 @@ impl Link {
         self.heard = None;
         self.asking = self.asking.after_loss();
         self.down_since.get_or_insert(now);
+        self.tries.on_down();
         let until = match self.failed_syncs {
             0 => self.attempted.map_or(now, |attempted| attempted.after_ms(ATTEMPT_MS)),
             failed => now.after_ms(ATTEMPT_MS << (failed - 1).min(MAX_DOUBLINGS)),

@@ -465,6 +465,30 @@ fn a_lost_stream_is_taken_up_again_at_once() {
 }
 
 #[test]
+fn attempts_and_times_are_counted_for_info() {
+    let mut story = Story::new(settings());
+    story.closed();
+    story.wait();
+    assert_eq!((story.link.tries().current, story.link.tries().total), (2, 2));
+    story.connected(None);
+    story.receive(b"+PONG\r\n");
+    story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
+    story.receive(format!("+FULLRESYNC {} 100\r\n$4\r\nabcd", id(b'a')).as_bytes());
+    story.wait_until(3500);
+    story.loaded(100);
+    let tries = story.link.tries();
+    assert_eq!((tries.current, tries.total, tries.up_since), (0, 2, Some(Moment(3500))));
+    assert_eq!(tries.last_sync_ms, Some(2500));
+    story.wait_until(10_000);
+    assert_eq!(tries.down_seconds(story.now, story.link.down_since()), 3);
+    story.closed();
+    story.now = Moment(12_000);
+    let tries = story.link.tries();
+    assert_eq!((tries.current, tries.total, tries.up_since), (1, 3, None));
+    assert_eq!(tries.down_seconds(story.now, story.link.down_since()), 5);
+}
+
+#[test]
 fn silence_closes_the_link() {
     let check = |mut story: Story, after_ms: u64, text: &str| {
         let start = story.now.0;
