@@ -221,7 +221,8 @@ impl Machine<'_> {
         }
         // Two replicas would send their clients to each other while neither is the primary.
         let waits_for_primary = candidate.is_for_primary();
-        if (waits_for_primary || self.core.pause.holds(flags)) && self.session.role == Role::Client {
+        let is_held = waits_for_primary || self.core.pause.holds(flags) || self.core.is_paced(flags);
+        if is_held && self.session.role == Role::Client {
             self.session.flow = Flow::Paused;
             self.core.pause.hold();
             return Handled::Postponed;

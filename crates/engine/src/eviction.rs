@@ -108,7 +108,8 @@ impl Core {
 
     /// Memory that does not count against the limit.
     pub(crate) fn not_counted_memory(&self, keyspace: &Keyspace) -> usize {
-        self.log_memory() + self.reclaim.pending_bytes() + keyspace.vacant_bytes()
+        let spools = usize::try_from(self.spool_memory).unwrap_or(usize::MAX);
+        self.log_memory() + spools + self.reclaim.pending_bytes() + keyspace.vacant_bytes()
     }
 
     /// Bytes above `maxmemory`.

@@ -11,6 +11,7 @@ use std::fmt;
 use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
 use slipstream_log::Offset;
 use slipstream_rdb::Target;
+use slipstream_rdb::frames::HashKey;
 pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::Framing;
@@ -216,8 +217,9 @@ pub enum Effect {
     LinkPause,
     /// Read it again.
     LinkResume,
-    /// A full sync's snapshot begins: decode what follows, and answer with this number.
-    LoadBegin(u64),
+    /// A full sync's snapshot begins: decode what follows, and answer with this number; tell of progress with
+    /// [`Node::load_progress`](crate::Node::load_progress).
+    LoadBegin(LoadOrder),
     /// The next bytes of it.
     LoadBytes(Vec<u8>),
     /// It is complete; answer with [`Node::loaded_sync`](crate::Node::loaded_sync).
@@ -240,6 +242,17 @@ pub enum Effect {
     Exit(i32),
 }
 
+/// How to take a snapshot in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOrder {
+    /// Its number.
+    pub number: u64,
+    /// Receive it into a file first.
+    pub through_file: bool,
+    /// Whether old data is served meanwhile.
+    pub serves: bool,
+}
+
 /// One snapshot for whoever joins it.
 #[derive(Debug)]
 pub struct SyncOrder {
@@ -249,4 +262,6 @@ pub struct SyncOrder {
     pub content: SnapshotJob,
     /// In which encoding.
     pub target: Target,
+    /// In frames, with this key of the hash in their head: for nodes of this project.
+    pub framed: Option<HashKey>,
 }

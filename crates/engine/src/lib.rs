@@ -45,8 +45,10 @@ pub mod syntax;
 pub mod table;
 pub mod transaction;
 
-pub use host::{Clock, Effect, Host, Level, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder};
-pub use loading::{LoadOptions, Source, load};
+pub use host::{
+    Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder,
+};
+pub use loading::{LoadOptions, Source, load, load_watched};
 pub use node::{Core, Node, Phase, Signal};
 pub use reclaim::Discarded;
 pub use replication::verifying::{DigestOrder, DigestTicket, Digested};

@@ -6,10 +6,11 @@
 //! has. A failed load leaves the data as it was.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 use slipstream_keyspace::{AccessPolicy, Encoding, Keyspace, UnixMillis};
-use slipstream_rdb::{Expired, ReadError, ReadOptions};
+use slipstream_rdb::{Expired, Progress, ReadError, ReadOptions, frames};
 
 use crate::host::{Effect, Level, LoadedData};
 use crate::node::{Core, Node, Phase};
@@ -24,6 +25,8 @@ pub struct LoadOptions {
     now: UnixMillis,
     /// Whether keys due by now are left out; a replica waits for its primary to delete them.
     drops_due: bool,
+    /// Whether it may come in frames.
+    from_primary: bool,
     access_policy: AccessPolicy,
 }
 
@@ -36,13 +39,24 @@ pub enum Source {
     Sync,
 }
 
+/// Bytes of a snapshot's head, which say whose it is.
+const HEAD: u64 = 9;
+
 /// Why data cannot be loaded.
 #[derive(Debug)]
-pub struct LoadError(ReadError);
+pub enum LoadError {
+    /// Nothing can be read.
+    Input(io::Error),
+    /// What is read is no snapshot, or one that cannot be taken in.
+    Snapshot(ReadError),
+}
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self {
+            LoadError::Input(error) => error.fmt(f),
+            LoadError::Snapshot(error) => error.fmt(f),
+        }
     }
 }
 
@@ -50,6 +64,32 @@ impl std::error::Error for LoadError {}
 
 /// Decodes `input` into a keyspace of its own.
 pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
+    load_watched(input, options, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The same; `progress` is told now and then how many bytes have been read, for the first time when the head has
+/// shown that they can be, and ends the load if it likes.
+pub fn load_watched(
+    input: impl Read,
+    mut options: LoadOptions,
+    progress: Progress<'_>,
+) -> Result<LoadedData, LoadError> {
+    if !options.from_primary {
+        return load_records(input, true, options, progress);
+    }
+    let (records, key) = frames::open(input).map_err(LoadError::Input)?;
+    // Under the primary's key what comes is in the order in which it is stored.
+    options.seed = key.unwrap_or(options.seed);
+    load_records(records, key.is_none(), options, progress)
+}
+
+/// Frames have sums of their own: then the snapshot's is not looked at.
+fn load_records(
+    input: impl Read,
+    verify_checksum: bool,
+    options: LoadOptions,
+    progress: Progress<'_>,
+) -> Result<LoadedData, LoadError> {
     let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
     keyspace.set_access_policy(options.access_policy);
     keyspace.set_time(options.now);
@@ -59,8 +99,11 @@ pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadEr
         true => Expired::Drop(&mut keep),
         false => Expired::Keep,
     };
-    let read = ReadOptions { expired, ..ReadOptions::new(options.now) };
-    let loaded = slipstream_rdb::read(input, &mut keyspace, read).map_err(LoadError)?;
+    // What is told before the head was looked at is no progress yet.
+    let mut progress = |read| if read <= HEAD { ControlFlow::Continue(()) } else { progress(read) };
+    let progress = Some(&mut progress as Progress<'_>);
+    let read = ReadOptions { expired, verify_checksum, progress, ..ReadOptions::new(options.now) };
+    let loaded = slipstream_rdb::read(input, &mut keyspace, read).map_err(LoadError::Snapshot)?;
     Ok(LoadedData { keyspace, loaded, expired: expired_keys })
 }
 
@@ -139,6 +182,7 @@ impl Core {
             encoding: *keyspace.encoding(),
             now: self.clock.unix(),
             drops_due: !keeps_due,
+            from_primary: source == Source::Sync,
             access_policy: self.config.access_policy(),
         }
     }

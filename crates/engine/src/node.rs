@@ -69,6 +69,8 @@ pub struct Core {
     pub propagation: Propagation,
     /// Replication, both sides.
     pub replication: Replication,
+    /// Bytes of memory in which snapshots wait for replicas; the shell tells.
+    pub spool_memory: u64,
     /// Watched keys.
     pub watches: Watches,
     /// Counters.
@@ -183,6 +185,7 @@ impl Node {
             expiry: Expiry::default(),
             local_deadlines: LocalDeadlines::default(),
             cron_paused: false,
+            spool_memory: 0,
             reloading: None,
             shutdown: None,
             functions: Vec::new(),

@@ -8,6 +8,8 @@ mod durability;
 
 mod following;
 
+mod pacing;
+
 mod rejoining;
 
 mod guard;
@@ -24,6 +26,7 @@ use slipstream_replication::link::{self, Endpoint, Link, Position};
 use slipstream_replication::replicas::{self, OutputLimit, Role};
 use slipstream_replication::{Failover, Moment, Replicas};
 
+use self::pacing::Pacing;
 use crate::apply::Stream;
 use crate::config::Config;
 use crate::node::Core;
@@ -57,6 +60,12 @@ pub struct Replication {
     connection: u64,
     /// The number of the snapshot being loaded, likewise.
     load: u64,
+    /// How much of it is decoded, in bytes.
+    pub(crate) loaded_bytes: u64,
+    /// Whether the old data went before it (`flush-before-load`).
+    is_flushed: bool,
+    /// Writers at the pace of the links.
+    pub(crate) pacing: Pacing,
     ack_rule: durability::AckRule,
     token_waits: tokens::TokenWaits,
     /// The ages that clients have set with CLIENT MAXLAG, in milliseconds, and how many of them each.
@@ -96,6 +105,9 @@ impl Replication {
             ack_rule: durability::AckRule::default(),
             token_waits: tokens::TokenWaits::default(),
             age_limits: std::collections::BTreeMap::new(),
+            loaded_bytes: 0,
+            is_flushed: false,
+            pacing: Pacing::default(),
         }
     }
 
@@ -131,6 +143,7 @@ fn replica_settings(config: &Config) -> replicas::Settings {
         sync_delay_ms: delay,
         two_links: config.dual_channel_replication_enabled && config.repl_diskless_sync,
         sync_max_replicas: max,
+        pacing: config.repl_pacing,
         backlog_ttl_ms: Some(config.repl_backlog_ttl * 1000).filter(|ttl| *ttl > 0),
         output_limit: OutputLimit { hard: limit.hard, soft: limit.soft, soft_ms: limit.soft_seconds * 1000 },
     }

@@ -26,6 +26,11 @@ impl Keyspace {
         Keyspace { databases: (0..databases).map(|_| Database::new(seed)).collect(), encoding }
     }
 
+    /// What the hashes are keyed by.
+    pub fn seed(&self) -> [u64; 4] {
+        self.encoding.seed
+    }
+
     /// Database `index`, which exists.
     pub fn db(&self, index: usize) -> &Database {
         &self.databases[index]

@@ -40,6 +40,8 @@ pub(crate) struct Source<'a, R> {
     /// Offset of the buffer's first byte.
     base: u64,
     crc: u64,
+    /// Whether `crc` is kept at all.
+    pub(crate) sums: bool,
     string_limit: u64,
     progress: Option<Progress<'a>>,
     compressed: Vec<u8>,
@@ -73,6 +75,7 @@ impl<'a, R: Read> Source<'a, R> {
             summed: 0,
             base: 0,
             crc: 0,
+            sums: true,
             string_limit,
             progress,
             compressed: Vec::new(),
@@ -87,7 +90,11 @@ impl<'a, R: Read> Source<'a, R> {
 
     /// The checksum of all that was taken so far.
     pub(crate) fn checksum(&self) -> u64 {
-        crc64::update(self.crc, &self.buffer[self.summed..self.at])
+        self.summed_with(&self.buffer[self.summed..self.at])
+    }
+
+    fn summed_with(&self, bytes: &[u8]) -> u64 {
+        if self.sums { crc64::update(self.crc, bytes) } else { 0 }
     }
 
     pub(crate) fn error(&self, reason: Reason) -> ReadError {
@@ -251,7 +258,7 @@ impl<'a, R: Read> Source<'a, R> {
         let start = output.len();
         let limit = u64::try_from(count).expect("usize fits in u64");
         let result = (&mut self.input).take(limit).read_to_end(output);
-        self.crc = crc64::update(self.crc, &output[start..]);
+        self.crc = self.summed_with(&output[start..]);
         self.base += u64::try_from(output.len() - start).expect("usize fits in u64");
         match result {
             Err(error) => Err(self.io_error(error)),

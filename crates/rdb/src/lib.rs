@@ -10,6 +10,7 @@ mod bytes;
 mod dump;
 mod error;
 mod format;
+pub mod frames;
 mod input;
 mod output;
 mod read;

@@ -25,7 +25,7 @@ pub struct ReadOptions<'a> {
     pub duplicates: Duplicates,
     /// The longest string that is accepted, in bytes; packed collections are strings, too.
     pub string_limit: u64,
-    /// Whether the checksum at the end must be right (one of 0 never is checked).
+    /// Whether the checksum at the end must be right (one of 0 never is checked). Without it none is computed.
     pub verify_checksum: bool,
     /// Called now and then with the bytes read so far.
     pub progress: Option<Progress<'a>>,
@@ -128,6 +128,7 @@ impl<'k, 'a, R: Read> Reader<'k, 'a, R> {
     /// Reads the header.
     fn open(input: R, into: &'k mut Keyspace, options: ReadOptions<'a>) -> Result<Self> {
         let mut source = Source::new(input, options.string_limit, options.progress);
+        source.sums = options.verify_checksum;
         let magic = source.array()?;
         let version = Version::from_magic(magic).map_err(|reason| source.error(reason))?;
         Ok(Reader {

@@ -57,6 +57,7 @@
 //!     two_links: true,
 //!     sync_max_replicas: None,
 //!     backlog_ttl_ms: Some(3_600_000),
+//!     pacing: true,
 //!     output_limit: OutputLimit { hard: 256 << 20, soft: 64 << 20, soft_ms: 60_000 },
 //! };
 //! let mut rng = fastrand::Rng::with_seed(1);

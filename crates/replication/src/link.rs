@@ -436,6 +436,11 @@ impl Link {
         matches!(self.phase, Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Loading { .. })
     }
 
+    /// Whether the snapshot has come to its end and is being loaded.
+    pub fn is_loading(&self) -> bool {
+        matches!(self.phase, Phase::Loading { .. })
+    }
+
     /// The transfer that is under way.
     pub fn transfer(&self) -> Option<Transfer> {
         match &self.phase {

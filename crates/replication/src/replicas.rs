@@ -22,6 +22,8 @@ mod hearing;
 
 mod limits;
 
+mod pacing;
+
 mod pairing;
 
 mod profile;
@@ -44,6 +46,7 @@ use slipstream_resp::Args;
 use self::failures::Failures;
 use self::heartbeat::{Heartbeat, Written};
 use self::limits::Departed;
+use self::pacing::Pacing;
 use self::pairing::Kept;
 use self::replica::Phase;
 use self::sync::Job;
@@ -54,6 +57,7 @@ use crate::{Moment, wire};
 pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
 pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::hearing::{Heard, Hearing};
+pub use self::pacing::Pace;
 pub use self::profile::{Part, Profile, Reader, ReplconfError, TwoLinks};
 pub use self::replica::{Replica, ReplicaState};
 pub use self::sync::{Framing, JobId, SyncJob, SyncMember};
@@ -95,6 +99,7 @@ pub struct Replicas {
     failures: Failures,
     /// By the carrier of each.
     kept: BTreeMap<ReplicaId, Kept>,
+    pacing: Pacing,
     waits: Waits,
     acks_requested: bool,
     /// When the stream last asked for acknowledgements.
@@ -125,6 +130,7 @@ impl Replicas {
             next_job: 0,
             failures: Failures::default(),
             kept: BTreeMap::new(),
+            pacing: Pacing::new(now),
             waits: Waits::default(),
             acks_requested: false,
             acks_asked: None,
@@ -283,6 +289,7 @@ impl Replicas {
         self.end_waits(turn.now, actions);
         self.drop_unreachable(turn, actions);
         self.enforce_output_limits(turn, actions);
+        self.keep_pace(turn);
         if !self.replicas.is_empty() && self.next_tick <= turn.now {
             self.next_tick = turn.now.after_ms(TICK_MS);
             self.drop_silent(turn.now, actions);
@@ -305,6 +312,7 @@ impl Replicas {
             self.clock_deadline().filter(|_| pings),
             self.sync_deadline(),
             self.kept_deadline(),
+            self.pacing_deadline(),
             self.wait_deadline(),
             self.log_expiry(),
         ]

@@ -24,12 +24,13 @@ use self::link::LinkSocket;
 use self::replicas::Start;
 use crate::connection::Connection;
 use crate::feeder::Feeder;
-use crate::jobs::{self, Report, Reporter, SaveOptions, Saves, SyncLoad};
+use crate::jobs::{self, Report, Reporter, SaveOptions, Saves};
 use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 use crate::spool::Spool;
+use crate::sync_load::SyncLoad;
 
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
@@ -80,7 +81,8 @@ impl EventLoop {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, reports) = channel();
-        let reporter = Reporter::new(sender, Arc::clone(&waker));
+        let registry = poll.registry().try_clone()?;
+        let reporter = Reporter::new(sender, Arc::clone(&waker), registry);
         let log_disk = LogDisk::start(reporter.clone());
         let mut event_loop = EventLoop {
             node,
@@ -199,6 +201,7 @@ impl EventLoop {
         self.take_rebound();
         self.feed_replicas();
         self.flush_marked();
+        self.node.core.spool_memory = self.spools.values().map(|spool| spool.resident()).sum();
         self.node.end_turn();
         let disk_actions = self.node.core.log.take_disk_actions();
         if !disk_actions.is_empty() {
@@ -249,9 +252,10 @@ impl EventLoop {
             Effect::LinkClose => self.close_link(),
             Effect::LinkPause => self.pause_link(true),
             Effect::LinkResume => self.pause_link(false),
-            Effect::LoadBegin(number) => {
+            Effect::LoadBegin(order) => {
                 let options = self.node.load_options(Source::Sync);
-                self.load = Some(SyncLoad::begin(self.reporter.clone(), number, options));
+                let folder = jobs::full_path(".");
+                self.load = Some(SyncLoad::begin(self.reporter.clone(), order, options, folder));
             }
             Effect::LoadBytes(piece) => {
                 if let Some(load) = &mut self.load {
@@ -302,6 +306,7 @@ impl EventLoop {
                 Report::LoadedSync(number, result) => {
                     self.node.loaded_sync(number, result.map(|data| *data));
                 }
+                Report::LoadProgress(number, bytes) => self.node.load_progress(number, bytes),
                 Report::SyncEncoded(job, result) => self.node.sync_encoded(job, result),
                 Report::SyncOutgrown(job, failure) => self.node.sync_outgrown(job, failure),
                 Report::SyncProgress(id) => self.node.sync_progress(id),

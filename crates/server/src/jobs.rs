@@ -3,18 +3,18 @@
 //! Each job owns what it works on and reports once, by a message to the loop.
 //! Nothing is shared with the executor.
 
-use std::collections::VecDeque;
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use mio::Waker;
+use mio::{Registry, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipstream_engine::{
     DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load,
 };
@@ -33,6 +33,8 @@ pub enum Report {
     Saved(u64, Result<(), String>),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
+    /// So many bytes of a full sync are decoded.
+    LoadProgress(u64, u64),
     /// A full sync is loaded, or why not. The number tells which.
     LoadedSync(u64, Result<Box<LoadedData>, String>),
     /// The spool of this number holds its whole snapshot, of so many bytes, or why not.
@@ -67,12 +69,22 @@ pub enum Report {
 pub struct Reporter {
     sender: Sender<Report>,
     waker: Arc<Waker>,
+    loop_events: Arc<Registry>,
 }
 
 impl Reporter {
-    /// Reports through `sender` and wakes the loop by `waker`.
-    pub fn new(sender: Sender<Report>, waker: Arc<Waker>) -> Reporter {
-        Reporter { sender, waker }
+    /// Reports through `sender` and wakes the loop by `waker`; `loop_events` is what the loop waits for.
+    pub fn new(sender: Sender<Report>, waker: Arc<Waker>, loop_events: Registry) -> Reporter {
+        Reporter { sender, waker, loop_events: Arc::new(loop_events) }
+    }
+
+    /// Lets the loop run if something waits for it. On one core it would otherwise wait for the end of this
+    /// thread's time slice; a thread that gave way unasked would give its time to strangers.
+    pub(crate) fn give_way(&self) {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut [PollFd::new(&*self.loop_events, PollFlags::IN)], Some(&at_once)) == Ok(1) {
+            thread::yield_now();
+        }
     }
 
     pub(crate) fn report(&self, report: Report) {
@@ -123,7 +135,7 @@ pub struct SaveOptions {
 
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
-    spawn("rdb-save", move || {
+    spawn("rdb-save", Niceness::Background, move || {
         let result = save_file(*job, &options).map_err(|error| error.to_string());
         reporter.report(Report::Saved(options.number, result));
     });
@@ -182,7 +194,7 @@ impl Write for SyncedFile<'_> {
 
 /// Loads a file.
 pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
-    spawn("rdb-load", move || {
+    spawn("rdb-load", Niceness::Background, move || {
         let explain = |error: &dyn Display| format!("{}: {error}", path.display());
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -195,81 +207,6 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
     });
 }
 
-/// A full sync being decoded: the bytes go in, the data comes out as a report.
-#[derive(Debug)]
-pub struct SyncLoad {
-    sender: Option<SyncSender<Vec<u8>>>,
-    /// Pieces that the decoder has no room for yet.
-    waiting: VecDeque<Vec<u8>>,
-}
-
-/// Most pieces of a snapshot that wait for the decoder.
-const QUEUED_PIECES: usize = 64;
-
-impl SyncLoad {
-    /// Begins load number `number`.
-    pub fn begin(reporter: Reporter, number: u64, options: LoadOptions) -> SyncLoad {
-        let (sender, receiver) = sync_channel(QUEUED_PIECES);
-        spawn("sync-load", move || {
-            let mut input = Pieces { receiver, piece: Vec::new(), position: 0, ended: false };
-            let result = load(&mut input, options).map(Box::new).map_err(|error| error.to_string());
-            // The data may be complete before the loop has seen the end of the transfer.
-            let ended = result.is_err() || io::copy(&mut input, &mut io::sink()).is_ok();
-            if ended {
-                reporter.report(Report::LoadedSync(number, result));
-            }
-        });
-        SyncLoad { sender: Some(sender), waiting: VecDeque::new() }
-    }
-
-    /// The next piece; an empty one ends the snapshot. Never waits: the caller stops reading while
-    /// [`is_behind`](Self::is_behind), so that the primary waits for the decoder.
-    pub fn push(&mut self, piece: Vec<u8>) {
-        self.waiting.push_back(piece);
-        self.advance();
-    }
-
-    /// Hands the decoder what it has room for.
-    pub fn advance(&mut self) {
-        while let (Some(sender), Some(piece)) = (&self.sender, self.waiting.pop_front()) {
-            match sender.try_send(piece) {
-                Ok(()) => {}
-                Err(TrySendError::Full(piece)) => return self.waiting.push_front(piece),
-                // The decoder gave up; its report says why.
-                Err(TrySendError::Disconnected(_)) => self.sender = None,
-            }
-        }
-    }
-
-    /// Whether pieces wait for the decoder.
-    pub fn is_behind(&self) -> bool {
-        self.sender.is_some() && !self.waiting.is_empty()
-    }
-}
-
-/// Pieces from a channel as one stream. An empty piece ends it; a closed channel breaks it.
-struct Pieces {
-    receiver: Receiver<Vec<u8>>,
-    piece: Vec<u8>,
-    position: usize,
-    ended: bool,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.position == self.piece.len() && !self.ended {
-            self.piece = self.receiver.recv().map_err(|_| io::Error::other("the transfer was cut off"))?;
-            self.position = 0;
-            self.ended = self.piece.is_empty();
-        }
-        let rest = &self.piece[self.position..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.position += count;
-        Ok(count)
-    }
-}
-
 /// Connects to the primary, off the loop since names may take long to resolve.
 pub fn connect(
     reporter: Reporter,
@@ -278,7 +215,7 @@ pub fn connect(
     source: Option<String>,
     timeout: Duration,
 ) {
-    spawn("link-connect", move || {
+    spawn("link-connect", Niceness::Background, move || {
         let result = connect_any(&target, source.as_deref(), timeout).map_err(|error| error.to_string());
         reporter.report(Report::Connected(attempt, result));
     });
@@ -307,7 +244,7 @@ fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> 
 
 /// Writes a file beside the data: whole, or not at all.
 pub fn keep_file(reporter: Reporter, path: PathBuf, content: Vec<u8>) {
-    spawn("keep-file", move || {
+    spawn("keep-file", Niceness::Background, move || {
         let result = write_whole(&path, &content).map_err(|error| format!("{}: {error}", path.display()));
         reporter.report(Report::KeptFile(result));
     });
@@ -324,7 +261,7 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Digests a snapshot for REPLICA VERIFY.
 pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
-    spawn("verify", move || reporter.report(Report::Digested(Box::new(order.run()))));
+    spawn("verify", Niceness::Background, move || reporter.report(Report::Digested(Box::new(order.run()))));
 }
 
 /// Encodes a snapshot into its spool.
@@ -334,16 +271,26 @@ pub(crate) fn encode_sync(
     spool: Arc<Spool>,
     options: EncodeOptions,
 ) {
-    spawn("sync-encode", move || sync_send::encode(&reporter, *order, &spool, options));
+    spawn("sync-encode", Niceness::Awaited, move || sync_send::encode(&reporter, *order, &spool, options));
 }
 
 /// Sends a spool to a replica. With length framing it is complete.
 pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) {
     let (reader, length) = (spool.read(), spool.produced());
-    spawn("sync-send", move || outlet.run(reader, length, &framing));
+    spawn("sync-send", Niceness::Awaited, move || outlet.run(reader, length, &framing));
 }
 
 impl Reporter {
+    /// Reports how far the load of a full sync is.
+    pub(crate) fn load_progress(&self, number: u64, bytes: u64) {
+        self.report(Report::LoadProgress(number, bytes));
+    }
+
+    /// Reports how the load of a full sync ended.
+    pub(crate) fn loaded_sync(&self, number: u64, result: Result<Box<LoadedData>, String>) {
+        self.report(Report::LoadedSync(number, result));
+    }
+
     /// Reports that a spool is complete, or cannot be.
     pub fn sync_encoded(&self, job: u64, result: Result<u64, String>) {
         self.report(Report::SyncEncoded(job, result));
@@ -371,13 +318,31 @@ pub fn full_path(name: &str) -> PathBuf {
 }
 
 /// How much a job gives way to the executor, on Unix' scale.
-const NICENESS: i32 = 10;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Niceness {
+    /// Nobody waits for it.
+    Background,
+    /// A replica waits for it, and clients are served meanwhile.
+    Awaited,
+    /// Whoever is to be served waits for it.
+    Urgent,
+}
+
+impl Niceness {
+    fn value(self) -> i32 {
+        match self {
+            Niceness::Background => 10,
+            Niceness::Awaited => 5,
+            Niceness::Urgent => 0,
+        }
+    }
+}
 
 /// Runs a job on a thread of its own that gives way to the executor.
-pub(crate) fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
+pub(crate) fn spawn(name: &str, niceness: Niceness, job: impl FnOnce() + Send + 'static) {
     let quietly = move || {
         // Clients come first, even on one core. A system that knows no niceness runs it all the same.
-        rustix::process::setpriority_process(None, NICENESS).ok();
+        rustix::process::setpriority_process(None, niceness.value()).ok();
         job();
     };
     // Without threads the system is beyond what this process could mend.

@@ -13,6 +13,7 @@ pub mod event_loop;
 pub mod feeder;
 pub mod huge_pages;
 pub mod jobs;
+mod link_speed;
 pub mod listeners;
 pub mod log_disk;
 pub mod log_file;
@@ -22,6 +23,7 @@ pub mod reclaimer;
 pub mod signals;
 mod spool;
 pub mod startup;
+mod sync_load;
 mod sync_send;
 
 pub use startup::run;

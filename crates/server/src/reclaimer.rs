@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use slipstream_engine::Discarded;
 
 use crate::allocator;
-use crate::jobs::spawn;
+use crate::jobs::{Niceness, spawn};
 
 /// How often empty pages are given back.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -23,7 +23,7 @@ impl Reclaimer {
     /// Starts the thread; it ends with the reclaimer.
     pub fn start() -> Reclaimer {
         let (sender, receiver) = channel();
-        spawn("reclaim", move || run(&receiver));
+        spawn("reclaim", Niceness::Background, move || run(&receiver));
         Reclaimer(sender)
     }
 

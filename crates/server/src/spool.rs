@@ -53,6 +53,8 @@ pub(crate) struct Spool {
     way: Way,
     bounds: Bounds,
     folder: PathBuf,
+    /// Whether its chunks are frames.
+    is_framed: bool,
     state: Mutex<State>,
     changed: Condvar,
     /// Bytes of chunks in memory.
@@ -120,6 +122,7 @@ impl Spool {
             way,
             bounds,
             folder,
+            is_framed: false,
             state: Mutex::new(State {
                 chunks: VecDeque::new(),
                 first: 0,
@@ -134,6 +137,16 @@ impl Spool {
             changed: Condvar::new(),
             resident: AtomicU64::new(0),
         }
+    }
+
+    /// The same, for chunks that are frames or not.
+    pub(crate) fn framed(self, is_framed: bool) -> Spool {
+        Spool { is_framed, ..self }
+    }
+
+    /// Whether its chunks are frames.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.is_framed
     }
 
     /// Bytes in memory.

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipstream_engine::{SessionId, SnapshotJob, SyncOrder};
 use slipstream_rdb::WriteOptions;
+use slipstream_rdb::frames::{self, Chunks};
 use slipstream_replication::replicas::Framing;
 
 use crate::jobs::Reporter;
+use crate::link_speed::LinkSpeed;
 use crate::spool::{Pushed, Reader, Spool};
-
-/// Bytes gathered into one chunk of the spool.
-const CHUNK: usize = 256 << 10;
 
 /// How often a sender that makes progress says so.
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
@@ -33,45 +32,35 @@ pub(crate) struct EncodeOptions {
 
 /// Encodes a snapshot to its end; reports that before the senders can see it.
 pub(crate) fn encode(reporter: &Reporter, order: SyncOrder, spool: &Spool, options: EncodeOptions) {
-    let SyncOrder { job, content: SnapshotJob { snapshot, preface }, target } = order;
-    let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
-    let mut writer = SpoolWriter { spool, reporter, job, chunk: Vec::with_capacity(CHUNK) };
-    let result = slipstream_rdb::write(snapshot, &preface, write, &mut writer)
-        .map_err(|error| error.to_string())
-        .and_then(|length| writer.flush().map(|()| length).map_err(|error| error.to_string()));
+    let job = order.job;
+    let emit = |chunk: Vec<u8>| {
+        match spool.push(chunk)? {
+            Pushed::Done => {}
+            Pushed::Outgrown => reporter.sync_outgrown(job, None),
+            Pushed::Cramped(reason) => reporter.sync_outgrown(job, Some(reason)),
+        }
+        reporter.give_way();
+        Ok(())
+    };
+    let result = write(order, options, emit).map_err(|error| error.to_string()).map(|()| spool.produced());
     reporter.sync_encoded(job, result.clone());
     spool.end(result.map(drop));
 }
 
-/// Gathers what is written into chunks.
-struct SpoolWriter<'a> {
-    spool: &'a Spool,
-    reporter: &'a Reporter,
-    job: u64,
-    chunk: Vec<u8>,
-}
-
-impl Write for SpoolWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.chunk.extend_from_slice(bytes);
-        if self.chunk.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.chunk.is_empty() {
-            return Ok(());
-        }
-        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
-        match self.spool.push(chunk)? {
-            Pushed::Done => {}
-            Pushed::Outgrown => self.reporter.sync_outgrown(self.job, None),
-            Pushed::Cramped(reason) => self.reporter.sync_outgrown(self.job, Some(reason)),
-        }
-        Ok(())
-    }
+fn write(
+    order: SyncOrder,
+    options: EncodeOptions,
+    emit: impl FnMut(Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let SyncOrder { content: SnapshotJob { snapshot, preface }, target, framed, .. } = order;
+    let EncodeOptions { compress, checksum } = options;
+    let (write, mut chunks) = match framed {
+        // Frames have sums of their own, and are packed by those whose link needs it.
+        Some(key) => (WriteOptions { target, compress: false, checksum: false }, Chunks::framed(key, emit)?),
+        None => (WriteOptions { target, compress, checksum }, Chunks::plain(emit)),
+    };
+    slipstream_rdb::write(snapshot, &preface, write, &mut chunks).map_err(io::Error::other)?;
+    chunks.flush()
 }
 
 /// One replica's socket, lent to the thread that sends.
@@ -81,19 +70,30 @@ pub(crate) struct Outlet {
     /// A socket that takes nothing for so long is given up.
     timeout: Duration,
     reporter: Reporter,
+    /// Whether frames are packed if the link is slow, and how fast it is.
+    packs: bool,
+    speed: LinkSpeed,
     /// When it last took something, and when that was last reported.
     progress: Instant,
     reported: Instant,
 }
 
 impl Outlet {
-    pub(crate) fn new(reporter: Reporter, id: SessionId, socket: TcpStream, timeout: Duration) -> Outlet {
+    pub(crate) fn new(id: SessionId, socket: TcpStream, timeout: Duration, reporter: Reporter) -> Outlet {
         let now = Instant::now();
-        Outlet { id, socket, timeout, reporter, progress: now, reported: now }
+        let speed = LinkSpeed::default();
+        Outlet { id, socket, timeout, reporter, packs: false, speed, progress: now, reported: now }
+    }
+
+    /// Lets frames be packed if the link turns out to be slow.
+    pub(crate) fn packing(self, packs: bool) -> Outlet {
+        Outlet { packs, ..self }
     }
 
     /// Sends all of a spool; reports how that ended.
     pub(crate) fn run(mut self, reader: Reader, length: u64, framing: &Framing) {
+        // A length that was announced must be what comes.
+        self.packs &= matches!(framing, Framing::Mark(_));
         let result = self.send(reader, length, framing).map_err(|error| error.to_string());
         self.reporter.sync_sent(self.id, result);
     }
@@ -101,7 +101,11 @@ impl Outlet {
     fn send(&mut self, mut reader: Reader, length: u64, framing: &Framing) -> io::Result<()> {
         self.write_all(&framing.head(length))?;
         while let Some(chunk) = reader.next()? {
-            self.write_all(&chunk)?;
+            let packed = if self.packs && self.speed.is_slow() { frames::pack(&chunk) } else { None };
+            let bytes = packed.as_deref().unwrap_or(&chunk);
+            let began = Instant::now();
+            self.write_all(bytes)?;
+            self.speed.note(bytes.len(), began.elapsed());
         }
         self.write_all(framing.tail())
     }
@@ -114,6 +118,7 @@ impl Outlet {
                 Ok(count) => {
                     bytes = &bytes[count..];
                     self.note_progress();
+                    self.reporter.give_way();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait()?,

@@ -363,7 +363,7 @@ impl Process {
             Effect::LinkClose => self.close_link(env),
             Effect::LinkPause => self.read_link(env, false),
             Effect::LinkResume => self.read_link(env, true),
-            Effect::LoadBegin(number) => self.begin_load(number),
+            Effect::LoadBegin(order) => self.begin_load(order.number),
             Effect::LoadBytes(piece) => self.load.as_mut().expect("a load has begun").bytes.extend(piece),
             Effect::LoadEnd => self.end_load(env),
             Effect::LoadAbort => {

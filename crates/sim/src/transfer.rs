@@ -3,9 +3,11 @@
 //! Encoding and decoding are those of the real shell, only that no thread does them: a snapshot is encoded
 //! when it is ordered and goes out in pieces, and it is decoded when its last piece is there.
 
+use std::io::Write;
 use std::rc::Rc;
 
 use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, Source, SyncOrder, load};
+use slipstream_rdb::frames::{Chunks, HashKey};
 use slipstream_rdb::{Target, WriteOptions};
 use slipstream_replication::replicas::Framing;
 
@@ -51,6 +53,19 @@ pub(crate) fn encode(job: &SnapshotJob, target: Target) -> Vec<u8> {
     bytes
 }
 
+/// The same as nodes of this project send it to each other.
+fn in_frames(key: HashKey, rdb: &[u8]) -> Vec<u8> {
+    let mut frames = Vec::new();
+    let emit = |frame: Vec<u8>| {
+        frames.extend_from_slice(&frame);
+        Ok(())
+    };
+    let mut chunks = Chunks::framed(key, emit).expect("memory takes it all");
+    chunks.write_all(rdb).and_then(|()| chunks.flush()).expect("memory takes it all");
+    drop(chunks);
+    frames
+}
+
 /// The data in them.
 pub(crate) fn decode(bytes: &[u8], options: LoadOptions) -> Result<LoadedData, String> {
     load(bytes, options).map_err(|error| error.to_string())
@@ -59,7 +74,8 @@ pub(crate) fn decode(bytes: &[u8], options: LoadOptions) -> Result<LoadedData, S
 /// Out.
 impl Process {
     pub(crate) fn start_sync(&mut self, env: &mut Environment, order: &SyncOrder) {
-        let rdb: Rc<[u8]> = encode(&order.content, order.target).into();
+        let rdb = encode(&order.content, order.target);
+        let rdb: Rc<[u8]> = order.framed.map_or_else(|| rdb.clone(), |key| in_frames(key, &rdb)).into();
         let pauses = [env.rng.u64(..PIECE_PAUSE), env.rng.u64(..100 * PIECE_PAUSE)];
         if env.rng.bool() {
             self.later(env, pauses[0], Inside::SyncOutgrown(order.job));

@@ -28,8 +28,9 @@ accepted and then ignored. *At start* marks one that CONFIG SET cannot change, *
 shows by its exact name only, *protected* one that CONFIG SET changes only where `enable-protected-configs`
 allows it.
 
-One default differs from Redis: `repl-backlog-size` is 64 MiB instead of 1 MiB, so that a short break of a
-link does not end in a full sync.
+Three defaults differ from Redis: `repl-backlog-size` is 64 MiB instead of 1 MiB, so that a short break of a
+link does not end in a full sync; `repl-diskless-sync-delay` is 0 instead of 5, since a replica that comes late
+needs no other fork; `repl-diskless-load` is `swapdb` instead of `disabled`, since old data is served meanwhile.
 
 ## In files only
 

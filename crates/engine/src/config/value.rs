@@ -5,7 +5,7 @@
 //!
 //! [`Kind`]: super::kind::Kind
 
-use super::values::{EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn};
+use super::values::{Compression, DisklessLoad, EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn};
 
 /// A checked value of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,19 @@ impl Named for LogLevel {
 impl Named for ProtectedAction {
     const NAMES: &'static [(&'static str, Self)] =
         &[("no", Self::No), ("yes", Self::Yes), ("local", Self::Local)];
+}
+
+impl Named for Compression {
+    const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("no", Self::No)];
+}
+
+impl Named for DisklessLoad {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("disabled", Self::Disabled),
+        ("on-empty-db", Self::OnEmptyDb),
+        ("swapdb", Self::Swapdb),
+        ("flush-before-load", Self::FlushBeforeLoad),
+    ];
 }
 
 impl Named for EvictionPolicy {

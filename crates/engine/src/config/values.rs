@@ -109,6 +109,12 @@ pub struct Config {
     pub repl_timeout: u32,
     /// Whether replication links may batch small packets.
     pub repl_disable_tcp_nodelay: bool,
+    /// Whether writers are slowed when they outrun a replica's link for good.
+    pub repl_pacing: bool,
+    /// Whether a full sync to another node of this project is packed when the link is slow.
+    pub repl_compression: Compression,
+    /// What becomes of a snapshot that comes, and of the data that is there.
+    pub repl_diskless_load: DisklessLoad,
     /// Bytes of the stream kept for partial resynchronisation.
     pub repl_backlog_size: u64,
     /// The longest divergent tail that is kept in a file, in bytes; 0 for none.
@@ -257,6 +263,28 @@ pub enum LogLevel {
     Nothing,
 }
 
+/// Whether full syncs between nodes of this project are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// On links that turn out to be slow.
+    Auto,
+    /// Never.
+    No,
+}
+
+/// What a replica does with a snapshot that comes, and with the data that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisklessLoad {
+    /// Into a file first; then it is decoded beside the old data.
+    Disabled,
+    /// Into a file first if there is old data.
+    OnEmptyDb,
+    /// Decoded as it comes, beside the old data.
+    Swapdb,
+    /// Decoded as it comes; the old data goes once the snapshot has shown that it can be read.
+    FlushBeforeLoad,
+}
+
 /// Who may do something dangerous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtectedAction {
@@ -370,12 +398,15 @@ impl Default for Config {
             replica_announce_ip: None,
             replica_announce_port: 0,
             repl_diskless_sync: true,
-            repl_diskless_sync_delay: 5,
+            repl_diskless_sync_delay: 0,
             repl_diskless_sync_max_replicas: 0,
             dual_channel_replication_enabled: true,
             repl_ping_replica_period: 10,
             replica_verify_interval: 0,
             repl_timeout: 60,
+            repl_pacing: true,
+            repl_compression: Compression::Auto,
+            repl_diskless_load: DisklessLoad::Swapdb,
             repl_disable_tcp_nodelay: false,
             repl_backlog_size: 64 * MIB,
             replica_keep_divergent_tail: 64 * MIB,

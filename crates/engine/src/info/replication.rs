@@ -28,6 +28,16 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("last_divergence_file", divergence.file.as_deref().unwrap_or(""));
     }
     log(core, fields);
+    pacing(core, fields);
+}
+
+fn pacing(core: &Core, fields: &mut Fields) {
+    let pacing = &core.replication.pacing;
+    fields.add("repl_pacing_rate", pacing.rate);
+    fields.add("repl_pacing_usec", pacing.held_micros);
+    if let Some(failure) = core.replication.replicas.latest_sync_failure() {
+        fields.add("repl_last_sync_failure", failure.replace(['\r', '\n'], " "));
+    }
 }
 
 fn link(core: &Core, fields: &mut Fields) {
@@ -52,6 +62,9 @@ fn link(core: &Core, fields: &mut Fields) {
         fields.add("master_sync_left_bytes", signed(total) - signed(transfer.received));
         let percent = (transfer.received * 10_000).checked_div(total).unwrap_or(0);
         fields.add("master_sync_perc", format_args!("{}.{:02}", percent / 100, percent % 100));
+        fields.add("master_sync_loaded_bytes", core.replication.loaded_bytes);
+        let is_loading = link.is_loading();
+        fields.add("master_sync_phase", if is_loading { "loading" } else { "receiving" });
         fields.add("master_sync_last_io_seconds_ago", seconds(link.last_heard()));
     }
     if !link.is_up() {

@@ -5,12 +5,15 @@
 
 use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
+use slipstream_replication::Level;
 use slipstream_replication::link::{self, Endpoint, Position};
 
 use super::OpenLink;
 use crate::apply::Stream;
-use crate::host::{Effect, LoadedData};
-use crate::node::{Core, Node};
+use crate::config::DisklessLoad;
+use crate::host::{Effect, LoadOrder, LoadedData};
+use crate::node::{Core, Node, Phase};
+use crate::reclaim::Content;
 
 /// The replica's side.
 impl Core {
@@ -34,12 +37,13 @@ impl Core {
                 Action::SnapshotBegin { position, .. } => {
                     self.replication.joins = position;
                     self.replication.load += 1;
-                    self.effects.push(Effect::LoadBegin(self.replication.load));
+                    self.begin_load(keyspace);
                 }
                 Action::SnapshotBytes(bytes) => self.effects.push(Effect::LoadBytes(bytes.into_owned())),
                 Action::SnapshotEnd => self.effects.push(Effect::LoadEnd),
                 Action::SnapshotAbort => {
                     self.replication.load += 1;
+                    self.end_flushed_load();
                     self.effects.push(Effect::LoadAbort);
                 }
                 Action::Rewind { to } => {
@@ -53,6 +57,40 @@ impl Core {
                 Action::Takeover(news) => self.on_takeover(keyspace, news),
                 Action::Log(level, text) => self.notice(level, &text),
             }
+        }
+    }
+
+    fn begin_load(&mut self, keyspace: &Keyspace) {
+        let has_data = (0..keyspace.databases()).any(|db| !keyspace.db(db).is_empty());
+        let through_file = match self.config.repl_diskless_load {
+            DisklessLoad::Disabled => true,
+            DisklessLoad::OnEmptyDb => has_data,
+            DisklessLoad::Swapdb | DisklessLoad::FlushBeforeLoad => false,
+        };
+        self.replication.loaded_bytes = 0;
+        let serves = has_data && self.config.repl_diskless_load != DisklessLoad::FlushBeforeLoad;
+        let order = LoadOrder { number: self.replication.load, through_file, serves };
+        self.effects.push(Effect::LoadBegin(order));
+    }
+
+    /// `flush-before-load`: the old data goes, and clients are told to wait for the new. What this node was a
+    /// copy of, it is no longer.
+    fn flush_for_load(&mut self, keyspace: &mut Keyspace) {
+        self.notice(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
+        self.disconnect_replicas();
+        self.log.deactivate(&mut self.rng);
+        let gone = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
+        self.all_keys_changed();
+        let garbage = keyspace.clear();
+        self.discard_keys(Content::Databases(garbage), gone, gone);
+        self.phase = Phase::Loading;
+        self.replication.is_flushed = true;
+    }
+
+    /// A load into an emptied node is over, whichever way.
+    fn end_flushed_load(&mut self) {
+        if std::mem::take(&mut self.replication.is_flushed) {
+            self.phase = Phase::Serving;
         }
     }
 
@@ -145,6 +183,20 @@ impl Node {
         self.core.replication.link.on_load_progress(self.core.clock.moment());
     }
 
+    /// So many bytes of the snapshot of this number are decoded; that it can be is shown.
+    pub fn load_progress(&mut self, number: u64, bytes: u64) {
+        if number != self.core.replication.load {
+            return;
+        }
+        self.core.replication.loaded_bytes = bytes;
+        self.core.replication.link.on_load_progress(self.core.clock.moment());
+        let flushes = self.core.config.repl_diskless_load == DisklessLoad::FlushBeforeLoad;
+        if flushes && !self.core.replication.is_flushed {
+            self.core.flush_for_load(&mut self.keyspace);
+            self.core.tell_broken_watches();
+        }
+    }
+
     /// The snapshot of this number is loaded, or cannot be.
     pub fn loaded_sync(&mut self, number: u64, result: Result<LoadedData, String>) {
         if number != self.core.replication.load {
@@ -152,6 +204,7 @@ impl Node {
         }
         self.core.replication.load += 1;
         self.core.tick_clock();
+        self.core.end_flushed_load();
         let now = self.core.clock.moment();
         let mut actions = Vec::new();
         match result {

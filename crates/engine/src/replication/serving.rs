@@ -92,6 +92,7 @@ impl Node {
         let mut actions = Vec::new();
         let turn = Turn { now, log: &self.core.log };
         self.core.replication.replicas.on_turn(turn, &mut actions);
+        self.core.keep_pace();
         self.core.perform_replicas(actions);
         self.settle_replicas();
         self.verification_turn();
@@ -147,8 +148,9 @@ impl Node {
         let now = self.core.clock.moment();
         let target = match job.reader {
             Reader::Unproved => slipstream_rdb::Target::Redis10,
-            Reader::Valkey9 => slipstream_rdb::Target::Valkey80,
+            Reader::Valkey9 | Reader::Dialect => slipstream_rdb::Target::Valkey80,
         };
+        let framed = (job.reader == Reader::Dialect).then(|| self.keyspace.seed());
         let mut actions = Vec::new();
         let content = self.core.snapshot_part(&self.keyspace, job.part);
         if let Some(feature) = slipstream_rdb::unsupported_in(&self.keyspace, target)
@@ -160,7 +162,7 @@ impl Node {
         }
         let database = self.core.stream_database();
         self.core.propagation.select_again();
-        let order = SyncOrder { job: job.id.0, content, target };
+        let order = SyncOrder { job: job.id.0, content, target, framed };
         self.core.effects.push(Effect::StartSync(Box::new(order)));
         self.core.replication.replicas.on_sync_started(now, job.id, database, &mut actions);
         self.core.perform_replicas(actions);

@@ -14,7 +14,7 @@ fn wanted(script: &mut Script) -> Vec<String> {
         Effect::LinkSend(bytes) => {
             Some(format!("send {}", String::from_utf8_lossy(&bytes).replace("\r\n", " ").trim_end()))
         }
-        Effect::LoadBegin(number) => Some(format!("load {number}")),
+        Effect::LoadBegin(order) => Some(format!("load {}", order.number)),
         Effect::LoadAbort => Some("abort".into()),
         _ => None,
     };

@@ -25,16 +25,20 @@ pub struct Settings {
     pub sync_max_replicas: Option<usize>,
     /// `repl-backlog-ttl` in milliseconds; `None` for ever.
     pub backlog_ttl_ms: Option<u64>,
+    /// `repl-pacing`: writers are slowed when they outrun a link for good.
+    pub pacing: bool,
     /// `client-output-buffer-limit replica`.
     pub output_limit: OutputLimit,
 }
 
-/// How far a replica may be behind, in bytes of the log.
+/// How far a replica that takes nothing may be behind, in bytes of the log. One that takes something, however
+/// slowly, is never too far behind: the log keeps what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLimit {
-    /// Never so far; 0 for no limit. Counts as what the log keeps without readers if that is more.
+    /// Not so far when it has taken nothing for ten seconds; 0 for no limit. Counts as what the log keeps
+    /// without readers if that is more.
     pub hard: u64,
-    /// Not so far for longer than `soft_ms`; 0 for no limit.
+    /// Not so far when it has taken nothing for `soft_ms`; 0 for no limit.
     pub soft: u64,
     /// See `soft`.
     pub soft_ms: u64,

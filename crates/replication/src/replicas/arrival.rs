@@ -105,6 +105,7 @@ impl Replicas {
             phase: Phase::Queued { since: now, not_before: now },
             over_soft_limit: None,
             moved: (Offset(0), now),
+            observed: None,
         };
         if let Some(not_before) = self.failures.not_before(&replica) {
             replica.phase = Phase::Queued { since: now, not_before };
@@ -192,6 +193,7 @@ impl Replicas {
     }
 
     pub(super) fn forget(&mut self, now: Moment, id: ReplicaId, actions: &mut Vec<Action>) {
+        self.expect_back(now, id);
         let Some(replica) = self.replicas.remove(&id) else { return };
         if let Some(job) = replica.job() {
             self.settle_job(now, job, actions);

@@ -7,8 +7,8 @@
 
 use slipstream_log::{Log, Offset};
 
-use super::replica::Protocol;
-use super::{Action, Replica, Replicas, Turn};
+use super::replica::{Phase, Protocol};
+use super::{Action, Replica, ReplicaId, Replicas, Turn};
 use crate::Moment;
 
 /// Who took something within so many milliseconds reads.
@@ -65,6 +65,19 @@ impl Replicas {
         self.departed.retain(|departed| {
             departed.until > turn.now && is_kept_for_readers(log, log.end().since(departed.offset))
         });
+    }
+
+    /// One that is lost while it loads asks to continue when it has loaded.
+    pub(super) fn expect_back(&mut self, now: Moment, id: ReplicaId) {
+        let Some(replica) = self.replicas.get(&id) else { return };
+        if let Phase::Loading { from } = replica.phase {
+            self.departed.push(Departed {
+                address: replica.address().to_owned(),
+                port: replica.port(),
+                offset: from,
+                until: now.after_ms(self.settings.timeout_ms),
+            });
+        }
     }
 
     /// Closes those who need what the log has lost: the disk that held it failed.

@@ -72,6 +72,8 @@ pub enum Reader {
     Unproved,
     /// Announced version 9 or later of Valkey, so it reads VALKEY080 as well; this project's own replicas do.
     Valkey9,
+    /// Another node of this project: the same in frames.
+    Dialect,
 }
 
 /// A REPLCONF that is refused. The text is the error reply.
@@ -165,6 +167,7 @@ impl Profile {
     /// For whom a snapshot must be written.
     pub fn reader(&self) -> Reader {
         match self.version {
+            _ if self.speaks_dialect => Reader::Dialect,
             Some((9.., _, _)) => Reader::Valkey9,
             _ => Reader::Unproved,
         }

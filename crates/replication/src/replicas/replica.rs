@@ -65,6 +65,8 @@ pub struct Replica {
     pub(super) over_soft_limit: Option<Moment>,
     /// Its cursor at the last look, and when that moved.
     pub(super) moved: (Offset, Moment),
+    /// What it had taken when the links' pace was last looked at.
+    pub(super) observed: Option<Offset>,
 }
 
 /// How it asked.

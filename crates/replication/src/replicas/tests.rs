@@ -14,6 +14,7 @@ const SETTINGS: Settings = Settings {
     two_links: true,
     sync_max_replicas: None,
     backlog_ttl_ms: Some(3_600_000),
+    pacing: true,
     output_limit: OutputLimit { hard: 200_000, soft: 50_000, soft_ms: 60_000 },
 };
 
@@ -729,12 +730,56 @@ fn who_was_cut_off_has_time_to_come_back_and_continue() {
 }
 
 #[test]
+fn who_is_lost_while_it_loads_continues_behind_its_snapshot() {
+    let mut story = Story::new(SETTINGS);
+    story.log.set_disk_size(DiskSize { kept: 0, most: 1_000_000 });
+    story.newcomer(A);
+    story.wait_until(5000);
+    story.started(0);
+    story.encoded(0, 500);
+    story.sent(A);
+    story.closed(A);
+    story.log.append(&[b'x'; 100_000]);
+    story.turn();
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1000)));
+    story.now = Moment(65_000);
+    story.turn();
+    assert_eq!(story.replicas.oldest_needed(), None, "within its time");
+}
+
+#[test]
 fn who_needs_what_the_log_has_lost_is_closed() {
     let mut story = Story::new(SETTINGS);
     story.online(A);
     story.log.append(&[b'x'; 4_000_000]);
     story.log.trim(None);
     assert_eq!(deeds(story.turn()), [Action::Close(A)]);
+}
+
+#[test]
+fn writers_wait_for_a_link_that_they_outrun() {
+    let output_limit = OutputLimit { hard: 0, soft: 0, soft_ms: 0 };
+    let mut story = Story::new(Settings { output_limit, ping_period_ms: 1 << 40, ..SETTINGS });
+    story.online(A);
+    story.turn();
+    let write = |story: &mut Story, quarter: u64, taken: u64| {
+        story.log.append(&vec![b'x'; 2_000_000]);
+        story.replicas.on_sent(A, Offset(1000 + taken));
+        story.now = Moment(quarter * 250);
+        story.turn();
+        story.replicas.pace().map(|pace| pace.rate)
+    };
+    for quarter in 1..=4 {
+        assert_eq!(write(&mut story, quarter, quarter * 1_000_000), None, "it is not far yet");
+    }
+    for quarter in 5..=8 {
+        write(&mut story, quarter, quarter * 1_000_000);
+    }
+    assert_eq!(write(&mut story, 9, 9_000_000), Some(3_500_000), "7/8 of what it takes in a second");
+    assert!(story.replicas.deadline().unwrap() <= Moment(2251));
+    story.closed(A);
+    story.turn();
+    assert_eq!(story.replicas.pace(), None);
 }
 
 #[test]

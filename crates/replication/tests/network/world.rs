@@ -22,6 +22,7 @@ const REPLICAS: replicas::Settings = replicas::Settings {
     two_links: true,
     sync_max_replicas: None,
     backlog_ttl_ms: None,
+    pacing: true,
     output_limit: OutputLimit { hard: 0, soft: 0, soft_ms: 0 },
 };
 

@@ -11,7 +11,8 @@ use mio::net::TcpStream;
 
 use super::{EventLoop, LINK};
 use crate::connection::tcp_endpoints;
-use crate::jobs::{self, SyncLoad};
+use crate::jobs;
+use crate::sync_load::SyncLoad;
 
 /// The connection to this node's primary.
 pub(super) struct LinkSocket {

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use slipstream_engine::config::Compression;
 use slipstream_engine::{SessionId, SyncOrder};
 use slipstream_log::Offset;
 use slipstream_replication::replicas::Framing;
@@ -84,7 +85,8 @@ impl EventLoop {
     pub(super) fn start_sync(&mut self, order: Box<SyncOrder>) {
         let config = &self.node.core.config;
         let way = if config.repl_diskless_sync { Way::Straight } else { Way::ThroughFile };
-        let spool = Arc::new(Spool::new(way, Bounds::default(), jobs::full_path(".")));
+        let framed = order.framed.is_some();
+        let spool = Arc::new(Spool::new(way, Bounds::default(), jobs::full_path(".")).framed(framed));
         self.spools.insert(order.job, Arc::clone(&spool));
         let options = EncodeOptions { compress: config.rdbcompression, checksum: config.rdbchecksum };
         jobs::encode_sync(self.reporter.clone(), order, spool, options);
@@ -95,7 +97,9 @@ impl EventLoop {
         match spool.and_then(|spool| Ok((spool, self.lend(id)?))) {
             Ok((spool, socket)) => {
                 let timeout = Duration::from_secs(self.node.core.config.repl_timeout.into());
-                let outlet = Outlet::new(self.reporter.clone(), id, socket, timeout);
+                let packs = self.node.core.config.repl_compression == Compression::Auto;
+                let outlet = Outlet::new(id, socket, timeout, self.reporter.clone());
+                let outlet = outlet.packing(packs && spool.is_framed());
                 jobs::send_sync(outlet, &spool, framing);
             }
             Err(reason) => self.node.sync_sent(id, Err(reason)),

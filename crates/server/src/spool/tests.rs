@@ -1,3 +1,5 @@
+//! Senders of every pace around one spool, on real threads; bounds small enough that each rule shows.
+
 use std::thread;
 
 use super::*;

@@ -24,6 +24,7 @@ mod differential;
 mod empty_primary;
 mod field_expiry;
 mod files;
+mod fullsync;
 mod guards;
 mod handover;
 mod interop;

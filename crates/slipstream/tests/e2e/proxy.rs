@@ -1,17 +1,18 @@
-//! A TCP proxy on loopback whose link a test can cut and restore.
+//! A TCP proxy on loopback whose link a test can cut and restore, or hold up after some bytes.
 //!
 //! One thread accepts, two per connection copy bytes. While the link is cut, live connections are shut down and
 //! new ones are closed at once, as when a network device dies: neither end is told more than that.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 pub(crate) struct Proxy {
     /// Where the link's near end listens.
     pub(crate) port: u16,
     link: Arc<Mutex<Link>>,
+    gate: Arc<Gate>,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -28,15 +29,44 @@ struct Link {
     live: Vec<TcpStream>,
 }
 
+/// Lets so many bytes of each connection through to the near end, and the rest once it is open.
+struct Gate {
+    bytes: u64,
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn pass(&self, bytes: u64) {
+        let mut is_open = self.is_open.lock().expect("no thread panics with the gate");
+        while bytes >= self.bytes && !*is_open {
+            is_open = self.opened.wait(is_open).expect("no thread panics with the gate");
+        }
+    }
+}
+
 impl Proxy {
     /// Starts a proxy in front of a port of loopback.
     pub(crate) fn start(target: u16) -> Self {
+        Self::start_held(target, u64::MAX)
+    }
+
+    /// The same, which holds each connection up after so many bytes until [`Proxy::release`].
+    pub(crate) fn start_held(target: u16, bytes: u64) -> Self {
+        let gate = Arc::new(Gate { bytes, is_open: Mutex::new(false), opened: Condvar::new() });
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
         let port = listener.local_addr().expect("the listener is bound").port();
         let link = Arc::new(Mutex::new(Link { phase: Phase::Whole, live: Vec::new() }));
         let shared = Arc::clone(&link);
-        let acceptor = thread::spawn(move || accept(&listener, target, &shared));
-        Self { port, link, acceptor: Some(acceptor) }
+        let passed = Arc::clone(&gate);
+        let acceptor = thread::spawn(move || accept(&listener, target, &shared, &passed));
+        Self { port, link, gate, acceptor: Some(acceptor) }
+    }
+
+    /// Lets everything through from now on.
+    pub(crate) fn release(&self) {
+        *self.gate.is_open.lock().expect("no thread panics with the gate") = true;
+        self.gate.opened.notify_all();
     }
 
     /// Breaks all connections and lets none through until [`Proxy::restore`].
@@ -60,6 +90,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.leave(Phase::Closed);
+        self.release();
         // Wakes the acceptor, which then sees that the proxy is closed.
         TcpStream::connect(("127.0.0.1", self.port)).map(drop).unwrap_or_default();
         if let Some(acceptor) = self.acceptor.take() {
@@ -77,18 +108,20 @@ fn shut(stream: &TcpStream) {
     stream.shutdown(Shutdown::Both).unwrap_or_default();
 }
 
-fn accept(listener: &TcpListener, target: u16, link: &Mutex<Link>) {
+fn accept(listener: &TcpListener, target: u16, link: &Mutex<Link>, gate: &Arc<Gate>) {
     for near in listener.incoming() {
         let Ok(near) = near else { continue };
         let phase = lock(link).phase;
         match phase {
             Phase::Closed => return,
             Phase::Cut => shut(&near),
-            Phase::Whole => match TcpStream::connect(("127.0.0.1", target)).and_then(|far| join(near, far)) {
-                Ok(ends) => admit(link, ends),
-                // The target is not there: the near end sees its connection closed.
-                Err(_) => continue,
-            },
+            Phase::Whole => {
+                match TcpStream::connect(("127.0.0.1", target)).and_then(|far| join(near, far, gate)) {
+                    Ok(ends) => admit(link, ends),
+                    // The target is not there: the near end sees its connection closed.
+                    Err(_) => continue,
+                }
+            }
         }
     }
 }
@@ -104,14 +137,29 @@ fn admit(link: &Mutex<Link>, ends: [TcpStream; 2]) {
 }
 
 /// Copies bytes both ways until either end closes, and returns a handle on each end.
-fn join(near: TcpStream, far: TcpStream) -> io::Result<[TcpStream; 2]> {
+fn join(near: TcpStream, far: TcpStream, gate: &Arc<Gate>) -> io::Result<[TcpStream; 2]> {
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let handles = [near.try_clone()?, far.try_clone()?];
     let (near_back, far_back) = (near.try_clone()?, far.try_clone()?);
     thread::spawn(move || copy(near, far));
-    thread::spawn(move || copy(far_back, near_back));
+    let gate = Arc::clone(gate);
+    thread::spawn(move || copy_through(far_back, near_back, &gate));
     Ok(handles)
+}
+
+fn copy_through(mut from: TcpStream, mut to: TcpStream, gate: &Gate) {
+    let mut buffer = [0; 16 << 10];
+    let mut passed = 0;
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        gate.pass(passed);
+        passed += count as u64;
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    shut(&from);
+    shut(&to);
 }
 
 fn copy(mut from: TcpStream, mut to: TcpStream) {

@@ -62,10 +62,18 @@ pub(super) const ROWS: &[Directive] = &[
     yes_no(
         "repl-diskless-sync",
         field!(repl_diskless_sync),
-        "Let a full sync wait for more replicas to share it; with `no` it starts at once, and \
-         goes straight to the socket either way.",
+        "Send the snapshot of a full sync straight to the sockets, at the pace of the fastest replica: \
+         only what a slower one lags behind, beyond 64 MiB, lies in a nameless temporary file. With \
+         `no` it is encoded as fast as the disk takes it and kept whole, so that whoever comes later \
+         joins it however far it is.",
     ),
-    count("repl-diskless-sync-delay", field!(repl_diskless_sync_delay), "Seconds of that wait."),
+    count(
+        "repl-diskless-sync-delay",
+        field!(repl_diskless_sync_delay),
+        "Seconds that a full sync waits for more replicas to share it. Redis waits 5, since a late one \
+         costs another fork; here it joins the snapshot that is under way, or has one of its own at \
+         little cost.",
+    ),
     count(
         "repl-diskless-sync-max-replicas",
         field!(repl_diskless_sync_max_replicas),
@@ -80,13 +88,14 @@ pub(super) const ROWS: &[Directive] = &[
     .alias(&["repl-rdb-channel"]),
     one_of(
         "repl-diskless-load",
-        &["disabled", "on-empty-db", "swapdb"],
-        moot(
-            "disabled",
-            "a full sync never passes through a file, and is always decoded beside the old data, \
-         which is served until the new data is complete",
-        ),
-        "What a replica does with its old data in a full sync.",
+        &["disabled", "on-empty-db", "swapdb", "flush-before-load"],
+        field!(repl_diskless_load),
+        "What a replica does with a snapshot that comes. `swapdb` decodes it as it comes, beside the old \
+         data, which is served until the new data is complete; Redis, whose default is `disabled`, \
+         answers LOADING meanwhile. `disabled` receives it into a nameless file first and then does the \
+         same, so that a slow decoder holds up no primary; `on-empty-db` does that only if there is old \
+         data. `flush-before-load` holds one dataset at a time: the old one goes once the snapshot's \
+         head has been read, and clients are told LOADING until the new one is there.",
     )
     .denied_while_loading(),
     integer(
@@ -107,6 +116,19 @@ pub(super) const ROWS: &[Directive] = &[
         (1, MAX_I32),
         field!(repl_timeout),
         "Seconds of silence after which either side gives a replication link up.",
+    ),
+    yes_no(
+        "repl-pacing",
+        field!(repl_pacing),
+        "Slow writers down, by waits of a millisecond, while they outrun a replica that is far behind \
+         and does take its stream. INFO shows it as `repl_pacing_rate` and `repl_pacing_usec`.",
+    ),
+    one_of(
+        "repl-compression",
+        &["auto", "no"],
+        field!(repl_compression),
+        "Pack the snapshot of a full sync between nodes of this project with LZ4: `auto` on links that \
+         turn out to carry less than 40 MB a second.",
     ),
     yes_no(
         "repl-disable-tcp-nodelay",
