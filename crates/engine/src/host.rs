@@ -209,6 +209,21 @@ pub enum Effect {
         /// Port.
         port: u16,
     },
+    /// Open a side connection to the primary instead of any other; answer with
+    /// [`Node::side_connected`](crate::Node::side_connected) or
+    /// [`Node::side_closed`](crate::Node::side_closed).
+    SideConnect {
+        /// The connection's number: whatever is told of it is told with it.
+        number: u64,
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Send bytes over the side connection.
+    SideSend(Vec<u8>),
+    /// Close it.
+    SideClose,
     /// Send bytes over the link.
     LinkSend(Vec<u8>),
     /// Close the link.

@@ -58,6 +58,8 @@ pub struct Replication {
     /// The number of the connection to the primary: what the shell still tells of an earlier one, while it
     /// has not done what ended that, is not heard.
     connection: u64,
+    /// The number of the side connection to it, likewise.
+    side: u64,
     /// The number of the snapshot being loaded, likewise.
     load: u64,
     /// How much of it is decoded, in bytes.
@@ -101,6 +103,7 @@ impl Replication {
             joins: None,
             consents: false,
             connection: 0,
+            side: 0,
             load: 0,
             ack_rule: durability::AckRule::default(),
             token_waits: tokens::TokenWaits::default(),
@@ -151,12 +154,15 @@ fn replica_settings(config: &Config) -> replicas::Settings {
 
 fn link_settings(config: &Config) -> link::Settings {
     let announced = config.replica_announce_port;
+    let limits = [config.replica_full_sync_buffer_limit, config.client_output_buffer_limit.replica.hard];
     link::Settings {
         user: config.primary_user.clone(),
         password: config.primary_password.clone(),
         announced_port: if announced == 0 { config.port } else { announced },
         announced_ip: config.replica_announce_ip.clone(),
         timeout_ms: u64::from(config.repl_timeout) * 1000,
+        two_links: config.dual_channel_replication_enabled,
+        buffer_limit: limits.into_iter().find(|limit| *limit > 0).unwrap_or(u64::MAX),
     }
 }
 

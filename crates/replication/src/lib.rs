@@ -14,8 +14,15 @@
 //! use slipstream_replication::{Link, Moment, link};
 //! use link::{Action, Endpoint, Position, Settings};
 //!
-//! let settings =
-//!     Settings { user: None, password: None, announced_port: 6380, announced_ip: None, timeout_ms: 60_000 };
+//! let settings = Settings {
+//!     user: None,
+//!     password: None,
+//!     announced_port: 6380,
+//!     announced_ip: None,
+//!     timeout_ms: 60_000,
+//!     two_links: false,
+//!     buffer_limit: 256 << 20,
+//! };
 //! let mut link = Link::new(settings);
 //! let (now, mut actions) = (Moment(0), Vec::new());
 //! link.follow(now, Endpoint { host: "10.0.0.1".into(), port: 6379 }, &mut actions);

@@ -9,8 +9,9 @@
 //! the end of a command outside a transaction. What lies between is forgotten with the connection and asked
 //! for again.
 //!
-//! Contract with the shell: there is one connection at a time. After [`Action::Close`] or the next
-//! [`Action::Connect`], no event of an earlier connection is delivered.
+//! Contract with the shell: there is one connection at a time, and during a full sync perhaps a side connection
+//! for the snapshot. After [`Action::Close`] or the next [`Action::Connect`], no event of an earlier connection
+//! is delivered; the same holds for the side connection.
 
 mod action;
 
@@ -23,6 +24,8 @@ mod greeting;
 mod answers;
 
 mod lines;
+
+mod pairing;
 
 mod freshness;
 
@@ -208,9 +211,14 @@ impl Link {
                 return;
             }
             Phase::Streaming(_) => actions.push(Action::warning("Connection with master lost.")),
-            Phase::Receiving(_) => {
+            phase @ (Phase::Receiving(_) | Phase::Pairing(_)) => {
                 actions.push(Action::warning(format!("I/O error trying to sync with MASTER: {reason}")));
-                actions.push(Action::SnapshotAbort);
+                if phase.has_snapshot() {
+                    actions.push(Action::SnapshotAbort);
+                }
+                if phase.has_side() {
+                    actions.push(Action::CloseSide);
+                }
             }
             Phase::Idle | Phase::Waiting { .. } | Phase::Halted { .. } => return,
             _ => actions.push(Action::warning(format!("Error condition on socket for SYNC: {reason}"))),
@@ -246,12 +254,17 @@ impl Link {
                     }
                     Ok(rest)
                 }
+                Phase::Pairing(_) => self.on_main_received(now, rest, actions),
                 Phase::Loading { connection: Connection::Open { early }, .. } => {
-                    early.extend_from_slice(rest);
+                    early.keep(rest, self.settings.buffer_limit, actions);
                     return;
                 }
                 Phase::Streaming(streaming) => {
                     streaming.received = streaming.received.advanced(rest.len());
+                    if !streaming.replay.is_empty() {
+                        // Read before reading was to end.
+                        return streaming.replay.push_back(rest.to_vec());
+                    }
                     actions.push(Action::Apply(Cow::Borrowed(rest)));
                     return;
                 }
@@ -269,6 +282,9 @@ impl Link {
     /// this keeps the silence from being held against the primary.
     pub fn on_load_progress(&mut self, now: Moment) {
         self.heard = Some(now);
+        if let Phase::Pairing(pairing) = &mut self.phase {
+            pairing.hear_side(now);
+        }
     }
 
     /// The engine went back to the fork, as [`Action::Rewind`] asked; or it cannot, and needs a snapshot.
@@ -296,11 +312,13 @@ impl Link {
                 self.lose(now, actions);
             }
             Connection::Open { early } => {
-                actions.push(Action::ResumeReading);
-                self.start_stream(now, offset, position.is_some(), actions);
-                if !early.is_empty() {
-                    self.on_early(early, actions);
+                match (early.is_read, early.pieces.len() > 1) {
+                    (true, true) => actions.push(Action::PauseReading),
+                    (false, false) => actions.push(Action::ResumeReading),
+                    (true, false) | (false, true) => {}
                 }
+                self.start_stream(now, offset, position.is_some(), actions);
+                self.on_early(early, actions);
             }
         }
     }
@@ -311,6 +329,9 @@ impl Link {
         let text = format!("Failed trying to load the MASTER synchronization DB: {reason}");
         actions.push(Action::warning(text));
         self.events.note(now, format!("snapshot not loaded: {reason}"));
+        if self.phase.has_side() {
+            actions.push(Action::CloseSide);
+        }
         if self.phase.has_connection() {
             actions.push(Action::Close);
         }
@@ -396,6 +417,7 @@ impl Link {
         let silence = self.silence_deadline();
         let beat = match &self.phase {
             Phase::Waiting { until } => Some(*until),
+            Phase::Streaming(streaming) if !streaming.replay.is_empty() => self.heard,
             phase => phase.next_beat(),
         };
         [silence, beat].into_iter().flatten().min()
@@ -405,6 +427,12 @@ impl Link {
     pub fn on_deadline(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         if self.silence_deadline().is_some_and(|deadline| deadline <= now) {
             return self.on_silence(now, actions);
+        }
+        if let Phase::Streaming(streaming) = &mut self.phase
+            && !streaming.replay.is_empty()
+        {
+            self.heard = Some(now);
+            streaming.replay(actions);
         }
         match &mut self.phase {
             Phase::Waiting { until } if *until <= now => self.connect(now, actions),
@@ -433,7 +461,7 @@ impl Link {
 
     /// Whether a full sync is under way (`master_sync_in_progress`).
     pub fn is_syncing(&self) -> bool {
-        matches!(self.phase, Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Loading { .. })
+        self.state() == State::Sync
     }
 
     /// Whether the snapshot has come to its end and is being loaded.
@@ -446,8 +474,20 @@ impl Link {
         match &self.phase {
             Phase::AwaitingHead { .. } => Some(Transfer { received: 0, total: None }),
             Phase::Receiving(receiving) => Some(receiving.transfer()),
+            Phase::Pairing(pairing) => Some(pairing.transfer()),
             Phase::Loading { transfer, .. } => Some(*transfer),
             _ => None,
+        }
+    }
+
+    /// Bytes of the stream that wait for the snapshot to be loaded, or to be applied after that
+    /// (`replicas_repl_buffer_size`).
+    pub fn buffered(&self) -> u64 {
+        match &self.phase {
+            Phase::Pairing(pairing) => pairing.buffered(),
+            Phase::Loading { connection: Connection::Open { early }, .. } => early.length,
+            Phase::Streaming(streaming) => streaming.replay.iter().map(|piece| piece.len() as u64).sum(),
+            _ => 0,
         }
     }
 

@@ -17,6 +17,8 @@ fn conversations() -> Vec<String> {
         format!("{GREETED}+FULLRESYNC {ID} 100\r\n\n\n$8\r\nsnapshot*1\r\n$4\r\nping\r\n"),
         format!("{GREETED}+FULLRESYNC {ID} 100\r\n$EOF:{ID}\r\nsnapshot{ID}"),
         format!("{GREETED}-ERR unknown command\r\n\n$8\r\nsnapshot*1\r\n$4\r\nping\r\n"),
+        format!("{GREETED}+DUALCHANNELSYNC\r\n+O\nK\n\r\r\n\n"),
+        format!("{GREETED}+RDBCHANNELSYNC 7\r\n+O*K1\r\r\n\n"),
         format!("{GREETED}-NOMASTERLINK Can't SYNC\r\n"),
         format!("{GREETED}+FULLRESYNC {ID} 100\r\n-ERR no\r\n"),
         "-NOAUTH Authentication required.\r\n+OK\r\n-ERR x\r\n".to_owned(),

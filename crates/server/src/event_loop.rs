@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token, Waker};
 use slipstream_engine::{Effect, Level, Node, SessionId, Source};
 
-use self::link::LinkSocket;
+use self::link::Lines;
 use self::replicas::Start;
 use crate::connection::Connection;
 use crate::feeder::Feeder;
-use crate::jobs::{self, Report, Reporter, SaveOptions, Saves};
+use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
 use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
 use crate::reclaimer::Reclaimer;
@@ -35,6 +35,7 @@ use crate::sync_load::SyncLoad;
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 const LINK: Token = Token(usize::MAX - 2);
+const SIDE: Token = Token(usize::MAX - 3);
 /// Listeners count down from here; clients have their session's number.
 const LISTENERS: usize = usize::MAX - 100;
 const MAX_LISTENERS: usize = 64;
@@ -62,10 +63,10 @@ pub struct EventLoop {
     starting: Vec<Start>,
     feeder: Feeder,
     log_disk: LogDisk,
-    link: Option<LinkSocket>,
-    /// The number of the connection that is being opened.
-    connecting: Option<u64>,
+    lines: Lines,
     load: Option<SyncLoad>,
+    /// Over which connection its snapshot comes.
+    load_line: Line,
     saves: Saves,
     signals: Signals,
     reports: Receiver<Report>,
@@ -96,9 +97,9 @@ impl EventLoop {
             starting: Vec::new(),
             feeder: Feeder::start(waker, log_disk.clone())?,
             log_disk,
-            link: None,
-            connecting: None,
+            lines: Lines::default(),
             load: None,
+            load_line: Line::Main,
             saves: Saves::default(),
             signals,
             reports,
@@ -145,11 +146,11 @@ impl EventLoop {
             match event.token() {
                 WAKER => self.take_reports(),
                 SIGNALS => self.take_signals(),
-                LINK => {
-                    if let Some(link) = self.link.as_mut().filter(|_| event.is_read_closed()) {
-                        link.ended = true;
-                    }
-                    self.link_ready(event.is_readable() || event.is_read_closed(), event.is_writable());
+                token @ (LINK | SIDE) => {
+                    let line = if token == LINK { Line::Main } else { Line::Side };
+                    let ended = event.is_read_closed();
+                    self.lines.note_end(line, ended);
+                    self.link_ready(line, event.is_readable() || ended, event.is_writable());
                 }
                 Token(number) if number >= LISTENERS - MAX_LISTENERS => self.accept(LISTENERS - number),
                 Token(number) => {
@@ -171,8 +172,10 @@ impl EventLoop {
         if let Some(load) = &mut self.load {
             load.advance();
         }
-        if self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
-            self.link_ready(true, false);
+        for line in [Line::Main, Line::Side] {
+            if self.lines.wants_reading(line) {
+                self.link_ready(line, true, false);
+            }
         }
         self.settle();
         Ok(())
@@ -183,7 +186,8 @@ impl EventLoop {
         if self.load.as_ref().is_some_and(SyncLoad::is_behind) {
             return DECODER_PATIENCE;
         }
-        if !self.unread.is_empty() || self.link.as_ref().is_some_and(LinkSocket::wants_reading) {
+        let reads = [Line::Main, Line::Side].into_iter().any(|line| self.lines.wants_reading(line));
+        if !self.unread.is_empty() || reads {
             return Duration::ZERO;
         }
         if self.feeder.expect_acks(self.node.awaits_acks()) {
@@ -247,13 +251,17 @@ impl EventLoop {
             Effect::JoinSync { job, replica, framing } => self.join_sync(job, replica, framing),
             Effect::SealSync(job) => self.seal_sync(job),
             Effect::EndSync(job) => self.end_sync(job),
-            Effect::Connect { number, host, port } => self.connect(number, host, port),
-            Effect::LinkSend(bytes) => self.link_send(&bytes),
-            Effect::LinkClose => self.close_link(),
+            Effect::Connect { number, host, port } => self.connect(Line::Main, number, host, port),
+            Effect::SideConnect { number, host, port } => self.connect(Line::Side, number, host, port),
+            Effect::SideSend(bytes) => self.link_send(Line::Side, &bytes),
+            Effect::SideClose => self.close_link(Line::Side),
+            Effect::LinkSend(bytes) => self.link_send(Line::Main, &bytes),
+            Effect::LinkClose => self.close_link(Line::Main),
             Effect::LinkPause => self.pause_link(true),
             Effect::LinkResume => self.pause_link(false),
             Effect::LoadBegin(order) => {
                 let options = self.node.load_options(Source::Sync);
+                self.load_line = self.lines.snapshot_line();
                 let folder = jobs::full_path(".");
                 self.load = Some(SyncLoad::begin(self.reporter.clone(), order, options, folder));
             }
@@ -322,7 +330,7 @@ impl EventLoop {
                 Report::DiskWrote { number, offset } => self.node.core.log.disk_wrote(number, offset),
                 Report::DiskFailed(reason) => self.node.disk_failed(&reason),
                 Report::DiskNotice(text) => self.node.core.notice(Level::Notice, &text),
-                Report::Connected(number, result) => self.connected(number, result),
+                Report::Connected(line, number, result) => self.connected(line, number, result),
             }
         }
     }

@@ -61,7 +61,16 @@ pub enum Report {
     /// A line for the log about that part.
     DiskNotice(String),
     /// The connection to the primary stands, or why not. The number tells which attempt.
-    Connected(u64, Result<TcpStream, String>),
+    Connected(Line, u64, Result<TcpStream, String>),
+}
+
+/// One of the connections to the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The one that the stream comes over.
+    Main,
+    /// The one that only brings a snapshot.
+    Side,
 }
 
 /// Where jobs report: wakes the loop.
@@ -210,14 +219,14 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
 /// Connects to the primary, off the loop since names may take long to resolve.
 pub fn connect(
     reporter: Reporter,
-    attempt: u64,
+    (line, attempt): (Line, u64),
     target: (String, u16),
     source: Option<String>,
     timeout: Duration,
 ) {
     spawn("link-connect", Niceness::Background, move || {
         let result = connect_any(&target, source.as_deref(), timeout).map_err(|error| error.to_string());
-        reporter.report(Report::Connected(attempt, result));
+        reporter.report(Report::Connected(line, attempt, result));
     });
 }
 

@@ -48,6 +48,8 @@ pub struct Options {
     pub guard: u32,
     /// `hz`.
     pub hz: u32,
+    /// `dual-channel-replication-enabled`.
+    pub two_links: bool,
     /// Whether a snapshot is saved on a clean shutdown, and now and then.
     pub saves: bool,
     /// `min-replicas-to-ack`.
@@ -80,6 +82,7 @@ impl Options {
             output_limit: 0,
             guard: 50,
             hz: 10,
+            two_links: false,
             saves: true,
             min_replicas_to_ack: 0,
             ack_timeout: 0,
@@ -115,6 +118,7 @@ impl Options {
             saves: rng.bool(),
             min_replicas_to_ack: pick(rng, &[0, 0, 1, 2]),
             ack_timeout: pick(rng, &[50, 500, 5000]),
+            two_links: rng.bool(),
         }
     }
 }

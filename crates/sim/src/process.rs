@@ -45,10 +45,17 @@ pub struct Process {
     pub loads: u32,
     /// Where the link's connection is.
     pub link: Option<Link>,
+    /// Where the side connection to the primary is.
+    side: Option<Link>,
     /// Which attempt to connect is the current one.
     pub attempt: u64,
-    /// The node's number for it.
+    /// The same for the side connection.
+    side_attempt: u64,
+    /// How many there were.
+    attempts: u64,
+    /// The node's number for the link's connection, and for the side connection.
     connection: u64,
+    side_connection: u64,
     pub(crate) config: Config,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
@@ -126,6 +133,7 @@ fn config(options: &Options) -> Config {
     config.repl_backlog_spill_size = 0; // This shell has no files for it.
     config.repl_backlog_ttl = options.backlog_ttl;
     config.repl_diskless_sync_delay = options.sync_delay;
+    config.dual_channel_replication_enabled = options.two_links;
     config.repl_timeout = options.timeout;
     config.repl_ping_replica_period = options.ping_period;
     config.shutdown_timeout = 2;
@@ -151,8 +159,12 @@ impl Process {
             stalled_until: 0,
             loads: 0,
             link: None,
+            side: None,
             attempt: 0,
+            side_attempt: 0,
+            attempts: 0,
             connection: 0,
+            side_connection: 0,
             config: config(options),
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
@@ -204,8 +216,8 @@ impl Process {
     pub fn kill(&mut self, env: &mut Environment) {
         env.tell(self.place(), "--- is gone");
         self.node = None;
-        self.link = None;
-        self.attempt += 1;
+        (self.link, self.side) = (None, None);
+        (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
         self.sessions.clear();
         self.callers.clear();
         self.spools.clear();
@@ -359,6 +371,9 @@ impl Process {
             Effect::SealSync(job) => self.spools.get_mut(&job).expect("not ended yet").sealed = true,
             Effect::EndSync(job) => drop(self.spools.remove(&job)),
             Effect::Connect { number, host, .. } => self.connect(env, number, machine(&host)),
+            Effect::SideConnect { number, host, .. } => self.connect_side(env, number, machine(&host)),
+            Effect::SideSend(bytes) => send_over(&mut self.side, env, &bytes),
+            Effect::SideClose => self.close_side(env),
             Effect::LinkSend(bytes) => self.link_send(env, &bytes),
             Effect::LinkClose => self.close_link(env),
             Effect::LinkPause => self.read_link(env, false),
@@ -455,6 +470,9 @@ impl Process {
     pub(crate) fn writable(&mut self, env: &mut Environment, wire: WireId) {
         if self.link.as_ref().is_some_and(|link| link.wire == wire) {
             return self.link_send(env, &[]);
+        }
+        if self.is_side(wire) {
+            return send_over(&mut self.side, env, &[]);
         }
         let Some(session) = self.callers.get(&wire).copied() else { return };
         self.turn(env, |node| node.core.sessions.mark(session));
@@ -575,6 +593,11 @@ impl Process {
 
     /// The connection that was asked for stands.
     pub(crate) fn connected(&mut self, env: &mut Environment, attempt: u64, wire: WireId) {
+        if self.node.is_some() && attempt == self.side_attempt {
+            self.side = Some(Link { wire, asked: None, unsent: Vec::new() });
+            let number = self.side_connection;
+            return self.turn(env, |node| node.side_connected(number));
+        }
         if attempt != self.attempt || self.node.is_none() {
             return env.network.close(wire, Side::Caller);
         }
@@ -588,6 +611,9 @@ impl Process {
         if attempt == self.attempt {
             let number = self.connection;
             self.turn(env, |node| node.link_closed(number, "Connection refused"));
+        } else if attempt == self.side_attempt {
+            let number = self.side_connection;
+            self.turn(env, |node| node.side_closed(number, "Connection refused"));
         }
     }
 
@@ -596,6 +622,9 @@ impl Process {
         if self.is_link(wire) {
             let number = self.connection;
             self.turn(env, |node| node.link_received(number, bytes));
+        } else if self.is_side(wire) {
+            let number = self.side_connection;
+            self.turn(env, |node| node.side_received(number, bytes));
         }
     }
 
@@ -605,6 +634,10 @@ impl Process {
             self.close_link(env);
             let number = self.connection;
             self.turn(env, |node| node.link_closed(number, "the primary closed the connection"));
+        } else if self.is_side(wire) {
+            self.close_side(env);
+            let number = self.side_connection;
+            self.turn(env, |node| node.side_closed(number, "the primary closed the connection"));
         }
     }
 
@@ -612,15 +645,39 @@ impl Process {
         self.link.as_ref().is_some_and(|link| link.wire == wire)
     }
 
+    fn is_side(&self, wire: WireId) -> bool {
+        self.side.as_ref().is_some_and(|side| side.wire == wire)
+    }
+
+    fn connect_side(&mut self, env: &mut Environment, number: u64, primary: usize) {
+        self.close_side(env);
+        self.side_connection = number;
+        let (from, attempt) = (self.place(), self.side_attempt);
+        env.after_delay(Event::Knock { from, attempt, to: primary });
+    }
+
+    fn close_side(&mut self, env: &mut Environment) {
+        self.side_attempt = self.next_attempt();
+        if let Some(side) = self.side.take() {
+            env.network.close(side.wire, Side::Caller);
+        }
+    }
+
+    /// Attempts are told apart by their number, whichever connection they are for.
+    fn next_attempt(&mut self) -> u64 {
+        self.attempts += 1;
+        self.attempts
+    }
+
     fn link_send(&mut self, env: &mut Environment, bytes: &[u8]) {
         let Some(link) = &mut self.link else { return };
-        if let (Some(asked), Some(node)) = (Asked::parse(bytes), &self.node) {
+        // What a main connection asks for in the midst of a full sync is not where the node stands.
+        let asks = self.node.as_ref().is_some_and(|node| !node.core.replication.link.is_syncing());
+        if let (true, Some(asked), Some(node)) = (asks, Asked::parse(bytes), &self.node) {
             crate::checker::check_request(node, asked);
             link.asked = Some(asked);
         }
-        link.unsent.extend_from_slice(bytes);
-        let count = env.network.write(link.wire, Side::Caller, &link.unsent);
-        link.unsent.drain(..count);
+        send_over(&mut self.link, env, bytes);
     }
 
     fn read_link(&mut self, env: &mut Environment, reads: bool) {
@@ -630,9 +687,16 @@ impl Process {
     }
 
     fn close_link(&mut self, env: &mut Environment) {
-        self.attempt += 1;
+        self.attempt = self.next_attempt();
         if let Some(link) = self.link.take() {
             env.network.close(link.wire, Side::Caller);
         }
     }
+}
+
+fn send_over(link: &mut Option<Link>, env: &mut Environment, bytes: &[u8]) {
+    let Some(link) = link else { return };
+    link.unsent.extend_from_slice(bytes);
+    let count = env.network.write(link.wire, Side::Caller, &link.unsent);
+    link.unsent.drain(..count);
 }

@@ -101,6 +101,8 @@ pub struct Config {
     pub repl_diskless_sync_max_replicas: u32,
     /// Whether full syncs take two connections where both sides can.
     pub dual_channel_replication_enabled: bool,
+    /// Bytes of the stream that a replica keeps while it loads a snapshot; 0 is the limit of a replica's output.
+    pub replica_full_sync_buffer_limit: u64,
     /// Seconds between the pings on the replication stream.
     pub repl_ping_replica_period: u32,
     /// Seconds between two verifications of all replicas; 0 for none.
@@ -401,6 +403,7 @@ impl Default for Config {
             repl_diskless_sync_delay: 0,
             repl_diskless_sync_max_replicas: 0,
             dual_channel_replication_enabled: true,
+            replica_full_sync_buffer_limit: 0,
             repl_ping_replica_period: 10,
             replica_verify_interval: 0,
             repl_timeout: 60,

@@ -67,6 +67,7 @@ fn link(core: &Core, fields: &mut Fields) {
         fields.add("master_sync_phase", if is_loading { "loading" } else { "receiving" });
         fields.add("master_sync_last_io_seconds_ago", seconds(link.last_heard()));
     }
+    fields.add("replicas_repl_buffer_size", link.buffered());
     if !link.is_up() {
         fields.add("master_link_down_since_seconds", seconds(link.down_since()));
     }

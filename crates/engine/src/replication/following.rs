@@ -32,6 +32,16 @@ impl Core {
                     self.replication.stream.forget_rest();
                     self.effects.push(Effect::LinkClose);
                 }
+                Action::ConnectSide(Endpoint { host, port }) => {
+                    self.replication.side += 1;
+                    let number = self.replication.side;
+                    self.effects.push(Effect::SideConnect { number, host, port });
+                }
+                Action::SendSide(bytes) => self.effects.push(Effect::SideSend(bytes)),
+                Action::CloseSide => {
+                    self.replication.side += 1;
+                    self.effects.push(Effect::SideClose);
+                }
                 Action::PauseReading => self.effects.push(Effect::LinkPause),
                 Action::ResumeReading => self.effects.push(Effect::LinkResume),
                 Action::SnapshotBegin { position, .. } => {
@@ -176,6 +186,37 @@ impl Node {
         self.core.perform_link(&mut self.keyspace, actions);
         self.settle_replicas();
         self.run_woken();
+    }
+
+    /// Side connection `number` to the primary is open.
+    pub fn side_connected(&mut self, number: u64) {
+        self.on_side(number, |link, now, actions| link.on_side_connected(now, actions));
+    }
+
+    /// It is gone, or could not be opened.
+    pub fn side_closed(&mut self, number: u64, reason: &str) {
+        self.on_side(number, |link, now, actions| link.on_side_closed(now, reason, actions));
+    }
+
+    /// The primary sent something over it.
+    pub fn side_received(&mut self, number: u64, bytes: &[u8]) {
+        self.core.turn_has_input = true;
+        self.core.stats.repl_input += bytes.len() as u64;
+        self.on_side(number, |link, now, actions| link.on_side_received(now, bytes, actions));
+    }
+
+    fn on_side<'a>(
+        &mut self,
+        number: u64,
+        event: impl FnOnce(&mut link::Link, slipstream_replication::Moment, &mut Vec<link::Action<'a>>),
+    ) {
+        if number != self.core.replication.side {
+            return;
+        }
+        self.core.tick_clock();
+        let mut actions = Vec::new();
+        event(&mut self.core.replication.link, self.core.clock.moment(), &mut actions);
+        self.core.perform_link(&mut self.keyspace, actions);
     }
 
     /// The link is not read for now since the decoder is behind: its silence is ours.

@@ -23,6 +23,10 @@ pub struct Settings {
     pub announced_ip: Option<String>,
     /// `repl-timeout` in milliseconds.
     pub timeout_ms: u64,
+    /// Whether a full sync may take two connections (`dual-channel-replication-enabled`).
+    pub two_links: bool,
+    /// `replica-full-sync-buffer-limit` in bytes: so much of the stream is kept while the snapshot is loaded.
+    pub buffer_limit: u64,
 }
 
 /// Where a primary is.
@@ -58,6 +62,12 @@ pub enum Action<'a> {
     Send(Vec<u8>),
     /// Close the connection, and report nothing of it any more.
     Close,
+    /// Open a second connection for a snapshot; report `on_side_connected` or `on_side_closed`.
+    ConnectSide(Endpoint),
+    /// Write to it.
+    SendSide(Vec<u8>),
+    /// Close it, and report nothing of it any more.
+    CloseSide,
     /// Stop reading the connection: what comes next cannot be applied yet.
     PauseReading,
     /// Read the connection again.
@@ -124,6 +134,8 @@ pub(super) enum Violation {
     LineTooLong,
     BadFullResync,
     BadHead(String),
+    BadEndOffset(String),
+    NotAsked,
     SnapshotAborted(String),
 }
 
@@ -132,6 +144,8 @@ impl fmt::Display for Violation {
         match self {
             Violation::LineTooLong => f.write_str("Master sent a line that is too long during the handshake"),
             Violation::BadFullResync => f.write_str("Master replied with wrong +FULLRESYNC syntax."),
+            Violation::BadEndOffset(line) => write!(f, "Received unexpected $ENDOFF response: {line}"),
+            Violation::NotAsked => f.write_str("Master sent something that was not asked for"),
             Violation::BadHead(line) => write!(
                 f,
                 "Bad protocol from MASTER, the first byte is not '$' (we received '{line}'), \

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! +FULLRESYNC <id> <offset>          a snapshot follows; it holds everything up to the offset
+//! +DUALCHANNELSYNC                   a snapshot is to be fetched over another connection, as in Valkey
+//! +RDBCHANNELSYNC <client>           the same, as in Redis 8
 //! +CONTINUE [<id>]                   the stream follows, perhaps under a new id
 //! -NOMASTERLINK … | -LOADING …       not now
 //! any other                          it does not know PSYNC
@@ -14,6 +16,7 @@
 use slipstream_log::{Offset, ReplicationId};
 
 use super::action::Violation;
+use super::pairing::Way;
 use crate::Mark;
 
 /// The answer to PSYNC.
@@ -21,6 +24,7 @@ use crate::Mark;
 pub(super) enum Decision {
     FullSync { id: ReplicationId, offset: Offset },
     Continue { id: Option<ReplicationId> },
+    TwoLinks(Way),
     NotNow,
     Unsupported,
 }
@@ -39,6 +43,11 @@ impl Decision {
             }
             "+CONTINUE" => {
                 Decision::Continue { id: words.next().and_then(|word| ReplicationId::parse(word.as_bytes())) }
+            }
+            "+DUALCHANNELSYNC" => Decision::TwoLinks(Way::Valkey),
+            "+RDBCHANNELSYNC" => {
+                let main = words.next().and_then(|word| word.parse().ok()).ok_or(Violation::BadFullResync)?;
+                Decision::TwoLinks(Way::Redis { main })
             }
             "-NOMASTERLINK" | "-LOADING" => Decision::NotNow,
             _ => Decision::Unsupported,
@@ -87,7 +96,9 @@ mod tests {
         check("-NOMASTERLINK Can't SYNC while not connected with my master", Ok(Decision::NotNow));
         check("-LOADING Redis is loading the dataset in memory", Ok(Decision::NotNow));
         check("-ERR unknown command 'PSYNC'", Ok(Decision::Unsupported));
-        check("+DUALCHANNELSYNC", Ok(Decision::Unsupported));
+        check("+DUALCHANNELSYNC", Ok(Decision::TwoLinks(Way::Valkey)));
+        check("+RDBCHANNELSYNC 17", Ok(Decision::TwoLinks(Way::Redis { main: 17 })));
+        check("+RDBCHANNELSYNC", Err(Violation::BadFullResync));
     }
 
     #[test]

@@ -59,24 +59,56 @@ pub(super) fn is_welcome(line: &str) -> bool {
 }
 
 /// All requests after PING, and the order in which they will be answered.
-pub(super) fn introduction(settings: &Settings) -> (Vec<u8>, Vec<Step>) {
+pub(super) fn introduction(settings: &Settings, two_links: bool) -> (Vec<u8>, Vec<Step>) {
     let mut out = Vec::new();
     let mut steps = Vec::new();
     let mut say = |step, words: &[&[u8]]| {
         wire::push_request(&mut out, words);
         steps.push(step);
     };
-    match (&settings.user, &settings.password) {
-        (Some(user), Some(password)) => say(Step::Auth, &[b"AUTH", user, password]),
-        (None, Some(password)) => say(Step::Auth, &[b"AUTH", password]),
-        (_, None) => {}
+    if let Some(words) = auth(settings) {
+        say(Step::Auth, &words);
     }
     let port = settings.announced_port.to_string();
     say(Step::ListeningPort, &[b"REPLCONF", b"listening-port", port.as_bytes()]);
     if let Some(address) = &settings.announced_ip {
         say(Step::IpAddress, &[b"REPLCONF", b"ip-address", address.as_bytes()]);
     }
-    say(Step::Capabilities, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT]);
+    let mut words: Vec<&[u8]> =
+        vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT];
+    if two_links {
+        words.extend([b"capa".as_slice(), b"rdb-channel-repl", b"capa", b"dual-channel"]);
+    }
+    say(Step::Capabilities, &words);
     say(Step::Version, &[b"REPLCONF", b"version", UNDERSTOOD_VERSION]);
     (out, steps)
+}
+
+/// What the connection for a snapshot says of itself, and how many answers there will be. `main` is the
+/// primary's number for the main connection, where it has told one.
+pub(super) fn side_introduction(settings: &Settings, main: Option<u64>) -> (Vec<u8>, usize) {
+    let mut out = Vec::new();
+    let auth = auth(settings);
+    if let Some(words) = &auth {
+        wire::push_request(&mut out, words);
+    }
+    let (port, main) = (settings.announced_port.to_string(), main.map(|main| main.to_string()));
+    let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"capa", b"eof", b"rdb-only", b"1", b"rdb-channel", b"1"];
+    match &main {
+        Some(main) => words.extend([b"main-ch-client-id".as_slice(), main.as_bytes()]),
+        // Redis does not know the option, and takes the version from nobody.
+        None => words.extend([b"version".as_slice(), UNDERSTOOD_VERSION]),
+    }
+    words.extend([b"listening-port".as_slice(), port.as_bytes()]);
+    if let Some(address) = &settings.announced_ip {
+        words.extend([b"ip-address".as_slice(), address.as_bytes()]);
+    }
+    wire::push_request(&mut out, &words);
+    (out, 1 + usize::from(auth.is_some()))
+}
+
+fn auth(settings: &Settings) -> Option<Vec<&[u8]>> {
+    let password = settings.password.as_deref()?;
+    let user = settings.user.as_deref();
+    Some([Some(b"AUTH".as_slice()), user, Some(password)].into_iter().flatten().collect())
 }

@@ -22,8 +22,10 @@ use slipstream_log::Offset;
 
 use super::BEAT_MS;
 use super::action::{Action, Position, Transfer};
+use super::answers::Head;
 use super::greeting::Step;
 use super::lines::LineReader;
+use super::pairing::{Early, Pairing};
 use super::upstream::AnswerReader;
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
@@ -72,16 +74,17 @@ pub(super) enum Phase {
     AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },
     AwaitingHead { position: Option<Position>, lines: LineReader, since: Moment },
     Receiving(Receiving),
+    Pairing(Pairing),
     Loading { position: Option<Position>, transfer: Transfer, connection: Connection, next_beat: Moment },
     Streaming(Streaming),
     Halted { reason: String },
 }
 
-/// The connection while the snapshot is loaded. `early` is what of the stream came together with the
-/// snapshot's end; reading is paused, so it is no more than one read.
+/// The connection while the snapshot is loaded. `early` is what of the stream has come: over one connection,
+/// which is not read meanwhile, what came together with the snapshot's end.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Open { early: Vec<u8> },
+    Open { early: Early },
     Lost,
 }
 
@@ -96,7 +99,9 @@ impl Phase {
             | Phase::Inquiring { .. }
             | Phase::Rewinding { .. }
             | Phase::AwaitingDecision { .. } => State::Handshake,
-            Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Loading { .. } => State::Sync,
+            Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Pairing(_) | Phase::Loading { .. } => {
+                State::Sync
+            }
             Phase::Streaming(_) => State::Connected,
         }
     }
@@ -114,13 +119,22 @@ impl Phase {
 
     /// Whether a snapshot is under way.
     pub(super) fn has_snapshot(&self) -> bool {
-        matches!(self, Phase::Receiving(_) | Phase::Loading { .. })
+        match self {
+            Phase::Pairing(pairing) => pairing.has_snapshot(),
+            phase => matches!(phase, Phase::Receiving(_) | Phase::Loading { .. }),
+        }
+    }
+
+    /// Whether a second connection is open or being opened.
+    pub(super) fn has_side(&self) -> bool {
+        matches!(self, Phase::Pairing(pairing) if pairing.has_side())
     }
 
     /// When something is to be sent again for its own sake.
     pub(super) fn next_beat(&self) -> Option<Moment> {
         match self {
             Phase::Receiving(receiving) => Some(receiving.next_beat),
+            Phase::Pairing(pairing) => pairing.is_streaming().then_some(pairing.next_beat),
             Phase::Loading { connection: Connection::Open { .. }, next_beat, .. } => Some(*next_beat),
             Phase::Streaming(streaming) => Some(streaming.next_beat),
             _ => None,
@@ -130,7 +144,9 @@ impl Phase {
     /// While the data is being replaced the primary gets a newline, afterwards acknowledgements.
     pub(super) fn beat(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         match self {
-            Phase::Receiving(Receiving { next_beat, .. }) | Phase::Loading { next_beat, .. } => {
+            Phase::Receiving(Receiving { next_beat, .. })
+            | Phase::Pairing(Pairing { next_beat, .. })
+            | Phase::Loading { next_beat, .. } => {
                 *next_beat = now.after_ms(BEAT_MS);
                 actions.push(Action::Send(b"\n".to_vec()));
             }
@@ -160,6 +176,25 @@ pub(super) enum Extent {
 }
 
 impl Receiving {
+    /// The head of a snapshot has come.
+    pub(super) fn begin(
+        now: Moment,
+        position: Option<Position>,
+        head: Head,
+        actions: &mut Vec<Action<'_>>,
+    ) -> Receiving {
+        let (extent, length, what) = match head {
+            Head::Length(length) => (Extent::Length(length), Some(length), format!("{length} bytes")),
+            Head::Marked(mark) => {
+                let finder = MarkFinder::new(mark);
+                (Extent::Marked { finder, found: false }, None, "streamed RDB".to_owned())
+            }
+        };
+        actions.push(Action::notice(format!("MASTER <-> REPLICA sync: receiving {what} from master")));
+        actions.push(Action::SnapshotBegin { position, length });
+        Receiving { position, extent, received: 0, next_beat: now.after_ms(BEAT_MS) }
+    }
+
     /// Hands on what belongs to the snapshot and gives back the rest.
     pub(super) fn push<'a>(&mut self, input: &'a [u8], actions: &mut Vec<Action<'a>>) -> &'a [u8] {
         match &mut self.extent {
@@ -216,9 +251,21 @@ pub(super) struct Streaming {
     pub(super) owed: bool,
     /// Until when it is told unasked.
     pub(super) eager_until: Option<Moment>,
+    /// What came before the data was loaded, and is still to be handed on; meanwhile the connection is not
+    /// read.
+    pub(super) replay: VecDeque<Vec<u8>>,
 }
 
 impl Streaming {
+    /// Hands on one more piece of what came early.
+    pub(super) fn replay(&mut self, actions: &mut Vec<Action<'_>>) {
+        let Some(piece) = self.replay.pop_front() else { return };
+        actions.push(Action::Apply(Cow::Owned(piece)));
+        if self.replay.is_empty() {
+            actions.push(Action::ResumeReading);
+        }
+    }
+
     pub(super) fn acknowledge(&mut self, actions: &mut Vec<Action<'_>>) {
         self.told = self.applied;
         self.owed = false;

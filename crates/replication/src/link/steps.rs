@@ -10,11 +10,11 @@ use slipstream_log::{Offset, ReplicationId};
 use super::action::{Action, Position, Violation};
 use super::answers::{Decision, Head};
 use super::greeting::{self, Step};
-use super::phase::{Connection, Extent, Phase, Receiving, Streaming};
+use super::pairing::{Early, MAX_FAILURES};
+use super::phase::{Connection, Phase, Receiving, Streaming};
 use super::takeover::Asking;
 use super::upstream::{Answer, AnswerReader, Upstream};
 use super::{ANSWER_TIMEOUT_MS, ATTEMPT_MS, BEAT_MS, Link, MAX_DOUBLINGS};
-use crate::mark::MarkFinder;
 use crate::{Moment, wire};
 
 impl Link {
@@ -55,7 +55,9 @@ impl Link {
         }
         let Phase::Greeting { resume, .. } = self.phase else { unreachable!("called in this phase") };
         actions.push(Action::notice("Master replied to PING, replication can continue..."));
-        let (requests, steps) = greeting::introduction(&self.settings);
+        // What fails twice over two connections may work over one.
+        let two_links = self.settings.two_links && self.failed_syncs < MAX_FAILURES;
+        let (requests, steps) = greeting::introduction(&self.settings, two_links);
         actions.push(Action::Send(requests));
         let awaited = steps.into();
         self.phase = Phase::Introducing { resume, awaited, lines: Default::default(), since: now };
@@ -151,6 +153,7 @@ impl Link {
                 self.events.note(now, format!("full resync at {offset}"));
                 self.await_head(now, Some(Position { id, offset }));
             }
+            (Decision::TwoLinks(way), _) => self.begin_pairing(now, way, actions),
             (Decision::Continue { id }, Some(resume)) => self.on_continue(now, id, resume, actions),
             (Decision::Continue { .. }, None) => {
                 let text = "Master continues a stream that was not asked for".to_owned();
@@ -188,7 +191,7 @@ impl Link {
         self.start_stream(now, resume.offset, true, actions);
     }
 
-    fn is_blocked(&self, id: ReplicationId) -> bool {
+    pub(super) fn is_blocked(&self, id: ReplicationId) -> bool {
         self.blocked.as_ref().is_some_and(|blocked| blocked.id == Some(id))
     }
 
@@ -213,16 +216,7 @@ impl Link {
         head: Head,
         actions: &mut Vec<Action<'_>>,
     ) {
-        let (extent, length, what) = match head {
-            Head::Length(length) => (Extent::Length(length), Some(length), format!("{length} bytes")),
-            Head::Marked(mark) => {
-                let finder = MarkFinder::new(mark);
-                (Extent::Marked { finder, found: false }, None, "streamed RDB".to_owned())
-            }
-        };
-        actions.push(Action::notice(format!("MASTER <-> REPLICA sync: receiving {what} from master")));
-        actions.push(Action::SnapshotBegin { position, length });
-        let receiving = Receiving { position, extent, received: 0, next_beat: now.after_ms(BEAT_MS) };
+        let receiving = Receiving::begin(now, position, head, actions);
         let is_empty = receiving.is_complete();
         self.phase = Phase::Receiving(receiving);
         if is_empty {
@@ -237,7 +231,7 @@ impl Link {
         self.phase = Phase::Loading {
             position: receiving.position,
             transfer: receiving.transfer(),
-            connection: Connection::Open { early: Vec::new() },
+            connection: Connection::Open { early: Early::new(false) },
             next_beat: receiving.next_beat,
         };
     }
@@ -262,6 +256,7 @@ impl Link {
             told: at,
             owed: false,
             eager_until: None,
+            replay: Default::default(),
         };
         streaming.acknowledge(actions);
         self.phase = Phase::Streaming(streaming);
@@ -270,13 +265,19 @@ impl Link {
         }
     }
 
-    /// Stream bytes that came in one piece with the end of the snapshot.
-    pub(super) fn on_early(&mut self, early: Vec<u8>, actions: &mut Vec<Action<'_>>) {
+    /// The stream has just started, with what came of it before. One piece is applied at once, more than that in
+    /// turns of their own, so that others have theirs.
+    pub(super) fn on_early(&mut self, early: Early, actions: &mut Vec<Action<'_>>) {
         let Phase::Streaming(streaming) = &mut self.phase else {
             unreachable!("the stream has just started")
         };
-        streaming.received = streaming.received.advanced(early.len());
-        actions.push(Action::Apply(Cow::Owned(early)));
+        streaming.received.0 += early.length;
+        streaming.replay = early.pieces;
+        match streaming.replay.len() {
+            0 => {}
+            1 => actions.extend(streaming.replay.pop_front().map(|piece| Action::Apply(Cow::Owned(piece)))),
+            _ => streaming.replay(actions),
+        }
     }
 
     /// When the primary's silence is too long.
@@ -291,6 +292,7 @@ impl Link {
             Phase::AwaitingDecision { since, .. } | Phase::AwaitingHead { since, .. } => {
                 Some(heard.max(*since).after_ms(timeout))
             }
+            Phase::Pairing(pairing) => Some(pairing.silence_deadline(timeout)),
             Phase::Receiving(_) | Phase::Streaming(_) => Some(heard.after_ms(timeout)),
             Phase::Idle | Phase::Waiting { .. } | Phase::Loading { .. } | Phase::Halted { .. } => None,
             Phase::Rewinding { .. } => None,
@@ -324,6 +326,9 @@ impl Link {
     pub(super) fn leave(&mut self, actions: &mut Vec<Action<'_>>) {
         if self.phase.has_snapshot() {
             actions.push(Action::SnapshotAbort);
+        }
+        if self.phase.has_side() {
+            actions.push(Action::CloseSide);
         }
         if self.phase.has_connection() {
             actions.push(Action::Close);

@@ -68,9 +68,12 @@ impl Link {
         actions: &mut Vec<Action<'_>>,
     ) -> Option<Decision> {
         match (self.asking, &decision) {
-            (Asking::Asked { .. }, Decision::Continue { .. } | Decision::FullSync { .. })
+            (
+                Asking::Asked { .. },
+                Decision::Continue { .. } | Decision::FullSync { .. } | Decision::TwoLinks(_),
+            )
             | (Asking::Probing { .. }, Decision::Continue { .. })
-            | (Asking::Probing { doubt: true }, Decision::FullSync { .. }) => {
+            | (Asking::Probing { doubt: true }, Decision::FullSync { .. } | Decision::TwoLinks(_)) => {
                 self.asking = Asking::No;
                 actions.push(Action::Takeover(Takeover::Accepted));
                 return Some(decision);

@@ -18,7 +18,15 @@ fn position(digit: u8, offset: u64) -> Position {
 }
 
 fn settings() -> Settings {
-    Settings { user: None, password: None, announced_port: 6380, announced_ip: None, timeout_ms: TIMEOUT_MS }
+    Settings {
+        user: None,
+        password: None,
+        announced_port: 6380,
+        announced_ip: None,
+        timeout_ms: TIMEOUT_MS,
+        two_links: false,
+        buffer_limit: 200_000,
+    }
 }
 
 fn primary() -> Endpoint {
@@ -827,3 +835,6 @@ fn a_refusal_ends_with_another_history_or_another_order() {
     story.act(|link, now, actions| link.follow(now, primary(), actions));
     assert_eq!(story.link.blocked(), None);
 }
+
+/// Full syncs over two connections.
+mod pairing;

@@ -83,6 +83,8 @@ impl World {
                 announced_port: 6379,
                 announced_ip: None,
                 timeout_ms: 10_000,
+                two_links: false,
+                buffer_limit: 0,
             }),
             replicas: Replicas::new(Moment(0), REPLICAS, rng.fork()),
             loads: 0,
@@ -369,6 +371,9 @@ impl World {
             Action::Apply(bytes) => {
                 node.partial.extend_from_slice(&bytes);
                 self.apply(at);
+            }
+            Action::ConnectSide(_) | Action::SendSide(_) | Action::CloseSide => {
+                unreachable!("nobody says that two connections will do")
             }
             Action::Log(..) | Action::Takeover(_) => {}
         }

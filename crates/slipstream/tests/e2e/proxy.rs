@@ -74,6 +74,17 @@ impl Proxy {
         self.leave(Phase::Cut);
     }
 
+    /// How many connections were made and not cut since.
+    pub(crate) fn connections(&self) -> usize {
+        lock(&self.link).live.len() / 2
+    }
+
+    /// Breaks one of them, counted from the oldest; others may be made as before.
+    pub(crate) fn cut_one(&self, index: usize) {
+        let mut link = lock(&self.link);
+        link.live.drain(2 * index..2 * index + 2).for_each(|end| shut(&end));
+    }
+
     pub(crate) fn restore(&self) {
         lock(&self.link).phase = Phase::Whole;
     }

@@ -9,12 +9,53 @@ use crate::peer::all_found;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::traffic::Traffic;
+use crate::wait::wait_until;
 
 const TWO_LINKS: &str = "--dual-channel-replication-enabled yes";
 
 #[test]
 fn valkey_9_takes_our_snapshot_beside_the_stream() {
     check(Ours, Valkey9);
+}
+
+#[test]
+fn our_replica_takes_the_snapshot_of_valkey_9_beside_the_stream() {
+    check(Valkey9, Ours);
+}
+
+#[test]
+fn our_replica_takes_our_snapshot_beside_the_stream() {
+    check(Ours, Ours);
+}
+
+#[test]
+fn the_loss_of_either_connection_does_no_harm() {
+    for (primary, replica) in [(Ours, Ours), (Ours, Valkey9), (Valkey9, Ours)] {
+        for connection in [0, 1] {
+            check_loss(primary, replica, connection);
+        }
+    }
+}
+
+/// One of both connections breaks while the snapshot is prepared.
+#[track_caller]
+fn check_loss(primary: Kind, replica: Kind, connection: usize) {
+    if !all_found(&[primary, replica]) {
+        return;
+    }
+    let primary = Server::start(primary, &[TWO_LINKS]);
+    dataset::fill(&mut primary.client());
+    primary.client().call::<()>("CONFIG SET repl-diskless-sync-delay 1");
+    let traffic = Traffic::start(&primary);
+    let proxy = Proxy::start(primary.port);
+    let replica = Server::start(replica, &[TWO_LINKS]);
+    follow(&replica, proxy.port);
+    wait_until("there are two connections", || proxy.connections() == 2);
+    proxy.cut_one(connection);
+    wait_until_linked(&replica);
+    traffic.let_some_pass();
+    traffic.stop();
+    assert_same(&primary, &replica);
 }
 
 /// A replica is attached over two connections while clients write; then the link is cut, and continues.

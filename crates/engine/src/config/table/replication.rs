@@ -143,6 +143,14 @@ pub(super) const ROWS: &[Directive] = &[
          of writes overrun.",
     ),
     bytes(
+        "replica-full-sync-buffer-limit",
+        (0, MAX_I64),
+        field!(replica_full_sync_buffer_limit),
+        "Bytes of the stream that a replica keeps while it takes a snapshot over another connection; at the limit \
+         it reads no more, and the primary keeps the rest. 0 is the hard limit of `client-output-buffer-limit \
+         replica`.",
+    ),
+    bytes(
         "replica-keep-divergent-tail",
         (0, MAX_I64),
         field!(replica_keep_divergent_tail),
