@@ -47,6 +47,35 @@ fn a_replica_takes_no_writes() {
 }
 
 #[test]
+fn a_write_is_answered_when_redis_has_acknowledged_it() {
+    check_acknowledged(Redis7);
+}
+
+#[test]
+fn a_write_is_answered_when_our_replica_has_acknowledged_it() {
+    check_acknowledged(Ours);
+}
+
+#[track_caller]
+fn check_acknowledged(kind: Kind) {
+    if !all_found(&[kind]) {
+        return;
+    }
+    let primary = Server::start(Ours, &["--min-replicas-to-ack 1", "--min-replicas-ack-timeout 20"]);
+    let mut client = primary.client();
+    let late = client.try_call::<()>("SET key 1").expect_err("there is no replica");
+    assert_eq!(late.code(), Some("NOREPLACK"));
+    let replica = Server::start(kind, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
+    wait_until_linked(&replica);
+    client.call::<()>("CONFIG SET min-replicas-ack-timeout 30000");
+    for number in 2..50 {
+        client.call::<()>(&format!("SET key {number}"));
+        assert_eq!(replica.client().call::<u32>("GET key"), number, "it was there before the answer");
+    }
+    assert_same(&primary, &replica);
+}
+
+#[test]
 fn wait_counts_the_replicas_that_have_it() {
     let primary = Server::start(Ours, &["--min-replicas-to-write 1"]);
     let mut client = primary.client();
