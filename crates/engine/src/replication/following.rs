@@ -78,9 +78,14 @@ impl Core {
             DisklessLoad::Swapdb | DisklessLoad::FlushBeforeLoad => false,
         };
         self.replication.loaded_bytes = 0;
-        let serves = has_data && self.config.repl_diskless_load != DisklessLoad::FlushBeforeLoad;
+        let serves = has_data && !self.flushes_for_load(keyspace);
         let order = LoadOrder { number: self.replication.load, through_file, serves };
         self.effects.push(Effect::LoadBegin(order));
+    }
+
+    /// Whether the old data goes before the new is there. Not while the guard may yet refuse the new.
+    fn flushes_for_load(&self, keyspace: &Keyspace) -> bool {
+        self.config.repl_diskless_load == DisklessLoad::FlushBeforeLoad && !self.may_refuse_sync(keyspace)
     }
 
     /// `flush-before-load`: the old data goes, and clients are told to wait for the new. What this node was a
@@ -231,8 +236,7 @@ impl Node {
         }
         self.core.replication.loaded_bytes = bytes;
         self.core.replication.link.on_load_progress(self.core.clock.moment());
-        let flushes = self.core.config.repl_diskless_load == DisklessLoad::FlushBeforeLoad;
-        if flushes && !self.core.replication.is_flushed {
+        if !self.core.replication.is_flushed && self.core.flushes_for_load(&self.keyspace) {
             self.core.flush_for_load(&mut self.keyspace);
             self.core.tell_broken_watches();
         }

@@ -24,7 +24,7 @@ impl Core {
     /// Why the data of a full sync is refused, if it is.
     pub(super) fn refusal_of(&self, keyspace: &Keyspace, data: &LoadedData) -> Option<String> {
         let percent = u64::from(self.config.replica_guard_shrink_percent);
-        if percent == 0 || self.replication.consents || self.knows_joined_history() {
+        if !self.may_refuse_sync(keyspace) {
             return None;
         }
         let (present, offered) = (count(keyspace), count(&data.keyspace));
@@ -38,6 +38,14 @@ impl Core {
              {} {} FORCE",
             primary.host, primary.port
         ))
+    }
+
+    /// Whether the data of the full sync that is under way might be refused.
+    pub(super) fn may_refuse_sync(&self, keyspace: &Keyspace) -> bool {
+        self.config.replica_guard_shrink_percent > 0
+            && count(keyspace) > 0
+            && !self.replication.consents
+            && !self.knows_joined_history()
     }
 
     /// Whether the snapshot is of the history that this node's data belongs to.

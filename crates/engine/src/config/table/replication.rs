@@ -95,7 +95,8 @@ pub(super) const ROWS: &[Directive] = &[
          answers LOADING meanwhile. `disabled` receives it into a nameless file first and then does the \
          same, so that a slow decoder holds up no primary; `on-empty-db` does that only if there is old \
          data. `flush-before-load` holds one dataset at a time: the old one goes once the snapshot's \
-         head has been read, and clients are told LOADING until the new one is there.",
+         head has been read, and clients are told LOADING until the new one is there; if the history is \
+         unknown here, only when `replica-guard-shrink-percent` has let the new one pass.",
     )
     .denied_while_loading(),
     integer(
