@@ -26,8 +26,8 @@ fn data(script: &mut Script, keys: usize) -> LoadedData {
     load(bytes.as_slice(), options).unwrap()
 }
 
-/// The primary offers a full sync of so many keys; whether it is taken.
-fn offer(script: &mut Script, (connection, load): (u64, u64), id: &str, keys: usize) -> bool {
+/// The primary begins a full sync.
+fn begin(script: &mut Script, connection: u64, id: &str) {
     script.node.link_connected(connection);
     script.node.link_received(connection, b"+PONG\r\n");
     script.node.take_effects();
@@ -38,6 +38,11 @@ fn offer(script: &mut Script, (connection, load): (u64, u64), id: &str, keys: us
         script.node.link_received(connection, b"-NOPERM\r\n");
     }
     script.node.link_received(connection, format!("+FULLRESYNC {id} 7\r\n$1\r\nx").as_bytes());
+}
+
+/// The primary offers a full sync of so many keys; whether it is taken.
+fn offer(script: &mut Script, (connection, load): (u64, u64), id: &str, keys: usize) -> bool {
+    begin(script, connection, id);
     let data = data(script, keys);
     script.node.loaded_sync(load, Ok(data));
     script.node.core.replication.link.is_up()
@@ -129,4 +134,21 @@ fn force_is_consent_to_one_full_sync() {
     script.node.tick();
     assert!(!offer(&mut script, (5, 5), &"b".repeat(40), 0), "the next one asks again");
     assert!(blocked(&script).is_some());
+}
+
+#[test]
+fn data_is_not_flushed_for_a_load_that_may_be_refused() {
+    let check = |percent: u32, order: &str, kept: bool| {
+        let mut script = node_with(100);
+        script.node.core.config.replica_guard_shrink_percent = percent;
+        assert_eq!(script.ask("CONFIG SET repl-diskless-load flush-before-load"), "+OK");
+        script.ask(order);
+        begin(&mut script, 1, OTHER);
+        script.node.load_progress(1, 1);
+        let left = script.node.keyspace.db(0).len();
+        assert_eq!(left, if kept { 100 } else { 0 }, "{order} at {percent} percent");
+    };
+    check(50, "REPLICAOF a 1", true);
+    check(50, "REPLICAOF a 1 FORCE", false);
+    check(0, "REPLICAOF a 1", false);
 }

@@ -85,8 +85,9 @@ pub(super) fn introduction(settings: &Settings, two_links: bool) -> (Vec<u8>, Ve
 }
 
 /// What the connection for a snapshot says of itself, and how many answers there will be. `main` is the
-/// primary's number for the main connection, where it has told one.
-pub(super) fn side_introduction(settings: &Settings, main: Option<u64>) -> (Vec<u8>, usize) {
+/// primary's number for the main connection, where it has told one; `dialect` whether the primary speaks ours, and
+/// so may write what only this project reads.
+pub(super) fn side_introduction(settings: &Settings, main: Option<u64>, dialect: bool) -> (Vec<u8>, usize) {
     let mut out = Vec::new();
     let auth = auth(settings);
     if let Some(words) = &auth {
@@ -98,6 +99,9 @@ pub(super) fn side_introduction(settings: &Settings, main: Option<u64>) -> (Vec<
         Some(main) => words.extend([b"main-ch-client-id".as_slice(), main.as_bytes()]),
         // Redis does not know the option, and takes the version from nobody.
         None => words.extend([b"version".as_slice(), UNDERSTOOD_VERSION]),
+    }
+    if dialect {
+        words.extend([b"capa".as_slice(), wire::DIALECT]);
     }
     words.extend([b"listening-port".as_slice(), port.as_bytes()]);
     if let Some(address) = &settings.announced_ip {

@@ -146,7 +146,7 @@ impl Link {
             Way::Valkey => None,
             Way::Redis { main } => Some(main),
         };
-        let (requests, answers) = greeting::side_introduction(&self.settings, main);
+        let (requests, answers) = greeting::side_introduction(&self.settings, main, self.dialect);
         actions.push(Action::SendSide(requests));
         pairing.heard = now;
         pairing.side = Side::Introducing(answers, LineReader::default());

@@ -134,7 +134,8 @@ fn a_load_can_be_given_up_at_any_moment() {
 #[test]
 fn flush_before_load_holds_one_dataset_at_a_time() {
     let primary = filled(&[]);
-    let replica = Server::start(Ours, &["--repl-diskless-load flush-before-load"]);
+    let arguments = ["--repl-diskless-load flush-before-load", "--replica-guard-shrink-percent 0"];
+    let replica = Server::start(Ours, &arguments);
     let mut client = replica.client();
     client.call::<()>("SET old data");
     let proxy = Proxy::start_held(primary.port, MIDDLE);
