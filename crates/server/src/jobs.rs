@@ -145,17 +145,17 @@ pub struct SaveOptions {
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
     spawn("rdb-save", Niceness::Background, move || {
-        let result = save_file(*job, &options).map_err(|error| error.to_string());
+        let result = save_file(*job, &options, &reporter).map_err(|error| error.to_string());
         reporter.report(Report::Saved(options.number, result));
     });
 }
 
-fn save_file(job: SnapshotJob, options: &SaveOptions) -> io::Result<()> {
+fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io::Result<()> {
     let name = format!("temp-{}-{}.rdb", std::process::id(), options.number);
     let temporary = options.file.with_file_name(name);
     let target = job.disk_target();
     let write = || {
-        let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options };
+        let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options, reporter };
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
         slipstream_rdb::write(job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
         file.file.sync_all()?;
@@ -174,16 +174,18 @@ fn save_file(job: SnapshotJob, options: &SaveOptions) -> io::Result<()> {
 /// Bytes between two flushes.
 const SYNC_STEP: usize = 4 * 1024 * 1024;
 
-/// A file that is flushed to disk as it grows, so that no flush takes long. It fails once a newer snapshot
-/// is begun.
+/// A file that is flushed to disk as it grows, so that no flush takes long, and lets the loop run between two
+/// pieces. It fails once a newer snapshot is begun.
 struct SyncedFile<'a> {
     file: File,
     unsynced: usize,
     options: &'a SaveOptions,
+    reporter: &'a Reporter,
 }
 
 impl Write for SyncedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.reporter.give_way();
         let written = self.file.write(bytes)?;
         self.unsynced += written;
         if self.unsynced >= SYNC_STEP {
