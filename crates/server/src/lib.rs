@@ -12,6 +12,7 @@ pub mod connection;
 pub mod event_loop;
 pub mod feeder;
 pub mod huge_pages;
+pub mod idle;
 pub mod jobs;
 mod link_speed;
 pub mod listeners;
