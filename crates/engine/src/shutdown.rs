@@ -89,6 +89,11 @@ impl Core {
         }
     }
 
+    /// Whether the snapshot with which this node ends is being saved.
+    pub(crate) fn is_saving_last(&self) -> bool {
+        matches!(self.shutdown, Some(Shutdown { step: Step::Saving, .. }))
+    }
+
     /// Whether a replica is to take over before the end.
     fn begins_to_hand_over(&mut self, keyspace: &mut Keyspace, timeout_ms: u64) -> bool {
         let order = Order { timeout_ms: Some(timeout_ms), ..Order::default() };

@@ -128,7 +128,7 @@ fn a_token_of_an_unknown_history_is_refused_unless_it_may_become_known() {
         panic!("the link tries again");
     };
     script.node.link_connected(number);
-    let answers = format!("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+CONTINUE {other}\r\n");
+    let answers = format!("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE {other}\r\n");
     script.node.link_received(number, answers.as_bytes());
     script.node.tick();
     assert_eq!(script.received(client), ":1", "the primary has a new name");

@@ -341,6 +341,8 @@ impl Link {
         self.asking = self.asking.after_loss();
         self.down_since.get_or_insert(now);
         self.tries.on_down();
+        // It may come back with less than it sent: a restart goes back to what was saved.
+        self.is_stranger = true;
         let until = match self.failed_syncs {
             0 => self.attempted.map_or(now, |attempted| attempted.after_ms(ATTEMPT_MS)),
             failed => now.after_ms(ATTEMPT_MS << (failed - 1).min(MAX_DOUBLINGS)),

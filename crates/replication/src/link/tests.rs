@@ -673,7 +673,8 @@ fn after_a_takeover_the_next_request_is_an_ordinary_one() {
     story.wait();
     story.connected(Some(position(b'a', 100)));
     story.receive(b"+PONG\r\n");
-    let asked = story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
+    story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
+    let asked = story.receive(b"-NOPERM\r\n");
     assert_eq!(deeds(asked), [send(&["PSYNC", &id(b'a').to_string(), "101"])]);
 }
 
@@ -774,14 +775,15 @@ fn a_node_that_is_not_beyond_the_fork_has_nothing_to_go_back_for() {
 }
 
 #[test]
-fn who_comes_back_to_the_same_primary_does_not_ask_for_its_history_again() {
+fn who_comes_back_to_a_primary_asks_whether_that_went_back() {
     let mut story = Story::streaming();
     story.closed();
     story.wait();
-    story.connected(Some(position(b'a', 100)));
+    story.connected(Some(position(b'a', 150)));
     story.receive(b"+PONG\r\n");
     let actions = deeds(story.receive(b"+OK\r\n+OK\r\n+OK\r\n"));
-    assert_eq!(actions, [send(&["PSYNC", &id(b'a').to_string(), "101"])]);
+    assert_eq!(actions, [send(&["INFO", "replication"])]);
+    assert_eq!(deeds(story.receive(&upstream(100))), [Action::Rewind { to: position(b'a', 100) }]);
 }
 
 #[test]
