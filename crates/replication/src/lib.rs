@@ -32,6 +32,7 @@
 //! link.on_connected(now, Some(Position { id, offset: Offset(100) }), None, &mut actions);
 //! link.on_received(now, b"+PONG\r\n", &mut actions);
 //! link.on_received(now, b"+OK\r\n+OK\r\n+OK\r\n", &mut actions);
+//! link.on_received(now, b"-NOPERM this user may not use INFO\r\n", &mut actions);
 //! actions.clear();
 //! link.on_received(now, b"+CONTINUE\r\n*1\r\n$4\r\nping\r\n", &mut actions);
 //! for action in actions.drain(..) {
@@ -92,7 +93,7 @@
 //! }
 //! replicas.on_turn(Turn { now, log: &log }, &mut actions);
 //! log.trim(replicas.oldest_needed());
-//! assert_eq!(replicas.oldest_needed(), Some(Offset(150)));
+//! assert_eq!(replicas.oldest_needed(), Some(Offset(100)), "it has acknowledged no more");
 //! ```
 
 mod moment;
