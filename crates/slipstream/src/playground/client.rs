@@ -98,7 +98,13 @@ impl Client {
 
     fn read(&mut self) -> io::Result<()> {
         let mut chunk = [0; READ_SIZE];
-        let count = self.stream.read(&mut chunk)?;
+        // A read with a time limit ends early when the process is stopped and continued.
+        let count = loop {
+            match self.stream.read(&mut chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -1,18 +1,26 @@
-//! A client of a server under test: the `redis` crate, and a tiny vocabulary on top of it.
+//! A client of a server under test: the `redis` crate's commands and values over a socket of our own, and a tiny
+//! vocabulary on top.
 //!
 //! A command is written as one line of words, as at redis-cli's prompt; one with binary arguments is built with
 //! [`redis::cmd`]. A call that the server refuses fails the test and names the command.
+//!
+//! The socket is ours because a read that has a time limit ends early when this process is stopped and continued,
+//! which busy machines do, and the library takes that for the connection's end.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use redis::{Cmd, Connection, FromRedisValue, Pipeline, RedisResult, Value};
+use redis::{Cmd, ConnectionLike, FromRedisValue, Parser, Pipeline, RedisResult, Value};
 
 const REPLY_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Client {
-    connection: Connection,
+    socket: Socket,
+    parser: Parser,
 }
 
 impl Client {
@@ -22,24 +30,20 @@ impl Client {
     }
 
     pub(crate) fn try_connect(port: u16) -> RedisResult<Self> {
-        Self::open(redis::Client::open(("127.0.0.1", port))?)
-    }
-
-    /// Speaks RESP3, which the library asks for by HELLO.
-    #[track_caller]
-    pub(crate) fn connect_resp3(port: u16) -> Self {
-        let opened = redis::Client::open(format!("redis://127.0.0.1:{port}/?protocol=resp3"));
-        opened.and_then(Self::open).unwrap_or_else(|error| panic!("no connection to port {port}: {error}"))
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(REPLY_LIMIT))?;
+        Ok(Self::over(Socket(Box::new(stream))))
     }
 
     pub(crate) fn over_socket(path: &Path) -> RedisResult<Self> {
-        Self::open(redis::Client::open(format!("unix:{}", path.display()))?)
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(REPLY_LIMIT))?;
+        Ok(Self::over(Socket(Box::new(stream))))
     }
 
-    fn open(client: redis::Client) -> RedisResult<Self> {
-        let connection = client.get_connection_with_timeout(REPLY_LIMIT)?;
-        connection.set_read_timeout(Some(REPLY_LIMIT))?;
-        Ok(Self { connection })
+    fn over(socket: Socket) -> Self {
+        Self { socket, parser: Parser::new() }
     }
 
     /// Sends one command and returns its reply.
@@ -49,12 +53,7 @@ impl Client {
     }
 
     pub(crate) fn try_call<T: FromRedisValue>(&mut self, line: &str) -> RedisResult<T> {
-        command(line).query(&mut self.connection)
-    }
-
-    /// The connection itself, for the library's typed commands.
-    pub(crate) fn typed(&mut self) -> &mut Connection {
-        &mut self.connection
+        command(line).query(self)
     }
 
     /// Sends the commands as one pipeline and returns their replies; none may be an error.
@@ -64,15 +63,15 @@ impl Client {
         for command in commands {
             pipeline.add_command(command);
         }
-        pipeline.query(&mut self.connection).unwrap_or_else(|error| panic!("pipeline: {error}"))
+        pipeline.query(self).unwrap_or_else(|error| panic!("pipeline: {error}"))
     }
 
     /// Sends the commands at once and returns the reply to each, refusals among them.
     #[track_caller]
     pub(crate) fn replies(&mut self, commands: &[Cmd]) -> Vec<RedisResult<Value>> {
         let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
-        self.connection.send_packed_command(&packed).expect("the server reads");
-        commands.iter().map(|_| self.connection.recv_response()).collect()
+        self.socket.write_all(&packed).expect("the server reads");
+        commands.iter().map(|_| self.receive()).collect()
     }
 
     /// One field of a section of INFO.
@@ -87,6 +86,71 @@ impl Client {
         let value = self.info(section, field);
         let number = value.as_deref().and_then(|value| value.parse().ok());
         number.unwrap_or_else(|| panic!("INFO {section}: {field} is {value:?}"))
+    }
+}
+
+impl Client {
+    /// The next reply; what the server pushes in between is left out.
+    fn receive(&mut self) -> RedisResult<Value> {
+        loop {
+            match self.parser.parse_value(&mut self.socket)? {
+                Value::Push { .. } => {}
+                reply => return Ok(reply),
+            }
+        }
+    }
+}
+
+impl ConnectionLike for Client {
+    fn req_packed_command(&mut self, command: &[u8]) -> RedisResult<Value> {
+        self.socket.write_all(command)?;
+        self.receive()
+    }
+
+    fn req_packed_commands(&mut self, commands: &[u8], skip: usize, count: usize) -> RedisResult<Vec<Value>> {
+        self.socket.write_all(commands)?;
+        let replies: RedisResult<Vec<Value>> = (0..skip + count).map(|_| self.receive()).collect();
+        Ok(replies?.split_off(skip))
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+
+    fn check_connection(&mut self) -> bool {
+        self.try_call::<String>("PING").is_ok()
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+}
+
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
+/// A stream whose reads survive that the process is stopped for a while.
+struct Socket(Box<dyn Stream>);
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
