@@ -67,15 +67,28 @@ fn any_payload_is_refused_or_survives_a_round_trip() {
 }
 
 #[test]
+fn any_frames_are_refused_or_survive_a_round_trip() {
+    run("rdb_frames", bodies::rdb_frames);
+}
+
+#[test]
 fn the_corpus_reaches_every_layout() {
     for input in corpus("rdb_restore") {
         let payload = [&input[..], &slipstream_rdb::crc64(&input).to_le_bytes()].concat();
         let restored = slipstream_rdb::restore(&payload, &slipstream_keyspace::Encoding::default());
         assert!(restored.is_ok_and(|value| !value.is_empty()), "{}", input.escape_ascii());
     }
-    for input in corpus("rdb_read") {
+    let check = |input: &mut dyn std::io::Read| {
         let mut keyspace = slipstream_keyspace::Keyspace::new(16, [1, 2, 3, 4], Default::default());
         let options = slipstream_rdb::ReadOptions::new(slipstream_keyspace::UnixMillis(0));
-        slipstream_rdb::read(&input[..], &mut keyspace, options).unwrap();
+        slipstream_rdb::read(input, &mut keyspace, options).unwrap();
+    };
+    for input in corpus("rdb_read") {
+        check(&mut &input[..]);
+    }
+    for input in corpus("rdb_frames") {
+        let (mut records, key) = slipstream_rdb::frames::open(&input[..]).unwrap();
+        assert!(key.is_some(), "it is framed");
+        check(&mut records);
     }
 }
