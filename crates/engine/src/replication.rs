@@ -4,6 +4,8 @@
 //! The machines decide ([`slipstream_replication`]); nothing here does. A role
 //! changes in [`Core::follow`] and [`Core::promote`] only.
 
+mod disk;
+
 mod durability;
 
 mod following;
@@ -68,6 +70,7 @@ pub struct Replication {
     is_flushed: bool,
     /// Writers at the pace of the links.
     pub(crate) pacing: Pacing,
+    disk_trials: disk::DiskTrials,
     ack_rule: durability::AckRule,
     token_waits: tokens::TokenWaits,
     /// The ages that clients have set with CLIENT MAXLAG, in milliseconds, and how many of them each.
@@ -105,6 +108,7 @@ impl Replication {
             connection: 0,
             side: 0,
             load: 0,
+            disk_trials: disk::DiskTrials::default(),
             ack_rule: durability::AckRule::default(),
             token_waits: tokens::TokenWaits::default(),
             age_limits: std::collections::BTreeMap::new(),
@@ -131,6 +135,7 @@ impl Replication {
             self.failover.deadline(),
             self.verifying.deadline(),
             self.token_waits.deadline(),
+            self.disk_trials.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -354,17 +354,23 @@ impl Log {
         self.disk.take_actions()
     }
 
-    /// All before `offset` was written, of the beginning of that number.
-    pub fn disk_wrote(&mut self, number: u64, offset: Offset) {
-        self.disk.wrote(number, offset);
+    /// All before `offset` was written, of the beginning of that number. Whether that shows that a disk which had
+    /// failed works again.
+    pub fn disk_wrote(&mut self, number: u64, offset: Offset) -> bool {
+        self.disk.wrote(number, offset)
     }
 
-    /// The files cannot be written or read: there is memory only, until the size is set anew.
+    /// The files cannot be written or read: there is memory only, until the disk is tried again.
     pub fn disk_failed(&mut self) {
         self.disk.fail();
     }
 
-    /// Whether the disk was given up.
+    /// Uses a disk again that failed.
+    pub fn retry_disk(&mut self) {
+        self.disk.retry();
+    }
+
+    /// Whether the disk failed and has not shown since that it works.
     pub fn has_disk_failed(&self) -> bool {
         self.disk.has_failed()
     }

@@ -55,12 +55,27 @@ struct Segment {
     end: Offset,
 }
 
+/// Whether the disk does what it is told.
+///
+/// ```text
+///  Well ──failure──► Failed ──retry, or another size──► OnTrial ──first block written──► Well
+///                      ▲──────────── failure ──────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Health {
+    #[default]
+    Well,
+    /// It is not used.
+    Failed,
+    /// It is used, and has not shown yet that it can be.
+    OnTrial,
+}
+
 /// What lies on disk, and what is on its way there.
 #[derive(Debug, Default)]
 pub(crate) struct Tier {
     size: DiskSize,
-    /// Why it is not used any more.
-    failed: bool,
+    health: Health,
     number: u64,
     /// The oldest first, without gaps, with what is being written.
     segments: VecDeque<Segment>,
@@ -71,9 +86,17 @@ pub(crate) struct Tier {
 
 impl Tier {
     pub(crate) fn set_size(&mut self, size: DiskSize) {
+        let size = DiskSize { kept: size.kept, most: size.most.max(size.kept) };
         if size != self.size {
-            self.size = DiskSize { kept: size.kept, most: size.most.max(size.kept) };
-            self.failed = false;
+            self.size = size;
+            self.retry();
+        }
+    }
+
+    /// Lets a disk that failed show whether it works again.
+    pub(crate) fn retry(&mut self) {
+        if self.health == Health::Failed {
+            self.health = Health::OnTrial;
         }
     }
 
@@ -81,13 +104,14 @@ impl Tier {
         self.size
     }
 
+    /// Whether it failed and has written nothing since.
     pub(crate) fn has_failed(&self) -> bool {
-        self.failed
+        self.health != Health::Well
     }
 
     /// Whether blocks may be written, for readers or for those that come back.
     pub(crate) fn is_usable(&self) -> bool {
-        self.size.most > 0 && !self.failed
+        self.size.most > 0 && self.health != Health::Failed
     }
 
     /// The first offset on disk, if anything is there for sure.
@@ -129,10 +153,13 @@ impl Tier {
         self.actions.push(DiskAction::Write { number: self.number, history, segment, block });
     }
 
-    pub(crate) fn wrote(&mut self, number: u64, offset: Offset) {
-        if number == self.number {
-            self.written = self.written.max(offset);
+    /// Whether that shows that a disk which had failed works again.
+    pub(crate) fn wrote(&mut self, number: u64, offset: Offset) -> bool {
+        if number != self.number {
+            return false;
         }
+        self.written = self.written.max(offset);
+        std::mem::take(&mut self.health) == Health::OnTrial
     }
 
     /// Removes segments that neither their size nor a reader keeps. The one being written stays.
@@ -160,7 +187,7 @@ impl Tier {
 
     pub(crate) fn fail(&mut self) {
         self.clear();
-        self.failed = true;
+        self.health = Health::Failed;
     }
 
     pub(crate) fn take_actions(&mut self) -> Vec<DiskAction> {

@@ -327,7 +327,7 @@ impl EventLoop {
                 }
                 Report::KeptFile(result) => self.node.kept_file(result),
                 Report::Digested(digested) => self.node.digested(*digested),
-                Report::DiskWrote { number, offset } => self.node.core.log.disk_wrote(number, offset),
+                Report::DiskWrote { number, offset } => self.node.disk_wrote(number, offset),
                 Report::DiskFailed(reason) => self.node.disk_failed(&reason),
                 Report::DiskNotice(text) => self.node.core.notice(Level::Notice, &text),
                 Report::Connected(line, number, result) => self.connected(line, number, result),

@@ -80,6 +80,7 @@ impl Node {
     pub(crate) fn replication_turn(&mut self) {
         let now = self.core.clock.moment();
         self.core.follow_ack_rule();
+        self.core.retry_disk();
         let mut actions = Vec::new();
         self.core.follow_age_limits(&mut actions);
         self.core.replication.link.on_turn(now, &mut actions);
@@ -245,13 +246,6 @@ impl Node {
     /// otherwise.
     pub fn awaits_acks(&self) -> bool {
         self.core.replication.replicas.is_awaited() || self.core.shutdown.is_some()
-    }
-
-    /// The part of the log on disk cannot be written or read: from here on there is what memory holds.
-    pub fn disk_failed(&mut self, reason: &str) {
-        let text = format!("The replication backlog on disk is given up: {reason}. Memory serves on.");
-        self.core.notice(slipstream_replication::Level::Warning, &text);
-        self.core.log.disk_failed();
     }
 
     /// A session that may have been a replica is gone.

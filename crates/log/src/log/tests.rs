@@ -353,10 +353,42 @@ fn a_failing_disk_leaves_what_is_in_memory() {
     log.trim(None);
     assert!(log.held() < log.kept_anyway());
     assert!(log.take_disk_actions().is_empty(), "it is given up");
+    log.set_disk_size(DiskSize { kept: 16 << 20, most: 0 });
+    append_pattern(&mut log, 3 * BACKLOG);
+    log.trim(None);
+    assert!(log.take_disk_actions().is_empty(), "its size is what it was");
     log.set_disk_size(DiskSize { kept: 32 << 20, most: 0 });
     append_pattern(&mut log, 3 * BACKLOG);
     log.trim(None);
     assert!(!log.take_disk_actions().is_empty(), "and tried again when the operator says so");
+}
+
+#[test]
+fn a_disk_that_failed_is_well_when_it_has_written() {
+    let mut log = tiered(DiskSize { kept: 16 << 20, most: 0 }, 3 * BACKLOG);
+    let mut disk = Disk::default();
+    log.trim(None);
+    disk.perform(&mut log, false);
+    let write = |log: &mut Log| {
+        append_pattern(log, 3 * BACKLOG);
+        log.trim(None);
+        let actions = log.take_disk_actions();
+        actions.iter().rev().find_map(|action| match action {
+            DiskAction::Write { number, block, .. } => Some((*number, block.end())),
+            _ => None,
+        })
+    };
+    let (number, offset) = write(&mut log).unwrap();
+    assert!(!log.disk_wrote(number, offset), "it was well before");
+    log.disk_failed();
+    assert_eq!(write(&mut log), None);
+    log.retry_disk();
+    let (again, offset) = write(&mut log).unwrap();
+    assert!(log.has_disk_failed(), "it has shown nothing yet");
+    assert!(!log.disk_wrote(number, offset), "that was before it failed");
+    assert!(log.disk_wrote(again, offset));
+    assert!(!log.has_disk_failed());
+    assert!(!log.disk_wrote(again, offset), "it is told once");
 }
 
 #[test]

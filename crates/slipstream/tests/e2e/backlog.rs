@@ -92,12 +92,17 @@ fn a_failing_disk_costs_the_tier_and_nothing_else() {
     assert_same(&primary, &replica);
     assert_eq!(primary.log().matches("is given up").count(), 1, "one line tells of it");
     assert_eq!(client.info_number("stats", "sync_full"), 1);
-    assert_eq!(number(&primary, "repl_backlog_disk_bytes"), 0);
+    assert_eq!(number(&primary, "repl_backlog_disk_histlen"), 0);
 
     client.call::<()>(&format!("CONFIG SET dir {}", primary.folder.display()));
-    client.call::<()>("CONFIG SET repl-backlog-disk-size 32mb");
     write(&mut client, 4 * MEBIBYTE);
-    wait_until("the disk is used again", || number(&primary, "repl_backlog_disk_histlen") > 0);
+    wait_until("the disk is used again", || {
+        write(&mut client, MEBIBYTE);
+        number(&primary, "repl_backlog_disk_histlen") > 0
+    });
+    assert_eq!(client.info("replication", "repl_backlog_disk_status").as_deref(), Some("ok"));
+    assert_eq!(primary.log().matches("is given up").count(), 1, "trials are not told of");
+    assert_eq!(primary.log().matches("on disk is written again").count(), 1);
 }
 
 #[test]
