@@ -229,7 +229,7 @@ impl Link {
         line: &str,
         actions: &mut Vec<Action<'_>>,
     ) -> Result<(), Violation> {
-        let Phase::Pairing(pairing) = &mut self.phase else { unreachable!("called in this phase") };
+        let pairing = self.phase.pairing();
         match &mut pairing.side {
             _ if line.starts_with('-') => {
                 let text = format!("Dual channel sync refused by the master: {line}");
@@ -275,7 +275,7 @@ impl Link {
         let Position { id, offset } = position;
         actions.push(Action::notice(format!("Full resync from master: {id}:{offset}")));
         self.events.note(now, format!("full resync at {offset}, over two connections"));
-        let Phase::Pairing(pairing) = &mut self.phase else { unreachable!("called in this phase") };
+        let pairing = self.phase.pairing();
         pairing.position = Some(position);
         pairing.side = Side::AwaitingHead(LineReader::default());
         if let Some(carrier) = carrier {
@@ -294,7 +294,7 @@ impl Link {
         actions: &mut Vec<Action<'a>>,
     ) -> Result<&'a [u8], Violation> {
         let limit = self.settings.buffer_limit;
-        let Phase::Pairing(pairing) = &mut self.phase else { unreachable!("called in this phase") };
+        let pairing = self.phase.pairing();
         if !pairing.has_side() {
             pairing.heard = now;
         }
@@ -321,7 +321,7 @@ impl Link {
         line: &str,
         actions: &mut Vec<Action<'_>>,
     ) -> Result<(), Violation> {
-        let Phase::Pairing(pairing) = &mut self.phase else { unreachable!("called in this phase") };
+        let pairing = self.phase.pairing();
         let position = pairing.position.expect("known before the main connection asks");
         match &pairing.main {
             Main::Naming(_) if line.starts_with('+') => {
@@ -339,7 +339,7 @@ impl Link {
     }
 
     fn on_side_complete(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
-        let Phase::Pairing(pairing) = &mut self.phase else { unreachable!("called in this phase") };
+        let pairing = self.phase.pairing();
         pairing.heard = now;
         pairing.side = Side::Complete(pairing.transfer());
         actions.push(Action::CloseSide);
@@ -348,7 +348,7 @@ impl Link {
 
     /// Once the snapshot is here and the stream is on its way, all is as over one connection.
     fn load_if_paired(&mut self, actions: &mut Vec<Action<'_>>) {
-        let Phase::Pairing(pairing) = &mut self.phase else { unreachable!("called in this phase") };
+        let pairing = self.phase.pairing();
         let (Side::Complete(transfer), Main::Streaming) = (&pairing.side, &pairing.main) else { return };
         let early = std::mem::replace(&mut pairing.early, Early::new(true));
         actions.push(Action::SnapshotEnd);

@@ -130,6 +130,14 @@ impl Phase {
         matches!(self, Phase::Pairing(pairing) if pairing.has_side())
     }
 
+    /// Both connections, where an event can only come in that phase.
+    pub(super) fn pairing(&mut self) -> &mut Pairing {
+        match self {
+            Phase::Pairing(pairing) => pairing,
+            phase => unreachable!("no two connections in {phase:?}"),
+        }
+    }
+
     /// When something is to be sent again for its own sake.
     pub(super) fn next_beat(&self) -> Option<Moment> {
         match self {

@@ -63,25 +63,18 @@ fn send_side(words: &[&str]) -> Action<'static> {
     Action::SendSide(wire::request(&words))
 }
 
+/// What the side connection begins with; the two ways differ by `own`.
+fn introduction(own: &str) -> Action<'static> {
+    let all = format!("REPLCONF capa eof rdb-only 1 rdb-channel 1 {own} listening-port 6380");
+    send_side(&all.split(' ').collect::<Vec<_>>())
+}
+
 #[test]
 fn valkeys_way_from_the_answer_to_the_stream() {
     let mut story = Story::asking(None);
     assert_eq!(deeds(story.receive(b"+DUALCHANNELSYNC\r\n")), [Action::ConnectSide(primary())]);
     assert_eq!(story.link.state(), State::Sync);
-    let introduction = send_side(&[
-        "REPLCONF",
-        "capa",
-        "eof",
-        "rdb-only",
-        "1",
-        "rdb-channel",
-        "1",
-        "version",
-        "9.0.0",
-        "listening-port",
-        "6380",
-    ]);
-    assert_eq!(deeds(story.side_connected()), [introduction]);
+    assert_eq!(deeds(story.side_connected()), [introduction("version 9.0.0")]);
     assert_eq!(deeds(story.side_receive(b"+OK\r\n")), [Action::SendSide(b"SYNC\r\n".to_vec())]);
     assert_eq!(deeds(story.side_receive(b"\n")), [], "a sign of life");
     let named = send(&["REPLCONF", "set-rdb-client-id", "9"]);
@@ -104,20 +97,7 @@ fn valkeys_way_from_the_answer_to_the_stream() {
 fn the_way_of_redis_8_keeps_the_stream_from_its_first_byte() {
     let mut story = Story::asking(Some(position(b'b', 7)));
     assert_eq!(deeds(story.receive(b"+RDBCHANNELSYNC 17\r\n")), [Action::ConnectSide(primary())]);
-    let introduction = send_side(&[
-        "REPLCONF",
-        "capa",
-        "eof",
-        "rdb-only",
-        "1",
-        "rdb-channel",
-        "1",
-        "main-ch-client-id",
-        "17",
-        "listening-port",
-        "6380",
-    ]);
-    assert_eq!(deeds(story.side_connected()), [introduction]);
+    assert_eq!(deeds(story.side_connected()), [introduction("main-ch-client-id 17")]);
     assert_eq!(deeds(story.side_receive(b"+OK\r\n")), [send_side(&["PSYNC", "?", "-1"])]);
     assert_eq!(deeds(story.receive(b"early")), [], "the other connection may be the slower one");
     let answer = format!("\n+FULLRESYNC {} 100\r\n{}{}", id(b'a'), head(), body());
