@@ -84,3 +84,26 @@ mod tests {
         assert_eq!(Item::Bytes(b"1x").as_int(), None);
     }
 }
+
+/// Bytes that are looked for among many elements: whether they spell an integer is found out once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needle<'a> {
+    bytes: &'a [u8],
+    number: Option<i64>,
+}
+
+impl<'a> Needle<'a> {
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8]) -> Needle<'a> {
+        Needle { bytes, number: parse_int(bytes) }
+    }
+
+    /// Whether `item` is what is looked for.
+    #[inline]
+    pub(crate) fn is(&self, item: Item<'_>) -> bool {
+        match item {
+            Item::Int(number) => self.number == Some(number),
+            Item::Bytes(bytes) => bytes == self.bytes,
+        }
+    }
+}

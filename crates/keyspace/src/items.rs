@@ -20,10 +20,9 @@ use std::borrow::Cow;
 
 pub(crate) use iter::{Iter, RevIter};
 
-use crate::item::Item;
+use crate::item::{Item, Needle};
 use crate::listpack::Listpack;
 use crate::listpack::entry::{Encoded, body_at, entry_at};
-use crate::number::parse_int;
 use crate::size_class::{CLASSES_UP_TO, size_class};
 
 const HEADER: usize = 1;
@@ -194,15 +193,11 @@ impl<'a> Items<'a> {
     #[inline]
     pub(crate) fn find(&self, needle: &[u8], stride: usize) -> Option<Position> {
         let bytes = self.bytes();
-        let number = parse_int(needle);
+        let needle = Needle::new(needle);
         let mut at = HEADER;
         while at < bytes.len() {
             let entry = entry_at(bytes, at);
-            let found = match entry.item {
-                Item::Int(value) => number == Some(value),
-                Item::Bytes(value) => value == needle,
-            };
-            if found {
+            if needle.is(entry.item) {
                 return Some(Position(at));
             }
             at += entry.body;

@@ -28,8 +28,7 @@ pub use entry::Malformed;
 use entry::{COPIED, Encoded, back_len, back_len_size, body_at, copy_body, entry_at, entry_before, validate};
 pub use iter::{Iter, RevIter};
 
-use crate::item::Item;
-use crate::number::parse_int;
+use crate::item::{Item, Needle};
 use crate::size_class::{CLASSES_UP_TO, size_class};
 
 pub(crate) const HEADER: usize = 6;
@@ -306,15 +305,11 @@ impl<'a> Listpack<'a> {
     /// element (2 to look at the fields of a packed hash only).
     pub fn find(&self, from: Position, needle: &[u8], stride: usize) -> Option<Position> {
         let bytes = self.bytes();
-        let number = parse_int(needle);
+        let needle = Needle::new(needle);
         let mut at = from.0;
         while bytes[at] != END {
             let entry = entry_at(bytes, at);
-            let found = match entry.item {
-                Item::Int(value) => number == Some(value),
-                Item::Bytes(value) => value == needle,
-            };
-            if found {
+            if needle.is(entry.item) {
                 return Some(Position(at));
             }
             at += entry.size();
