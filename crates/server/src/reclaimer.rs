@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use slipstream_engine::Discarded;
 
 use crate::jobs::{Niceness, spawn};
-use crate::{allocator, idle};
+use crate::{allocator, kernel};
 
 /// How often empty pages are given back.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ impl Reclaimer {
 
 fn run(receiver: &Receiver<Box<Discarded>>) {
     // Where that is not possible it stays as nice as a job.
-    idle::give_way_at_once().ok();
+    kernel::give_way_at_once().ok();
     let mut given_back = Instant::now();
     loop {
         match receiver.recv_timeout(PERIOD) {

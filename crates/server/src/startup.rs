@@ -19,7 +19,7 @@ use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
-use crate::{allocator, huge_pages};
+use crate::{allocator, kernel};
 
 /// Set for the process that `daemonize yes` leaves running.
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
@@ -71,7 +71,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
         return detach(&started_in, &stdin);
     }
     allocator::tune();
-    let huge_pages = if config.disable_thp { huge_pages::disable() } else { Ok(()) };
+    let huge_pages = if config.disable_thp { kernel::disable_huge_pages() } else { Ok(()) };
     let listening = SharedListening::default();
     let mut process = Process::new(&config, config_file, Rc::clone(&listening))?;
     announce(&mut process, program, &config, sources);

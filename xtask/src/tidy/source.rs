@@ -13,8 +13,7 @@ const FUNCTION_MAX_LINES: usize = 70;
 const UNSAFE_FILES: &[Exception] = &[
     ("crates/server/src/allocator/jemalloc.rs", "the functions of a C library"),
     ("crates/server/src/allocator/mimalloc.rs", "the functions of a C library"),
-    ("crates/server/src/huge_pages.rs", "a system call that no safe library offers"),
-    ("crates/server/src/idle.rs", "a system call that no safe library offers"),
+    ("crates/server/src/kernel.rs", "system calls that no safe library offers"),
     ("crates/server/src/memory.rs", "an allocator is an unsafe trait; this one counts and forwards"),
 ];
 
