@@ -2,8 +2,43 @@
 
 use crate::client::Client;
 use crate::content::Content;
+use crate::dataset;
+use crate::peer::{Kind, all_found};
+use crate::proxy::Proxy;
 use crate::server::Server;
+use crate::traffic::Traffic;
 use crate::wait::wait_until;
+
+/// A replica is attached while clients write; then the link is cut, and continues. Gives back the primary,
+/// unless one of the programs is not here.
+#[track_caller]
+pub(crate) fn check_attach_and_cut(primary: Kind, replica: Kind, arguments: &[&str]) -> Option<Server> {
+    if !all_found(&[primary, replica]) {
+        return None;
+    }
+    let primary = Server::start(primary, arguments);
+    dataset::fill(&mut primary.client());
+    let traffic = Traffic::start(&primary);
+    let proxy = Proxy::start(primary.port);
+    let replica = Server::start(replica, arguments);
+
+    follow(&replica, proxy.port);
+    traffic.let_some_pass();
+    wait_until_linked(&replica);
+
+    proxy.cut();
+    traffic.let_some_pass();
+    proxy.restore();
+    traffic.let_some_pass();
+    traffic.stop();
+
+    assert_same(&primary, &replica);
+    let mut client = primary.client();
+    assert_eq!(client.info_number("stats", "sync_full"), 1);
+    assert_eq!(client.info_number("replication", "connected_slaves"), 1);
+    drop(client);
+    Some(primary)
+}
 
 /// Makes `replica` follow whoever listens on `port`.
 #[track_caller]
