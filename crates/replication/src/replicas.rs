@@ -185,7 +185,7 @@ impl Replicas {
                 return Ok(Answer::Silence);
             }
             let is_beat = option.eq_ignore_ascii_case(b"beat");
-            self.check_link(option, value)?;
+            self.check_link(id, option, value)?;
             let two_links = self.settings.two_links;
             let profile = match self.replicas.get_mut(&id) {
                 Some(replica) => &mut replica.profile,

@@ -60,11 +60,19 @@ impl Replicas {
 
 impl Replicas {
     /// Takes in what a session says of its other connection, or of being one.
-    pub(super) fn check_link(&self, option: &[u8], value: &[u8]) -> Result<(), ReplconfError> {
+    pub(super) fn check_link(
+        &self,
+        own: ReplicaId,
+        option: &[u8],
+        value: &[u8],
+    ) -> Result<(), ReplconfError> {
         let id = || parse_i64(value).ok_or(ReplconfError::NotAnInteger);
         let session = |id: i64| u64::try_from(id).ok().map(ReplicaId);
         let is_known = match option.to_ascii_lowercase().as_slice() {
-            b"main-ch-client-id" => session(id()?).is_some_and(|id| self.is_redirected(id)),
+            // Who waits for a carrier is none, and not its own.
+            b"main-ch-client-id" => {
+                session(id()?).is_some_and(|id| self.is_redirected(id)) && !self.is_redirected(own)
+            }
             b"set-rdb-client-id" => session(id()?).is_some_and(|id| self.is_carrier(id)),
             _ => return Ok(()),
         };
@@ -172,7 +180,8 @@ impl Replicas {
         replica.start_buffering(turn.now, from, actions);
     }
 
-    /// A carrier has been told its offset: the stream of the main connection that it named begins there.
+    /// A carrier has been told its offset: the stream of the main connection that it named begins there, if that
+    /// still waits for it.
     pub(super) fn begin_main(
         &mut self,
         now: Moment,
@@ -180,7 +189,7 @@ impl Replicas {
         from: Offset,
         actions: &mut Vec<Action>,
     ) {
-        let main = self.replicas[&carrier].profile.main;
+        let main = self.replicas[&carrier].profile.main.filter(|main| self.is_redirected(*main));
         if let Some(main) = main.and_then(|main| self.replicas.get_mut(&main)) {
             main.start_buffering(now, from, actions);
         }

@@ -242,8 +242,11 @@ impl Replicas {
 
     /// Gives a member up, with the reason if nothing of the snapshot has been sent.
     fn refuse_member(&mut self, now: Moment, id: ReplicaId, reason: &str, actions: &mut Vec<Action>) {
+        // Gone with its other connection.
+        let Some(replica) = self.replicas.get(&id) else { return };
+        let is_preparing = matches!(replica.phase, Phase::Syncing { stage: Stage::Preparing, .. });
         self.note_failure(now, id, reason);
-        if matches!(self.replicas[&id].phase, Phase::Syncing { stage: Stage::Preparing, .. }) {
+        if is_preparing {
             let bytes = format!("-ERR BGSAVE failed, replication can't continue: {reason}\r\n");
             actions.push(Action::Send { replica: id, bytes: bytes.into_bytes() });
         }

@@ -221,3 +221,33 @@ fn progress_of_the_snapshot_is_a_sign_of_life_of_the_replica() {
     story.wait_until(162_000);
     assert_eq!(story.listed(), []);
 }
+
+#[test]
+fn a_connection_is_not_its_own_carrier() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.newcomer(C);
+    story.turn();
+    story.asks_with("capa rdb-channel-repl");
+    let request = OwnedRequest::from_parts(&["main-ch-client-id", &A.0.to_string()]);
+    let turn = Turn { now: story.now, log: &story.log };
+    let refused = story.replicas.on_replconf(turn, A, request.args(), &mut Vec::new()).unwrap_err();
+    assert_eq!(refused.to_string(), "ERR Unrecognized RDB client id 1");
+    story.ask(A, Request::Sync);
+    assert_eq!(
+        joins(&story.turn()),
+        [(A, 0, false)],
+        "it has changed its mind, and gets what all others get"
+    );
+}
+
+#[test]
+fn a_main_connection_that_changes_its_mind_is_no_part_of_its_carrier() {
+    let mut story = Story::of_redis();
+    story.ask(A, Request::Sync);
+    story.turn();
+    assert_eq!(joins(&story.started(0)), [(A, 0, false), (B, 0, false)]);
+    let actions =
+        story.act(|replicas, turn, actions| replicas.on_sync_failed(turn.now, JobId(0), "no room", actions));
+    assert!(deeds(actions).contains(&Action::Close(A)));
+    assert!(story.replicas.is_empty());
+}
