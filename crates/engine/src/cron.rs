@@ -56,6 +56,7 @@ impl Node {
             }
         }
         self.end_pause_if_due();
+        self.core.end_empty_start_if_due();
         self.make_room_if_due();
         self.expire_actively();
         self.replication_turn();
@@ -82,6 +83,7 @@ impl Node {
             self.core.pause.until(),
             self.core.shutdown.as_ref().and_then(crate::shutdown::Shutdown::deadline),
             self.core.replication.deadline(),
+            self.core.claim_deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().unwrap_or(now);
         Duration::from_millis(next.0.saturating_sub(now.0))
@@ -93,6 +95,7 @@ impl Node {
         self.core.check_slow_readers();
         self.close_idle_clients();
         self.expire_local_keys();
+        self.core.keep_state_if_due(&self.keyspace);
         if self.core.phase == Phase::Serving {
             self.save_if_due();
         }

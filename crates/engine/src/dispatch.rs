@@ -9,7 +9,7 @@ use slipstream_keyspace::{Keyspace, UnixMillis};
 use slipstream_resp::{Args, OwnedRequest, Reply};
 
 use crate::call::{Call, Outcome};
-use crate::command::flag;
+use crate::command::{Command, flag};
 use crate::commands::client::describe;
 use crate::config::ProtectedAction;
 use crate::db::Db;
@@ -70,6 +70,7 @@ const GATES: &[Gate] = &[
     a_read_only_replica_takes_no_writes,
     stale_data_is_served,
     what_is_read_is_young_enough,
+    the_data_is_here,
     the_data_is_loaded,
     a_replica_leaves_the_keyspace_alone,
 ];
@@ -158,6 +159,22 @@ fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
 fn what_is_read_is_young_enough(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let reads = candidate.flags & flag::READONLY != 0;
     if reads && candidate.core.is_too_old(candidate.session) { Err(CommandError::STALE) } else { Ok(()) }
+}
+
+/// A primary that started without its data is told who it is to be, and little else.
+fn the_data_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    if !candidate.core.is_awaiting_claim() {
+        return Ok(());
+    }
+    let command = candidate.entry.command;
+    let may_run =
+        |command: &Command| command.has(flag::LOADING) || matches!(command.name, "replicaof" | "slaveof");
+    let queued = candidate.session.transaction.iter().flat_map(|transaction| &transaction.entries);
+    let runs_queued = command.name == "exec";
+    if may_run(command) && (!runs_queued || queued.into_iter().all(|entry| may_run(entry.command))) {
+        return Ok(());
+    }
+    Err(candidate.core.awaits_claim_error(command.name == "ping"))
 }
 
 fn the_data_is_loaded(candidate: &Candidate<'_>) -> Result<(), CommandError> {

@@ -126,6 +126,16 @@ impl CommandError {
         Self::text(format!("REDIRECT {host}:{port}"))
     }
 
+    /// A primary without its data waits for a replica that has it. A sentinel takes LOADING for a sign of life,
+    /// and PING is to give it none.
+    pub fn awaits_claim(is_ping: bool, seconds: u64) -> Self {
+        let code = if is_ping { "NODATA" } else { "LOADING" };
+        Self::text(format!(
+            "{code} This primary started without the data that its replicas have. It waits {seconds} s for one of \
+             them to take its place; REPLICAOF NO ONE starts it as it is"
+        ))
+    }
+
     pub const READONLY: Self = Self::fixed("READONLY You can't write against a read only replica.");
     pub const MASTERDOWN: Self =
         Self::fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");

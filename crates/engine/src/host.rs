@@ -251,6 +251,14 @@ pub enum Effect {
         /// What is in it.
         content: Vec<u8>,
     },
+    /// Replace the state file in the current folder, so that a crash leaves the old one or the new one, and after
+    /// all that were to be written before; answer with [`Node::kept_state`](crate::Node::kept_state).
+    KeepState {
+        /// Its name.
+        name: String,
+        /// What is in it.
+        content: Vec<u8>,
+    },
     /// Drop this away from the executor.
     Reclaim(Box<Discarded>),
     /// End the process.

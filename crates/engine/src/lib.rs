@@ -40,6 +40,7 @@ pub mod saving;
 pub mod session;
 pub mod shutdown;
 pub mod slowlog;
+pub mod state;
 pub mod stats;
 pub mod syntax;
 pub mod table;

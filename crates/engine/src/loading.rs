@@ -151,6 +151,7 @@ impl Node {
         }
         self.core.phase = Phase::Serving;
         self.follow_configured();
+        self.core.begin_empty_start(&self.keyspace);
         self.core.notice(Level::Notice, "Ready to accept connections");
     }
 

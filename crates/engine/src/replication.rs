@@ -8,11 +8,15 @@ mod disk;
 
 mod durability;
 
+pub(crate) mod empty_start;
+
 mod following;
 
 mod pacing;
 
 mod rejoining;
+
+mod remembering;
 
 mod guard;
 
@@ -28,7 +32,9 @@ use slipstream_replication::link::{self, Endpoint, Link, Position};
 use slipstream_replication::replicas::{self, OutputLimit, Role};
 use slipstream_replication::{Failover, Moment, Replicas};
 
+use self::empty_start::EmptyStart;
 use self::pacing::Pacing;
+use self::remembering::Remembering;
 use crate::apply::Stream;
 use crate::config::Config;
 use crate::node::Core;
@@ -53,6 +59,10 @@ pub struct Replication {
     pub(crate) divergence: Option<rejoining::Divergence>,
     /// Whether the copies are equal.
     pub(crate) verifying: verifying::Verifying,
+    /// What is told to the next life of this node, and what the last one told.
+    pub(crate) remembering: Remembering,
+    /// The wait of a primary that started without its data.
+    pub(crate) empty_start: Option<EmptyStart>,
     /// Where the stream joins the snapshot being loaded.
     joins: Option<Position>,
     /// Whether the operator wants the next full sync whatever it brings.
@@ -103,6 +113,8 @@ impl Replication {
             stream: Stream::default(),
             divergence: None,
             verifying: verifying::Verifying::default(),
+            remembering: Remembering::default(),
+            empty_start: None,
             joins: None,
             consents: false,
             connection: 0,
@@ -221,6 +233,7 @@ impl Core {
         if !self.is_replica() {
             self.unblock_all();
         }
+        self.end_empty_start("it follows another");
         keyspace.set_deletes_due(false);
         // Where this node stands, this database is selected, whoever goes on from here.
         self.replication.stream = Stream::starting_in(self.stream_database());

@@ -67,7 +67,7 @@ impl Core {
         if self.shutdown.is_some() {
             return;
         }
-        if self.phase == Phase::Loading {
+        if self.phase == Phase::Loading || self.is_awaiting_claim() {
             // What is on disk is all there is: a snapshot of what is loaded so far would replace it.
             options.nosave = true;
             options.save = false;
@@ -171,6 +171,7 @@ impl Core {
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.step = Step::Saving;
         }
+        self.keep_last_state(keyspace);
         if options.save || (!options.nosave && !self.config.save.is_empty()) {
             self.notice(Level::Notice, "Saving the final RDB snapshot before exiting.");
             self.begin_save(keyspace, SaveReason::Shutdown);

@@ -8,6 +8,7 @@ mod commands {
     mod client;
     mod debug;
     mod durability;
+    mod empty_start;
     mod expiring;
     mod failover;
     mod field_expiry;
@@ -21,6 +22,7 @@ mod commands {
     mod loading;
     mod memory;
     mod pipelines;
+    mod remembering;
     mod saving;
     mod serving;
     mod sets;

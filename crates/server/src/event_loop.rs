@@ -30,6 +30,7 @@ use crate::log_disk::LogDisk;
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 use crate::spool::Spool;
+use crate::state_file::StateFile;
 use crate::sync_load::SyncLoad;
 
 const WAKER: Token = Token(usize::MAX);
@@ -72,6 +73,7 @@ pub struct EventLoop {
     reports: Receiver<Report>,
     reporter: Reporter,
     reclaimer: Reclaimer,
+    state_file: StateFile,
     buffer: Box<[u8]>,
     exit: Option<i32>,
 }
@@ -103,6 +105,7 @@ impl EventLoop {
             saves: Saves::default(),
             signals,
             reports,
+            state_file: StateFile::start(reporter.clone()),
             reporter,
             reclaimer: Reclaimer::start(),
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
@@ -124,6 +127,7 @@ impl EventLoop {
         self.flush_marked();
         self.feeder.finish(&self.node.core.log);
         self.log_disk.finish();
+        self.state_file.finish();
         Ok(self.exit.unwrap_or(0))
     }
 
@@ -279,6 +283,7 @@ impl EventLoop {
             Effect::KeepFile { name, content } => {
                 jobs::keep_file(self.reporter.clone(), jobs::full_path(&name), content);
             }
+            Effect::KeepState { name, content } => self.state_file.replace(jobs::full_path(&name), content),
             Effect::Digest(order) => jobs::digest(self.reporter.clone(), order),
             Effect::Reclaim(data) => self.reclaimer.drop(data),
             Effect::Exit(status) => self.exit = Some(status),
@@ -326,6 +331,7 @@ impl EventLoop {
                     }
                 }
                 Report::KeptFile(result) => self.node.kept_file(result),
+                Report::KeptState(result) => self.node.kept_state(result),
                 Report::Digested(digested) => self.node.digested(*digested),
                 Report::DiskWrote { number, offset } => self.node.disk_wrote(number, offset),
                 Report::DiskFailed(reason) => self.node.disk_failed(&reason),

@@ -47,6 +47,8 @@ pub enum Report {
     SyncSent(SessionId, Result<(), String>),
     /// A file is kept, or why not.
     KeptFile(Result<(), String>),
+    /// The state file is written, or why not.
+    KeptState(Result<(), String>),
     /// A snapshot is digested.
     Digested(Box<Digested>),
     /// All of the log before this offset is on disk, of the beginning of that number.

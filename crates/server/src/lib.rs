@@ -23,6 +23,7 @@ pub mod reclaimer;
 pub mod signals;
 mod spool;
 pub mod startup;
+mod state_file;
 mod sync_load;
 mod sync_send;
 

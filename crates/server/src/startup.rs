@@ -19,7 +19,7 @@ use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
-use crate::{allocator, kernel};
+use crate::{allocator, kernel, state_file};
 
 /// Set for the process that `daemonize yes` leaves running.
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
@@ -91,6 +91,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let seed = seed().map_err(|error| format!("Reading random bytes: {error}"))?;
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
     let mut node = Node::new(config, Box::new(process), seed)?;
+    node.remember(state_file::read(&node.core.state_file()));
     let has_file = Path::new(&node.core.config.dbfilename).exists();
     node.start(has_file);
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;

@@ -37,6 +37,8 @@ pub struct Process {
     pub life: u32,
     /// `dump.rdb`.
     pub dump: Option<Vec<u8>>,
+    /// `dump.rdb.state`.
+    pub state: Option<Vec<u8>>,
     /// How far the wall clock is off.
     pub skew: Rc<Cell<i64>>,
     /// Until when nothing runs, if it stands still.
@@ -138,6 +140,7 @@ fn config(options: &Options) -> Config {
     config.repl_ping_replica_period = options.ping_period;
     config.shutdown_timeout = 2;
     config.replica_guard_shrink_percent = options.guard;
+    config.primary_empty_start_wait = 0;
     config.latency_tracking = false;
     config.min_replicas_to_ack = options.min_replicas_to_ack;
     config.min_replicas_ack_timeout = options.ack_timeout;
@@ -155,6 +158,7 @@ impl Process {
             node: None,
             life: 0,
             dump: None,
+            state: None,
             skew: Rc::default(),
             stalled_until: 0,
             loads: 0,
@@ -201,7 +205,11 @@ impl Process {
         let node = Node::new(self.config.clone(), Box::new(host), env.rng.u64(..));
         self.node = Some(node.expect("no command is renamed"));
         // Whether the disk holds a file is found out by loading it, as slowly as it pleases.
-        self.turn(env, |node| node.start(true));
+        let state = self.state.clone();
+        self.turn(env, |node| {
+            node.remember(Ok(state));
+            node.start(true);
+        });
     }
 
     /// From now on any primary is obeyed.
@@ -387,6 +395,7 @@ impl Process {
             }
             // Nobody in a world reads it.
             Effect::KeepFile { .. } => {}
+            Effect::KeepState { content, .. } => self.state = Some(content),
             Effect::Digest(order) => {
                 let micros = env.draw(&env.options.disk_delay.clone());
                 self.later(env, micros, Inside::Digested(Box::new(order.run())));

@@ -55,6 +55,8 @@ pub struct Config {
     pub shutdown_handover: bool,
     /// Percentage of the keys that a full sync of an unknown history may not take away; 0 lets it.
     pub replica_guard_shrink_percent: u32,
+    /// Seconds that a primary without the data that its replicas have waits for one of them; 0 does not.
+    pub primary_empty_start_wait: u32,
     /// What SIGINT does.
     pub shutdown_on_sigint: ShutdownOn,
     /// What SIGTERM does.
@@ -379,6 +381,7 @@ impl Default for Config {
             shutdown_timeout: 10,
             shutdown_handover: false,
             replica_guard_shrink_percent: 50,
+            primary_empty_start_wait: 60,
             shutdown_on_sigint: ShutdownOn::default(),
             shutdown_on_sigterm: ShutdownOn::default(),
 

@@ -20,6 +20,10 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
     if !core.is_replica() {
         verification(core, fields);
     }
+    if let (Some(wait), Some(left)) = (&core.replication.empty_start, core.claim_wait_left()) {
+        fields.add("empty_start_wait_seconds_left", left.div_ceil(1000));
+        fields.add("empty_start_reason", &wait.reason);
+    }
     fields.add("master_failover_state", core.replication.failover.as_str());
     if let Some(divergence) = &core.replication.divergence {
         fields.add("last_divergence_offset", divergence.offset.0);

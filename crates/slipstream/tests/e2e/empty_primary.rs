@@ -28,7 +28,8 @@ fn check_empty_restart(kind: Kind) {
     if !all_found(&[kind]) {
         return;
     }
-    let mut primary = Server::start(kind, &[]);
+    let at_once = ["--primary-empty-start-wait 0"];
+    let mut primary = Server::start(kind, if kind == Ours { &at_once } else { &[] });
     dataset::fill(&mut primary.client());
     let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
     wait_until_linked(&replica);

@@ -22,6 +22,7 @@ mod commandline;
 mod connections;
 mod differential;
 mod empty_primary;
+mod empty_start;
 mod field_expiry;
 mod files;
 mod fullsync;

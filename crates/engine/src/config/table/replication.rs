@@ -59,6 +59,14 @@ pub(super) const ROWS: &[Directive] = &[
          go, as from a primary that came back empty; REPLICAOF with FORCE takes it all the same. 0 \
          obeys any primary, as Redis does.",
     ),
+    count(
+        "primary-empty-start-wait",
+        field!(primary_empty_start_wait),
+        "Seconds that a primary waits for one of its replicas to take its place when it starts without any \
+         data, and its state file says that they have some. Meanwhile it serves nobody, and a sentinel takes it \
+         for down. A sentinel that is not told otherwise looks on for 30 seconds before it acts, so a shorter \
+         wait would be in vain. 0 starts at once, as Redis does.",
+    ),
     yes_no(
         "repl-diskless-sync",
         field!(repl_diskless_sync),
