@@ -385,7 +385,7 @@ impl Machine<'_> {
         self.core.collect_expired(self.keyspace);
         self.core.saving.changes += outcome.changes;
         if outcome.changes > 0 && !outcome.effects_named && self.core.log_takes_effects() {
-            self.core.propagation.push(self.session.db, args.iter());
+            self.core.propagation.push_request(&mut self.core.log, self.session.db, args);
         }
         self.core.break_watches(self.session);
         if self.core.log_takes_effects() {

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use slipstream_log::{Log, Offset};
-use slipstream_resp::encode_request;
+use slipstream_resp::{Args, encode_request};
 
 /// Effects of the running command or transaction, not yet in the log.
 #[derive(Debug, Default)]
@@ -38,6 +38,22 @@ impl Propagation {
     pub fn push<'a>(&mut self, db: usize, args: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.effects.push((self.bytes.len(), Some(db)));
         encode_request(&mut self.bytes, args);
+    }
+
+    /// Adds a request that is an effect as it came. Nothing pending before it, it goes into the log without a
+    /// stop, and as the bytes that came where they are its encoding.
+    #[inline]
+    pub fn push_request(&mut self, log: &mut Log, db: usize, args: Args<'_>) {
+        if self.grouping || !self.effects.is_empty() {
+            return self.push(db, args.iter());
+        }
+        if self.selected != Some(db) {
+            self.select(log, db);
+        }
+        match args.encoded() {
+            Some(bytes) => log.append(bytes),
+            None => log.append_with(|out| encode_request(out, args.iter())),
+        }
     }
 
     /// Adds an effect that concerns no database, nor is known to change any.
@@ -158,17 +174,15 @@ impl Propagation {
         for index in 0..self.effects.len() {
             let (start, db) = self.effects[index];
             let end = self.effects.get(index + 1).map_or(self.bytes.len(), |(next, _)| *next);
-            if let Some(db) = db {
+            if let Some(db) = db.filter(|db| self.selected != Some(*db)) {
                 self.select(log, db);
             }
             log.append(&self.bytes[start..end]);
         }
     }
 
+    #[cold]
     fn select(&mut self, log: &mut Log, db: usize) {
-        if self.selected == Some(db) {
-            return;
-        }
         let mut digits = itoa::Buffer::new();
         let args: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
         log.append_with(|out| encode_request(out, args.into_iter()));

@@ -42,7 +42,11 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Log {
     history: History,
+    /// The offset after the last byte.
+    end: Offset,
     backlog_size: u64,
+    /// As long as a block gets, by the size of the backlog.
+    block_len: usize,
     kept: Kept,
     disk: Tier,
 }
@@ -51,7 +55,7 @@ pub struct Log {
 #[derive(Debug)]
 enum Kept {
     /// Nothing, since nobody reads. The offset stands.
-    Nothing { end: Offset },
+    Nothing,
     /// The newest blocks; at least one.
     Blocks(VecDeque<Block>),
 }
@@ -65,10 +69,13 @@ impl Kept {
 impl Log {
     /// An inactive log at offset 0 with a random history.
     pub fn new(backlog_size: u64, rng: &mut fastrand::Rng) -> Log {
+        let backlog_size = backlog_size.max(MIN_BACKLOG_SIZE);
         Log {
             history: History::new(ReplicationId::random(rng)),
-            backlog_size: backlog_size.max(MIN_BACKLOG_SIZE),
-            kept: Kept::Nothing { end: Offset(0) },
+            end: Offset(0),
+            backlog_size,
+            block_len: block_len(backlog_size),
+            kept: Kept::Nothing,
             disk: Tier::default(),
         }
     }
@@ -86,17 +93,15 @@ impl Log {
     /// The offset of the first byte that is still held in memory.
     pub fn start(&self) -> Offset {
         match &self.kept {
-            Kept::Nothing { end } => *end,
+            Kept::Nothing => self.end,
             Kept::Blocks(blocks) => blocks.front().expect("an active log has a block").start(),
         }
     }
 
     /// The offset after the last byte (`master_repl_offset`).
+    #[inline]
     pub fn end(&self) -> Offset {
-        match &self.kept {
-            Kept::Nothing { end } => *end,
-            Kept::Blocks(blocks) => blocks.back().expect("an active log has a block").end(),
-        }
+        self.end
     }
 
     /// From here on a reader may continue: the first byte that is held in memory or on disk.
@@ -112,15 +117,15 @@ impl Log {
     /// Memory allocated for blocks, in bytes.
     pub fn memory(&self) -> usize {
         match &self.kept {
-            Kept::Nothing { .. } => 0,
+            Kept::Nothing => 0,
             Kept::Blocks(blocks) => blocks.iter().map(|b| b.capacity() + size_of::<Block>()).sum(),
         }
     }
 
     /// Starts to keep the stream, under a fresh id and with nothing before it. Does nothing to an active log.
     pub fn activate(&mut self, rng: &mut fastrand::Rng) {
-        if let Kept::Nothing { end } = self.kept {
-            self.kept = Kept::empty_from(end);
+        if !self.is_active() {
+            self.kept = Kept::empty_from(self.end);
             self.change_id(rng);
         }
     }
@@ -128,7 +133,7 @@ impl Log {
     /// Drops what is kept and stops counting: nobody can continue, whatever comes. For `repl-backlog-ttl`,
     /// and for a replica whose data is about to be replaced.
     pub fn deactivate(&mut self, rng: &mut fastrand::Rng) {
-        self.kept = Kept::Nothing { end: self.end() };
+        self.kept = Kept::Nothing;
         self.disk.clear();
         self.change_id(rng);
     }
@@ -146,8 +151,8 @@ impl Log {
 
     /// Goes on under the id that the primary has taken on (`+CONTINUE id`), active from now on.
     pub fn adopt_id(&mut self, id: ReplicationId) {
-        if let Kept::Nothing { end } = self.kept {
-            self.kept = Kept::empty_from(end);
+        if !self.is_active() {
+            self.kept = Kept::empty_from(self.end);
         }
         if id != self.history.id {
             self.history = self.history.forked(id, self.end());
@@ -158,6 +163,7 @@ impl Log {
     /// it.
     pub fn adopt_snapshot(&mut self, id: ReplicationId, offset: Offset) {
         self.history = History::new(id);
+        self.end = offset;
         self.kept = Kept::empty_from(offset);
         self.disk.clear();
     }
@@ -166,6 +172,7 @@ impl Log {
     /// rest.
     pub fn set_backlog_size(&mut self, bytes: u64) {
         self.backlog_size = bytes.max(MIN_BACKLOG_SIZE);
+        self.block_len = block_len(self.backlog_size);
     }
 
     /// How much is kept at least.
@@ -175,7 +182,7 @@ impl Log {
 
     /// Without a reader that needs more, less than this is kept in memory: whole blocks are dropped.
     pub fn kept_anyway(&self) -> u64 {
-        self.backlog_size + self.block_len() as u64
+        self.backlog_size + self.block_len as u64
     }
 
     /// Who is no further behind may continue, and is behind for no fault of its own.
@@ -226,6 +233,7 @@ impl Log {
         if let Kept::Blocks(blocks) = &mut self.kept
             && is_held
         {
+            self.end = to;
             while blocks.back().is_some_and(|last| last.end() > to) {
                 let last = blocks.pop_back().expect("just looked at");
                 if last.start() <= to {
@@ -240,12 +248,13 @@ impl Log {
     }
 
     /// Appends bytes, in several blocks if they are many.
+    #[inline]
     pub fn append(&mut self, mut bytes: &[u8]) {
-        let limit = self.block_len();
         let Kept::Blocks(blocks) = &mut self.kept else { return };
+        self.end = self.end.advanced(bytes.len());
         while !bytes.is_empty() {
-            let tail = writable_tail(blocks, limit);
-            let (now, later) = bytes.split_at(bytes.len().min(limit - tail.len()));
+            let tail = writable_tail(blocks, self.block_len);
+            let (now, later) = bytes.split_at(bytes.len().min(self.block_len - tail.len()));
             tail.extend_from_slice(now);
             bytes = later;
         }
@@ -254,16 +263,14 @@ impl Log {
     /// Appends what `encode` pushes, without a copy in between. `encode` must only push, and is not called at
     /// all while the log is inactive. For long values, [`append`](Log::append) is the better way.
     pub fn append_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let limit = self.block_len();
         let Kept::Blocks(blocks) = &mut self.kept else { return };
-        let tail = writable_tail(blocks, limit);
+        let tail = writable_tail(blocks, self.block_len);
         let before = tail.len();
         encode(tail);
         assert!(tail.len() >= before, "an encoder of log bytes only pushes");
-        if tail.len() > limit {
-            let excess = tail.split_off(limit);
-            self.append(&excess);
-        }
+        let excess = tail.split_off(tail.len().min(self.block_len));
+        self.end = self.end.advanced(tail.len() - before);
+        self.append(&excess);
     }
 
     /// The bytes from `from` to the end, in shared pieces; `None` if they are not all held.
@@ -272,7 +279,7 @@ impl Log {
             return None;
         }
         let blocks = match &self.kept {
-            Kept::Nothing { .. } => None,
+            Kept::Nothing => None,
             Kept::Blocks(blocks) => Some(blocks.range(blocks.partition_point(|b| b.end() <= from)..)),
         };
         Some(Slices { from, blocks })
@@ -332,11 +339,11 @@ impl Log {
     fn memory_for_readers(&self) -> u64 {
         self.backlog_size.max(MEMORY_FOR_READERS)
     }
+}
 
-    fn block_len(&self) -> usize {
-        let len = (self.backlog_size / 16).clamp(*BLOCK_LEN.start(), *BLOCK_LEN.end());
-        usize::try_from(len).expect("at most 256 KiB")
-    }
+fn block_len(backlog_size: u64) -> usize {
+    let len = (backlog_size / 16).clamp(*BLOCK_LEN.start(), *BLOCK_LEN.end());
+    usize::try_from(len).expect("at most 256 KiB")
 }
 
 /// What lies on disk.
@@ -397,6 +404,7 @@ impl Log {
 }
 
 /// The block to append to: the last one, or a new one if that is full or being read.
+#[inline]
 fn writable_tail(blocks: &mut VecDeque<Block>, limit: usize) -> &mut Vec<u8> {
     let last = blocks.back_mut().expect("an active log has a block");
     if last.len() >= limit || !last.make_writable() {

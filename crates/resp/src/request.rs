@@ -24,6 +24,7 @@ pub struct Limits {
 /// Redis counts arguments in an `int`. Nothing is reserved for those announced.
 const MAX_ARGS: usize = 0x7fff_ffff;
 const MAX_INLINE: usize = 64 * 1024;
+const LINE_END: &[u8; 2] = b"\r\n";
 const MAX_ARGS_BEFORE_AUTH: usize = 10;
 const MAX_BULK_BEFORE_AUTH: usize = 16 * 1024;
 
@@ -104,6 +105,8 @@ struct Span {
 pub struct Args<'a> {
     bytes: &'a [u8],
     spans: &'a [Span],
+    /// Whether `bytes` begins with the multibulk request whose arguments these are, all of them.
+    is_whole: bool,
 }
 
 impl<'a> Args<'a> {
@@ -124,7 +127,21 @@ impl<'a> Args<'a> {
 
     /// All from `index` on.
     pub fn from(&self, index: usize) -> Args<'a> {
-        Args { bytes: self.bytes, spans: self.spans.get(index..).unwrap_or(&[]) }
+        Args { bytes: self.bytes, spans: self.spans.get(index..).unwrap_or(&[]), is_whole: false }
+    }
+
+    /// The request as it came, if that is byte for byte what [`encode_request`] makes of the arguments.
+    pub fn encoded(&self) -> Option<&'a [u8]> {
+        let spans = self.spans;
+        let ([first, ..], [.., last], true) = (spans, spans, self.is_whole) else { return None };
+        // Numbers have one form only. Of line ends the decoder looks at the first byte in headers, at none
+        // behind arguments.
+        let dollar = self.bytes[..first.start].iter().rposition(|byte| *byte == b'$')?;
+        let is_canonical = self.bytes[dollar - 1] == b'\n'
+            && spans.iter().all(|span| {
+                self.bytes[span.start - 1] == b'\n' && self.bytes[span.end..span.end + 2] == *LINE_END
+            });
+        is_canonical.then(|| &self.bytes[..last.end + LINE_END.len()])
     }
 
     /// All arguments in order.
@@ -187,7 +204,7 @@ impl OwnedRequest {
 
     /// Its arguments.
     pub fn args(&self) -> Args<'_> {
-        Args { bytes: &self.bytes, spans: &self.spans }
+        Args { bytes: &self.bytes, spans: &self.spans, is_whole: false }
     }
 
     /// Bytes that it holds.
@@ -273,7 +290,7 @@ impl RequestDecoder {
     /// The arguments of the request that [`decode`](Self::decode) just completed in `buffer`.
     pub fn args<'a>(&'a self, buffer: &'a [u8]) -> Args<'a> {
         let bytes = if self.inline.is_empty() { buffer } else { &self.inline };
-        Args { bytes, spans: &self.spans }
+        Args { bytes, spans: &self.spans, is_whole: self.inline.is_empty() }
     }
 
     /// Forgets an unfinished request: the next call of [`decode`](Self::decode) begins with another one.

@@ -95,3 +95,48 @@ fn an_encoded_request_decodes_to_its_arguments() {
     encode_request(&mut out, [b"SET".as_slice(), b"", b"\r\n"].into_iter());
     check(&out, Ok(&["SET", "", "\r\n"]));
 }
+
+#[test]
+fn a_request_is_handed_on_as_it_came_where_that_is_its_only_encoding() {
+    let encoded = |input: &[u8]| {
+        let mut decoder = RequestDecoder::default();
+        let whole = decoder.decode(input, &Limits::default());
+        assert!(matches!(whole, Ok(Progress::Complete { .. })), "{:?}", String::from_utf8_lossy(input));
+        decoder.args(input).encoded().map(<[u8]>::to_vec)
+    };
+    let usual = b"*2\r\n$3\r\nGET\r\n$0\r\n\r\n";
+    assert_eq!(encoded(&[usual, &b"*1\r\n"[..]].concat()).as_deref(), Some(&usual[..]));
+    let others: [&[u8]; 6] = [
+        b"GET k\r\n",
+        b"*1\r\n$4\r\nPINGxx",
+        b"*1\rx$4\r\nPING\r\n",
+        b"*1\r\n$4\rxPING\r\n",
+        b"*0\r\n",
+        b"*1\r\n$0\r\n\n\n",
+    ];
+    for other in others {
+        assert_eq!(encoded(other), None, "{:?}", String::from_utf8_lossy(other));
+    }
+    let owned = OwnedRequest::from_parts(&["GET", "k"]);
+    assert_eq!(owned.args().encoded(), None, "it has no encoding of its own");
+}
+
+#[test]
+fn what_is_handed_on_is_what_the_encoder_writes() {
+    let usual = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n";
+    let mut whole = 0;
+    for place in 0..usual.len() {
+        for byte in 0..=255 {
+            let mut bytes = usual.to_vec();
+            bytes[place] = byte;
+            let mut decoder = RequestDecoder::default();
+            let Ok(Progress::Complete { .. }) = decoder.decode(&bytes, &Limits::default()) else { continue };
+            let args = decoder.args(&bytes);
+            let mut again = Vec::new();
+            encode_request(&mut again, args.iter());
+            assert!(args.encoded().is_none_or(|encoded| encoded == again), "{byte} at {place}");
+            whole += 1;
+        }
+    }
+    assert!(whole > 14 * 256, "any byte will do in a value and where Redis does not look: {whole}");
+}
