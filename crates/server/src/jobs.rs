@@ -22,6 +22,7 @@ use slipstream_log::Offset;
 use slipstream_rdb::WriteOptions;
 use slipstream_replication::replicas::Framing;
 
+use crate::kernel;
 use crate::process::sync_folder;
 use crate::spool::Spool;
 use crate::sync_send::{self, EncodeOptions, Outlet};
@@ -354,8 +355,8 @@ impl Niceness {
 /// Runs a job on a thread of its own that gives way to the executor.
 pub(crate) fn spawn(name: &str, niceness: Niceness, job: impl FnOnce() + Send + 'static) {
     let quietly = move || {
-        // Clients come first, even on one core. A system that knows no niceness runs it all the same.
-        rustix::process::setpriority_process(None, niceness.value()).ok();
+        // Clients come first, even on one core. A system that does not let it be nice runs it all the same.
+        kernel::share_in_short_slices(niceness.value()).ok();
         job();
     };
     // Without threads the system is beyond what this process could mend.
