@@ -21,8 +21,10 @@ use slipstream_engine::{
 use slipstream_log::Offset;
 use slipstream_rdb::WriteOptions;
 use slipstream_replication::replicas::Framing;
+use socket2::{Domain, Socket, Type};
 
 use crate::kernel;
+use crate::mptcp;
 use crate::process::sync_folder;
 use crate::spool::Spool;
 use crate::sync_send::{self, EncodeOptions, Outlet};
@@ -221,39 +223,50 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
     });
 }
 
+/// How to connect to the primary.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The primary's name or address, and its port.
+    pub target: (String, u16),
+    /// From which address of this machine.
+    pub source: Option<String>,
+    /// Whether by Multipath TCP.
+    pub multipath: bool,
+    /// The longest time for one attempt.
+    pub timeout: Duration,
+}
+
 /// Connects to the primary, off the loop since names may take long to resolve.
-pub fn connect(
-    reporter: Reporter,
-    (line, attempt): (Line, u64),
-    target: (String, u16),
-    source: Option<String>,
-    timeout: Duration,
-) {
+pub fn connect(reporter: Reporter, (line, attempt): (Line, u64), route: Route) {
     spawn("link-connect", Niceness::Background, move || {
-        let result = connect_any(&target, source.as_deref(), timeout).map_err(|error| error.to_string());
+        let result = route.connect().map_err(|error| error.to_string());
         reporter.report(Report::Connected(line, attempt, result));
     });
 }
 
-fn connect_any(target: &(String, u16), source: Option<&str>, timeout: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("the name has no address");
-    for address in (target.0.as_str(), target.1).to_socket_addrs()? {
-        match connect_one(address, source, timeout) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+impl Route {
+    fn connect(&self) -> io::Result<TcpStream> {
+        let mut last = io::Error::other("the name has no address");
+        for address in (self.target.0.as_str(), self.target.1).to_socket_addrs()? {
+            match self.connect_to(address) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
         }
+        Err(last)
     }
-    Err(last)
-}
 
-fn connect_one(address: SocketAddr, source: Option<&str>, timeout: Duration) -> io::Result<TcpStream> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-    if let Some(source) = source {
-        let from = (source, 0).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        socket.bind(&from.into())?;
+    fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let protocol = Some(mptcp::protocol(self.multipath));
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, protocol)?;
+        if let Some(source) = &self.source {
+            let from =
+                (source.as_str(), 0).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+            socket.bind(&from.into())?;
+        }
+        socket.connect_timeout(&address.into(), self.timeout)?;
+        Ok(socket.into())
     }
-    socket.connect_timeout(&address.into(), timeout)?;
-    Ok(socket.into())
 }
 
 /// Writes a file beside the data: whole, or not at all.

@@ -18,6 +18,7 @@ pub mod listeners;
 pub mod log_disk;
 pub mod log_file;
 pub mod memory;
+mod mptcp;
 pub mod process;
 pub mod reclaimer;
 pub mod signals;

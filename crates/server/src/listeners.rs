@@ -14,7 +14,9 @@ use std::rc::Rc;
 
 use mio::net::{TcpListener, UnixListener};
 use slipstream_engine::config::Config;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
+
+use crate::mptcp;
 
 /// One socket that clients connect to.
 #[derive(Debug)]
@@ -148,7 +150,8 @@ fn addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 fn bind_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(mptcp::protocol(config.mptcp)))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -15,6 +15,7 @@ use crate::allocator;
 use crate::listeners::SharedListening;
 use crate::log_file::LogFile;
 use crate::memory;
+use crate::mptcp;
 
 /// The process as the engine sees it.
 #[derive(Debug)]
@@ -99,6 +100,9 @@ impl Host for Process {
         // What can fail comes first, and changes nothing until all of it has succeeded.
         let refused = |reason| format!("Unable to listen on this port. Check server logs. {reason}");
         let log = concerns(&["logfile", "loglevel"]).then(|| LogFile::open(config)).transpose()?;
+        if concerns(&["repl-mptcp"]) {
+            mptcp::check(config)?;
+        }
         if concerns(&["port", "bind"]) {
             self.listening.borrow_mut().rebind(config).map_err(refused)?;
         }

@@ -19,7 +19,7 @@ use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
-use crate::{allocator, kernel, state_file};
+use crate::{allocator, kernel, mptcp, state_file};
 
 /// Set for the process that `daemonize yes` leaves running.
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
@@ -79,6 +79,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
         process.log(Level::Warning, false, &format!("disable-thp: the system keeps its huge pages: {error}"));
     }
     let config = limit_clients(config, &mut process);
+    mptcp::check(&config).inspect_err(|reason| process.log(Level::Warning, false, reason))?;
     listening.borrow_mut().sockets = listeners::bind_all(&config).inspect_err(|reason| {
         process.log(Level::Warning, false, &format!("Warning: {reason}"));
         process.log(

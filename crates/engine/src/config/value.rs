@@ -54,6 +54,7 @@ impl Named for DisklessLoad {
         ("on-empty-db", Self::OnEmptyDb),
         ("swapdb", Self::Swapdb),
         ("flush-before-load", Self::FlushBeforeLoad),
+        ("flushdb", Self::FlushBeforeLoad),
     ];
 }
 

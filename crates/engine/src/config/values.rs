@@ -30,6 +30,10 @@ pub struct Config {
     pub protected_mode: bool,
     /// Local address of the connections to a primary.
     pub bind_source_addr: Option<String>,
+    /// Whether clients may connect by Multipath TCP.
+    pub mptcp: bool,
+    /// Whether the link to a primary is opened by Multipath TCP.
+    pub repl_mptcp: bool,
 
     /// Whether to detach from the terminal.
     pub daemonize: bool,
@@ -368,6 +372,8 @@ impl Default for Config {
             maxclients: 10_000,
             protected_mode: true,
             bind_source_addr: None,
+            mptcp: false,
+            repl_mptcp: false,
 
             daemonize: false,
             pidfile: None,

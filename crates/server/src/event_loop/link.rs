@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 
 use super::{EventLoop, LINK, SIDE};
 use crate::connection::tcp_endpoints;
-use crate::jobs::{self, Line};
+use crate::jobs::{self, Line, Route};
 use crate::sync_load::SyncLoad;
 
 /// A connection to this node's primary.
@@ -80,7 +80,8 @@ impl EventLoop {
         let config = &self.node.core.config;
         let timeout = Duration::from_secs(config.repl_timeout.into());
         let source = config.bind_source_addr.clone();
-        jobs::connect(self.reporter.clone(), (line, number), (host, port), source, timeout);
+        let route = Route { target: (host, port), source, multipath: config.repl_mptcp, timeout };
+        jobs::connect(self.reporter.clone(), (line, number), route);
     }
 
     pub(super) fn connected(&mut self, line: Line, number: u64, result: Result<std::net::TcpStream, String>) {

@@ -161,3 +161,34 @@ fn syncs(client: &mut Client) -> Syncs {
     let partial = client.info_number("stats", "sync_partial_ok");
     Syncs { full, partial }
 }
+
+/// Either directive alone is a link over plain TCP.
+#[test]
+fn a_link_over_multipath_tcp_carries_the_stream() {
+    let Some(before) = multipath_handshakes() else {
+        return crate::report("skipped: this system has no Multipath TCP");
+    };
+    let primary = Server::start(Ours, &["--mptcp yes"]);
+    dataset::fill(&mut primary.client());
+    let replica = Server::start(Ours, &["--repl-mptcp yes"]);
+    follow(&replica, primary.port);
+    wait_until_linked(&replica);
+    primary.client().call::<()>("SET written later");
+    assert_same(&primary, &replica);
+    assert!(multipath_handshakes() > Some(before), "the connections are of that kind");
+
+    let stock = Server::start(Ours, &[]);
+    let replica =
+        Server::start(Ours, &["--repl-mptcp yes", &format!("--replicaof 127.0.0.1 {}", stock.port)]);
+    wait_until_linked(&replica);
+}
+
+/// Connections of Multipath TCP that this system has seen; `None` if it takes part in none.
+fn multipath_handshakes() -> Option<u64> {
+    let enabled = std::fs::read_to_string("/proc/sys/net/mptcp/enabled").ok()?;
+    let counters = std::fs::read_to_string("/proc/net/netstat").ok()?;
+    let mut rows = counters.lines().filter(|line| line.starts_with("MPTcpExt:"));
+    let (names, values) = (rows.next()?.split(' '), rows.next()?.split(' '));
+    let (_, value) = names.zip(values).find(|(name, _)| *name == "MPCapableACKRX")?;
+    (enabled.trim() == "1").then(|| value.parse().ok()).flatten()
+}

@@ -43,6 +43,12 @@ pub(super) const ROWS: &[Directive] = &[
          never does.",
     ),
     yes_no(
+        "mptcp",
+        field!(mptcp),
+        "Let clients and replicas connect by Multipath TCP, where the system has it; a directive of Valkey's.",
+    )
+    .immutable(),
+    yes_no(
         "protected-mode",
         field!(protected_mode),
         "Serve only clients of this machine as long as the default user has no password.",

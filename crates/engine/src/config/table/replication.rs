@@ -96,13 +96,13 @@ pub(super) const ROWS: &[Directive] = &[
     .alias(&["repl-rdb-channel"]),
     one_of(
         "repl-diskless-load",
-        &["disabled", "on-empty-db", "swapdb", "flush-before-load"],
+        &["disabled", "on-empty-db", "swapdb", "flush-before-load", "flushdb"],
         field!(repl_diskless_load),
         "What a replica does with a snapshot that comes. `swapdb` decodes it as it comes, beside the old \
          data, which is served until the new data is complete; Redis, whose default is `disabled`, \
          answers LOADING meanwhile. `disabled` receives it into a nameless file first and then does the \
          same, so that a slow decoder holds up no primary; `on-empty-db` does that only if there is old \
-         data. `flush-before-load` holds one dataset at a time: the old one goes once the snapshot's \
+         data. `flush-before-load`, in Redis 8 `flushdb`, holds one dataset at a time: the old one goes once the snapshot's \
          head has been read, and clients are told LOADING until the new one is there; if the history is \
          unknown here, only when `replica-guard-shrink-percent` has let the new one pass.",
     )
@@ -143,6 +143,12 @@ pub(super) const ROWS: &[Directive] = &[
         "repl-disable-tcp-nodelay",
         field!(repl_disable_tcp_nodelay),
         "Let the system gather small writes to replicas, which saves packets and adds delay.",
+    ),
+    yes_no(
+        "repl-mptcp",
+        field!(repl_mptcp),
+        "Open the link to the primary by Multipath TCP, where the system has it; a directive of Valkey's. The \
+         primary takes it as that with `mptcp`, as plain TCP without.",
     ),
     bytes(
         "repl-backlog-size",
