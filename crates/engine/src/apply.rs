@@ -192,7 +192,9 @@ impl Machine<'_> {
                 open.requests.push((OwnedRequest::new(args), entry));
             }
             ("replconf", None) => {
-                self.answer_getack(args);
+                if args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
+                    self.core.replication.link.on_getack(self.core.clock.moment());
+                }
                 if let Some(clock) = slipstream_replication::wire::read_clock(args) {
                     self.core.replication.link.on_clock(self.core.clock.moment(), clock);
                 }
@@ -231,16 +233,6 @@ impl Machine<'_> {
         match text {
             Some(text) => Err(self.refusal(args, &text)),
             None => Ok(()),
-        }
-    }
-
-    /// The offset that is acknowledged is the one before the request.
-    fn answer_getack(&mut self, args: Args<'_>) {
-        if args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
-            let mut actions = Vec::new();
-            let core = &mut *self.core;
-            core.replication.link.on_getack(core.clock.moment(), core.log.end(), &mut actions);
-            core.perform_link(self.keyspace, actions);
         }
     }
 

@@ -63,12 +63,14 @@ impl Propagation {
     }
 
     /// Sends a message to the readers that concerns no database: PING, REPLCONF GETACK. Behind what is pending.
-    pub fn message(&mut self, log: &mut Log, args: &[&[u8]]) {
+    /// Returns where it lies in the log.
+    pub fn message(&mut self, log: &mut Log, args: &[&[u8]]) -> Range<Offset> {
         self.flush(log);
         let start = log.end();
         log.append_with(|out| encode_request(out, args.iter().copied()));
         let continued = self.messages.end == start;
         self.messages = if continued { self.messages.start } else { start }..log.end();
+        start..log.end()
     }
 
     /// The end of what changes data in the log: its end, but for messages behind that.

@@ -211,7 +211,7 @@ impl Core {
     /// Replicas that have everything, and all online ones.
     pub fn replicas_in_step(&self) -> (usize, usize) {
         let online = self.replication.replicas.iter().filter(|replica| replica.is_online()).count();
-        (self.replication.replicas.acked(self.log.end()), online)
+        (online - self.lagging_replicas().len(), online)
     }
 
     /// Follows a primary from now on, instead of whatever this node was before.

@@ -132,7 +132,9 @@ impl Node {
         let Some(running) = self.core.saving.running.take_if(|save| save.number == number) else { return };
         let clock = self.core.clock;
         let saving = &mut self.core.saving;
-        saving.last_ok = result.is_ok();
+        // Whoever asked for one to be saved at once is told; writes are refused after one in the background alone.
+        let is_told = running.reason != SaveReason::Background;
+        saving.last_ok = result.is_ok() || is_told && saving.last_ok;
         saving.last_seconds = Some((clock.micros - running.began.micros) / 1_000_000);
         if result.is_ok() {
             saving.changes = saving.changes.saturating_sub(running.changes);

@@ -105,6 +105,7 @@ impl Core {
         if lagging.is_empty() || self.clock.moment() >= deadline {
             return self.finish_shutdown(keyspace, options);
         }
+        self.replication.replicas.request_acks();
         let text =
             format!("Waiting for replicas before shutting down: {} of them lag behind.", lagging.len());
         self.notice(Level::Notice, &text);

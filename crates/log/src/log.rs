@@ -168,6 +168,11 @@ impl Log {
         self.disk.clear();
     }
 
+    /// Notes from which history this one goes on, and up to where both agree.
+    pub fn remember(&mut self, id: ReplicationId, fork: Offset) {
+        self.history.previous = Some((id, fork));
+    }
+
     /// Sets how much is kept at least. Data is kept as far as the new size allows; the next trim drops the
     /// rest.
     pub fn set_backlog_size(&mut self, bytes: u64) {

@@ -177,7 +177,7 @@ impl Failover {
         if candidates.peek().is_none() && !(*force && deadline.is_some()) {
             return self.abort("No replica is left to fail over to", actions);
         }
-        let in_step = candidates.find(|replica| replica.is_online() && replica.acked == end);
+        let in_step = candidates.find(|replica| replica.is_online() && replicas.has_all(replica, end));
         if let Some(target) = in_step.and_then(endpoint) {
             actions.push(Action::notice(format!("Failover target {target} is synced, failing over.")));
             self.hand_over(now, target, actions);

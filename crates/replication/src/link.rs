@@ -41,6 +41,7 @@ use slipstream_log::{Offset, ReplicationId};
 use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
 use self::takeover::Asking;
+use self::upstream::Parent;
 use crate::events::Events;
 use crate::{Moment, wire};
 
@@ -96,6 +97,8 @@ pub struct Link {
     tries: Tries,
     /// A history whose data the engine will not have.
     blocked: Option<Blocked>,
+    /// What a primary's history goes on from, by its own word.
+    parent: Option<Parent>,
 }
 
 /// Data that is refused, and why.
@@ -126,6 +129,7 @@ impl Link {
             events: Events::default(),
             tries: Tries::default(),
             blocked: None,
+            parent: None,
         }
     }
 
@@ -385,18 +389,17 @@ impl Link {
         }
     }
 
-    /// The stream asked for an acknowledgement. `offset` is the one before that request.
+    /// The stream asked for an acknowledgement. It goes out at the end of the turn, with all that is applied by
+    /// then and the request itself. Redis' replicas answer with the offset before the request; a Redis that waits
+    /// to shut down hears from them that nothing is missing with their next beat only.
     ///
-    /// A primary of this project gets one at the end of the turn instead, and for a while further ones
-    /// unasked, whenever something was applied: somebody there waits for them.
-    pub fn on_getack(&mut self, now: Moment, offset: Offset, actions: &mut Vec<Action<'_>>) {
+    /// A primary of this project gets further ones unasked for a while, whenever something was applied: somebody
+    /// there waits for them.
+    pub fn on_getack(&mut self, now: Moment) {
         if let Phase::Streaming(streaming) = &mut self.phase {
-            streaming.applied = offset;
+            streaming.owed = true;
             if self.dialect {
-                streaming.owed = true;
                 streaming.eager_until = Some(now.after_ms(EAGER_MS));
-            } else {
-                streaming.acknowledge(actions);
             }
         }
     }
@@ -521,6 +524,12 @@ impl Link {
         self.freshness.age_ms(now)
     }
 
+    /// The clock of whoever writes the log, as far as it is known here, for replicas of this node; `None` if that
+    /// does not tell it.
+    pub fn primary_clock(&self, now: Moment) -> Option<Moment> {
+        self.freshness.clock(now)
+    }
+
     /// What happened to the link of late.
     pub fn events(&self) -> &Events {
         &self.events
@@ -529,6 +538,13 @@ impl Link {
     /// Whether the primary speaks this project's dialect, as far as it has said by now.
     pub fn primary_speaks_dialect(&self) -> bool {
         self.dialect
+    }
+
+    /// The history of this node's that history `id` goes on from, and where: a primary said so that has all of
+    /// what this node had then. A primary that restarted from its file is one.
+    pub fn parent_of(&self, id: ReplicationId) -> Option<Position> {
+        let parent = self.parent.filter(|parent| parent.child == id)?;
+        Some(Position { id: parent.id, offset: parent.fork })
     }
 
     /// Why the data that the primary offers is refused, if it is.

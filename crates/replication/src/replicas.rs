@@ -39,6 +39,7 @@ mod wait;
 mod heartbeat;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use slipstream_log::Offset;
 use slipstream_resp::Args;
@@ -104,6 +105,8 @@ pub struct Replicas {
     acks_requested: bool,
     /// When the stream last asked for acknowledgements.
     acks_asked: Option<Moment>,
+    /// Where it did, and the messages behind that.
+    question: Range<Offset>,
     heartbeat: Heartbeat,
     written: Written,
     journal: Journal,
@@ -134,6 +137,7 @@ impl Replicas {
             waits: Waits::default(),
             acks_requested: false,
             acks_asked: None,
+            question: Offset(0)..Offset(0),
             heartbeat: Heartbeat::default(),
             written: Written::default(),
             journal: Journal::default(),
@@ -359,7 +363,14 @@ impl Replicas {
 
     /// Those online that have not acknowledged everything up to `end`, for a shutdown that waits for them.
     pub fn lagging(&self, end: Offset) -> impl Iterator<Item = &Replica> {
-        self.online().filter(move |replica| replica.acked < end)
+        self.online().filter(move |replica| !self.has_all(replica, end))
+    }
+
+    /// Whether a replica has acknowledged everything up to `end`, the end of the log, or all but the last question
+    /// for acknowledgements and messages behind it. Redis and Valkey answer that question with the offset before
+    /// it, and name the one behind it up to a second later; data is in neither.
+    pub fn has_all(&self, replica: &Replica, end: Offset) -> bool {
+        replica.acked >= end || self.question.end == end && replica.acked >= self.question.start
     }
 
     /// What happened of late to links of replicas, by the names of these.

@@ -74,6 +74,7 @@ impl World {
         }
         let length = self.fault_length();
         self.processes[node].terminate(&mut self.env);
+        self.observe(node);
         // It may take a while to end; the start waits for that.
         self.env.after(length, Event::Start(node));
     }

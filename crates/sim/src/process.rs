@@ -568,7 +568,7 @@ impl Process {
         self.turn(env, |node| {
             for heard in all {
                 match heard {
-                    Heard::Ack(ack) => node.replica_acked(id, ack),
+                    Heard::Ack(ack, _) => node.replica_acked(id, ack),
                     Heard::Other(bytes) => node.receive(id, &bytes),
                 }
             }

@@ -200,6 +200,7 @@ impl World {
     /// Ends a process as an operator would: it saves, and exits when that is done.
     pub fn shut_down(&mut self, node: usize) {
         self.processes[node].terminate(&mut self.env);
+        self.observe(node);
         self.run_until(|world| world.processes[node].node.is_none());
     }
 

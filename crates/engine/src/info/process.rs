@@ -31,6 +31,9 @@ pub(super) fn server(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("executable", &facts.executable);
     fields.add("config_file", &facts.config_file);
     fields.add("io_threads_active", 0);
+    if core.shutdown.is_some() {
+        fields.add("shutdown_in_milliseconds", core.shutdown_left().unwrap_or(0));
+    }
 }
 
 pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {

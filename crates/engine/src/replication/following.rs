@@ -286,7 +286,14 @@ impl Node {
     pub(super) fn adopt_position(&mut self) -> Offset {
         let core = &mut self.core;
         match core.replication.joins.take() {
-            Some(position) => core.log.adopt_snapshot(position.id, position.offset),
+            Some(position) => {
+                let parent = core.replication.link.parent_of(position.id);
+                core.log.adopt_snapshot(position.id, position.offset);
+                // Replicas of this node may know no other name of their history.
+                if let Some(Position { id, offset }) = parent {
+                    core.log.remember(id, offset);
+                }
+            }
             // A primary that does not tell: a history of our own.
             None => {
                 core.log.deactivate(&mut core.rng);

@@ -48,12 +48,14 @@ impl Core {
             && !self.knows_joined_history()
     }
 
-    /// Whether the snapshot is of the history that this node's data belongs to.
+    /// Whether the snapshot is of the history that this node's data belongs to, or of one that goes on from it.
     fn knows_joined_history(&self) -> bool {
         let Some(position) = self.replication.joins else { return false };
         let history = self.log.history();
         let previous = history.previous.as_ref().map(|(id, _)| *id);
-        position.id == history.id || Some(position.id) == previous
+        let goes_on = self.replication.link.parent_of(position.id);
+        let has_all = goes_on.is_some_and(|at| at.id == history.id && at.offset >= self.log.end());
+        position.id == history.id || Some(position.id) == previous || has_all
     }
 
     /// Data that is refused is dropped away from the executor.

@@ -3,6 +3,8 @@
 //! A session that sends REPLCONF, PSYNC or SYNC comes in here; log blocks, snapshots and closed connections
 //! go out, as effects and as what the shell asks for. Nothing is decided here.
 
+use std::ops::Range;
+
 use slipstream_log::Offset;
 use slipstream_replication::replicas::{
     self, JobId, Newcomer, Part, Reader, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
@@ -27,8 +29,10 @@ impl Core {
         self.perform_replicas(actions);
         match answer {
             Ok(replicas::Answer::Ok(text)) => Ok(Some(text.to_owned())),
-            Ok(replicas::Answer::Dialect(Some(clock))) => Ok(Some(format!("OK slipstream1 {}", clock.0))),
-            Ok(replicas::Answer::Dialect(None)) => Ok(Some("OK slipstream1".to_owned())),
+            Ok(replicas::Answer::Dialect(own)) => {
+                let clock = own.or_else(|| self.replication.link.primary_clock(self.clock.moment()));
+                Ok(Some(clock.map_or("OK slipstream1".into(), |clock| format!("OK slipstream1 {}", clock.0))))
+            }
             Ok(replicas::Answer::Silence) => Ok(None),
             Err(error) => Err(CommandError::text(error.to_string())),
         }
@@ -62,6 +66,13 @@ impl Core {
         self.deferred_replica_actions.extend(actions);
     }
 
+    /// The connection of a session that may be a replica's is about to be closed.
+    pub(crate) fn lose_replica(&mut self, id: SessionId) {
+        let mut actions = Vec::new();
+        self.replication.replicas.on_closed(self.clock.moment(), ReplicaId(id.0), &mut actions);
+        self.perform_replicas(actions);
+    }
+
     pub(super) fn send_to(&mut self, replica: ReplicaId, bytes: &[u8]) {
         let id = SessionId(replica.0);
         if let Some(session) = self.sessions.get_mut(id) {
@@ -70,8 +81,11 @@ impl Core {
         }
     }
 
-    pub(super) fn append_message(&mut self, args: &[&[u8]]) {
-        self.propagation.message(&mut self.log, args);
+    /// Writes a message of this node's own to the log; where it lies there.
+    pub(super) fn append_message(&mut self, args: &[&[u8]]) -> Range<Offset> {
+        let at = self.propagation.message(&mut self.log, args);
+        self.replication.replicas.on_message(at.clone());
+        at
     }
 }
 
@@ -120,8 +134,11 @@ impl Node {
             Action::DeactivateLog => core.log.deactivate(&mut core.rng),
             // What is saved last is what replicas have: nothing goes behind it.
             Action::AppendPing | Action::AppendGetAck | Action::AppendClock if core.is_saving_last() => {}
-            Action::AppendPing => core.append_message(&[b"ping"]),
-            Action::AppendGetAck => core.append_message(&[b"REPLCONF", b"GETACK", b"*"]),
+            Action::AppendPing => drop(core.append_message(&[b"ping"])),
+            Action::AppendGetAck => {
+                let at = core.append_message(&[b"REPLCONF", b"GETACK", b"*"]);
+                core.replication.replicas.on_asked(at);
+            }
             Action::AppendClock => {
                 let clock = slipstream_replication::wire::clock(core.clock.moment());
                 core.append_message(&clock.each_ref().map(String::as_bytes));
@@ -242,6 +259,20 @@ impl Node {
         self.settle_replicas();
     }
 
+    /// So many acknowledgements of a replica came past its session, with so many bytes: they count as the requests
+    /// that they are.
+    pub fn count_acks(&mut self, id: SessionId, requests: u64, bytes: u64) {
+        let core = &mut self.core;
+        core.stats.net_input += bytes;
+        core.stats.reads_processed += 1;
+        let Some(entry) = core.table.find(b"replconf") else { return };
+        (0..requests).for_each(|_| core.account(entry, 0));
+        if let Some(session) = core.sessions.get_mut(id) {
+            session.traffic.0 += bytes;
+            session.last_command = entry.command.full_name;
+        }
+    }
+
     /// Whether somebody waits for what replicas acknowledge: it is to be told at once then, and in time
     /// otherwise.
     pub fn awaits_acks(&self) -> bool {
@@ -250,14 +281,11 @@ impl Node {
 
     /// A session that may have been a replica is gone.
     pub(crate) fn replica_closed(&mut self, session: &Session) {
-        let mut actions = Vec::new();
-        let now = self.core.clock.moment();
-        self.core.replication.replicas.on_closed(now, ReplicaId(session.id.0), &mut actions);
+        self.core.lose_replica(session.id);
         self.core.forget_token(session.id);
         for waiter in [replicas::WaiterId::Command(session.id.0), replicas::WaiterId::Replies(session.id.0)] {
             self.core.replication.replicas.cancel_wait(waiter);
         }
-        self.core.perform_replicas(actions);
         self.settle_replicas();
         self.verification_lost(ReplicaId(session.id.0));
     }

@@ -135,7 +135,7 @@ impl Core {
             match action {
                 // A verification that ends since this node is no primary any more has nobody to tell.
                 Action::Mark(_) if self.is_replica() => {}
-                Action::Mark(message) => self.append_message(&[b"ping", message.as_bytes()]),
+                Action::Mark(message) => drop(self.append_message(&[b"ping", message.as_bytes()])),
                 Action::DigestRanges { run } => {
                     let held = self.hold(keyspace, run);
                     self.digest(DigestTicket { asked: false, run }, held.snapshot.clone(), None);

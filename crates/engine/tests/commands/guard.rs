@@ -28,6 +28,11 @@ fn data(script: &mut Script, keys: usize) -> LoadedData {
 
 /// The primary begins a full sync.
 fn begin(script: &mut Script, connection: u64, id: &str) {
+    begin_after(script, connection, id, "-NOPERM\r\n");
+}
+
+/// The same; what it says of its history, if it is asked.
+fn begin_after(script: &mut Script, connection: u64, id: &str, history: &str) {
     script.node.link_connected(connection);
     script.node.link_received(connection, b"+PONG\r\n");
     script.node.take_effects();
@@ -35,7 +40,7 @@ fn begin(script: &mut Script, connection: u64, id: &str) {
     let asks_for_history =
         |effect: &Effect| matches!(effect, Effect::LinkSend(bytes) if bytes.starts_with(b"*2\r\n$4\r\nINFO"));
     if script.node.take_effects().iter().any(asks_for_history) {
-        script.node.link_received(connection, b"-NOPERM\r\n");
+        script.node.link_received(connection, history.as_bytes());
     }
     script.node.link_received(connection, format!("+FULLRESYNC {id} 7\r\n$1\r\nx").as_bytes());
 }
@@ -151,4 +156,27 @@ fn data_is_not_flushed_for_a_load_that_may_be_refused() {
     check(50, "REPLICAOF a 1", true);
     check(50, "REPLICAOF a 1 FORCE", false);
     check(0, "REPLICAOF a 1", false);
+}
+
+#[test]
+fn what_goes_on_from_the_own_history_is_taken() {
+    let check = |missing: u64, taken: bool| {
+        let mut script = node_with(10);
+        let log = &script.node.core.log;
+        let (own, next) = (log.history().id.to_string(), log.end().0 + 1 - missing);
+        let history =
+            format!("master_replid:{OTHER}\r\nmaster_replid2:{own}\r\nsecond_repl_offset:{next}\r\n");
+        script.ask("REPLICAOF a 1");
+        begin_after(&mut script, 1, OTHER, &format!("${}\r\n{history}\r\n", history.len()));
+        let data = data(&mut script, 0);
+        script.node.loaded_sync(1, Ok(data));
+        assert_eq!(script.node.core.replication.link.is_up(), taken, "{missing} bytes less");
+        let info = script.ask("INFO replication");
+        let told = info.contains(&format!(
+            "master_replid2:{own}\\r\\nmaster_repl_offset:7\\r\\nsecond_repl_offset:{next}"
+        ));
+        assert_eq!(told, taken, "replicas of this node are told as well: {info}");
+    };
+    check(0, true);
+    check(1, false);
 }

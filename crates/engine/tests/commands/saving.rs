@@ -58,3 +58,16 @@ fn a_jump_of_the_wall_clock_does_not_stop_save_points() {
     script.jump(-3_600_000);
     assert_eq!(saves(&mut script, 11_000), 1);
 }
+
+#[test]
+fn who_asked_for_a_save_is_told_of_its_failure_and_writes_go_on() {
+    let mut script = script(3600, 1);
+    let saver = script.connect();
+    assert_eq!(script.ask_as(saver, "SAVE"), "");
+    script.node.saved(1, Err("disk full".into()));
+    assert_eq!(script.received(saver), "-ERR saving the DB on disk: disk full");
+    assert_eq!(script.ask("SET a 1"), "+OK");
+    script.ask("BGSAVE");
+    script.node.saved(2, Err("disk full".into()));
+    assert!(script.ask("SET a 1").starts_with("-MISCONF "));
+}

@@ -105,3 +105,47 @@ fn a_replica_that_would_be_answered_is_closed_instead() {
         assert!(script.effects().iter().any(closed), "{request}");
     }
 }
+
+#[test]
+fn acknowledgements_count_as_requests_whoever_reads_them() {
+    let mut script = Script::new();
+    let request = psync(&script);
+    let replica = attach(&mut script, "listening-port 1 capa psync2", &request);
+    script.ask("CONFIG RESETSTAT");
+    script.node.count_acks(replica, 3, 111);
+    script.ask_as(replica, "REPLCONF ACK 1");
+    let stats = script.ask("INFO commandstats");
+    assert!(stats.contains("cmdstat_replconf:calls=4,"), "{stats}");
+    assert!(script.ask("CLIENT LIST TYPE replica").contains("cmd=replconf"));
+}
+
+#[test]
+fn a_shutdown_asks_replicas_that_lag_and_ends_with_their_answer() {
+    let mut script = Script::new();
+    let request = psync(&script);
+    let replica = attach(&mut script, "listening-port 1 capa psync2", &request);
+    script.ask("SET k v");
+    let written = script.node.core.log.end();
+    script.ask("SHUTDOWN NOSAVE");
+    script.node.tick();
+    assert_eq!(script.propagated().matches("GETACK").count(), 1);
+    assert!(!script.effects().iter().any(|effect| matches!(effect, Effect::Exit(_))), "it waits");
+    let watcher = script.connect();
+    assert!(script.ask_as(watcher, "INFO server").contains("shutdown_in_milliseconds:10000"));
+    script.ask_as(replica, &format!("REPLCONF ACK {written}"));
+    script.node.tick();
+    assert!(script.effects().iter().any(|effect| matches!(effect, Effect::Exit(0))));
+}
+
+#[test]
+fn a_replica_that_is_killed_is_gone_for_the_rest_of_the_transaction() {
+    let mut script = Script::new();
+    let request = psync(&script);
+    attach(&mut script, "listening-port 1 capa psync2", &request);
+    for command in ["MULTI", "CLIENT KILL TYPE replica", "INFO replication"] {
+        script.ask(command);
+    }
+    let replies = script.ask("EXEC");
+    assert!(replies.starts_with("[:1 ") && replies.contains("connected_slaves:0"), "{replies}");
+    assert!(script.effects().iter().any(|effect| matches!(effect, Effect::Disconnect(_))));
+}

@@ -264,3 +264,17 @@ fn info_of_a_replica_tells_its_lag_and_what_happened_to_its_link() {
     assert!(info.contains("replica_lag_ms:70"), "{info}");
     assert!(info.contains("master_link_events:0s ago partial resync from 0"), "{info}");
 }
+
+#[test]
+fn who_stands_in_the_middle_tells_the_primarys_clock_on() {
+    let mut script = Script::new();
+    script.advance(9_000);
+    script.ask("REPLICAOF a 1");
+    script.node.link_connected(1);
+    // The primary's clock is 8 seconds behind ours.
+    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK slipstream1 2000\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
+    let below = script.connect();
+    assert_eq!(script.ask_as(below, "REPLCONF capa slipstream1"), "+OK slipstream1 2000");
+    script.advance(500);
+    assert_eq!(script.ask_as(below, "REPLCONF capa slipstream1"), "+OK slipstream1 2500");
+}

@@ -242,3 +242,27 @@ fn a_target_that_was_asked_and_does_not_answer_may_be_the_primary() {
     assert_eq!(over[1..], [Action::Release], "two primaries are worse than none");
     assert_eq!(story.failover.as_str(), "no-failover");
 }
+
+#[test]
+fn whoever_answers_the_last_question_with_the_offset_before_it_is_in_step() {
+    let mut story = Story::new(&[A, B]);
+    story.begin(to(A)).unwrap();
+    story.log.append(&[b'q'; 37]);
+    story.replicas.on_asked(Offset(1000)..Offset(1037));
+    story.log.append(&[b'c'; 10]);
+    story.replicas.on_message(Offset(1037)..Offset(1047));
+    assert_eq!(story.ack(A, 999), []);
+    assert_eq!(story.ack(A, 1000).last(), Some(&Action::HandOver(at(A))), "as Redis and Valkey answer");
+}
+
+#[test]
+fn what_was_written_behind_the_question_is_waited_for() {
+    let mut story = Story::new(&[A]);
+    story.begin(to(A)).unwrap();
+    story.log.append(&[b'q'; 37]);
+    story.replicas.on_asked(Offset(1000)..Offset(1037));
+    story.log.append(&[b'w'; 10]);
+    assert_eq!(story.ack(A, 1000), []);
+    assert_eq!(story.ack(A, 1046), []);
+    assert_eq!(story.ack(A, 1047).last(), Some(&Action::HandOver(at(A))));
+}

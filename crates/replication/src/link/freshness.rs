@@ -5,16 +5,16 @@
 //! is seen of it is that amount plus the time that a stamp took to arrive, and the least that was seen of late
 //! is taken for it. So the age is too low by the fastest delivery, which a healthy network does in well under
 //! a millisecond, and a wall clock that jumps changes nothing. The handshake gives the first such
-//! measurement, when no backlog can be in its way.
+//! measurement, when no backlog can be in its way: from a node in the middle of a chain it is the primary's clock
+//! as that node knows it, so that what comes late there is seen further down as well.
 //!
 //! Other primaries give no clock. Then the data counts as current when all that came is applied: a delay
 //! between the primary and here is not seen.
 
 use crate::Moment;
 
-/// Measurements of the last one to two of these are what counts: long enough to meet an unhindered delivery,
-/// short enough that clocks do not drift apart by a millisecond.
-const WINDOW_MS: u64 = 300_000;
+/// A millisecond in so many is the most by which two clocks drift apart: quartz keeps to a tenth of that.
+const DRIFT_MS: u64 = 5_000;
 
 /// What is known of the age of the data.
 #[derive(Debug, Default)]
@@ -26,12 +26,18 @@ pub(super) struct Freshness {
     stamped: bool,
 }
 
-/// By how much our clock is ahead of the primary's: the least seen in this window and in the one before.
-#[derive(Debug)]
+/// By how much our clock is ahead of the primary's: the least that was seen, and when.
+#[derive(Clone, Copy, Debug)]
 struct Difference {
-    since: Moment,
+    seen: Moment,
     least: i128,
-    before: i128,
+}
+
+impl Difference {
+    /// What it may have grown to since.
+    fn at_most(self, now: Moment) -> i128 {
+        self.least + i128::from(now.ms_since(self.seen) / DRIFT_MS)
+    }
 }
 
 impl Freshness {
@@ -67,14 +73,20 @@ impl Freshness {
         self.current.map(|current| now.ms_since(current))
     }
 
+    /// The primary's clock, as far as it is known.
+    pub(super) fn clock(&self, now: Moment) -> Option<Moment> {
+        let difference = self.difference.filter(|_| self.stamped)?;
+        u64::try_from(i128::from(now.0) - difference.at_most(now)).ok().map(Moment)
+    }
+
     fn measure(&mut self, now: Moment, clock: Moment) -> i128 {
-        let seen = i128::from(now.0) - i128::from(clock.0);
-        let known = self.difference.get_or_insert(Difference { since: now, least: seen, before: seen });
-        if now.ms_since(known.since) >= WINDOW_MS {
-            *known = Difference { since: now, least: seen, before: known.least };
+        let least = i128::from(now.0) - i128::from(clock.0);
+        let fresh = Difference { seen: now, least };
+        let known = self.difference.get_or_insert(fresh);
+        if least <= known.at_most(now) {
+            *known = fresh;
         }
-        known.least = known.least.min(seen);
-        known.least.min(known.before)
+        known.at_most(now)
     }
 }
 
@@ -122,6 +134,25 @@ mod tests {
         }
         let now = Moment(2000 + 59 * 60_000 + 5060);
         assert!(freshness.age_ms(now).is_some_and(|age| age <= 10), "{freshness:?}");
+    }
+
+    #[test]
+    fn a_delay_that_lasts_for_hours_is_seen_all_the_while() {
+        let mut freshness = greeted();
+        for minute in 0..180 {
+            // Each stamp comes ten seconds late.
+            let clock = 2000 + minute * 60_000;
+            freshness.on_stamp(Moment(clock + 15_001), Moment(clock));
+        }
+        let now = Moment(2000 + 179 * 60_000 + 15_001);
+        assert!(freshness.age_ms(now).is_some_and(|age| age > 7_500), "{freshness:?}");
+    }
+
+    #[test]
+    fn the_primarys_clock_is_told_on_as_it_is_known() {
+        assert_eq!(Freshness::default().clock(Moment(1)), None);
+        let freshness = greeted();
+        assert_eq!(freshness.clock(Moment(6_501)), Some(Moment(1_500)));
     }
 
     #[test]

@@ -99,6 +99,7 @@ impl Phase {
             | Phase::Inquiring { .. }
             | Phase::Rewinding { .. }
             | Phase::AwaitingDecision { .. } => State::Handshake,
+            Phase::Pairing(pairing) if !pairing.has_snapshot() => State::Handshake,
             Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Pairing(_) | Phase::Loading { .. } => {
                 State::Sync
             }

@@ -100,6 +100,7 @@ impl Link {
             Answer::Text(text) => Upstream::parse(text),
             Answer::Nothing => None,
         };
+        self.parent = upstream.and_then(|upstream| upstream.parent(&resume)).or(self.parent);
         let Some(fork) = upstream.and_then(|upstream| upstream.fork_behind(&resume, self.earlier.as_ref()))
         else {
             return self.ask_for_data(now, Some(resume), actions);
@@ -302,6 +303,7 @@ impl Link {
     pub(super) fn on_silence(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         let text = match &self.phase {
             Phase::Connecting | Phase::AwaitingDecision { .. } => "Timeout connecting to the MASTER...",
+            Phase::Pairing(pairing) if !pairing.has_snapshot() => "Timeout connecting to the MASTER...",
             Phase::Greeting { .. } | Phase::Introducing { .. } | Phase::Inquiring { .. } => {
                 "Master did not respond to command during SYNC handshake"
             }

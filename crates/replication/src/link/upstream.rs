@@ -68,6 +68,15 @@ pub(super) struct Upstream {
     previous: Option<(ReplicationId, Offset)>,
 }
 
+/// A history of this node's that a primary's goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parent {
+    /// The primary's.
+    pub(super) child: ReplicationId,
+    pub(super) id: ReplicationId,
+    pub(super) fork: Offset,
+}
+
 impl Upstream {
     /// Reads the text of INFO replication.
     pub(super) fn parse(info: &[u8]) -> Option<Upstream> {
@@ -95,6 +104,12 @@ impl Upstream {
                 Some(Position { offset: fork, ..*earlier })
             }
         }
+    }
+
+    /// The history at `position`, with where it became this primary's, which has all of it.
+    pub(super) fn parent(&self, position: &Position) -> Option<Parent> {
+        let (id, fork) = self.previous.filter(|(id, fork)| *id == position.id && *fork >= position.offset)?;
+        Some(Parent { child: self.id, id, fork })
     }
 
     /// How far this primary's history agrees with another, if it knows that.

@@ -16,8 +16,8 @@ const MAX_REQUEST: usize = 64 << 10;
 /// What was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// An acknowledgement.
-    Ack(Ack),
+    /// An acknowledgement, in a request of so many bytes.
+    Ack(Ack, u64),
     /// Bytes for the session, as they came.
     Other(Vec<u8>),
 }
@@ -51,7 +51,7 @@ impl Hearing {
             };
             if let Some(ack) = Ack::from_request(self.decoder.args(&self.input[at..])) {
                 tell(&self.input[other..at], &mut heard);
-                heard(Heard::Ack(ack));
+                heard(Heard::Ack(ack, length as u64));
                 other = at + length;
             }
             at += length;
@@ -82,7 +82,8 @@ mod tests {
     }
 
     fn ack(applied: u64) -> Heard {
-        Heard::Ack(Ack { applied: Offset(applied), durable: None })
+        let bytes = request(&["REPLCONF", "ACK", &applied.to_string()]).len() as u64;
+        Heard::Ack(Ack { applied: Offset(applied), durable: None }, bytes)
     }
 
     /// What is heard of `bytes`, in pieces of every length; neighbouring pieces for the session are one.
@@ -104,8 +105,9 @@ mod tests {
     fn acknowledgements_are_taken_out() {
         let bytes = [request(&["REPLCONF", "ACK", "7"]), request(&["replconf", "ack", "9"])].concat();
         check(&bytes, &[ack(7), ack(9)]);
-        let durable = Heard::Ack(Ack { applied: Offset(5), durable: Some(Offset(3)) });
-        check(&request(&["REPLCONF", "ACK", "5", "FACK", "3"]), &[durable]);
+        let both = request(&["REPLCONF", "ACK", "5", "FACK", "3"]);
+        let durable = Ack { applied: Offset(5), durable: Some(Offset(3)) };
+        check(&both, &[Heard::Ack(durable, both.len() as u64)]);
     }
 
     #[test]
@@ -142,7 +144,7 @@ mod tests {
         for piece in bytes.chunks(1000) {
             hearing.hear(piece, |heard| match heard {
                 Heard::Other(more) => all.extend(more),
-                Heard::Ack(ack) => panic!("{ack:?}"),
+                Heard::Ack(ack, _) => panic!("{ack:?}"),
             });
         }
         assert_eq!(all, bytes);

@@ -2,6 +2,8 @@
 //!
 //! Here are all the timers of the primary's side but those of full syncs and of clients that wait.
 
+use std::ops::Range;
+
 use slipstream_log::Offset;
 use slipstream_resp::Args;
 use slipstream_resp::number::parse_i64;
@@ -128,6 +130,18 @@ impl Replicas {
             |replica: &Replica| replica.protocol == Protocol::Psync && !replica.profile.speaks_dialect;
         let long_ago = self.acks_asked.is_none_or(|asked| now.ms_since(asked) >= EAGER_MS / 2);
         long_ago || self.has_new_listener() || self.online().any(is_stock)
+    }
+
+    /// This node wrote a question for acknowledgements to the log.
+    pub fn on_asked(&mut self, at: Range<Offset>) {
+        self.question = at;
+    }
+
+    /// This node wrote a message of its own to the log that changes no data.
+    pub fn on_message(&mut self, at: Range<Offset>) {
+        if self.question.end == at.start {
+            self.question.end = at.end;
+        }
     }
 
     pub(super) fn expire_log(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {

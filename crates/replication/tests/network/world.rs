@@ -415,11 +415,9 @@ impl World {
     /// Applies what is complete: a line, or everything from `multi` to `exec`.
     fn apply(&mut self, at: usize) {
         while let Some(len) = complete_command(&self.nodes[at].partial) {
-            let node = &mut self.nodes[at];
-            let command: Vec<u8> = node.partial.drain(..len).collect();
+            let command: Vec<u8> = self.nodes[at].partial.drain(..len).collect();
             if command == b"getack\n" {
-                let offset = node.log.end();
-                self.link(at, |link, now, actions| link.on_getack(now, offset, actions));
+                self.link(at, |link, now, _| link.on_getack(now));
             }
             let node = &mut self.nodes[at];
             node.data.extend_from_slice(&command);

@@ -74,8 +74,9 @@ impl EventLoop {
                 self.node.receive(id, &bytes);
             }
         }
-        for (id, ack) in acks {
-            self.node.replica_acked(id, ack);
+        for (id, acks) in acks {
+            self.node.replica_acked(id, acks.newest);
+            self.node.count_acks(id, acks.requests, acks.bytes);
         }
         for id in closed {
             self.drop_connection(id);

@@ -19,8 +19,8 @@ const MAX_OTHER: usize = 1 << 20;
 pub struct News {
     /// Up to where the stream was handed to each socket.
     pub sent: BTreeMap<SessionId, Offset>,
-    /// What each replica acknowledged last.
-    pub acks: BTreeMap<SessionId, Ack>,
+    /// What each replica acknowledged.
+    pub acks: BTreeMap<SessionId, Acks>,
     /// What is for the sessions.
     pub other: Vec<(SessionId, Vec<u8>)>,
     /// Replicas whose socket is closed.
@@ -28,7 +28,25 @@ pub struct News {
     other_bytes: usize,
 }
 
+/// Acknowledgements of one replica.
+#[derive(Clone, Copy, Debug)]
+pub struct Acks {
+    /// The last one.
+    pub newest: Ack,
+    /// How many there were.
+    pub requests: u64,
+    /// Their length in bytes.
+    pub bytes: u64,
+}
+
 impl News {
+    pub(super) fn add_acks(&mut self, id: SessionId, more: Acks) {
+        let known = self.acks.entry(id).or_insert(Acks { requests: 0, bytes: 0, ..more });
+        known.newest = more.newest;
+        known.requests += more.requests;
+        known.bytes += more.bytes;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.sent.is_empty() && self.acks.is_empty() && self.other.is_empty() && self.closed.is_empty()
     }
@@ -64,7 +82,9 @@ impl Mailbox {
         let has_acks = !pass.acks.is_empty();
         let mut news = self.lock();
         news.sent.extend(pass.sent);
-        news.acks.extend(pass.acks);
+        for (id, acks) in pass.acks {
+            news.add_acks(id, acks);
+        }
         news.other.extend(pass.other);
         news.other_bytes += pass.other_bytes;
         news.closed.extend(pass.closed);

@@ -10,7 +10,7 @@ use slipstream_engine::SessionId;
 use slipstream_log::{Offset, Slice};
 use slipstream_replication::replicas::{Heard, Hearing};
 
-use super::mailbox::News;
+use super::mailbox::{Acks, News};
 use crate::connection::Socket;
 
 /// Blocks handed to one write.
@@ -136,7 +136,7 @@ impl Outlet {
             Ok(count) => {
                 let id = self.id;
                 self.hearing.hear(&buffer[..count], |heard| match heard {
-                    Heard::Ack(ack) => drop(news.acks.insert(id, ack)),
+                    Heard::Ack(newest, bytes) => news.add_acks(id, Acks { newest, requests: 1, bytes }),
                     Heard::Other(bytes) => news.add_other(id, bytes),
                 });
                 Ok(())

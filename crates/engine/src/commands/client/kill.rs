@@ -106,6 +106,8 @@ fn close(call: &mut Call<'_>, id: SessionId) {
         if matches!(session.flow, Flow::Ready | Flow::Paused) {
             session.flow = Flow::Closing;
         }
+        // A replica counts as gone from here on, whatever this transaction still does.
+        call.core.lose_replica(id);
         call.core.effects.push(Effect::Disconnect(id));
     }
 }

@@ -73,7 +73,7 @@ fn introduction(own: &str) -> Action<'static> {
 fn valkeys_way_from_the_answer_to_the_stream() {
     let mut story = Story::asking(None);
     assert_eq!(deeds(story.receive(b"+DUALCHANNELSYNC\r\n")), [Action::ConnectSide(primary())]);
-    assert_eq!(story.link.state(), State::Sync);
+    assert_eq!(story.link.state(), State::Handshake);
     assert_eq!(deeds(story.side_connected()), [introduction("version 9.0.0")]);
     assert_eq!(deeds(story.side_receive(b"+OK\r\n")), [Action::SendSide(b"SYNC\r\n".to_vec())]);
     assert_eq!(deeds(story.side_receive(b"\n")), [], "a sign of life");

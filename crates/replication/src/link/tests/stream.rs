@@ -27,9 +27,10 @@ fn acknowledgements_go_out_every_second_and_when_asked_for() {
     assert_eq!(story.receive(&input), [apply(&input)]);
     story.link.on_applied(Offset(114));
     assert_eq!(story.wait_until(2000), [ack(114), ack(114)]);
-    let asked = story.act(|link, now, actions| link.on_getack(now, Offset(120), actions));
-    assert_eq!(asked, [ack(120)]);
-    assert_eq!(story.link.offsets(), Some((Offset(151), Offset(120))));
+    story.link.on_getack(story.now);
+    story.link.on_applied(Offset(151));
+    assert_eq!(story.act(|link, now, actions| link.on_turn(now, actions)), [ack(151)], "with the question");
+    assert_eq!(story.act(|link, now, actions| link.on_turn(now, actions)), [], "once");
 }
 
 /// The stream of a primary of this project flows from offset 100 on; its clock is 5000 behind.
@@ -54,8 +55,8 @@ fn stream(story: &mut Story, bytes: usize) -> Vec<Action<'static>> {
 fn a_primary_of_this_project_that_asks_once_is_told_each_turn_for_a_second() {
     let mut story = dialect();
     assert_eq!(stream(&mut story, 10), [], "nobody waits");
-    story.act(|link, now, actions| link.on_getack(now, Offset(110), actions));
-    story.act(|link, now, actions| link.on_getack(now, Offset(110), actions));
+    story.link.on_getack(story.now);
+    story.link.on_getack(story.now);
     assert_eq!(stream(&mut story, 5), [ack(115)], "once a turn, with all of it");
     story.now = Moment(6900);
     assert_eq!(stream(&mut story, 5), [ack(120)], "unasked");
