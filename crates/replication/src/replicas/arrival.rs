@@ -107,6 +107,7 @@ impl Replicas {
             moved: (Offset(0), now),
             observed: None,
         };
+        self.is_back(&replica);
         if let Some(not_before) = self.failures.not_before(&replica) {
             replica.phase = Phase::Queued { since: now, not_before };
         }
@@ -133,7 +134,6 @@ impl Replicas {
              starting from offset {}.",
             from.next_byte()
         )));
-        self.is_back(replica);
         self.journal.note(turn.now, replica.to_string(), format!("partial resync from {from}, online"));
         replica.phase = Phase::Online { cursor: from };
         replica.acked = from;

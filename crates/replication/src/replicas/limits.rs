@@ -17,6 +17,9 @@ const READS_MS: u64 = 1000;
 /// So much may lie between two sockets: sent, and lost with the connection.
 const IN_FLIGHT: u64 = 32 << 20;
 
+/// So many that were cut off are expected back; of more than that, the latest.
+const MAX_DEPARTED: usize = 1024;
+
 /// One that was cut off, and from where it will want to continue.
 #[derive(Debug)]
 pub(super) struct Departed {
@@ -51,12 +54,8 @@ impl Replicas {
             let text = "scheduled to be closed ASAP for overcoming of output buffer limits.";
             actions.push(Action::warning(format!("Client {replica} {text}")));
             if replica.is_online() {
-                self.departed.push(Departed {
-                    address: replica.address().to_owned(),
-                    port: replica.port(),
-                    offset: replica.needs().unwrap_or(replica.acked),
-                    until: turn.now.after_ms(self.settings.timeout_ms),
-                });
+                let offset = replica.needs().unwrap_or(replica.acked);
+                self.keep_for_return(turn.now, id, offset);
             }
             self.counters.output_limit_closes += 1;
             self.drop_replica(turn.now, id, "closed: output limit", actions);
@@ -71,13 +70,20 @@ impl Replicas {
     pub(super) fn expect_back(&mut self, now: Moment, id: ReplicaId) {
         let Some(replica) = self.replicas.get(&id) else { return };
         if let Phase::Loading { from } = replica.phase {
-            self.departed.push(Departed {
-                address: replica.address().to_owned(),
-                port: replica.port(),
-                offset: from,
-                until: now.after_ms(self.settings.timeout_ms),
-            });
+            self.keep_for_return(now, id, from);
         }
+    }
+
+    /// Keeps the log from `offset` on for a replica that goes; once, however often it goes.
+    fn keep_for_return(&mut self, now: Moment, id: ReplicaId, offset: Offset) {
+        let Some(replica) = self.replicas.get(&id) else { return };
+        let (address, port) = (replica.address().to_owned(), replica.port());
+        self.departed.retain(|departed| departed.address != address || departed.port != port);
+        if self.departed.len() == MAX_DEPARTED {
+            self.departed.remove(0);
+        }
+        let until = now.after_ms(self.settings.timeout_ms);
+        self.departed.push(Departed { address, port, offset, until });
     }
 
     /// Closes those who need what the log has lost: the disk that held it failed.

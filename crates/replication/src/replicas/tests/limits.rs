@@ -121,6 +121,23 @@ fn who_is_lost_while_it_loads_continues_behind_its_snapshot() {
 }
 
 #[test]
+fn the_log_is_kept_once_for_who_goes_again_and_again() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.log.set_disk_size(DiskSize { kept: 0, most: 1_000_000 });
+    for (job, from) in [(0, 1000), (1, 3_001_000)] {
+        story.newcomer(A);
+        story.turn();
+        story.started(job);
+        story.encoded(job, 500);
+        assert_eq!(story.replicas.oldest_needed(), Some(Offset(from)));
+        story.log.append(&[b'x'; 3_000_000]);
+        story.sent(A);
+        story.closed(A);
+        assert_eq!(story.replicas.oldest_needed(), Some(Offset(from)));
+    }
+}
+
+#[test]
 fn who_needs_what_the_log_has_lost_is_closed() {
     let mut story = Story::new(SETTINGS);
     story.online(A);
