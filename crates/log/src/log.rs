@@ -187,19 +187,19 @@ impl Log {
 
     /// Without a reader that needs more, less than this is kept in memory: whole blocks are dropped.
     pub fn kept_anyway(&self) -> u64 {
-        self.backlog_size + self.block_len as u64
+        self.backlog_size.saturating_add(self.block_len as u64)
     }
 
     /// Who is no further behind may continue, and is behind for no fault of its own.
     pub fn reaches_anyway(&self) -> u64 {
         let on_disk = if self.disk.is_usable() { self.disk.size().kept } else { 0 };
-        self.kept_anyway() + on_disk
+        self.kept_anyway().saturating_add(on_disk)
     }
 
     /// How far behind a reader may be at most before what is kept for it has no bound: beyond memory it goes to
     /// disk, and there it has a limit. `None` if there is no such disk.
     pub fn most_for_readers(&self) -> Option<u64> {
-        self.disk.is_usable().then(|| self.memory_for_readers() + self.disk.size().most)
+        self.disk.is_usable().then(|| self.memory_for_readers().saturating_add(self.disk.size().most))
     }
 
     /// Whether a reader that has everything of history `id` up to `from` can go on from there.
@@ -323,7 +323,9 @@ impl Log {
     fn write_to_disk(&mut self, needed: Offset) {
         let keeps_all = self.disk.size().kept > 0;
         let most = if keeps_all { self.backlog_size } else { self.memory_for_readers() };
-        if !keeps_all && self.disk.sent().is_some() && self.end().since(needed) <= most / 2 {
+        // Memory may begin later than it would without a disk that was larger a moment ago.
+        let is_in_memory = self.start() <= needed && self.end().since(needed) <= most / 2;
+        if !keeps_all && self.disk.sent().is_some() && is_in_memory {
             // All readers are well within memory again: what was written for them is of no use any more.
             return self.disk.clear();
         }

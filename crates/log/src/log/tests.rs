@@ -329,6 +329,37 @@ fn what_a_reader_needs_beyond_memory_is_spilled_until_nobody_needs_it() {
 }
 
 #[test]
+fn a_reader_of_the_disk_is_not_left_behind_by_a_smaller_disk() {
+    let mut log = tiered(DiskSize { kept: 16 << 20, most: 1 << 30 }, 4 << 20);
+    let mut disk = Disk::default();
+    for _ in 0..2 {
+        log.trim(Some(Offset(0)));
+        disk.perform(&mut log, true);
+    }
+    assert!(log.start() > Offset(0));
+    log.set_disk_size(DiskSize { kept: 0, most: 1 << 30 });
+    log.trim(Some(Offset(0)));
+    disk.perform(&mut log, true);
+    disk.check(&log);
+    assert_eq!(log.reach(), Offset(0));
+    log.trim(Some(log.start()));
+    disk.perform(&mut log, true);
+    assert!(disk.segments.is_empty(), "it needs memory only");
+}
+
+#[test]
+fn the_largest_sizes_are_sizes() {
+    let most = u64::try_from(i64::MAX).unwrap();
+    let mut log = tiered(DiskSize { kept: most, most }, 100);
+    log.set_backlog_size(most);
+    assert!(log.reaches_anyway() >= most);
+    assert!(log.most_for_readers().unwrap() >= most);
+    log.append(b"x");
+    log.trim(Some(Offset(0)));
+    assert_eq!(log.held(), 101);
+}
+
+#[test]
 fn without_a_reader_nothing_is_spilled() {
     let mut log = tiered(DiskSize { kept: 0, most: 1 << 30 }, MEMORY_FOR_READERS + MORE);
     log.trim(None);
