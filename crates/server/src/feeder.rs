@@ -85,6 +85,8 @@ impl Feeder {
 
     /// Takes over the socket of a replica, to send the log from `from` on.
     pub fn attach(&mut self, id: SessionId, socket: Socket, from: Offset, log: &Log) {
+        // What the others have not been handed lies perhaps before all that this one needs.
+        self.hand_over(log, true);
         let is_first = self.replicas.is_empty();
         self.replicas.insert(id);
         // What is older is read from disk.
@@ -149,5 +151,70 @@ impl Feeder {
         self.orders.send(order).expect("the thread lives as long as this");
         // One who cannot be woken now is awake.
         self.waker.wake().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+    use crate::jobs::{Report, Reporter};
+
+    /// A feeder that reports to a loop which does not run.
+    struct Story {
+        feeder: Feeder,
+        log: Log,
+        _poll: Poll,
+        _reports: Receiver<Report>,
+    }
+
+    impl Story {
+        fn new() -> Story {
+            let poll = Poll::new().unwrap();
+            let waker = Arc::new(Waker::new(poll.registry(), WAKER).unwrap());
+            let (sender, reports) = channel();
+            let registry = poll.registry().try_clone().unwrap();
+            let disk = LogDisk::start(Reporter::new(sender, Arc::clone(&waker), registry));
+            let mut rng = fastrand::Rng::with_seed(1);
+            let mut log = Log::new(1 << 20, &mut rng);
+            log.activate(&mut rng);
+            Story { feeder: Feeder::start(waker, disk).unwrap(), log, _poll: poll, _reports: reports }
+        }
+
+        /// Attaches a replica; its end of the connection.
+        fn attach(&mut self, id: u64, from: Offset) -> TcpStream {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (ours, _) = listener.accept().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let socket = Socket::Tcp(mio::net::TcpStream::from_std(ours));
+            self.feeder.attach(SessionId(id), socket, from, &self.log);
+            theirs.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            theirs
+        }
+    }
+
+    #[test]
+    fn what_waits_for_its_time_is_not_lost_when_somebody_attaches() {
+        let mut story = Story::new();
+        let mut first = story.attach(1, Offset(0));
+        story.log.append(b"now ");
+        story.feeder.hand_over(&story.log, true);
+        story.log.append(&[b'x'; 200_000]);
+        story.feeder.hand_over(&story.log, false);
+        let end = story.log.end();
+        let mut second = story.attach(2, end);
+        story.log.append(b" then");
+        story.feeder.hand_over(&story.log, true);
+        let mut all = vec![0; 200_009];
+        first.read_exact(&mut all).unwrap();
+        assert_eq!((&all[..6], &all[200_002..]), (&b"now xx"[..], &b"xx then"[..]));
+        let mut rest = [0; 5];
+        second.read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b" then");
+        story.feeder.finish(&story.log);
     }
 }
