@@ -272,8 +272,6 @@ pub struct LoadOrder {
     pub number: u64,
     /// Receive it into a file first.
     pub through_file: bool,
-    /// Whether old data is served meanwhile.
-    pub serves: bool,
 }
 
 /// One snapshot for whoever joins it.

@@ -25,6 +25,7 @@ use self::replicas::Start;
 use crate::connection::Connection;
 use crate::feeder::Feeder;
 use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
+use crate::kernel;
 use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
 use crate::reclaimer::Reclaimer;
@@ -119,6 +120,8 @@ impl EventLoop {
     /// Serves until the node ends; the process's exit status.
     pub fn run(mut self) -> io::Result<i32> {
         let mut events = Events::with_capacity(1024);
+        // Where that is not possible it has to wait for its turn as all do.
+        kernel::run_promptly().ok();
         self.settle();
         while self.exit.is_none() {
             self.turn(&mut events)?;

@@ -149,7 +149,7 @@ pub struct SaveOptions {
 
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
-    spawn("rdb-save", Niceness::Background, move || {
+    spawn("rdb-save", move || {
         let result = save_file(*job, &options, &reporter).map_err(|error| error.to_string());
         reporter.report(Report::Saved(options.number, result));
     });
@@ -210,7 +210,7 @@ impl Write for SyncedFile<'_> {
 
 /// Loads a file.
 pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
-    spawn("rdb-load", Niceness::Background, move || {
+    spawn("rdb-load", move || {
         let explain = |error: &dyn Display| format!("{}: {error}", path.display());
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -238,7 +238,7 @@ pub struct Route {
 
 /// Connects to the primary, off the loop since names may take long to resolve.
 pub fn connect(reporter: Reporter, (line, attempt): (Line, u64), route: Route) {
-    spawn("link-connect", Niceness::Background, move || {
+    spawn("link-connect", move || {
         let result = route.connect().map_err(|error| error.to_string());
         reporter.report(Report::Connected(line, attempt, result));
     });
@@ -271,7 +271,7 @@ impl Route {
 
 /// Writes a file beside the data: whole, or not at all.
 pub fn keep_file(reporter: Reporter, path: PathBuf, content: Vec<u8>) {
-    spawn("keep-file", Niceness::Background, move || {
+    spawn("keep-file", move || {
         let result = write_whole(&path, &content).map_err(|error| format!("{}: {error}", path.display()));
         reporter.report(Report::KeptFile(result));
     });
@@ -288,7 +288,7 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Digests a snapshot for REPLICA VERIFY.
 pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
-    spawn("verify", Niceness::Background, move || reporter.report(Report::Digested(Box::new(order.run()))));
+    spawn("verify", move || reporter.report(Report::Digested(Box::new(order.run()))));
 }
 
 /// Encodes a snapshot into its spool.
@@ -298,13 +298,13 @@ pub(crate) fn encode_sync(
     spool: Arc<Spool>,
     options: EncodeOptions,
 ) {
-    spawn("sync-encode", Niceness::Awaited, move || sync_send::encode(&reporter, *order, &spool, options));
+    spawn("sync-encode", move || sync_send::encode(&reporter, *order, &spool, options));
 }
 
 /// Sends a spool to a replica. With length framing it is complete.
 pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) {
     let (reader, length) = (spool.read(), spool.produced());
-    spawn("sync-send", Niceness::Awaited, move || outlet.run(reader, length, &framing));
+    spawn("sync-send", move || outlet.run(reader, length, &framing));
 }
 
 impl Reporter {
@@ -344,32 +344,11 @@ pub fn full_path(name: &str) -> PathBuf {
     std::path::absolute(name).unwrap_or_else(|_| name.into())
 }
 
-/// How much a job gives way to the executor, on Unix' scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Niceness {
-    /// Nobody waits for it.
-    Background,
-    /// A replica waits for it, and clients are served meanwhile.
-    Awaited,
-    /// Whoever is to be served waits for it.
-    Urgent,
-}
-
-impl Niceness {
-    fn value(self) -> i32 {
-        match self {
-            Niceness::Background => 10,
-            Niceness::Awaited => 5,
-            Niceness::Urgent => 0,
-        }
-    }
-}
-
 /// Runs a job on a thread of its own that gives way to the executor.
-pub(crate) fn spawn(name: &str, niceness: Niceness, job: impl FnOnce() + Send + 'static) {
+pub(crate) fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
     let quietly = move || {
         // Clients come first, even on one core. A system that does not let it be nice runs it all the same.
-        kernel::share_in_short_slices(niceness.value()).ok();
+        kernel::run_in_background().ok();
         job();
     };
     // Without threads the system is beyond what this process could mend.

@@ -34,52 +34,67 @@ pub(crate) fn give_way_at_once() -> io::Result<()> {
     Ok(())
 }
 
-/// Has the calling thread share the processor at that niceness, in slices as short as the system has them.
+/// Has the calling thread run soon after it wakes: it asks for short slices of the processor, so it need not wait
+/// until others have used up theirs. It gets no more time by that.
 ///
-/// Whoever has begun a slice may finish it though others wait, and that of Linux is about 3 ms long. Who asks for
-/// shorter ones keeps nobody waiting for longer than those, and gets no less time. Kernels before 6.12 know of no
-/// slices of a thread's own and take the niceness only.
-pub(crate) fn share_in_short_slices(niceness: i32) -> io::Result<()> {
+/// A policy that somebody chose for the process is left alone. Kernels before 6.12 know of no slices of a thread's
+/// own.
+pub(crate) fn run_promptly() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
-        /// 0.1 ms, the least that the kernel grants.
+        /// The least that the kernel grants.
         const SLICE_NANOS: u64 = 100_000;
-        let attributes = SchedulingAttributes {
-            size: u32::try_from(size_of::<SchedulingAttributes>()).expect("48 bytes"),
-            policy: 0,
-            flags: 0,
-            niceness,
-            priority: 0,
-            slice_nanos: SLICE_NANOS,
-            deadline_nanos: 0,
-            period_nanos: 0,
-        };
-        let (this_thread, flags): (libc::c_long, libc::c_long) = (0, 0);
-        // SAFETY: the kernel reads `size` bytes of `attributes`, which outlives the call.
-        let status =
-            unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, flags) };
-        if status != 0 {
-            return Err(io::Error::last_os_error());
+        // SAFETY: the call takes a number and returns one; 0 is the calling thread.
+        if unsafe { libc::sched_getscheduler(0) } == libc::SCHED_OTHER {
+            schedule(libc::SCHED_OTHER, rustix::process::getpriority_process(None)?, SLICE_NANOS)?;
         }
     }
+    Ok(())
+}
+
+/// Has the calling thread work in the background: where all want the processor it gets a tenth of what a thread of
+/// clients gets, and it never takes it from one that runs.
+pub(crate) fn run_in_background() -> io::Result<()> {
+    const NICER: i32 = 10;
+    const NICEST: i32 = 19;
+    let niceness = (rustix::process::getpriority_process(None)? + NICER).min(NICEST);
+    #[cfg(target_os = "linux")]
+    schedule(libc::SCHED_BATCH, niceness, 0)?;
     #[cfg(not(target_os = "linux"))]
     rustix::process::setpriority_process(None, niceness)?;
     Ok(())
 }
 
-/// The kernel's `sched_attr`, in its first version.
+/// Sets how the calling thread is scheduled; 0 stands for the slice that the system chooses.
 #[cfg(target_os = "linux")]
-#[repr(C)]
-struct SchedulingAttributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    niceness: i32,
-    priority: u32,
-    /// Called `sched_runtime`: for ordinary threads it is the slice.
-    slice_nanos: u64,
-    deadline_nanos: u64,
-    period_nanos: u64,
+fn schedule(policy: libc::c_int, niceness: i32, slice_nanos: u64) -> io::Result<()> {
+    /// The kernel's `sched_attr` in its first version, of 48 bytes.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        niceness: i32,
+        priority: u32,
+        /// Called `sched_runtime`: for threads without deadlines it is the slice.
+        slice_nanos: u64,
+        deadline_nanos: u64,
+        period_nanos: u64,
+    }
+    let attributes = Attributes {
+        size: u32::try_from(size_of::<Attributes>()).expect("48 bytes"),
+        policy: u32::try_from(policy).expect("policies are counted from 0"),
+        flags: 0,
+        niceness,
+        priority: 0,
+        slice_nanos,
+        deadline_nanos: 0,
+        period_nanos: 0,
+    };
+    let (this_thread, flags): (libc::c_long, libc::c_long) = (0, 0);
+    // SAFETY: the kernel reads `size` bytes of `attributes`, which outlives the call.
+    let status = unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, flags) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// What the status of a call means.
@@ -106,9 +121,13 @@ mod tests {
 
     #[test]
     fn the_system_says_that_the_thread_is_nice() {
-        super::share_in_short_slices(7).expect("any thread may lower itself");
-        assert_eq!(field_of_this_thread(19), "7", "the niceness");
-        assert_eq!(field_of_this_thread(41), "0", "the policy");
+        let niceness = |field: String| field.parse::<i32>().expect("a number");
+        let before = niceness(field_of_this_thread(19));
+        super::run_promptly().expect("any thread may choose its slice");
+        assert_eq!(niceness(field_of_this_thread(19)), before);
+        super::run_in_background().expect("any thread may lower itself");
+        assert_eq!(niceness(field_of_this_thread(19)), (before + 10).min(19));
+        assert_eq!(field_of_this_thread(41), "3", "the policy");
     }
 
     /// A field of the thread's stat, by its number in proc(5).

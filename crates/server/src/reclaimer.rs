@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use slipstream_engine::Discarded;
 
-use crate::jobs::{Niceness, spawn};
+use crate::jobs::spawn;
 use crate::{allocator, kernel};
 
 /// How often empty pages are given back.
@@ -24,7 +24,7 @@ impl Reclaimer {
     /// Starts the thread; it ends with the reclaimer.
     pub fn start() -> Reclaimer {
         let (sender, receiver) = channel();
-        spawn("reclaim", Niceness::Background, move || run(&receiver));
+        spawn("reclaim", move || run(&receiver));
         Reclaimer(sender)
     }
 

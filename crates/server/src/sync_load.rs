@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use slipstream_engine::{LoadOptions, LoadOrder, LoadedData, load_watched};
 
-use crate::jobs::{Niceness, Reporter, spawn};
+use crate::jobs::{Reporter, spawn};
 use crate::spool::nameless_file;
 
 /// Most pieces of a snapshot that wait for the decoder.
@@ -39,9 +39,8 @@ impl SyncLoad {
         folder: PathBuf,
     ) -> SyncLoad {
         let (sender, receiver) = sync_channel(QUEUED_PIECES);
-        let niceness = if order.serves { Niceness::Awaited } else { Niceness::Urgent };
         let LoadOrder { number, through_file, .. } = order;
-        spawn("sync-load", niceness, move || {
+        spawn("sync-load", move || {
             let mut input = Pieces { receiver, piece: Vec::new(), position: 0, ended: false };
             let decoder = Decoder { reporter: &reporter, number, options };
             let result = match through_file {

@@ -78,8 +78,7 @@ impl Core {
             DisklessLoad::Swapdb | DisklessLoad::FlushBeforeLoad => false,
         };
         self.replication.loaded_bytes = 0;
-        let serves = has_data && !self.flushes_for_load(keyspace);
-        let order = LoadOrder { number: self.replication.load, through_file, serves };
+        let order = LoadOrder { number: self.replication.load, through_file };
         self.effects.push(Effect::LoadBegin(order));
     }
 
