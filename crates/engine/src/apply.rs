@@ -178,6 +178,8 @@ impl Machine<'_> {
         self.session.last_command = entry.command.full_name;
         match (entry.command.name, group.as_mut()) {
             ("multi", None) => *group = Some(Group { bytes: raw.to_vec(), requests: Vec::new() }),
+            // Run inside, it would queue what follows instead of doing it.
+            ("multi", Some(_)) => return Err(self.refusal(args, "a transaction is open")),
             ("exec", Some(_)) => {
                 let mut whole = group.take().expect("just matched");
                 whole.bytes.extend_from_slice(raw);

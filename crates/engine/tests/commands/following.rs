@@ -127,6 +127,15 @@ fn a_transaction_that_was_applied_in_part_is_the_end_of_its_history() {
 }
 
 #[test]
+fn a_transaction_within_a_transaction_halts_the_link() {
+    let mut script = streaming();
+    let end = script.node.core.log.end();
+    stream(&mut script, &["MULTI", "MULTI", "EXEC", "SET k v"]);
+    assert!(script.node.core.replication.link.halted().is_some(), "it would take SET for queued, and go on");
+    assert_eq!(script.node.core.log.end(), end);
+}
+
+#[test]
 fn what_a_transaction_did_before_it_follows_is_in_the_log() {
     let mut script = Script::new();
     for request in ["MULTI", "SET a 1", "REPLICAOF other 1", "SET b 2"] {
