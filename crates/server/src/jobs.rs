@@ -291,20 +291,22 @@ pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
     spawn("verify", move || reporter.report(Report::Digested(Box::new(order.run()))));
 }
 
-/// Encodes a snapshot into its spool.
+/// Encodes a snapshot into its spool. Fails without a thread to do it on.
 pub(crate) fn encode_sync(
     reporter: Reporter,
     order: Box<SyncOrder>,
     spool: Arc<Spool>,
     options: EncodeOptions,
-) {
-    spawn("sync-encode", move || sync_send::encode(&reporter, *order, &spool, options));
+) -> io::Result<()> {
+    let encode = move || sync_send::encode(&reporter, *order, &spool, options);
+    try_spawn("sync-encode", encode)
 }
 
-/// Sends a spool to a replica. With length framing it is complete.
-pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) {
+/// Sends a spool to a replica. With length framing it is complete. Fails without a thread to do it on: peers
+/// decide how many there are.
+pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) -> io::Result<()> {
     let (reader, length) = (spool.read(), spool.produced());
-    spawn("sync-send", move || outlet.run(reader, length, &framing));
+    try_spawn("sync-send", move || outlet.run(reader, length, &framing))
 }
 
 impl Reporter {
@@ -346,11 +348,15 @@ pub fn full_path(name: &str) -> PathBuf {
 
 /// Runs a job on a thread of its own that gives way to the executor.
 pub(crate) fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
+    // Without threads the system is beyond what this process could mend.
+    try_spawn(name, job).expect("the system has room for a thread");
+}
+
+fn try_spawn(name: &str, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let quietly = move || {
         // Clients come first, even on one core. A system that does not let it be nice runs it all the same.
         kernel::run_in_background().ok();
         job();
     };
-    // Without threads the system is beyond what this process could mend.
-    thread::Builder::new().name(name.to_owned()).spawn(quietly).expect("the system has room for a thread");
+    thread::Builder::new().name(name.to_owned()).spawn(quietly).map(drop)
 }

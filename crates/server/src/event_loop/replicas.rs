@@ -88,9 +88,12 @@ impl EventLoop {
         let way = if config.repl_diskless_sync { Way::Straight } else { Way::ThroughFile };
         let framed = order.framed.is_some();
         let spool = Arc::new(Spool::new(way, Bounds::default(), jobs::full_path(".")).framed(framed));
-        self.spools.insert(order.job, Arc::clone(&spool));
+        let job = order.job;
+        self.spools.insert(job, Arc::clone(&spool));
         let options = EncodeOptions { compress: config.rdbcompression, checksum: config.rdbchecksum };
-        jobs::encode_sync(self.reporter.clone(), order, spool, options);
+        if let Err(error) = jobs::encode_sync(self.reporter.clone(), order, spool, options) {
+            self.reporter.sync_encoded(job, Err(format!("no thread for it: {error}")));
+        }
     }
 
     pub(super) fn join_sync(&mut self, job: u64, id: SessionId, framing: Framing) {
@@ -101,7 +104,9 @@ impl EventLoop {
                 let packs = self.node.core.config.repl_compression == Compression::Auto;
                 let outlet = Outlet::new(id, socket, timeout, self.reporter.clone());
                 let outlet = outlet.packing(packs && spool.is_framed());
-                jobs::send_sync(outlet, &spool, framing);
+                if let Err(error) = jobs::send_sync(outlet, &spool, framing) {
+                    self.reporter.sync_sent(id, Err(format!("no thread for it: {error}")));
+                }
             }
             Err(reason) => self.node.sync_sent(id, Err(reason)),
         }
