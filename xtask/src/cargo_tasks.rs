@@ -1,4 +1,5 @@
-//! The tasks that are one command of cargo with the right arguments: sim, fuzz, miri and docs.
+//! The tasks that are one command of cargo with the right arguments: sim, chaos, fuzz, miri
+//! and docs.
 //!
 //! What such a task does is in the crate that it runs; here is only how to call it.
 
@@ -10,6 +11,20 @@ use crate::{Outcome, say};
 /// Runs the simulator's own program, optimised: a seed is worth more when there are many.
 pub(crate) fn sim(arguments: &[String]) -> Outcome {
     run(cargo(&["run", "--release", "--package", "slipstream-sim", "--"]).args(arguments))
+}
+
+/// Runs one end-to-end test for as long as wanted, optimised, from one seed on.
+pub(crate) fn chaos(arguments: &[String]) -> Outcome {
+    let mut test = cargo(&["test", "--release", "--package", "slipstream", "--test", "e2e", "chaos::", "--"]);
+    test.args(["--nocapture", "--test-threads", "1"]).env("SLIPSTREAM_CHAOS_SECONDS", "60");
+    for option in arguments.chunks(2) {
+        match option {
+            [name, value] if name == "--seconds" => test.env("SLIPSTREAM_CHAOS_SECONDS", value),
+            [name, value] if name == "--seed" => test.env("SLIPSTREAM_SEED", value),
+            _ => return Err(format!("takes --seconds N and --seed S, got {}", option.join(" ")).into()),
+        };
+    }
+    run(&mut test)
 }
 
 /// Needs a nightly toolchain and cargo-fuzz; the corpus of each target also runs as an ordinary test.

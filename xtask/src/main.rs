@@ -47,6 +47,12 @@ const TASKS: &[Task] = &[
         run: cargo_tasks::sim,
     },
     Task {
+        name: "chaos",
+        arguments: "[--seconds N] [--seed S]",
+        summary: "groups of real servers, Redis and Valkey among them, under random faults",
+        run: cargo_tasks::chaos,
+    },
+    Task {
         name: "fuzz",
         arguments: "TARGET [ARGUMENT…]",
         summary: "cargo fuzz on one decoder of foreign bytes, or on the keyspace",

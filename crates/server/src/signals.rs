@@ -1,7 +1,9 @@
 //! Signals as events of the loop.
 //!
 //! SIGTERM and SIGINT write a byte into a socket pair that the loop watches;
-//! nothing else happens in the handlers. SIGPIPE and SIGHUP are ignored.
+//! nothing else happens in the handlers. SIGPIPE, SIGHUP and SIGXFSZ are
+//! ignored: a file that reached the limit of its size is an error to whoever
+//! writes it, like a full disk, and no reason to end.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGXFSZ};
 use slipstream_engine::Signal;
 
 /// The signals that the process takes.
@@ -33,7 +35,7 @@ impl Signals {
             Ok(seen)
         };
         let (terminate, interrupt) = (flag(SIGTERM)?, flag(SIGINT)?);
-        for ignored in [SIGPIPE, SIGHUP] {
+        for ignored in [SIGPIPE, SIGHUP, SIGXFSZ] {
             signal_hook::flag::register(ignored, Arc::new(AtomicBool::new(false)))?;
         }
         Ok(Signals { bell: UnixStream::from_std(bell), terminate, interrupt })

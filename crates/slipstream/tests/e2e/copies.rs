@@ -75,3 +75,15 @@ pub(crate) fn assert_same(primary: &Server, replica: &Server) {
         });
     }
 }
+
+/// As [`assert_same`], of servers that hold strings only, whose digests are equal across implementations.
+#[track_caller]
+pub(crate) fn assert_same_strings(primary: &Server, replica: &Server) {
+    let (mut source, mut copy) = (primary.client(), replica.client());
+    wait_until("the replica has it all", || {
+        let offset = source.info_number("replication", "master_repl_offset");
+        is_linked(&mut copy) && copy.info_number("replication", "master_repl_offset") == offset
+    });
+    let digests = [&mut source, &mut copy].map(|client| client.call::<String>("DEBUG DIGEST"));
+    assert_eq!(digests[0], digests[1], "the copies differ");
+}

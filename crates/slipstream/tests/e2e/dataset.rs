@@ -15,19 +15,40 @@ const BATCH: usize = 2_000;
 #[track_caller]
 pub(crate) fn fill(client: &mut Client) {
     let mut random = Rng::with_seed(1);
-    let mut commands = strings(&mut random);
-    commands.extend(lists(&mut random));
-    commands.extend(sets());
-    commands.extend(hashes(&mut random));
-    commands.extend(sorted_sets(&mut random));
-    commands.extend(streams(&mut random));
-    commands.extend(expiries());
-    commands.extend(plain(&mut random));
-    commands.extend(other_databases());
+    send(client, [special(&mut random), plain(&mut random)].concat());
+}
+
+/// The same without the mass of plain keys.
+#[track_caller]
+pub(crate) fn fill_special(client: &mut Client) {
+    send(client, special(&mut Rng::with_seed(1)));
+}
+
+/// Strings alone, `key:0` and on, of so many bytes that no compression makes fewer.
+#[track_caller]
+pub(crate) fn fill_noise(client: &mut Client, random: &mut Rng, keys: usize, bytes: usize) {
+    let set = |key| with("SET", [format!("key:{key}").into_bytes(), noise(random, bytes)]);
+    send(client, (0..keys).map(set).collect());
+}
+
+#[track_caller]
+fn send(client: &mut Client, mut commands: Vec<Cmd>) {
     while !commands.is_empty() {
         let batch = commands.drain(..BATCH.min(commands.len()));
         client.pipeline::<redis::Value>(batch);
     }
+}
+
+fn special(random: &mut Rng) -> Vec<Cmd> {
+    let mut commands = strings(random);
+    commands.extend(lists(random));
+    commands.extend(sets());
+    commands.extend(hashes(random));
+    commands.extend(sorted_sets(random));
+    commands.extend(streams(random));
+    commands.extend(expiries());
+    commands.extend(other_databases());
+    commands
 }
 
 fn with(name: &str, arguments: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Cmd {

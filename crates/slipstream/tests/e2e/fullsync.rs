@@ -16,16 +16,17 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::wait::wait_until;
 
-/// More than fits into the buffers of a connection.
-const KEYS: usize = 200_000;
+/// What they make is more than fits into the buffers of a connection.
+const KEYS: usize = 40_000;
+const VALUE_BYTES: usize = 200;
 
 /// In the middle of what those make.
 const MIDDLE: u64 = 3 << 20;
 
 fn filled(arguments: &[&str]) -> Server {
     let primary = Server::start(Ours, arguments);
-    primary.client().call::<()>(&format!("DEBUG POPULATE {KEYS} key 100"));
-    dataset::fill(&mut primary.client());
+    dataset::fill_noise(&mut primary.client(), &mut Rng::with_seed(3), KEYS, VALUE_BYTES);
+    dataset::fill_special(&mut primary.client());
     primary
 }
 

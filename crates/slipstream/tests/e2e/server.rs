@@ -93,6 +93,11 @@ impl Server {
         assert!(sent.expect("kill is part of every system").success());
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> i32 {
+        self.child.id().try_into().expect("the system's numbers are that small")
+    }
+
     #[track_caller]
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         wait_for("the server ends", || self.child.try_wait().expect("the process is our child"))

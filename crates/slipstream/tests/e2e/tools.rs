@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::content::Content;
 use crate::dataset;
 use crate::peer::Kind::{Ours, Redis7};
-use crate::peer::{all_found, tool};
+use crate::peer::{all_found, python, tool};
 use crate::server::Server;
 use crate::wait::wait_until;
 
@@ -24,6 +24,16 @@ fn redis_benchmark_runs_all_its_tests_for_these_types() {
         assert_eq!(output.matches("requests per second").count(), 17, "{output}");
         assert!(!output.contains("ERR"), "{output}");
     }
+}
+
+/// Transactions, scans, streams, errors: over RESP2 and RESP3.
+#[test]
+fn valkey_py_works_unchanged() {
+    let Some(python) = python() else { return };
+    let server = Server::start(Ours, &[]);
+    let script = include_str!("client_library.py");
+    let output = run(Command::new(python).args(["-c", script, &server.port.to_string()]));
+    assert_eq!(output.trim(), "done");
 }
 
 #[test]
@@ -54,7 +64,9 @@ fn redis_cli_loads_a_mass_of_commands_and_counts_its_server() {
     assert_eq!(server.client().call::<u32>("DBSIZE"), 50_000);
     assert_eq!(run(Command::new(&cli).args(["-p", &port, "--scan"])).lines().count(), 50_000);
 
-    let mut stat = Command::new(&cli).args(["-p", &port, "--stat"]).stdout(Stdio::piped()).spawn();
+    // Its output comes in blocks of some fifty lines, one each second unless it is told otherwise.
+    let mut stat =
+        Command::new(&cli).args(["-p", &port, "--stat", "-i", "0.01"]).stdout(Stdio::piped()).spawn();
     let stat = stat.as_mut().expect("the tool was found");
     let lines = BufReader::new(stat.stdout.take().expect("its output is piped")).lines();
     let first = lines.map_while(Result::ok).find(|line| line.trim_start().starts_with("50000 "));

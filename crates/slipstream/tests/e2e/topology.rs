@@ -1,60 +1,17 @@
-//! More than a pair: chains of replicas, and promotion, across implementations.
+//! Promotion and restarts, across implementations.
 //!
 //! What must hold in both: nobody who has the history is sent the data again.
 
-use crate::client::Client;
 use crate::copies::{assert_same, follow, wait_until_linked};
 use crate::dataset;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
-use crate::proxy::Proxy;
+use crate::positions::{Syncs, syncs};
 use crate::server::Server;
 use crate::traffic::Traffic;
 
 /// No pings: an old primary that pings once more than its successor saw has a history of its own.
 const ARGUMENTS: &[&str] = &["--repl-backlog-size 64mb", "--repl-ping-replica-period 3600"];
-
-#[test]
-fn a_chain_through_ours_from_redis_to_valkey() {
-    check_chain([Redis7, Ours, Valkey9]);
-}
-
-#[test]
-fn a_chain_through_redis_between_ours() {
-    check_chain([Ours, Redis7, Ours]);
-}
-
-#[test]
-fn a_chain_of_ours() {
-    check_chain([Ours, Ours, Ours]);
-}
-
-/// The middle's link is cut and continues; the end never notices.
-#[track_caller]
-fn check_chain(kinds: [Kind; 3]) {
-    if !all_found(&kinds) {
-        return;
-    }
-    let [top, middle, end] = kinds.map(|kind| Server::start(kind, ARGUMENTS));
-    dataset::fill(&mut top.client());
-    let traffic = Traffic::start(&top);
-    let proxy = Proxy::start(top.port);
-    follow(&middle, proxy.port);
-    wait_until_linked(&middle);
-    follow(&end, middle.port);
-    wait_until_linked(&end);
-
-    proxy.cut();
-    traffic.let_some_pass();
-    proxy.restore();
-    traffic.let_some_pass();
-    traffic.stop();
-
-    assert_same(&top, &middle);
-    assert_same(&middle, &end);
-    assert_eq!(syncs(&mut top.client()), Syncs { full: 1, partial: 1 });
-    assert_eq!(syncs(&mut middle.client()), Syncs { full: 1, partial: 0 });
-}
 
 #[test]
 fn ours_takes_over_from_redis() {
@@ -105,7 +62,7 @@ fn check_promotion(kinds: [Kind; 3]) {
 
     assert_same(&new, &sibling);
     assert_same(&new, &old);
-    assert_eq!(syncs(&mut new.client()), Syncs { full: 0, partial: 2 });
+    assert_eq!(syncs(&new), Syncs { full: 0, partial: 2 });
 }
 
 #[test]
@@ -145,21 +102,7 @@ fn check_restart(primary: Kind, replica: Kind) {
     traffic.stop();
 
     assert_same(&primary, &replica);
-    assert_eq!(syncs(&mut primary.client()), Syncs { full: 1, partial: 1 });
-}
-
-/// How replicas of this server got here.
-#[derive(Debug, PartialEq, Eq)]
-struct Syncs {
-    full: u64,
-    partial: u64,
-}
-
-#[track_caller]
-fn syncs(client: &mut Client) -> Syncs {
-    let full = client.info_number("stats", "sync_full");
-    let partial = client.info_number("stats", "sync_partial_ok");
-    Syncs { full, partial }
+    assert_eq!(syncs(&primary), Syncs { full: 1, partial: 1 });
 }
 
 /// Either directive alone is a link over plain TCP.

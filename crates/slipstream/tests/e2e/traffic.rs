@@ -75,6 +75,10 @@ const WRITES: &[&str] = &[
     "XTRIM x:{k} MAXLEN 10",
 ];
 
+/// What turns whole databases over.
+const STORM: &[&str] =
+    &["SWAPDB 0 1", "SWAPDB 1 2", "FLUSHDB", "FLUSHDB ASYNC", "FLUSHALL", "COPY s:{k} s:{k} DB 2 REPLACE"];
+
 /// Writers on one server, each a thread with a connection of its own.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
@@ -85,13 +89,24 @@ pub(crate) struct Traffic {
 impl Traffic {
     #[track_caller]
     pub(crate) fn start(server: &Server) -> Self {
+        Self::start_with(server, WRITES.to_vec())
+    }
+
+    /// The same, with what turns whole databases over among it.
+    #[track_caller]
+    pub(crate) fn start_storm(server: &Server) -> Self {
+        Self::start_with(server, [WRITES, STORM].concat())
+    }
+
+    #[track_caller]
+    fn start_with(server: &Server, lines: Vec<&'static str>) -> Self {
         let mut client = server.client();
         let (stop, batches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (told, count) = (Arc::clone(&stop), Arc::clone(&batches));
         let writer = thread::spawn(move || {
             let mut random = Rng::with_seed(2);
             while !told.load(Ordering::Relaxed) {
-                client.pipeline::<redis::Value>(batch(&mut random));
+                client.pipeline::<redis::Value>(batch(&mut random, &lines));
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -116,7 +131,12 @@ impl Traffic {
     }
 }
 
-fn batch(random: &mut Rng) -> Vec<Cmd> {
+/// Some writes of every kind, with what turns whole databases over among them.
+pub(crate) fn storm(random: &mut Rng) -> Vec<Cmd> {
+    batch(random, &[WRITES, STORM].concat())
+}
+
+fn batch(random: &mut Rng, lines: &[&str]) -> Vec<Cmd> {
     let database = if random.u8(..10) == 0 { 1 } else { 0 };
     let grouped = random.bool();
     let mut commands = vec![command(&format!("SELECT {database}"))];
@@ -124,7 +144,7 @@ fn batch(random: &mut Rng) -> Vec<Cmd> {
         commands.push(command("MULTI"));
     }
     for _ in 0..COMMANDS_PER_BATCH {
-        let line = random.choice(WRITES).expect("there are some");
+        let line = random.choice(lines).expect("there are some");
         let line =
             line.replace("{k}", &random.u8(..20).to_string()).replace("{v}", &random.u16(..).to_string());
         commands.push(command(&line));

@@ -24,6 +24,11 @@ pub(crate) fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T 
             return found;
         }
         assert!(Instant::now() < deadline, "{LIMIT:?} passed and still not: {what}");
-        std::thread::park_timeout(PAUSE);
+        pause();
     }
+}
+
+/// Leaves the processor to others for a moment. Nothing may depend on how long that is.
+pub(crate) fn pause() {
+    std::thread::park_timeout(PAUSE);
 }
