@@ -36,7 +36,7 @@ fn filled(arguments: &[&str], keys: usize, bytes: usize) -> (Server, Client) {
 }
 
 #[test]
-fn fails_a_save_and_the_next_succeeds_when_there_is_room() {
+fn a_full_disk_fails_a_save_and_the_next_succeeds_when_there_is_room() {
     let (primary, mut client) = filled(&[], 10_000, 200);
     let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
     wait_until_linked(&replica);
@@ -59,7 +59,7 @@ fn fails_a_save_and_the_next_succeeds_when_there_is_room() {
 }
 
 #[test]
-fn costs_the_log_its_part_on_disk() {
+fn a_full_disk_costs_the_log_its_part_on_disk() {
     let (primary, mut client) =
         filled(&["--repl-backlog-size 64kb", "--repl-backlog-disk-size 64mb"], 10, 200);
     let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
@@ -77,7 +77,7 @@ fn costs_the_log_its_part_on_disk() {
 
 /// What is held of a snapshot beyond memory, and of the log behind it, has nowhere to go.
 #[test]
-fn holds_a_snapshot_up_and_not_its_primary() {
+fn a_full_disk_holds_a_snapshot_up_and_not_its_primary() {
     let arguments = ["--repl-diskless-sync no", "--rdbcompression no", "--repl-backlog-size 1mb"];
     let (primary, mut client) = filled(&arguments, 2_000, 50_000);
     limit_files(&primary, Some(LIMIT));

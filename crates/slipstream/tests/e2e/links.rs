@@ -14,18 +14,18 @@ use crate::wait::wait_until;
 const BACKLOG: &str = "--repl-backlog-size 64mb";
 
 #[test]
-fn that_dribble_and_half_close_between_ours() {
+fn dribbling_and_half_closes_cost_nothing_between_ours() {
     check_dribble([Ours, Ours], 1);
 }
 
 #[test]
-fn that_dribble_and_half_close_towards_redis() {
+fn dribbling_and_half_closes_cost_nothing_with_redis() {
     check_dribble([Ours, Redis7], 2);
     check_dribble([Redis7, Ours], 3);
 }
 
 #[test]
-fn that_dribble_and_half_close_towards_valkey() {
+fn dribbling_and_half_closes_cost_nothing_with_valkey() {
     check_dribble([Ours, Valkey9], 3);
     check_dribble([Valkey9, Ours], 2);
 }
@@ -55,17 +55,17 @@ fn check_dribble(kinds: [Kind; 2], bytes: usize) {
 }
 
 #[test]
-fn of_our_primary_killed_while_databases_turn_over() {
+fn killed_links_of_ours_continue_while_databases_turn_over() {
     check_kills(Ours, &[Ours, Redis7, Valkey9]);
 }
 
 #[test]
-fn of_a_redis_primary_killed_while_databases_turn_over() {
+fn killed_links_to_redis_continue_while_databases_turn_over() {
     check_kills(Redis7, &[Ours]);
 }
 
 #[test]
-fn of_a_valkey_primary_killed_while_databases_turn_over() {
+fn killed_links_to_valkey_continue_while_databases_turn_over() {
     check_kills(Valkey9, &[Ours]);
 }
 

@@ -20,27 +20,27 @@ const VALUE_BYTES: usize = 200;
 const OURS: &[&str] = &["disabled", "on-empty-db", "swapdb", "flush-before-load"];
 
 #[test]
-fn of_ours_behind_ours() {
+fn ours_behind_ours_shows_no_part_in_any_mode() {
     check([Ours, Ours], OURS);
 }
 
 #[test]
-fn of_ours_behind_redis() {
+fn ours_behind_redis_shows_no_part_in_any_mode() {
     check([Redis7, Ours], OURS);
 }
 
 #[test]
-fn of_ours_behind_valkey() {
+fn ours_behind_valkey_shows_no_part_in_any_mode() {
     check([Valkey9, Ours], OURS);
 }
 
 #[test]
-fn of_redis_behind_ours() {
+fn redis_behind_ours_recovers_in_any_mode() {
     check([Ours, Redis7], &["disabled", "on-empty-db", "swapdb"]);
 }
 
 #[test]
-fn of_valkey_behind_ours() {
+fn valkey_behind_ours_recovers_in_any_mode() {
     check([Ours, Valkey9], OURS);
 }
 

@@ -24,27 +24,27 @@ enum Silent {
 const ALL: [Silent; 3] = [Silent::Replica, Silent::Primary, Silent::Link];
 
 #[test]
-fn between_ours() {
+fn the_stream_between_ours_outlasts_silence() {
     check([Ours, Ours]);
 }
 
 #[test]
-fn towards_a_redis_replica() {
+fn the_stream_to_redis_outlasts_silence() {
     check([Ours, Redis7]);
 }
 
 #[test]
-fn towards_a_redis_primary() {
+fn the_stream_from_redis_outlasts_silence() {
     check([Redis7, Ours]);
 }
 
 #[test]
-fn towards_a_valkey_replica() {
+fn the_stream_to_valkey_outlasts_silence() {
     check([Ours, Valkey9]);
 }
 
 #[test]
-fn towards_a_valkey_primary() {
+fn the_stream_from_valkey_outlasts_silence() {
     check([Valkey9, Ours]);
 }
 

@@ -42,42 +42,42 @@ const ONE_LINK: &str = "--dual-channel-replication-enabled no";
 const TWO_LINKS: &str = "--dual-channel-replication-enabled yes";
 
 #[test]
-fn over_one_link_between_ours() {
+fn copies_of_ours_stay_whole_over_one_link() {
     check([Ours, Ours], &[ONE_LINK]);
 }
 
 #[test]
-fn over_two_links_between_ours() {
+fn copies_of_ours_stay_whole_over_two_links() {
     check([Ours, Ours], &[TWO_LINKS]);
 }
 
 #[test]
-fn of_a_redis_replica() {
+fn a_redis_copy_of_ours_stays_whole() {
     check([Ours, Redis7], &[]);
 }
 
 #[test]
-fn of_a_redis_primary() {
+fn our_copy_of_redis_stays_whole() {
     check([Redis7, Ours], &[]);
 }
 
 #[test]
-fn over_one_link_of_a_valkey_replica() {
+fn a_valkey_copy_of_ours_stays_whole_over_one_link() {
     check([Ours, Valkey9], &[ONE_LINK]);
 }
 
 #[test]
-fn over_two_links_of_a_valkey_replica() {
+fn a_valkey_copy_of_ours_stays_whole_over_two_links() {
     check([Ours, Valkey9], &[TWO_LINKS]);
 }
 
 #[test]
-fn over_one_link_of_a_valkey_primary() {
+fn our_copy_of_valkey_stays_whole_over_one_link() {
     check([Valkey9, Ours], &[ONE_LINK]);
 }
 
 #[test]
-fn over_two_links_of_a_valkey_primary() {
+fn our_copy_of_valkey_stays_whole_over_two_links() {
     check([Valkey9, Ours], &[TWO_LINKS]);
 }
 
