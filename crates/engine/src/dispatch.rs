@@ -136,8 +136,10 @@ fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> 
 }
 
 fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let wanted = candidate.core.config.min_replicas_to_write;
-    if wanted == 0 || candidate.flags & flag::WRITE == 0 || candidate.core.is_replica() {
+    let config = &candidate.core.config;
+    let wanted = config.min_replicas_to_write;
+    let is_asked = wanted > 0 && config.min_replicas_max_lag > 0 && candidate.flags & flag::WRITE != 0;
+    if !is_asked || candidate.core.is_replica() {
         return Ok(());
     }
     if candidate.core.good_replicas() < wanted as usize { Err(CommandError::NOREPLICAS) } else { Ok(()) }

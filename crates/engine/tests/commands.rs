@@ -7,6 +7,7 @@ mod script;
 mod commands {
     mod client;
     mod debug;
+    mod directives;
     mod durability;
     mod empty_start;
     mod expiring;

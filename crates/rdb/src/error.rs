@@ -111,7 +111,7 @@ impl fmt::Display for Reason {
                 write!(f, "a string of {declared} bytes is beyond the limit of {limit}")
             }
             Reason::Checksum { stored, computed } => {
-                write!(f, "wrong checksum: the file says {stored:016x}, its bytes have {computed:016x}")
+                write!(f, "RDB CRC error: the file says {stored:016x}, its bytes have {computed:016x}")
             }
             Reason::Interrupted => f.write_str("loading was interrupted"),
         }

@@ -331,7 +331,7 @@ fn the_checksum_counts_unless_it_is_switched_off() {
     let mut bytes = file("REDIS0010", &key(0, b"\x01v"));
     *bytes.last_mut().unwrap() = 1;
     let error = load(&bytes, replica()).1.unwrap_err();
-    assert!(error.starts_with("at offset 23: wrong checksum: the file says 0100000000000000"), "{error}");
+    assert!(error.starts_with("at offset 23: RDB CRC error: the file says 0100000000000000"), "{error}");
     let options = ReadOptions { verify_checksum: false, ..replica() };
     assert!(load(&bytes, options).1.is_ok());
     let without = &bytes[..bytes.len() - 8];
