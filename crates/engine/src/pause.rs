@@ -77,6 +77,31 @@ impl Pause {
         self.asked.is_some_and(|asked| asked.all)
     }
 
+    /// Why commands are held back, in Valkey's words for INFO: what has no end by the clock comes first.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Pause { shutting_down: true, .. } => "shutdown_in_progress",
+            Pause { failing_over: true, .. } => "failover_in_progress",
+            Pause { asked: Some(_), .. } => "client_pause",
+            _ => "none",
+        }
+    }
+
+    /// What is held back, in Valkey's words for INFO.
+    pub fn actions(&self) -> &'static str {
+        match (self.is_active(), self.holds_all()) {
+            (false, _) => "none",
+            (true, false) => "write",
+            (true, true) => "all",
+        }
+    }
+
+    /// For how much longer at most, in milliseconds; 0 when nothing is held back, and where no clock ends it.
+    pub fn left_ms(&self, now: Moment) -> u64 {
+        let until = self.until().filter(|_| !self.shutting_down && !self.failing_over);
+        until.map_or(0, |until| until.0.saturating_sub(now.0))
+    }
+
     /// Whether a command with these flags is held back.
     #[inline]
     pub fn holds(&self, flags: u32) -> bool {
@@ -98,6 +123,20 @@ mod tests {
         pause.end();
         pause.start(Moment(0), Moment(50), false);
         assert!(pause.holds(flag::WRITE) && !pause.holds(flag::READONLY));
+    }
+
+    #[test]
+    fn info_tells_why_what_and_for_how_long() {
+        let told = |pause: &Pause| (pause.reason(), pause.actions(), pause.left_ms(Moment(20)));
+        let mut pause = Pause::default();
+        assert_eq!(told(&pause), ("none", "none", 0));
+        pause.start(Moment(0), Moment(50), true);
+        assert_eq!(told(&pause), ("client_pause", "all", 30));
+        pause.set_failing_over(true);
+        assert_eq!(told(&pause), ("failover_in_progress", "all", 0));
+        pause.end();
+        pause.set_shutting_down(true);
+        assert_eq!(told(&pause), ("shutdown_in_progress", "write", 0));
     }
 
     #[test]

@@ -99,6 +99,7 @@ pub struct Link {
     blocked: Option<Blocked>,
     /// What a primary's history goes on from, by its own word.
     parent: Option<Parent>,
+    buffered_peak: u64,
 }
 
 /// Data that is refused, and why.
@@ -130,6 +131,7 @@ impl Link {
             tries: Tries::default(),
             blocked: None,
             parent: None,
+            buffered_peak: 0,
         }
     }
 
@@ -301,6 +303,7 @@ impl Link {
 
     /// The snapshot is loaded and the data stands at `offset` (its own choice after SYNC).
     pub fn on_loaded(&mut self, now: Moment, offset: Offset, actions: &mut Vec<Action<'_>>) {
+        self.buffered_peak = self.buffered_peak();
         let Phase::Loading { position, connection, .. } = std::mem::replace(&mut self.phase, Phase::Idle)
         else {
             panic!("loaded a snapshot that is not complete or was aborted");
@@ -492,6 +495,11 @@ impl Link {
             Phase::Streaming(streaming) => streaming.replay.iter().map(|piece| piece.len() as u64).sum(),
             _ => 0,
         }
+    }
+
+    /// The most that there was of these since the node began (`replicas_repl_buffer_peak`).
+    pub fn buffered_peak(&self) -> u64 {
+        self.buffered_peak.max(self.buffered())
     }
 
     /// When the primary last sent anything; `None` while there is no connection

@@ -44,6 +44,9 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("mem_not_counted_for_evict", core.not_counted_memory(subject.keyspace));
     fields.add("mem_replication_backlog", usage.log);
     fields.add("mem_total_replication_buffers", core.log.memory());
+    // Valkey's name, and that of Redis 8.
+    fields.add("mem_replicas_repl_buffer", core.replication.link.buffered());
+    fields.add("mem_replica_full_sync_buffer", core.replication.link.buffered());
     fields.add("mem_clients_slaves", usage.replicas);
     fields.add("mem_clients_normal", usage.clients);
     fields.add("mem_cluster_links", 0);

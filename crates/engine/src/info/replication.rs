@@ -71,7 +71,11 @@ fn link(core: &Core, fields: &mut Fields) {
         fields.add("master_sync_phase", if is_loading { "loading" } else { "receiving" });
         fields.add("master_sync_last_io_seconds_ago", seconds(link.last_heard()));
     }
-    fields.add("replicas_repl_buffer_size", link.buffered());
+    // Valkey's names, then those of Redis 8.
+    for name in ["replicas_repl_buffer", "replica_full_sync_buffer"] {
+        fields.add(&format!("{name}_size"), link.buffered());
+        fields.add(&format!("{name}_peak"), link.buffered_peak());
+    }
     if !link.is_up() {
         fields.add("master_link_down_since_seconds", seconds(link.down_since()));
     }

@@ -339,6 +339,7 @@ impl Link {
 
     /// There is no connection any more: tries again, at once unless the last attempt was a moment ago.
     pub(super) fn lose(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        self.buffered_peak = self.buffered_peak();
         self.heard = None;
         self.asking = self.asking.after_loss();
         self.down_since.get_or_insert(now);

@@ -89,6 +89,7 @@ fn valkeys_way_from_the_answer_to_the_stream() {
     assert_eq!(deeds(story.receive(b"more")), [], "and goes on to be, while the snapshot is loaded");
     let stream = [ack(100), Action::Apply(Cow::Borrowed(b"xyzmore"))];
     assert_eq!(deeds(story.loaded(100)), stream);
+    assert_eq!((story.link.buffered(), story.link.buffered_peak()), (0, 7));
     assert_eq!(story.link.offsets(), Some((Offset(107), Offset(100))));
     assert_eq!(deeds(story.receive(b"abc")), [apply(b"abc")]);
 }
