@@ -55,8 +55,10 @@ pub(crate) fn run(_arguments: &[String]) -> Outcome {
     paths.sort();
 
     let mut findings = layout::check(&paths);
-    let lessons = fs::read_to_string(root.join(claims::DOCUMENT))?;
-    findings.extend(claims::check(&lessons, |path| fs::read_to_string(root.join(path)).ok()));
+    for name in claims::DOCUMENTS {
+        let document = fs::read_to_string(root.join(name))?;
+        findings.extend(claims::check(name, &document, |path| fs::read_to_string(root.join(path)).ok()));
+    }
     for path in &paths {
         if path.ends_with(".rs") {
             let text = fs::read_to_string(root.join(path))?;

@@ -1,21 +1,24 @@
-//! The rule on claims in documents: a test that docs/lessons.md names exists.
+//! The rule on claims in documents: a test that they name exists.
 //!
-//! A line of the form ``- `path.rs`: `name`, `other` `` names tests of one file. Other lines are free text.
+//! A line or a cell of a table of the form ``- `path.rs`: `name`, `other` `` names tests of one file; the dash is the
+//! line's. The rest is free text.
 
 use super::Finding;
 
 const RULE: &str = "claim";
 
-/// The document whose lists of tests are checked.
-pub(super) const DOCUMENT: &str = "docs/lessons.md";
+/// The documents whose lists of tests are checked.
+pub(super) const DOCUMENTS: [&str; 2] = ["docs/lessons.md", "docs/compat.md"];
 
-/// Checks the document; `read` gives the text of a file below the root.
-pub(super) fn check(document: &str, read: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+/// Checks the document with this name; `read` gives the text of a file below the root.
+pub(super) fn check(name: &str, document: &str, read: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (index, line) in document.lines().enumerate() {
-        let Some((path, tests)) = named(line) else { continue };
+    let cells =
+        document.lines().enumerate().flat_map(|(index, line)| line.split('|').map(move |cell| (index, cell)));
+    for (index, cell) in cells {
+        let Some((path, tests)) = named(cell) else { continue };
         let mut report = |message| {
-            findings.push(Finding { path: DOCUMENT.into(), line: index + 1, rule: RULE, message });
+            findings.push(Finding { path: name.into(), line: index + 1, rule: RULE, message });
         };
         match read(path) {
             None => report(format!("there is no file {path}")),
@@ -28,9 +31,10 @@ pub(super) fn check(document: &str, read: impl Fn(&str) -> Option<String>) -> Ve
     findings
 }
 
-/// The file and the tests that a line names.
-fn named(line: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
-    let (path, tests) = line.trim_start().strip_prefix("- `")?.split_once("`: ")?;
+/// The file and the tests that a line or a cell names.
+fn named(cell: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
+    let cell = cell.trim_start();
+    let (path, tests) = cell.strip_prefix("- ").unwrap_or(cell).strip_prefix('`')?.split_once("`: ")?;
     path.ends_with(".rs").then(|| (path, tests.split('`').skip(1).step_by(2)))
 }
 
@@ -42,9 +46,12 @@ mod tests {
     #[test]
     fn a_test_that_is_named_must_exist() {
         let read = |path: &str| (path == "a/b.rs").then(|| "fn one() {}\nfn two() {}".to_owned());
-        let lines =
-            "Text on `three`.\n- `a/b.rs`: `one`, `two`\n- `a/b.rs`: `one`, `three`\n- `c.rs`: `one`\n";
-        let expected = ["3: claim: a/b.rs has no test three", "4: claim: there is no file c.rs"];
-        assert_eq!(shown(&check(lines, read)), expected);
+        let lines = "Text on `three`.\n- `a/b.rs`: `one`, `two`\n- `a/b.rs`: `one`, `three`\n- `c.rs`: `one`\n| x | `a/b.rs`: `four` |\n";
+        let expected = [
+            "3: claim: a/b.rs has no test three",
+            "4: claim: there is no file c.rs",
+            "5: claim: a/b.rs has no test four",
+        ];
+        assert_eq!(shown(&check("x.md", lines, read)), expected);
     }
 }

@@ -204,3 +204,15 @@ fn writes_need_the_replicas_that_they_are_told_to_need() {
     set(&mut script, "min-slaves-max-lag 0");
     assert_eq!(script.ask("SET key v"), "+OK");
 }
+
+#[test]
+fn a_replica_makes_no_room_by_itself_unless_it_is_told_to() {
+    let mut script = following();
+    set(&mut script, "maxmemory 1000 maxmemory-policy allkeys-random");
+    script.set_memory(100_000);
+    later(&mut script, 100);
+    assert_eq!(script.ask("DBSIZE"), ":1", "that is left to the primary");
+    set(&mut script, "replica-ignore-maxmemory no");
+    later(&mut script, 100);
+    assert_eq!(script.ask("DBSIZE"), ":0");
+}
