@@ -190,12 +190,14 @@ impl EventLoop {
 
     /// How long to wait: not at all if something is left to read, else until the node's next deadline.
     fn patience(&self) -> Duration {
-        if self.load.as_ref().is_some_and(SyncLoad::is_behind) {
-            return DECODER_PATIENCE;
-        }
-        let reads = [Line::Main, Line::Side].into_iter().any(|line| self.lines.wants_reading(line));
-        if !self.unread.is_empty() || reads {
+        let is_behind = self.load.as_ref().is_some_and(SyncLoad::is_behind);
+        // What the decoder has no room for is not read; the stream beside it is, and clients are.
+        let reads = |line| self.lines.wants_reading(line) && !(is_behind && line == self.load_line);
+        if !self.unread.is_empty() || [Line::Main, Line::Side].into_iter().any(reads) {
             return Duration::ZERO;
+        }
+        if is_behind {
+            return DECODER_PATIENCE;
         }
         if self.feeder.expect_acks(self.node.awaits_acks()) {
             return Duration::ZERO;
