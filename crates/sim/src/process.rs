@@ -4,17 +4,23 @@
 //! effects, the log for the replicas, the replies. A machine outlives its node: the disk, the wall clock and
 //! the configuration stay when the process is killed; connections and unfinished jobs do not.
 
+mod serving;
+
+mod following;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
-use slipstream_engine::{Effect, Endpoint, Flow, Node, Phase, SessionId, Signal, SnapshotJob, Source};
-use slipstream_log::{Offset, ReplicationId};
-use slipstream_replication::replicas::{Heard, Hearing};
+use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal, SnapshotJob, Source};
+use slipstream_log::Offset;
 use slipstream_resp::{Value, decode_value, encode_request};
 
+use self::following::send_over;
+pub use self::following::{Asked, Link};
+use self::serving::Stream;
 use crate::environment::{Environment, Event, Inside};
 use crate::host::SimulatedHost;
 use crate::network::{Place, Side, WireId};
@@ -72,46 +78,6 @@ pub struct Process {
     newest_save: u64,
     wake_at: Option<u64>,
     spins: u32,
-}
-
-/// A replica whose stream flows, as the server's feeder has it.
-#[derive(Debug)]
-struct Stream {
-    cursor: Offset,
-    hearing: Hearing,
-}
-
-/// The connection to the primary.
-#[derive(Debug)]
-pub struct Link {
-    /// The connection.
-    pub wire: WireId,
-    /// What it asked its primary for, until that is answered.
-    pub asked: Option<Asked>,
-    unsent: Vec<u8>,
-}
-
-/// PSYNC as a node sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// For everything.
-    Snapshot,
-    /// For the rest of a history.
-    Continuation(ReplicationId, Offset),
-}
-
-impl Asked {
-    /// Reads the request.
-    fn parse(request: &[u8]) -> Option<Asked> {
-        let mut words =
-            request.strip_prefix(b"*3\r\n$5\r\nPSYNC\r\n")?.split(|byte| *byte == b'\n').skip(1).step_by(2);
-        let id = words.next()?.trim_ascii_end();
-        let next_byte = std::str::from_utf8(words.next()?.trim_ascii_end()).ok()?.parse().ok()?;
-        Some(match ReplicationId::parse(id) {
-            Some(id) => Asked::Continuation(id, Offset::from_next_byte(next_byte)?),
-            None => Asked::Snapshot,
-        })
-    }
 }
 
 /// The address of a machine.
@@ -433,279 +399,4 @@ impl Process {
         let micros = env.draw(&env.options.disk_delay.clone());
         self.later(env, micros, Inside::LoadedFile(result));
     }
-}
-
-/// Clients and replicas of this node.
-impl Process {
-    /// A place that asked for a connection gets one.
-    pub(crate) fn accept(&mut self, env: &mut Environment, from: Place) -> Option<WireId> {
-        let ip = match from {
-            Place::Node(index) => address(index),
-            Place::Client(index) => address(100 + index),
-        };
-        let own = address(self.index);
-        let mut accepted = None;
-        self.turn(env, |node| {
-            let session = node.accept(Endpoint::Tcp(ip, 40_000), Endpoint::Tcp(own, PORT), 8);
-            accepted = Some(session.expect("a world has few connections"));
-        });
-        let session = accepted?;
-        let wire = env.network.open(from, self.place());
-        self.sessions.insert(session, wire);
-        self.callers.insert(wire, session);
-        Some(wire)
-    }
-
-    /// A client sent something.
-    pub(crate) fn received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
-        let Some(session) = self.callers.get(&wire).copied() else { return };
-        if self.streams.contains_key(&session) {
-            return self.heard(env, session, bytes);
-        }
-        self.turn(env, |node| node.receive(session, bytes));
-    }
-
-    /// A client's connection has ended.
-    pub(crate) fn ended(&mut self, env: &mut Environment, wire: WireId) {
-        let Some(session) = self.callers.get(&wire).copied() else { return };
-        if let Some(node) = &mut self.node {
-            node.begin_turn();
-        }
-        self.drop_session(env, session);
-        self.settle(env);
-    }
-
-    /// A client's connection has room again.
-    pub(crate) fn writable(&mut self, env: &mut Environment, wire: WireId) {
-        if self.link.as_ref().is_some_and(|link| link.wire == wire) {
-            return self.link_send(env, &[]);
-        }
-        if self.is_side(wire) {
-            return send_over(&mut self.side, env, &[]);
-        }
-        let Some(session) = self.callers.get(&wire).copied() else { return };
-        self.turn(env, |node| node.core.sessions.mark(session));
-    }
-
-    fn drop_session(&mut self, env: &mut Environment, id: SessionId) {
-        let Some(wire) = self.sessions.remove(&id) else { return };
-        self.callers.remove(&wire);
-        self.starting.remove(&id);
-        self.streams.remove(&id);
-        env.network.close(wire, Side::Server);
-        if let Some(node) = &mut self.node {
-            node.closed(id);
-        }
-    }
-
-    fn flush_marked(&mut self, env: &mut Environment) {
-        let Some(node) = &mut self.node else { return };
-        for id in node.core.sessions.take_marked() {
-            self.flush(env, id);
-        }
-    }
-
-    pub(crate) fn flush(&mut self, env: &mut Environment, id: SessionId) {
-        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
-        let Some(session) = node.core.sessions.get_mut(id) else { return };
-        if self.outgoing.contains_key(&id) {
-            return;
-        }
-        if !session.sendable().is_empty() {
-            let count = env.network.write(*wire, Side::Server, session.sendable());
-            session.output.consume(count);
-        }
-        if session.flow == Flow::Closing && session.output.is_empty() {
-            self.drop_session(env, id);
-        }
-    }
-
-    fn feed_replicas(&mut self, env: &mut Environment) {
-        for (id, from) in std::mem::take(&mut self.starting) {
-            if !self.start_stream(env, id, from) {
-                self.starting.insert(id, from);
-            }
-        }
-        for id in self.streams.keys().copied().collect::<Vec<_>>() {
-            self.feed(env, id);
-        }
-    }
-
-    /// The stream begins once what comes before it is sent and no request is half read; whether that is settled.
-    fn start_stream(&mut self, env: &mut Environment, id: SessionId, from: Offset) -> bool {
-        self.flush(env, id);
-        let Some(session) = self.node.as_ref().and_then(|node| node.core.sessions.get(id)) else {
-            return true;
-        };
-        if self.outgoing.contains_key(&id) || !session.output.is_empty() || !session.is_between_requests() {
-            return false;
-        }
-        self.streams.insert(id, Stream { cursor: from, hearing: Hearing::default() });
-        true
-    }
-
-    fn feed(&mut self, env: &mut Environment, id: SessionId) {
-        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        let before = stream.cursor;
-        for block in node.core.log.slices_from(before).into_iter().flatten() {
-            let count = env.network.write(*wire, Side::Server, &block);
-            stream.cursor = stream.cursor.advanced(count);
-            if count < block.len() {
-                break;
-            }
-        }
-        if stream.cursor != before {
-            node.replica_sent(id, stream.cursor);
-        }
-    }
-
-    /// What a replica sends while its stream flows.
-    fn heard(&mut self, env: &mut Environment, id: SessionId, bytes: &[u8]) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        let mut all = Vec::new();
-        stream.hearing.hear(bytes, |heard| all.push(heard));
-        self.turn(env, |node| {
-            for heard in all {
-                match heard {
-                    Heard::Ack(ack, _) => node.replica_acked(id, ack),
-                    Heard::Other(bytes) => node.receive(id, &bytes),
-                }
-            }
-        });
-    }
-
-    /// Whether a connection is one that this node has accepted and not closed.
-    pub fn serves(&self, wire: WireId) -> bool {
-        self.callers.contains_key(&wire)
-    }
-
-    /// Whether it takes commands.
-    pub fn is_serving(&self, now: u64) -> bool {
-        self.stalled_until <= now && self.node.as_ref().is_some_and(|node| node.core.phase == Phase::Serving)
-    }
-
-    /// The connection of a session.
-    pub(crate) fn wire_of(&self, id: SessionId) -> Option<WireId> {
-        self.sessions.get(&id).copied()
-    }
-}
-
-/// The link to the primary.
-impl Process {
-    fn connect(&mut self, env: &mut Environment, number: u64, primary: usize) {
-        self.close_link(env);
-        self.connection = number;
-        let (from, attempt) = (self.place(), self.attempt);
-        env.after_delay(Event::Knock { from, attempt, to: primary });
-    }
-
-    /// The connection that was asked for stands.
-    pub(crate) fn connected(&mut self, env: &mut Environment, attempt: u64, wire: WireId) {
-        if self.node.is_some() && attempt == self.side_attempt {
-            self.side = Some(Link { wire, asked: None, unsent: Vec::new() });
-            let number = self.side_connection;
-            return self.turn(env, |node| node.side_connected(number));
-        }
-        if attempt != self.attempt || self.node.is_none() {
-            return env.network.close(wire, Side::Caller);
-        }
-        self.link = Some(Link { wire, asked: None, unsent: Vec::new() });
-        let number = self.connection;
-        self.turn(env, |node| node.link_connected(number));
-    }
-
-    /// There will be none.
-    pub(crate) fn refused(&mut self, env: &mut Environment, attempt: u64) {
-        if attempt == self.attempt {
-            let number = self.connection;
-            self.turn(env, |node| node.link_closed(number, "Connection refused"));
-        } else if attempt == self.side_attempt {
-            let number = self.side_connection;
-            self.turn(env, |node| node.side_closed(number, "Connection refused"));
-        }
-    }
-
-    /// The primary sent something.
-    pub(crate) fn link_received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
-        if self.is_link(wire) {
-            let number = self.connection;
-            self.turn(env, |node| node.link_received(number, bytes));
-        } else if self.is_side(wire) {
-            let number = self.side_connection;
-            self.turn(env, |node| node.side_received(number, bytes));
-        }
-    }
-
-    /// The connection to the primary has ended.
-    pub(crate) fn link_ended(&mut self, env: &mut Environment, wire: WireId) {
-        if self.is_link(wire) {
-            self.close_link(env);
-            let number = self.connection;
-            self.turn(env, |node| node.link_closed(number, "the primary closed the connection"));
-        } else if self.is_side(wire) {
-            self.close_side(env);
-            let number = self.side_connection;
-            self.turn(env, |node| node.side_closed(number, "the primary closed the connection"));
-        }
-    }
-
-    fn is_link(&self, wire: WireId) -> bool {
-        self.link.as_ref().is_some_and(|link| link.wire == wire)
-    }
-
-    fn is_side(&self, wire: WireId) -> bool {
-        self.side.as_ref().is_some_and(|side| side.wire == wire)
-    }
-
-    fn connect_side(&mut self, env: &mut Environment, number: u64, primary: usize) {
-        self.close_side(env);
-        self.side_connection = number;
-        let (from, attempt) = (self.place(), self.side_attempt);
-        env.after_delay(Event::Knock { from, attempt, to: primary });
-    }
-
-    fn close_side(&mut self, env: &mut Environment) {
-        self.side_attempt = self.next_attempt();
-        if let Some(side) = self.side.take() {
-            env.network.close(side.wire, Side::Caller);
-        }
-    }
-
-    /// Attempts are told apart by their number, whichever connection they are for.
-    fn next_attempt(&mut self) -> u64 {
-        self.attempts += 1;
-        self.attempts
-    }
-
-    fn link_send(&mut self, env: &mut Environment, bytes: &[u8]) {
-        let Some(link) = &mut self.link else { return };
-        // What a main connection asks for in the midst of a full sync is not where the node stands.
-        let asks = self.node.as_ref().is_some_and(|node| !node.core.replication.link.is_syncing());
-        if let (true, Some(asked), Some(node)) = (asks, Asked::parse(bytes), &self.node) {
-            crate::checker::check_request(node, asked);
-            link.asked = Some(asked);
-        }
-        send_over(&mut self.link, env, bytes);
-    }
-
-    fn read_link(&mut self, env: &mut Environment, reads: bool) {
-        if let Some(link) = &self.link {
-            env.network.set_reading(link.wire, Side::Caller, reads);
-        }
-    }
-
-    fn close_link(&mut self, env: &mut Environment) {
-        self.attempt = self.next_attempt();
-        if let Some(link) = self.link.take() {
-            env.network.close(link.wire, Side::Caller);
-        }
-    }
-}
-
-fn send_over(link: &mut Option<Link>, env: &mut Environment, bytes: &[u8]) {
-    let Some(link) = link else { return };
-    link.unsent.extend_from_slice(bytes);
-    let count = env.network.write(link.wire, Side::Caller, &link.unsent);
-    link.unsent.drain(..count);
 }

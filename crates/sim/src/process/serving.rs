@@ -1,0 +1,175 @@
+//! Clients and replicas of a machine: connections that come in, replies and streams that go out.
+//!
+//! A replica whose stream flows is fed as the server's feeder does it: from its cursor on, as far as its
+//! connection takes bytes, and what it sends is sorted before the node gets it.
+
+use slipstream_engine::{Endpoint, Flow, Phase, SessionId};
+use slipstream_log::Offset;
+use slipstream_replication::replicas::{Heard, Hearing};
+
+use super::{PORT, Process, address, send_over};
+use crate::environment::Environment;
+use crate::network::{Place, Side, WireId};
+
+/// A replica whose stream flows, as the server's feeder has it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    cursor: Offset,
+    hearing: Hearing,
+}
+
+/// Clients and replicas of this node.
+impl Process {
+    /// A place that asked for a connection gets one.
+    pub(crate) fn accept(&mut self, env: &mut Environment, from: Place) -> Option<WireId> {
+        let ip = match from {
+            Place::Node(index) => address(index),
+            Place::Client(index) => address(100 + index),
+        };
+        let own = address(self.index);
+        let mut accepted = None;
+        self.turn(env, |node| {
+            let session = node.accept(Endpoint::Tcp(ip, 40_000), Endpoint::Tcp(own, PORT), 8);
+            accepted = Some(session.expect("a world has few connections"));
+        });
+        let session = accepted?;
+        let wire = env.network.open(from, self.place());
+        self.sessions.insert(session, wire);
+        self.callers.insert(wire, session);
+        Some(wire)
+    }
+
+    /// A client sent something.
+    pub(crate) fn received(&mut self, env: &mut Environment, wire: WireId, bytes: &[u8]) {
+        let Some(session) = self.callers.get(&wire).copied() else { return };
+        if self.streams.contains_key(&session) {
+            return self.heard(env, session, bytes);
+        }
+        self.turn(env, |node| node.receive(session, bytes));
+    }
+
+    /// A client's connection has ended.
+    pub(crate) fn ended(&mut self, env: &mut Environment, wire: WireId) {
+        let Some(session) = self.callers.get(&wire).copied() else { return };
+        if let Some(node) = &mut self.node {
+            node.begin_turn();
+        }
+        self.drop_session(env, session);
+        self.settle(env);
+    }
+
+    /// A client's connection has room again.
+    pub(crate) fn writable(&mut self, env: &mut Environment, wire: WireId) {
+        if self.link.as_ref().is_some_and(|link| link.wire == wire) {
+            return self.link_send(env, &[]);
+        }
+        if self.is_side(wire) {
+            return send_over(&mut self.side, env, &[]);
+        }
+        let Some(session) = self.callers.get(&wire).copied() else { return };
+        self.turn(env, |node| node.core.sessions.mark(session));
+    }
+
+    pub(super) fn drop_session(&mut self, env: &mut Environment, id: SessionId) {
+        let Some(wire) = self.sessions.remove(&id) else { return };
+        self.callers.remove(&wire);
+        self.starting.remove(&id);
+        self.streams.remove(&id);
+        env.network.close(wire, Side::Server);
+        if let Some(node) = &mut self.node {
+            node.closed(id);
+        }
+    }
+
+    pub(super) fn flush_marked(&mut self, env: &mut Environment) {
+        let Some(node) = &mut self.node else { return };
+        for id in node.core.sessions.take_marked() {
+            self.flush(env, id);
+        }
+    }
+
+    pub(crate) fn flush(&mut self, env: &mut Environment, id: SessionId) {
+        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
+        let Some(session) = node.core.sessions.get_mut(id) else { return };
+        if self.outgoing.contains_key(&id) {
+            return;
+        }
+        if !session.sendable().is_empty() {
+            let count = env.network.write(*wire, Side::Server, session.sendable());
+            session.output.consume(count);
+        }
+        if session.flow == Flow::Closing && session.output.is_empty() {
+            self.drop_session(env, id);
+        }
+    }
+
+    pub(super) fn feed_replicas(&mut self, env: &mut Environment) {
+        for (id, from) in std::mem::take(&mut self.starting) {
+            if !self.start_stream(env, id, from) {
+                self.starting.insert(id, from);
+            }
+        }
+        for id in self.streams.keys().copied().collect::<Vec<_>>() {
+            self.feed(env, id);
+        }
+    }
+
+    /// The stream begins once what comes before it is sent and no request is half read; whether that is settled.
+    fn start_stream(&mut self, env: &mut Environment, id: SessionId, from: Offset) -> bool {
+        self.flush(env, id);
+        let Some(session) = self.node.as_ref().and_then(|node| node.core.sessions.get(id)) else {
+            return true;
+        };
+        if self.outgoing.contains_key(&id) || !session.output.is_empty() || !session.is_between_requests() {
+            return false;
+        }
+        self.streams.insert(id, Stream { cursor: from, hearing: Hearing::default() });
+        true
+    }
+
+    fn feed(&mut self, env: &mut Environment, id: SessionId) {
+        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let before = stream.cursor;
+        for block in node.core.log.slices_from(before).into_iter().flatten() {
+            let count = env.network.write(*wire, Side::Server, &block);
+            stream.cursor = stream.cursor.advanced(count);
+            if count < block.len() {
+                break;
+            }
+        }
+        if stream.cursor != before {
+            node.replica_sent(id, stream.cursor);
+        }
+    }
+
+    /// What a replica sends while its stream flows.
+    fn heard(&mut self, env: &mut Environment, id: SessionId, bytes: &[u8]) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let mut all = Vec::new();
+        stream.hearing.hear(bytes, |heard| all.push(heard));
+        self.turn(env, |node| {
+            for heard in all {
+                match heard {
+                    Heard::Ack(ack, _) => node.replica_acked(id, ack),
+                    Heard::Other(bytes) => node.receive(id, &bytes),
+                }
+            }
+        });
+    }
+
+    /// Whether a connection is one that this node has accepted and not closed.
+    pub fn serves(&self, wire: WireId) -> bool {
+        self.callers.contains_key(&wire)
+    }
+
+    /// Whether it takes commands.
+    pub fn is_serving(&self, now: u64) -> bool {
+        self.stalled_until <= now && self.node.as_ref().is_some_and(|node| node.core.phase == Phase::Serving)
+    }
+
+    /// The connection of a session.
+    pub(crate) fn wire_of(&self, id: SessionId) -> Option<WireId> {
+        self.sessions.get(&id).copied()
+    }
+}

@@ -1,0 +1,125 @@
+//! The parts of a seed's life: faults while clients write, then healing until all are equal.
+
+use slipstream_engine::Phase;
+
+use super::World;
+use crate::checker::{difference, picture, position};
+use crate::client::Client;
+use crate::environment::Event;
+
+/// How long the healed group may take to become equal, in seconds of its time.
+const HEALING_SECONDS: u64 = 300;
+
+/// How often that is looked at, in milliseconds.
+const LOOK_MS: u64 = 200;
+
+/// The parts of a seed's life.
+impl World {
+    /// Clients write and things go wrong, until all commands are sent.
+    pub(super) fn attack(&mut self) {
+        let sizes = (self.env.options.keys, self.env.options.value_len);
+        for index in 0..4 {
+            self.clients.push(Client::new(index, index < 3, sizes));
+            self.env.after_delay(Event::Client(index));
+        }
+        self.env.after(0, Event::Fault);
+        while self.commands_left > 0 {
+            let event = self.env.next(u64::MAX).expect("clients go on until the last command");
+            self.happen(event);
+        }
+    }
+
+    /// Ends all faults and runs until all are equal. Fails if that takes too long.
+    pub fn heal(&mut self) {
+        self.env.tell("--", "healed");
+        self.env.network.unblock_all();
+        self.env.options.bad_loads = 0;
+        for index in 0..self.clients.len() {
+            self.disconnect_client(index);
+        }
+        for node in 0..self.processes.len() {
+            self.processes[node].stalled_until = 0;
+            self.processes[node].stop_guarding(&mut self.env);
+            self.observe(node);
+            if self.processes[node].node.is_none() {
+                self.start(node);
+            }
+            self.order(node, self.parents[node]);
+        }
+        self.converge();
+    }
+
+    /// Runs until all nodes are equal. Fails if that takes too long.
+    pub fn converge(&mut self) {
+        let deadline = self.env.now() + HEALING_SECONDS * 1_000_000;
+        let mut trouble = self.trouble();
+        while let Some(reason) = trouble {
+            assert!(self.env.now() < deadline, "not equal after {HEALING_SECONDS} s: {reason}");
+            self.run(LOOK_MS);
+            trouble = self.trouble();
+        }
+        self.compare_logs();
+    }
+
+    /// Once all are equal, the loss of a connection costs nobody a snapshot.
+    pub(super) fn reconnect_everybody(&mut self) {
+        let before = self.full_syncs;
+        let primary = self.primary();
+        for replica in 0..self.processes.len() {
+            self.cut(replica);
+            self.command(primary, &format!("SET last {replica}"));
+        }
+        self.converge();
+        assert_eq!(self.full_syncs, before, "a full sync although all logs hold everything");
+    }
+
+    /// Why the nodes are not all equal, if they are not.
+    fn trouble(&self) -> Option<String> {
+        let primary = self.primary();
+        let (Some(first), replicas) = (&self.processes[primary].node, &self.processes) else {
+            return Some("the primary does not run".to_owned());
+        };
+        if first.core.phase != Phase::Serving {
+            return Some("the primary does not serve".to_owned());
+        }
+        let Some(place) = position(first) else {
+            return Some(format!("n{primary} keeps no log"));
+        };
+        let own = picture(first);
+        for process in replicas.iter().filter(|process| process.index != primary) {
+            let who = process.place();
+            let Some(node) = &process.node else { return Some(format!("{who} does not run")) };
+            if node.core.phase != Phase::Serving {
+                return Some(format!("{who} does not serve"));
+            }
+            if !node.core.replication.link.is_up() {
+                return Some(format!("{who} has no link: {:?}", node.core.replication.link.state()));
+            }
+            if position(node) != Some(place) {
+                return Some(format!("{who} is at {:?}, the primary at {place:?}", position(node)));
+            }
+            let other = picture(node);
+            assert!(own == other, "{who} differs from the primary: {}", difference(&own, &other));
+        }
+        None
+    }
+
+    /// What two logs both hold is the same, byte for byte.
+    fn compare_logs(&self) {
+        let first = &self.node(self.primary()).core.log;
+        for process in &self.processes {
+            let log = &self.node(process.index).core.log;
+            let from = first.start().max(log.start());
+            let bytes = |log: &slipstream_log::Log| -> Vec<u8> {
+                let slices = log.slices_from(from).expect("both hold it");
+                slices.flat_map(|slice| slice.to_vec()).collect()
+            };
+            assert!(bytes(first) == bytes(log), "the log of {} differs from {from} on", process.place());
+        }
+    }
+
+    /// The node that is meant to be the primary.
+    pub fn primary(&self) -> usize {
+        self.parents.iter().position(Option::is_none).expect("the tree has a root")
+    }
+}
