@@ -150,6 +150,14 @@ impl Propagation {
         self.selected
     }
 
+    /// Behind this offset of the log, that database is selected.
+    pub(crate) fn note_selected(&mut self, behind: Offset, db: usize) {
+        if self.selections.len() == MAX_SELECTIONS {
+            self.selections.pop_front();
+        }
+        self.selections.push_back((behind, db));
+    }
+
     /// The database that is selected at an offset of this node's own writes, if that is known.
     pub(crate) fn selected_at(&self, offset: Offset) -> Option<usize> {
         self.selections.iter().rev().find(|(behind, _)| *behind <= offset).map(|(_, db)| *db)
@@ -189,9 +197,6 @@ impl Propagation {
         let args: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
         log.append_with(|out| encode_request(out, args.into_iter()));
         self.selected = Some(db);
-        if self.selections.len() == MAX_SELECTIONS {
-            self.selections.pop_front();
-        }
-        self.selections.push_back((log.end(), db));
+        self.note_selected(log.end(), db);
     }
 }

@@ -255,6 +255,8 @@ impl Core {
         let mut actions = Vec::new();
         self.replication.link.stop(&mut actions);
         self.perform_link(keyspace, actions);
+        // Whoever goes back to the history that is left here goes on with this database.
+        self.propagation.note_selected(self.log.end(), self.replication.stream.database());
         self.replication.stream = Stream::default();
         if self.log.is_active() {
             self.log.promote(&mut self.rng);

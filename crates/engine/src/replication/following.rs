@@ -122,7 +122,8 @@ impl Core {
         if self.is_replica() {
             self.replication.stream.database()
         } else {
-            self.propagation.selected().unwrap_or(0)
+            let known = self.propagation.selected().or_else(|| self.propagation.selected_at(self.log.end()));
+            known.unwrap_or(0)
         }
     }
 
@@ -311,6 +312,7 @@ impl Node {
         if core.config.replicaof.is_some() {
             core.replication.stream = Stream::starting_in(point.stream_database);
         } else {
+            core.propagation.note_selected(core.log.end(), point.stream_database);
             // Whoever has no more than this may continue with what is written from here on.
             core.log.promote(&mut core.rng);
         }
