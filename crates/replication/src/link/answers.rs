@@ -5,7 +5,7 @@
 //! +DUALCHANNELSYNC                   a snapshot is to be fetched over another connection, as in Valkey
 //! +RDBCHANNELSYNC <client>           the same, as in Redis 8
 //! +CONTINUE [<id>]                   the stream follows, perhaps under a new id
-//! -NOMASTERLINK … | -LOADING …       not now
+//! -NOMASTERLINK … | -LOADING …       not now, and so -MASTERDOWN and -BUSY
 //! any other                          it does not know PSYNC
 //!
 //! $<length>                          a snapshot of so many bytes, then the stream
@@ -49,7 +49,8 @@ impl Decision {
                 let main = words.next().and_then(|word| word.parse().ok()).ok_or(Violation::BadFullResync)?;
                 Decision::TwoLinks(Way::Redis { main })
             }
-            "-NOMASTERLINK" | "-LOADING" => Decision::NotNow,
+            // The last two are refusals of any command, before PSYNC is looked at.
+            "-NOMASTERLINK" | "-LOADING" | "-MASTERDOWN" | "-BUSY" => Decision::NotNow,
             _ => Decision::Unsupported,
         })
     }
@@ -94,6 +95,8 @@ mod tests {
         check(&format!("+CONTINUE {ID}"), Ok(Decision::Continue { id: Some(id) }));
         check("+CONTINUE", Ok(Decision::Continue { id: None }));
         check("-NOMASTERLINK Can't SYNC while not connected with my master", Ok(Decision::NotNow));
+        check("-MASTERDOWN Link with MASTER is down", Ok(Decision::NotNow));
+        check("-BUSY Redis is busy running a script.", Ok(Decision::NotNow));
         check("-LOADING Redis is loading the dataset in memory", Ok(Decision::NotNow));
         check("-ERR unknown command 'PSYNC'", Ok(Decision::Unsupported));
         check("+DUALCHANNELSYNC", Ok(Decision::TwoLinks(Way::Valkey)));
