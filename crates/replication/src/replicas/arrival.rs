@@ -98,6 +98,7 @@ impl Replicas {
             confirmed: false,
             durable: Offset(0),
             heard: now,
+            arrived: now,
             protocol: match newcomer.request {
                 Request::Sync => Protocol::Sync,
                 Request::Psync { .. } => Protocol::Psync,

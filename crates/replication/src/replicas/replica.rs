@@ -59,6 +59,8 @@ pub struct Replica {
     pub durable: Offset,
     /// When it last gave a sign of life (or went online).
     pub heard: Moment,
+    /// When it asked for data.
+    pub(super) arrived: Moment,
     pub(super) protocol: Protocol,
     pub(super) phase: Phase,
     /// Since when it has been beyond the soft limit of its output.
@@ -122,6 +124,13 @@ impl Replica {
     /// The port by which it is known; 0 if it did not say.
     pub fn port(&self) -> i64 {
         self.profile.port.unwrap_or(0)
+    }
+
+    /// Whether both are known by the same address and port.
+    pub(super) fn is_called_like(&self, other: &Replica) -> bool {
+        self.profile.port.is_some()
+            && self.profile.port == other.profile.port
+            && self.address() == other.address()
     }
 
     /// How far it is.

@@ -158,7 +158,7 @@ impl Story {
     /// A replica that continued from the log's end and says so.
     fn online(&mut self, replica: ReplicaId) {
         let next_byte = i64::try_from(self.log.end().next_byte()).unwrap();
-        self.replconf(replica, "listening-port 6380");
+        self.replconf(replica, &format!("listening-port {}", 6379 + replica.0));
         self.psync(replica, b'a', next_byte);
         self.turn();
     }

@@ -5,13 +5,16 @@
 //! which so many have everything; waits are kept in the order of their offsets, so that an acknowledgement
 //! costs what it ends, not what still waits. The requests for acknowledgements of one turn become one in the
 //! stream.
+//!
+//! A replica counts once. Whose connection was lost without a word comes back while the old one still stands here,
+//! and what it said there may not even be true any more.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipstream_log::Offset;
 
-use super::{Action, Replica, Replicas};
+use super::{Action, Replica, ReplicaId, Replicas};
 use crate::Moment;
 
 /// Names what waits: something of a session, by the session's number.
@@ -113,14 +116,32 @@ impl Replicas {
 
     /// How many replicas have reported everything up to `offset`.
     pub fn reported(&self, measure: Measure, offset: Offset) -> usize {
-        self.online().filter(|replica| replica.reported(measure) >= Some(offset)).count()
+        self.counted().filter(|replica| replica.reported(measure) >= Some(offset)).count()
+    }
+
+    /// Those whose reports count.
+    fn counted(&self) -> impl Iterator<Item = &Replica> {
+        self.online().filter(|replica| !self.is_superseded(replica))
+    }
+
+    /// Whether the same replica has come again over another connection. Two that only share a name, behind one
+    /// address, are told apart by both being heard for as long as a dead connection may stand.
+    fn is_superseded(&self, old: &Replica) -> bool {
+        let newer = self.replicas.range(ReplicaId(old.id.0 + 1)..).map(|(_, newer)| newer);
+        let is_same = |newer: &Replica| {
+            let carries = newer.profile.main.is_some() || newer.profile.wants_no_stream();
+            !carries && newer.is_called_like(old)
+        };
+        newer
+            .filter(|newer| is_same(newer))
+            .any(|newer| old.heard < newer.arrived.after_ms(self.settings.timeout_ms))
     }
 
     /// Up to where so many replicas have reported everything; `None` if there are not so many.
     pub fn mark(&self, measure: Measure, replicas: usize) -> Option<Offset> {
         let Some(index) = replicas.checked_sub(1) else { return Some(Offset(u64::MAX)) };
         let mut reports: Vec<Offset> =
-            self.online().filter_map(|replica| replica.reported(measure)).collect();
+            self.counted().filter_map(|replica| replica.reported(measure)).collect();
         reports.sort_unstable_by_key(|offset| Reverse(*offset));
         reports.get(index).copied()
     }

@@ -46,6 +46,27 @@ fn a_mark_is_as_far_as_so_many_replicas_are() {
     check(Measure::Durable, 2, Some(0));
 }
 
+/// Found by a seed of the simulator: with one replica, a write was answered as being on two.
+#[test]
+fn a_replica_that_comes_again_before_its_old_connection_is_given_up_counts_once() {
+    let mut story = Story::new(SETTINGS);
+    story.online(A);
+    story.replconf(A, "ACK 1000");
+    story.wait_until(500);
+    story.replconf(B, "listening-port 6380");
+    story.psync(B, b'a', 1001);
+    let reported = |story: &Story| story.replicas.reported(Measure::Confirmed, Offset(1000));
+    assert_eq!((reported(&story), story.replicas.mark(Measure::Confirmed, 2)), (1, None));
+    story.replconf(A, "ACK 1000");
+    assert_eq!(reported(&story), 1, "that was on its way");
+    for ms in [10_000, 20_000, 30_000, 40_000, 50_000, 60_500] {
+        story.wait_until(ms);
+        story.replconf(A, "ACK 1000");
+        story.replconf(B, "ACK 1000");
+    }
+    assert_eq!(reported(&story), 2, "these are two behind one address");
+}
+
 #[test]
 fn a_replica_that_is_online_and_has_said_nothing_confirms_nothing() {
     let mut story = Story::new(SETTINGS);
