@@ -8,16 +8,33 @@
 //! - No replica meets a command on the stream that it cannot apply.
 //! - A full sync of a history that a node does not know takes no more of its keys than its guard allows:
 //!   data never vanishes since a primary came back without it.
-//! - A replica asks for what it lacks, and whoever the log still holds continues without a snapshot.
+//! - A replica asks for what it lacks, and whoever any tier of the log still holds continues without a snapshot
+//!   (`checker/answers.rs`).
+//! - One process writes a history, and nobody goes on with it in its place.
+//! - A log keeps no more in memory than its limits allow, however slowly somebody reads.
+//! - No verification finds a difference that nobody planted (`checker/verdicts.rs`).
+//! - What was answered under min-replicas-to-ack outlives its primary (`checker/witness.rs`).
+
+mod picture;
+
+mod answers;
+
+mod verdicts;
+
+pub mod witness;
 
 use std::collections::BTreeMap;
 
 use slipstream_engine::Node;
-use slipstream_keyspace::{Digest, ScoreFormat, UnixMillis, Value, value_digest};
-use slipstream_log::{History, Offset, ReplicationId};
+use slipstream_log::{History, Log, Offset, ReplicationId};
 
+pub(crate) use self::answers::check_request;
+pub use self::answers::{Answer, Judgement};
+pub use self::picture::{Picture, difference, picture};
+pub use self::verdicts::Verdicts;
+pub use self::witness::Witness;
 use crate::environment::Environment;
-use crate::process::{Asked, Process};
+use crate::process::Process;
 
 /// One in so many offsets is looked at, usually.
 const SAMPLE: u64 = 3;
@@ -32,70 +49,10 @@ pub enum Scrutiny {
     Every,
 }
 
-/// All data of a node by database and key.
-pub type Picture = BTreeMap<(usize, Vec<u8>), Seen>;
-
-/// What is compared of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    digest: Digest,
-    deadline: Option<UnixMillis>,
-    /// Of a hash: the fields that have a deadline.
-    fields: BTreeMap<Vec<u8>, UnixMillis>,
-}
-
-impl Seen {
-    fn of(value: &Value<'_>, deadline: Option<UnixMillis>) -> Seen {
-        let digest = value_digest(value, deadline, ScoreFormat::default());
-        let mut fields = BTreeMap::new();
-        if let Value::Hash(hash) = value {
-            let names = hash.iter().map(|(field, _)| field.to_vec());
-            fields.extend(names.filter_map(|field| hash.deadline(&field).map(|deadline| (field, deadline))));
-        }
-        Seen { digest, deadline, fields }
-    }
-}
-
-/// Takes the picture of a node.
-pub fn picture(node: &Node) -> Picture {
-    let snapshot = node.keyspace.snapshot();
-    let mut picture = Picture::new();
-    for (number, database) in snapshot.databases().enumerate() {
-        for (key, value, deadline) in database.iter() {
-            picture.insert((number, key.to_vec()), Seen::of(&value, deadline));
-        }
-    }
-    picture
-}
-
-/// The keys in which two pictures differ, for whoever reads the story.
-pub fn difference(a: &Picture, b: &Picture) -> String {
-    let keys = a.keys().chain(b.keys()).filter(|key| a.get(*key) != b.get(*key));
-    let show = |picture: &Picture, key: &(usize, Vec<u8>)| match picture.get(key) {
-        None => "nothing".to_owned(),
-        Some(Seen { digest, deadline, fields }) => {
-            format!("{:.8} {deadline:?} {fields:?}", digest.to_string())
-        }
-    };
-    let line = |key: &(usize, Vec<u8>)| {
-        format!("db {} {}: {} / {}", key.0, key.1.escape_ascii(), show(a, key), show(b, key))
-    };
-    let mut lines: Vec<String> = keys.map(line).collect();
-    lines.sort();
-    lines.dedup();
-    lines.join("; ")
-}
-
 /// Where a node stands, if it keeps a log.
 pub fn position(node: &Node) -> Option<(ReplicationId, Offset)> {
     let log = &node.core.log;
     log.is_active().then(|| (log.history().id, log.end()))
-}
-
-/// A link asks its primary for what it lacks, no more and no less.
-pub(crate) fn check_request(node: &Node, asked: Asked) {
-    let expected = position(node).map_or(Asked::Snapshot, |(id, offset)| Asked::Continuation(id, offset));
-    assert_eq!(asked, expected, "a replica asks for something else than what it lacks");
 }
 
 /// What has been seen so far.
@@ -103,7 +60,11 @@ pub(crate) fn check_request(node: &Node, asked: Asked) {
 pub struct Checker {
     /// How closely.
     pub scrutiny: Scrutiny,
+    /// A node whose data was changed past all commands, and is compared with nobody's meanwhile.
+    pub(crate) changed: Option<usize>,
     written: BTreeMap<ReplicationId, Offset>,
+    /// Which process writes each history, and in which life.
+    writers: BTreeMap<ReplicationId, (usize, u32)>,
     pictures: BTreeMap<(ReplicationId, Offset), (usize, Picture)>,
     seen: BTreeMap<usize, (ReplicationId, Offset)>,
     /// What each node held, by its life.
@@ -124,8 +85,12 @@ impl Checker {
         assert!(halted.is_none(), "{} cannot apply the stream: {halted:?}", process.place());
         let Some((id, end)) = position(node) else { return };
         if !node.core.is_replica() {
+            let writer = *self.writers.entry(id).or_insert((process.index, process.life));
+            let own = (process.index, process.life);
+            assert_eq!(writer, own, "{} goes on with {id}, which another life writes", process.place());
             self.written.insert(id, end);
         }
+        check_memory(process, &node.core.log, env);
         let before = self.held.insert((process.index, process.life), Held::by(node));
         check_guard(process, node, before);
         let written = self.written.get(&id).copied();
@@ -144,7 +109,8 @@ impl Checker {
         if self.scrutiny == Scrutiny::Every {
             tell_log(process, node, before.map(|(_, end)| end), env);
         }
-        if self.scrutiny == Scrutiny::Every || end.0 % SAMPLE == 0 {
+        let is_looked_at = self.scrutiny == Scrutiny::Every || end.0 % SAMPLE == 0;
+        if is_looked_at && self.changed != Some(process.index) {
             self.compare(process.index, node, (id, end));
         }
     }
@@ -236,6 +202,28 @@ fn check_guard(process: &Process, node: &Node, before: Option<Held>) {
     );
 }
 
+/// What is kept for readers in memory has a bound, wherever there is a backlog on disk or a limit for who does not
+/// read. Room on disk for readers alone begins to be used far beyond what a world writes.
+fn check_memory(process: &Process, log: &Log, env: &Environment) {
+    let (limit, size) = (env.options.output_limit, log.disk_size());
+    let most = match (log.has_disk_failed(), size.kept, size.most) {
+        (false, 1.., _) => log.kept_anyway() + log.disk_lag(),
+        (false, 0, 1..) => return,
+        _ if limit == 0 => return,
+        _ => limit.max(log.reaches_anyway()),
+    };
+    // The last block and what one turn writes come on top.
+    let slack = 2 * (log.kept_anyway() - log.backlog_size()) + (64 << 10);
+    assert!(
+        log.held() <= most + slack,
+        "{} holds {} bytes of its log in memory, {most} would do (disk {:?}, {} of it to come)",
+        process.place(),
+        log.held(),
+        log.disk_size(),
+        log.disk_lag()
+    );
+}
+
 /// Tells what a log has taken in since it was looked at last.
 fn tell_log(process: &Process, node: &Node, since: Option<Offset>, env: &Environment) {
     let log = &node.core.log;
@@ -243,47 +231,4 @@ fn tell_log(process: &Process, node: &Node, since: Option<Offset>, env: &Environ
     let bytes: Vec<u8> = slices.into_iter().flatten().flat_map(|slice| slice.to_vec()).collect();
     let (id, end) = (log.history().id, log.end());
     env.tell(process.place(), format_args!("log to {end} of {id}: {}", bytes.escape_ascii()));
-}
-
-/// How a primary answers a request for data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    may_continue: bool,
-    full: u64,
-    partial: u64,
-}
-
-impl Judgement {
-    /// Before the answer: whether the log holds what is asked for.
-    pub fn of(primary: &Node, asked: Asked) -> Judgement {
-        let log = &primary.core.log;
-        let counters = primary.core.replication.replicas.counters();
-        let may_continue = match asked {
-            Asked::Snapshot => false,
-            Asked::Continuation(id, offset) => log.can_continue(&id, offset).is_ok(),
-        };
-        Judgement { may_continue, full: counters.full, partial: counters.partial_ok }
-    }
-
-    /// After it: what it was, if it is there. A snapshot that was not needed is a failure.
-    pub fn check(self, primary: &Node) -> Option<Answer> {
-        let counters = primary.core.replication.replicas.counters();
-        let (full, partial) = (counters.full > self.full, counters.partial_ok > self.partial);
-        assert!(!(full && self.may_continue), "a full sync although the log holds the offset");
-        assert!(!partial || self.may_continue, "a continuation although the log does not hold the offset");
-        match (full, partial) {
-            (true, _) => Some(Answer::FullSync),
-            (false, true) => Some(Answer::Continuation),
-            (false, false) => None,
-        }
-    }
-}
-
-/// What a replica gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// A snapshot.
-    FullSync,
-    /// The rest of the log.
-    Continuation,
 }

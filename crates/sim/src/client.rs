@@ -10,6 +10,9 @@ use crate::network::WireId;
 /// Most replies that a client waits for.
 const MOST_OUTSTANDING: usize = 64;
 
+/// A client waits so long for an answer, in microseconds.
+const PATIENCE: u64 = 10_000_000;
+
 /// Errors that random commands may well get; everything else is a bug.
 const POSSIBLE_ERRORS: &[&str] = &[
     "WRONGTYPE ",
@@ -36,6 +39,9 @@ const POSSIBLE_ERRORS: &[&str] = &[
     "ERR The ID specified in XADD is equal or smaller",
     "UNBLOCKED ",
     "NOREPLACK ",
+    "MASTERDOWN ",
+    "INPROG ",
+    "NODATA ",
 ];
 
 /// Commands that change data, and how often they are drawn.
@@ -147,11 +153,13 @@ pub struct Client {
     /// Requests that the connection has no room for yet.
     pub(crate) unsent: Vec<u8>,
     outstanding: usize,
+    /// When it last heard of its node, or began to wait.
+    heard: u64,
     in_transaction: bool,
     keys: usize,
     value_len: usize,
     /// The replies of a client in a scenario, not read yet.
-    pub(crate) replies: Vec<String>,
+    pub(crate) replies: Vec<Value>,
 }
 
 /// What a reply means for its client.
@@ -175,6 +183,7 @@ impl Client {
             input: Vec::new(),
             unsent: Vec::new(),
             outstanding: 0,
+            heard: 0,
             in_transaction: false,
             keys,
             value_len,
@@ -197,6 +206,7 @@ impl Client {
         self.unsent.clear();
         self.outstanding = 0;
         self.in_transaction = false;
+        self.replies.clear();
     }
 
     /// Appends some requests to `unsent`; how many.
@@ -213,6 +223,24 @@ impl Client {
             self.outstanding += 1;
         }
         count
+    }
+
+    /// Whether it has waited too long for an answer.
+    pub(crate) fn has_lost_patience(&mut self, now: u64) -> bool {
+        if self.is_idle() {
+            self.heard = now;
+        }
+        now - self.heard > PATIENCE
+    }
+
+    /// Something came from its node.
+    pub(crate) fn heard(&mut self, now: u64) {
+        self.heard = now;
+    }
+
+    /// Whether all that was asked is answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outstanding == 0 && self.unsent.is_empty()
     }
 
     /// Appends requests of a scenario.
@@ -271,7 +299,6 @@ impl Client {
             self.input.drain(..length);
             assert!(self.outstanding > 0, "c{} gets a reply that it did not ask for: {reply:?}", self.index);
             self.outstanding -= 1;
-            self.replies.push(reply.text());
             if let Value::Error(text) = &reply {
                 let possible = POSSIBLE_ERRORS.iter().any(|error| text.starts_with(error));
                 assert!(possible, "c{} gets an impossible error: {text}", self.index);
@@ -279,6 +306,7 @@ impl Client {
                     verdict = Verdict::WrongNode;
                 }
             }
+            self.replies.push(reply);
         }
         verdict
     }

@@ -49,8 +49,14 @@ pub enum Event {
     Client(usize),
     /// The network lets bytes pass again in this direction.
     Unblock(Place, Place),
+    /// A node reads as fast as bytes come again.
+    FullSpeed(usize),
     /// The operator tells a node whom to follow.
     Order(usize, Option<usize>),
+    /// The operator tells a node whom it is meant to follow by then.
+    Remind(usize),
+    /// The operator sends a node a command.
+    Command(usize, &'static str),
     /// Time for the next fault.
     Fault,
 }
@@ -66,8 +72,10 @@ pub enum Inside {
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// A full sync is loaded; which one.
     LoadedSync(u64, Result<Box<LoadedData>, String>),
-    /// A spool wants to forget what has been taken of it.
-    SyncOutgrown(u64),
+    /// Some of that full sync is decoded.
+    LoadProgress(u64),
+    /// A spool wants to forget what has been taken of it, perhaps since the disk takes no more.
+    SyncOutgrown(u64, Option<String>),
     /// A spool is complete, with so many bytes.
     SyncEncoded(u64, u64),
     /// A snapshot is digested.
@@ -76,6 +84,14 @@ pub enum Inside {
     SendPiece(SessionId),
     /// A snapshot went out to a replica's socket, or did not.
     SyncSent(SessionId, Result<(), String>),
+    /// What was ordered first is done with the log's files.
+    DiskTurn,
+    /// Blocks of the log are read for a replica.
+    DiskRead(SessionId),
+    /// A file is written.
+    KeptFile(String, Vec<u8>),
+    /// What is due of the state file is written.
+    KeptState,
 }
 
 /// What all nodes and clients share.

@@ -1,41 +1,142 @@
-//! What goes wrong: connections, machines, clocks, and what an operator does about it.
+//! What goes wrong with connections, machines, clocks and disks.
 //!
-//! Each fault is one step with its own end planned, so that any of them overlap. The operator's orders reach
-//! the nodes late and one by one, as in life.
-
-use slipstream_resp::Value;
+//! Each fault is one step with its own end planned, so that any of them overlap. How often each kind comes is
+//! drawn for each world: one in which a fault never happens lets others go further. What an operator does is in
+//! `orders.rs`.
 
 use crate::environment::Event;
-use crate::network::Place;
-use crate::process::{PORT, address};
+use crate::network::{Place, Side};
 use crate::world::World;
+
+/// A kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A connection breaks.
+    Cut,
+    /// A connection breaks, and one side is never told.
+    HalfOpen,
+    /// Nothing passes from one machine to another, or in both directions.
+    Silence,
+    /// A process is killed.
+    Crash,
+    /// A machine is gone without a word to anybody.
+    PowerLoss,
+    /// A process is asked to end.
+    Terminate,
+    /// A process stands still for a while.
+    Freeze,
+    /// A wall clock jumps.
+    Clock,
+    /// A machine reads slowly.
+    SlowReader,
+    /// A disk is full for a while.
+    FullDisk,
+    /// What a disk holds of the log cannot be read any more.
+    BadDisk,
+    /// A snapshot is saved.
+    Save,
+    /// Any replica takes the primary's place, whatever it has.
+    Promote,
+    /// The primary dies, and the replica that is furthest takes its place.
+    Replace,
+    /// A replica is made a primary by mistake, and put back later.
+    Mistake,
+    /// The primary is told to hand over.
+    HandOver,
+    /// A replica follows another node than before.
+    Move,
+    /// A replica changes places with the one above it.
+    Swap,
+    /// A directive is changed.
+    Configure,
+}
+
+impl Fault {
+    /// All kinds, and how often each comes.
+    pub const ALL: [(Fault, u32); 19] = [
+        (Fault::Cut, 24),
+        (Fault::HalfOpen, 8),
+        (Fault::Silence, 14),
+        (Fault::Crash, 12),
+        (Fault::PowerLoss, 4),
+        (Fault::Terminate, 6),
+        (Fault::Freeze, 8),
+        (Fault::Clock, 6),
+        (Fault::SlowReader, 4),
+        (Fault::FullDisk, 4),
+        (Fault::BadDisk, 2),
+        (Fault::Save, 6),
+        (Fault::Promote, 5),
+        (Fault::Replace, 5),
+        (Fault::Mistake, 3),
+        (Fault::HandOver, 5),
+        (Fault::Move, 5),
+        (Fault::Swap, 4),
+        (Fault::Configure, 3),
+    ];
+
+    /// How often each kind comes in one world.
+    pub fn draw_weights(rng: &mut fastrand::Rng) -> [u32; Fault::ALL.len()] {
+        Fault::ALL.map(|(_, weight)| weight * [0, 1, 1, 3][rng.usize(..4)])
+    }
+
+    fn draw(weights: &[u32; Fault::ALL.len()], rng: &mut fastrand::Rng) -> Option<Fault> {
+        let total: u32 = weights.iter().sum();
+        let mut lot = (total > 0).then(|| rng.u32(..total))?;
+        Fault::ALL.iter().zip(weights).find_map(|((fault, _), weight)| match lot.checked_sub(*weight) {
+            Some(left) => {
+                lot = left;
+                None
+            }
+            None => Some(*fault),
+        })
+    }
+}
 
 impl World {
     /// Something goes wrong.
     pub(crate) fn fault(&mut self) {
+        let weights = self.env.options.faults;
+        let Some(fault) = Fault::draw(&weights, &mut self.env.rng) else { return };
         let node = self.env.rng.usize(..self.processes.len());
-        match self.env.rng.u32(..100) {
-            0..30 => self.cut_something(),
-            30..45 => self.silence(node),
-            45..60 => self.crash(node),
-            60..66 => self.terminate(node),
-            66..74 => self.stall(node),
-            74..80 => self.save(node),
-            80..88 => self.fail_over(node),
-            88..92 => self.move_replica(node),
-            92..95 => self.hand_over(node),
-            _ => self.jump_clock(node),
+        match fault {
+            Fault::Cut => self.break_something(false),
+            Fault::HalfOpen => self.break_something(true),
+            Fault::Silence => self.silence(node),
+            Fault::Crash => self.crash(node, false),
+            Fault::PowerLoss => self.crash(node, true),
+            Fault::Terminate => self.terminate(node),
+            Fault::Freeze => self.freeze(node),
+            Fault::Clock => self.jump_clock(node),
+            Fault::SlowReader => self.slow_down(node),
+            Fault::FullDisk => self.fill_disk(node),
+            Fault::BadDisk => self.damage_disk(node),
+            Fault::Save => self.save(node),
+            Fault::Promote => self.promote_any(node),
+            Fault::Replace => self.replace_primary(),
+            Fault::Mistake => self.promote_by_mistake(node),
+            Fault::HandOver => self.hand_over(node),
+            Fault::Move => self.move_replica(node),
+            Fault::Swap => self.swap_replicas(node),
+            Fault::Configure => self.configure(node),
         }
     }
 
-    fn fault_length(&mut self) -> u64 {
+    pub(crate) fn fault_length(&mut self) -> u64 {
         self.env.draw(&self.env.options.fault_length.clone())
     }
 
-    fn cut_something(&mut self) {
+    fn break_something(&mut self, half: bool) {
         let wires = self.env.network.wires();
-        if !wires.is_empty() {
-            let wire = wires[self.env.rng.usize(..wires.len())];
+        if wires.is_empty() {
+            return;
+        }
+        let wire = wires[self.env.rng.usize(..wires.len())];
+        if half {
+            let told = if self.env.rng.bool() { Side::Caller } else { Side::Server };
+            self.env.tell("--", format_args!("half a cut: {wire:?}, the {told:?} is told"));
+            self.env.network.sever(wire, told);
+        } else {
             self.env.tell("--", format_args!("cut: {wire:?}"));
             self.env.network.cut(wire);
         }
@@ -55,14 +156,31 @@ impl World {
         }
     }
 
-    fn crash(&mut self, node: usize) {
+    /// A process is gone, with or without a word; now and then its files are another's from then on.
+    pub(crate) fn crash(&mut self, node: usize, silently: bool) {
         if self.processes[node].node.is_none() {
             return;
         }
-        self.processes[node].kill(&mut self.env);
-        if self.env.rng.u32(..4) == 0 {
-            self.env.tell(Place::Node(node), "--- loses its disk");
-            self.processes[node].dump = None;
+        if silently {
+            self.processes[node].vanish(&mut self.env);
+        } else {
+            self.processes[node].kill(&mut self.env);
+        }
+        let lot = self.env.rng.u32(..12);
+        let what = match lot {
+            0..3 => "loses its disk",
+            3 => "finds its file torn",
+            4 => "is set back to the file before",
+            _ => "keeps its disk",
+        };
+        self.env.tell(Place::Node(node), format_args!("--- {what}"));
+        let cut = self.env.rng.usize(..1000);
+        let disk = &mut self.processes[node].disk;
+        match lot {
+            0..3 => disk.lose(),
+            3 => disk.tear(cut),
+            4 => disk.set_back(),
+            _ => {}
         }
         let length = self.fault_length();
         self.env.after(length, Event::Start(node));
@@ -79,7 +197,7 @@ impl World {
         self.env.after(length, Event::Start(node));
     }
 
-    fn stall(&mut self, node: usize) {
+    fn freeze(&mut self, node: usize) {
         let length = self.fault_length();
         self.env.tell(Place::Node(node), format_args!("--- stands still for {length} µs"));
         self.processes[node].stalled_until = self.env.now() + length;
@@ -98,52 +216,22 @@ impl World {
         self.processes[node].skew.set(skew);
     }
 
-    /// A replica takes the primary's place; the others follow it, directly or through each other.
-    fn fail_over(&mut self, node: usize) {
-        if self.parents[node].is_none() || !self.processes[node].is_serving(self.env.now()) {
-            return;
-        }
-        self.parents[node] = None;
-        self.env.after(0, Event::Order(node, None));
-        let mut attached = vec![node];
-        let mut others: Vec<usize> = (0..self.processes.len()).filter(|other| *other != node).collect();
-        self.env.rng.shuffle(&mut others);
-        for other in others {
-            let parent = attached[self.env.rng.usize(..attached.len())];
-            attached.push(other);
-            self.parents[other] = Some(parent);
-            let delay = self.fault_length();
-            self.env.after(delay, Event::Order(other, Some(parent)));
-        }
+    fn slow_down(&mut self, node: usize) {
+        let rate = [200, 2000, 20_000][self.env.rng.usize(..3)];
+        let length = self.fault_length();
+        self.env.tell(Place::Node(node), format_args!("--- reads {rate} bytes a second for {length} µs"));
+        self.env.network.set_rate(Place::Node(node), Some(rate));
+        self.env.after(length, Event::FullSpeed(node));
     }
 
-    /// The primary hands over to one of its replicas, if it can.
-    fn hand_over(&mut self, target: usize) {
-        let Some(old) = self.parents[target] else { return };
-        if self.parents[old].is_some() || !self.processes[old].is_serving(self.env.now()) {
-            return;
-        }
-        self.env.tell(Place::Node(old), format_args!("--- is told to hand over to n{target}"));
-        let timeout = self.env.rng.u32(1..5000).to_string();
-        let (host, port) = (address(target).to_string(), PORT.to_string());
-        let words = ["FAILOVER", "TO", &host, &port, "TIMEOUT", &timeout];
-        let reply = self.processes[old].command(&mut self.env, &words);
-        self.observe(old);
-        if matches!(reply, Value::Error(_)) {
-            return;
-        }
-        // What is meant from now on, whether or not it succeeds.
-        self.parents[target] = None;
-        self.parents[old] = Some(target);
+    fn fill_disk(&mut self, node: usize) {
+        let length = self.fault_length();
+        self.env.tell(Place::Node(node), format_args!("--- its disk is full for {length} µs"));
+        self.processes[node].disk.full_until = self.env.now() + length;
     }
 
-    /// A replica follows another node than before.
-    fn move_replica(&mut self, node: usize) {
-        let parent = self.env.rng.usize(..self.processes.len());
-        if self.parents[node].is_none() || self.descends(parent, node) {
-            return;
-        }
-        self.parents[node] = Some(parent);
-        self.env.after(0, Event::Order(node, Some(parent)));
+    fn damage_disk(&mut self, node: usize) {
+        self.env.tell(Place::Node(node), "--- its log's files are damaged");
+        self.processes[node].disk.log.damage();
     }
 }

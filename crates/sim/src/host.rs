@@ -9,6 +9,7 @@ use std::rc::Rc;
 use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
 
+use crate::checker::Verdicts;
 use crate::story::Story;
 
 /// When the world begins, in microseconds since 1970.
@@ -30,6 +31,8 @@ pub struct SimulatedHost {
     pub skew: Rc<Cell<i64>>,
     /// Where log lines go.
     pub story: Story,
+    /// What they say of verifications.
+    pub verdicts: Rc<Verdicts>,
 }
 
 impl Host for SimulatedHost {
@@ -65,6 +68,7 @@ impl Host for SimulatedHost {
         };
         let role = if replica { 'S' } else { 'M' };
         self.story.tell(self.time.get(), &self.name, format_args!("{role} {mark} {text}"));
+        self.verdicts.hear(text);
     }
 
     fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), String> {

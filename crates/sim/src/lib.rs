@@ -11,17 +11,21 @@
 
 pub mod checker;
 pub mod client;
+pub mod disk;
 pub mod environment;
 pub mod faults;
 pub mod host;
 pub mod network;
 pub mod options;
+mod orders;
 pub mod process;
 pub mod story;
+pub mod topology;
 pub mod transfer;
 pub mod world;
 
 pub use checker::Scrutiny;
 pub use options::Options;
 pub use story::Story;
+pub use topology::Topology;
 pub use world::{Outcome, World, survive};

@@ -84,6 +84,8 @@ struct Pipe {
     unread: bool,
     /// Whether the writer waits for room.
     refused: bool,
+    /// Whether nothing arrives any more, and nobody is told.
+    is_severed: bool,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,8 @@ pub struct Network {
     wires: BTreeMap<WireId, Wire>,
     next: u64,
     blocked: BTreeSet<(Place, Place)>,
+    /// How many bytes a second a place reads of each connection, if that is little.
+    rates: BTreeMap<Place, u64>,
     arrivals: Vec<(u64, WireId, Side)>,
 }
 
@@ -118,6 +122,7 @@ impl Network {
             wires: BTreeMap::new(),
             next: 0,
             blocked: BTreeSet::new(),
+            rates: BTreeMap::new(),
             arrivals: Vec::new(),
         }
     }
@@ -171,13 +176,24 @@ impl Network {
         self.plan(id, Side::Server);
     }
 
+    /// Breaks a connection so that one side is told, and the other one waits for ever.
+    pub fn sever(&mut self, id: WireId, told: Side) {
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        let pipe = &mut wire.pipes[told.index()];
+        let arrives = self.rng.usize(..=pipe.bytes.len());
+        pipe.bytes.truncate(arrives);
+        pipe.ended = true;
+        wire.pipes[told.other().index()].is_severed = true;
+        self.plan(id, told);
+    }
+
     /// What has arrived on a side.
     pub fn take(&mut self, id: WireId, side: Side) -> Arrival {
         let Some(wire) = self.wires.get_mut(&id) else { return Arrival::Nothing };
         let silent = self.blocked.contains(&(wire.places[side.other().index()], wire.places[side.index()]));
         let pipe = &mut wire.pipes[side.index()];
         pipe.planned = false;
-        if silent || pipe.unread || !wire.open[side.index()] {
+        if silent || pipe.is_severed || pipe.unread || !wire.open[side.index()] {
             return Arrival::Nothing;
         }
         if pipe.bytes.is_empty() {
@@ -186,7 +202,14 @@ impl Network {
         let count = self.rng.usize(1..=self.chunk).min(pipe.bytes.len());
         let bytes = pipe.bytes.drain(..count).collect();
         let has_room = std::mem::take(&mut pipe.refused);
-        self.plan_within(id, side, 0..=NEXT_PIECE);
+        let pause = match self.rates.get(&wire.places[side.index()]) {
+            Some(rate) => {
+                let micros = count as u64 * 1_000_000 / rate;
+                micros..=micros
+            }
+            None => 0..=NEXT_PIECE,
+        };
+        self.plan_within(id, side, pause);
         Arrival::Bytes(bytes, has_room)
     }
 
@@ -195,6 +218,14 @@ impl Network {
         if let Some(wire) = self.wires.get_mut(&id) {
             wire.pipes[side.index()].unread = !reads;
             self.plan(id, side);
+        }
+    }
+
+    /// A place reads so many bytes a second of each connection; `None` for as many as come.
+    pub fn set_rate(&mut self, place: Place, rate: Option<u64>) {
+        match rate {
+            Some(rate) => drop(self.rates.insert(place, rate)),
+            None => drop(self.rates.remove(&place)),
         }
     }
 
@@ -218,8 +249,9 @@ impl Network {
         }
     }
 
-    /// Lets everything pass again.
+    /// Lets everything pass again, at full speed.
     pub fn unblock_all(&mut self) {
+        self.rates.clear();
         for (from, to) in std::mem::take(&mut self.blocked) {
             self.unblock(from, to);
         }
@@ -312,6 +344,28 @@ mod tests {
         assert_eq!(drain(&mut network, wire), (vec![], false));
         network.unblock_all();
         assert_eq!(drain(&mut network, wire), (b"abc".to_vec(), true));
+    }
+
+    #[test]
+    fn half_a_cut_is_told_to_one_side_only() {
+        let (mut network, wire) = network();
+        network.write(wire, Side::Caller, b"abc");
+        network.sever(wire, Side::Caller);
+        assert_eq!(drain(&mut network, wire), (vec![], false), "the server waits");
+        assert_eq!(network.take(wire, Side::Caller), Arrival::End);
+        network.close(wire, Side::Caller);
+        assert_eq!(drain(&mut network, wire), (vec![], false), "and goes on to wait");
+    }
+
+    #[test]
+    fn a_slow_reader_gets_the_next_piece_later() {
+        let (mut network, wire) = network();
+        network.set_rate(Place::Node(0), Some(2));
+        network.write(wire, Side::Caller, b"abcdefgh");
+        network.take_arrivals();
+        let Arrival::Bytes(bytes, _) = network.take(wire, Side::Server) else { panic!("it has bytes") };
+        let pause = bytes.len() as u64 * 500_000;
+        assert_eq!(network.take_arrivals(), [(pause, wire, Side::Server)]);
     }
 
     #[test]

@@ -5,9 +5,20 @@
 
 use std::ops::RangeInclusive;
 
+use slipstream_engine::config::DisklessLoad;
+
+use crate::faults::Fault;
+use crate::topology::Shape;
+
 /// The settings of one world. Durations are microseconds unless the name says otherwise.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// How they follow each other at first.
+    pub shape: Shape,
+    /// How often each kind of fault comes, in the order of [`Fault::ALL`].
+    pub faults: [u32; Fault::ALL.len()],
     /// How long bytes travel.
     pub delay: RangeInclusive<u64>,
     /// The most bytes that arrive at once.
@@ -34,6 +45,10 @@ pub struct Options {
     pub skew: i64,
     /// `repl-backlog-size` in bytes.
     pub backlog: u64,
+    /// `repl-backlog-disk-size` in bytes.
+    pub disk_backlog: u64,
+    /// `repl-backlog-spill-size` in bytes.
+    pub disk_spill: u64,
     /// `repl-backlog-ttl` in seconds.
     pub backlog_ttl: u64,
     /// `repl-diskless-sync-delay` in seconds.
@@ -46,10 +61,26 @@ pub struct Options {
     pub output_limit: u64,
     /// `replica-guard-shrink-percent`; 0 once all is healed, for then the orders are meant.
     pub guard: u32,
+    /// `primary-empty-start-wait` in seconds.
+    pub empty_start_wait: u32,
     /// `hz`.
     pub hz: u32,
-    /// `dual-channel-replication-enabled`.
-    pub two_links: bool,
+    /// `dual-channel-replication-enabled`, a bit for each node.
+    pub two_links: u32,
+    /// `repl-diskless-sync`.
+    pub diskless_sync: bool,
+    /// `repl-diskless-load`.
+    pub diskless_load: DisklessLoad,
+    /// `replica-full-sync-buffer-limit` in bytes; 0 for that of replicas' output.
+    pub sync_buffer: u64,
+    /// `repl-pacing`.
+    pub pacing: bool,
+    /// `replica-verify-interval` in seconds; 0 for never.
+    pub verify_interval: u32,
+    /// `replica-serve-stale-data`.
+    pub serves_stale: bool,
+    /// `shutdown-handover`.
+    pub hands_over: bool,
     /// Whether a snapshot is saved on a clean shutdown, and now and then.
     pub saves: bool,
     /// `min-replicas-to-ack`.
@@ -62,6 +93,9 @@ impl Options {
     /// A world without troubles of its own: what scenarios start from.
     pub fn calm() -> Options {
         Options {
+            nodes: 4,
+            shape: Shape::Star,
+            faults: Fault::ALL.map(|(_, weight)| weight),
             delay: 200..=2000,
             chunk: 4096,
             capacity: 64 << 10,
@@ -75,14 +109,24 @@ impl Options {
             bad_loads: 0,
             skew: 0,
             backlog: 64 << 10,
+            disk_backlog: 0,
+            disk_spill: 0,
             backlog_ttl: 3600,
             sync_delay: 1,
             timeout: 10,
             ping_period: 2,
             output_limit: 0,
             guard: 50,
+            empty_start_wait: 0,
             hz: 10,
-            two_links: false,
+            two_links: 0,
+            diskless_sync: true,
+            diskless_load: DisklessLoad::Swapdb,
+            sync_buffer: 0,
+            pacing: false,
+            verify_interval: 0,
+            serves_stale: true,
+            hands_over: false,
             saves: true,
             min_replicas_to_ack: 0,
             ack_timeout: 0,
@@ -94,7 +138,17 @@ impl Options {
         let most_delay = pick(rng, &[200, 2000, 20_000, 200_000]);
         let most_pause = pick(rng, &[5000, 50_000, 200_000]);
         let most_fault = pick(rng, &[500_000, 3_000_000, 15_000_000]);
+        let (nodes, random_links) = (rng.usize(2..=6), rng.u32(..));
+        let loads = [
+            DisklessLoad::Disabled,
+            DisklessLoad::OnEmptyDb,
+            DisklessLoad::Swapdb,
+            DisklessLoad::FlushBeforeLoad,
+        ];
         Options {
+            nodes,
+            shape: pick(rng, &[Shape::Star, Shape::Chain, Shape::Tree]),
+            faults: Fault::draw_weights(rng),
             delay: most_delay / 10..=most_delay,
             chunk: pick(rng, &[20, 200, 2000, 16_384]),
             capacity: pick(rng, &[2048, 16 << 10, 256 << 10]),
@@ -106,19 +160,29 @@ impl Options {
             fault_length: 1000..=most_fault,
             disk_delay: 100..=pick(rng, &[1000, 100_000, 3_000_000]),
             bad_loads: pick(rng, &[0, 0, 4]),
-            skew: pick(rng, &[0, 0, 200_000, 5_000_000]),
-            backlog: pick(rng, &[16 << 10, 64 << 10, 1 << 20]),
+            skew: pick(rng, &[0, 200_000, 5_000_000, 86_400_000_000]),
+            backlog: pick(rng, &[16 << 10, 16 << 10, 64 << 10, 1 << 20]),
+            disk_backlog: pick(rng, &[0, 1 << 20, 1 << 20]),
+            disk_spill: pick(rng, &[0, 1 << 20]),
             backlog_ttl: pick(rng, &[3600, 3600, 5]),
             sync_delay: rng.u32(0..3),
             timeout: rng.u32(4..12),
             ping_period: rng.u32(1..4),
             output_limit: pick(rng, &[0, 0, 20_000]),
             guard: pick(rng, &[0, 50, 50, 100]),
+            empty_start_wait: pick(rng, &[0, 0, 3]),
             hz: pick(rng, &[2, 10, 25]),
             saves: rng.bool(),
             min_replicas_to_ack: pick(rng, &[0, 0, 1, 2]),
             ack_timeout: pick(rng, &[50, 500, 5000]),
-            two_links: rng.bool(),
+            two_links: pick(rng, &[0, u32::MAX, random_links]),
+            diskless_sync: pick(rng, &[true, true, false]),
+            diskless_load: pick(rng, &loads),
+            sync_buffer: pick(rng, &[0, 2000, 20_000]),
+            pacing: rng.bool(),
+            verify_interval: pick(rng, &[0, 1, 4]),
+            serves_stale: pick(rng, &[true, true, false]),
+            hands_over: pick(rng, &[false, false, true]),
         }
     }
 }

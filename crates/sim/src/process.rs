@@ -3,10 +3,15 @@
 //! Does what the server's event loop does, in the same order: one event is a turn, then what is due, the
 //! effects, the log for the replicas, the replies. A machine outlives its node: the disk, the wall clock and
 //! the configuration stay when the process is killed; connections and unfinished jobs do not.
+//!
+//! Read on in `process/serving.rs` (clients and replicas), `process/following.rs` (the primary) and
+//! `process/storing.rs` (the disk).
 
 mod serving;
 
 mod following;
+
+mod storing;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,21 +19,26 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
-use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal, SnapshotJob, Source};
+use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal};
 use slipstream_log::Offset;
 use slipstream_resp::{Value, decode_value, encode_request};
 
 use self::following::send_over;
 pub use self::following::{Asked, Link};
 use self::serving::Stream;
+use crate::checker::Verdicts;
+use crate::disk::Disk;
 use crate::environment::{Environment, Event, Inside};
 use crate::host::SimulatedHost;
 use crate::network::{Place, Side, WireId};
 use crate::options::Options;
-use crate::transfer::{self, Load, Outgoing, Spool};
+use crate::transfer::{Load, Outgoing, Spool};
 
 /// All nodes listen here.
 pub const PORT: u16 = 6379;
+
+/// How long it takes until a broken file is taken away, in microseconds.
+const REPAIR: u64 = 500_000;
 
 /// Turns in a row that may find that something is due at once.
 const MOST_SPINS: u32 = 50;
@@ -41,10 +51,8 @@ pub struct Process {
     pub node: Option<Node>,
     /// How often it was started.
     pub life: u32,
-    /// `dump.rdb`.
-    pub dump: Option<Vec<u8>>,
-    /// `dump.rdb.state`.
-    pub state: Option<Vec<u8>>,
+    /// What it keeps beyond a life.
+    pub disk: Disk,
     /// How far the wall clock is off.
     pub skew: Rc<Cell<i64>>,
     /// Until when nothing runs, if it stands still.
@@ -65,6 +73,7 @@ pub struct Process {
     connection: u64,
     side_connection: u64,
     pub(crate) config: Config,
+    verdicts: Rc<Verdicts>,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
     pub(crate) spools: BTreeMap<u64, Spool>,
@@ -92,21 +101,29 @@ fn machine(host: &str) -> usize {
     last.expect("hosts are addresses of machines") - 1
 }
 
-fn config(options: &Options) -> Config {
+fn config(index: usize, options: &Options) -> Config {
     let mut config = Config::default();
     config.protected_mode = false;
-    config.databases = 3;
+    config.databases = 4;
     config.hz = options.hz;
     config.repl_backlog_size = options.backlog;
-    config.repl_backlog_spill_size = 0; // This shell has no files for it.
+    config.repl_backlog_disk_size = options.disk_backlog;
+    config.repl_backlog_spill_size = options.disk_spill;
     config.repl_backlog_ttl = options.backlog_ttl;
+    config.repl_diskless_sync = options.diskless_sync;
     config.repl_diskless_sync_delay = options.sync_delay;
-    config.dual_channel_replication_enabled = options.two_links;
+    config.repl_diskless_load = options.diskless_load;
+    config.dual_channel_replication_enabled = options.two_links >> index & 1 == 1;
+    config.replica_full_sync_buffer_limit = options.sync_buffer;
     config.repl_timeout = options.timeout;
     config.repl_ping_replica_period = options.ping_period;
+    config.repl_pacing = options.pacing;
+    config.replica_verify_interval = options.verify_interval;
+    config.replica_serve_stale_data = options.serves_stale;
     config.shutdown_timeout = 2;
+    config.shutdown_handover = options.hands_over;
     config.replica_guard_shrink_percent = options.guard;
-    config.primary_empty_start_wait = 0;
+    config.primary_empty_start_wait = options.empty_start_wait;
     config.latency_tracking = false;
     config.min_replicas_to_ack = options.min_replicas_to_ack;
     config.min_replicas_ack_timeout = options.ack_timeout;
@@ -118,13 +135,12 @@ fn config(options: &Options) -> Config {
 
 impl Process {
     /// A machine without data whose process does not run yet.
-    pub fn new(index: usize, options: &Options) -> Process {
+    pub fn new(index: usize, options: &Options, verdicts: &Rc<Verdicts>) -> Process {
         Process {
             index,
             node: None,
             life: 0,
-            dump: None,
-            state: None,
+            disk: Disk::default(),
             skew: Rc::default(),
             stalled_until: 0,
             loads: 0,
@@ -135,7 +151,8 @@ impl Process {
             attempts: 0,
             connection: 0,
             side_connection: 0,
-            config: config(options),
+            config: config(index, options),
+            verdicts: Rc::clone(verdicts),
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
             spools: BTreeMap::new(),
@@ -167,28 +184,59 @@ impl Process {
             started: env.now(),
             skew: self.skew.clone(),
             story: env.story.clone(),
+            verdicts: Rc::clone(&self.verdicts),
         };
         let node = Node::new(self.config.clone(), Box::new(host), env.rng.u64(..));
         self.node = Some(node.expect("no command is renamed"));
         // Whether the disk holds a file is found out by loading it, as slowly as it pleases.
-        let state = self.state.clone();
+        let state = self.disk.state.clone();
         self.turn(env, |node| {
             node.remember(Ok(state));
             node.start(true);
         });
     }
 
-    /// From now on any primary is obeyed.
+    /// From now on any primary is obeyed, and writes are taken whatever has become of the last save.
     pub fn stop_guarding(&mut self, env: &mut Environment) {
         self.config.replica_guard_shrink_percent = 0;
+        self.config.stop_writes_on_bgsave_error = false;
         if self.node.is_some() {
             self.command(env, &["CONFIG", "SET", "replica-guard-shrink-percent", "0"]);
+            self.command(env, &["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]);
         }
     }
 
     /// Ends the process at once. Whoever is connected finds out, unless the network is silent.
     pub fn kill(&mut self, env: &mut Environment) {
         env.tell(self.place(), "--- is gone");
+        for (wire, own) in self.ends(env) {
+            env.network.cut(wire);
+            env.network.close(wire, own);
+        }
+        self.end();
+    }
+
+    /// The machine is gone at once, and nobody is told.
+    pub fn vanish(&mut self, env: &mut Environment) {
+        env.tell(self.place(), "--- has no power");
+        for (wire, own) in self.ends(env) {
+            env.network.sever(wire, own);
+            env.network.close(wire, own);
+        }
+        self.end();
+    }
+
+    /// The connections that end here, and which side of each this is.
+    fn ends(&self, env: &Environment) -> Vec<(WireId, Side)> {
+        let side = |wire| match env.network.place(wire, Side::Caller) == Some(self.place()) {
+            true => Side::Caller,
+            false => Side::Server,
+        };
+        env.network.wires_of(self.place()).into_iter().map(|wire| (wire, side(wire))).collect()
+    }
+
+    /// Whatever a life has is gone.
+    fn end(&mut self) {
         self.node = None;
         (self.link, self.side) = (None, None);
         (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
@@ -199,13 +247,9 @@ impl Process {
         self.starting.clear();
         self.streams.clear();
         self.load = None;
+        self.disk.forget_life();
         self.wake_at = None;
         self.spins = 0;
-        for wire in env.network.wires_of(self.place()) {
-            let own = env.network.place(wire, Side::Caller) == Some(self.place());
-            env.network.cut(wire);
-            env.network.close(wire, if own { Side::Caller } else { Side::Server });
-        }
     }
 
     /// Asks the process to end.
@@ -259,6 +303,24 @@ impl Process {
         if let Some(node) = &mut self.node {
             node.tick();
         }
+        self.perform_all(env);
+        self.feed_replicas(env);
+        self.flush_marked(env);
+        if let Some(node) = &mut self.node {
+            node.end_turn();
+        }
+        self.order_from_disk(env);
+        // Whom the end of the turn closes is gone before the next one.
+        self.perform_all(env);
+        self.flush_marked(env);
+        let Some(node) = &mut self.node else { return };
+        let left = u64::try_from(node.time_left().as_micros()).expect("deadlines are near");
+        self.spins = if left == 0 { self.spins + 1 } else { 0 };
+        assert!(self.spins < MOST_SPINS, "{} spins: what is due is not done", self.place());
+        self.wake(env, left.max(1000));
+    }
+
+    fn perform_all(&mut self, env: &mut Environment) {
         while let Some(node) = &mut self.node {
             let effects = node.take_effects();
             if effects.is_empty() {
@@ -268,14 +330,6 @@ impl Process {
                 self.perform(env, effect);
             }
         }
-        self.feed_replicas(env);
-        self.flush_marked(env);
-        let Some(node) = &mut self.node else { return };
-        node.end_turn();
-        let left = u64::try_from(node.time_left().as_micros()).expect("deadlines are near");
-        self.spins = if left == 0 { self.spins + 1 } else { 0 };
-        assert!(self.spins < MOST_SPINS, "{} spins: what is due is not done", self.place());
-        self.wake(env, left.max(1000));
     }
 
     fn wake(&mut self, env: &mut Environment, micros: u64) {
@@ -309,10 +363,18 @@ impl Process {
                 self.turn(env, |node| node.loaded_sync(number, result.map(|data| *data)));
             }
             Inside::LoadedSync(..) => {}
-            Inside::SyncOutgrown(job) => self.turn(env, |node| node.sync_outgrown(job, None)),
+            Inside::LoadProgress(number) => self.progressed(env, number),
+            Inside::SyncOutgrown(job, failure) => self.turn(env, |node| node.sync_outgrown(job, failure)),
             Inside::SyncEncoded(job, length) => self.turn(env, |node| node.sync_encoded(job, Ok(length))),
             Inside::SendPiece(session) => self.send_piece(env, session),
             Inside::SyncSent(session, result) => self.sync_sent(env, session, result),
+            Inside::DiskTurn => self.disk_turn(env),
+            Inside::DiskRead(session) => self.disk_read(env, session),
+            Inside::KeptState => self.kept_state(env),
+            Inside::KeptFile(name, content) => {
+                let result = self.disk.keep(env.now(), name, content);
+                self.turn(env, |node| node.kept_file(result));
+            }
         }
     }
 
@@ -352,51 +414,36 @@ impl Process {
             Effect::LinkClose => self.close_link(env),
             Effect::LinkPause => self.read_link(env, false),
             Effect::LinkResume => self.read_link(env, true),
-            Effect::LoadBegin(order) => self.begin_load(order.number),
-            Effect::LoadBytes(piece) => self.load.as_mut().expect("a load has begun").bytes.extend(piece),
+            Effect::LoadBegin(order) => self.begin_load(order),
+            Effect::LoadBytes(piece) => self.load_bytes(env, &piece),
             Effect::LoadEnd => self.end_load(env),
             Effect::LoadAbort => {
                 self.load = None;
                 self.load_number = 0;
             }
-            // Nobody in a world reads it.
-            Effect::KeepFile { .. } => {}
-            Effect::KeepState { content, .. } => self.state = Some(content),
+            Effect::KeepFile { name, content } => {
+                let micros = env.draw(&env.options.disk_delay.clone());
+                self.later(env, micros, Inside::KeptFile(name, content));
+            }
+            Effect::KeepState { content, .. } => self.keep_state(env, content),
             Effect::Digest(order) => {
                 let micros = env.draw(&env.options.disk_delay.clone());
                 self.later(env, micros, Inside::Digested(Box::new(order.run())));
             }
             Effect::Reclaim(_) => {}
-            Effect::Exit(status) => {
-                assert_eq!(status, 0, "{} gives up", self.place());
-                self.flush_marked(env);
-                self.kill(env);
-            }
+            Effect::Exit(status) => self.exit(env, status),
         }
     }
 
-    fn save(&mut self, env: &mut Environment, number: u64, job: &SnapshotJob) {
-        self.newest_save = number;
-        let bytes = transfer::encode(job, job.disk_target());
-        let micros = env.draw(&env.options.disk_delay.clone());
-        self.later(env, micros, Inside::Saved(number, bytes));
-    }
-
-    fn saved(&mut self, env: &mut Environment, number: u64, bytes: Vec<u8>) {
-        let is_newest = number == self.newest_save;
-        if is_newest {
-            self.dump = Some(bytes);
+    fn exit(&mut self, env: &mut Environment, status: i32) {
+        self.flush_marked(env);
+        self.kill(env);
+        if self.disk.is_torn && status != 0 {
+            // A file that cannot be read: whoever is in charge takes it away.
+            self.disk.lose();
+            env.after(REPAIR, Event::Start(self.index));
+        } else {
+            assert_eq!(status, 0, "{} gives up", self.place());
         }
-        let result = if is_newest { Ok(()) } else { Err("a newer snapshot was begun".to_owned()) };
-        self.turn(env, |node| node.saved(number, result));
-    }
-
-    fn load_file(&mut self, env: &mut Environment) {
-        let Some(node) = &mut self.node else { return };
-        let options = node.load_options(Source::File);
-        let decode = |bytes: &Vec<u8>| transfer::decode(bytes, options).map(Box::new);
-        let result = self.dump.as_ref().map(decode).transpose();
-        let micros = env.draw(&env.options.disk_delay.clone());
-        self.later(env, micros, Inside::LoadedFile(result));
     }
 }

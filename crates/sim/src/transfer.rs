@@ -6,11 +6,14 @@
 use std::io::Write;
 use std::rc::Rc;
 
-use slipstream_engine::{LoadOptions, LoadedData, SessionId, SnapshotJob, Source, SyncOrder, load};
+use slipstream_engine::{
+    LoadOptions, LoadOrder, LoadedData, SessionId, SnapshotJob, Source, SyncOrder, load,
+};
 use slipstream_rdb::frames::{Chunks, HashKey};
 use slipstream_rdb::{Target, WriteOptions};
 use slipstream_replication::replicas::Framing;
 
+use crate::disk::FULL;
 use crate::environment::{Environment, Inside};
 use crate::network::Side;
 use crate::process::Process;
@@ -20,6 +23,9 @@ const PIECE_PAUSE: u64 = 2000;
 
 /// How often a job that makes progress says so, in microseconds.
 const REPORT_PERIOD: u64 = 1_000_000;
+
+/// Progress of a load begins behind the head of the snapshot, in bytes.
+const LEAST_PROGRESS: usize = 200;
 
 /// An encoded snapshot that replicas may join.
 #[derive(Debug)]
@@ -40,8 +46,10 @@ pub(crate) struct Outgoing {
 /// A snapshot that comes in.
 #[derive(Debug)]
 pub(crate) struct Load {
-    pub(crate) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     options: LoadOptions,
+    /// Whether it lies in a file before it is decoded.
+    through_file: bool,
 }
 
 /// The bytes of a snapshot.
@@ -77,8 +85,10 @@ impl Process {
         let rdb = encode(&order.content, order.target);
         let rdb: Rc<[u8]> = order.framed.map_or_else(|| rdb.clone(), |key| in_frames(key, &rdb)).into();
         let pauses = [env.rng.u64(..PIECE_PAUSE), env.rng.u64(..100 * PIECE_PAUSE)];
-        if env.rng.bool() {
-            self.later(env, pauses[0], Inside::SyncOutgrown(order.job));
+        let lacks_room = !env.options.diskless_sync && self.disk.is_full(env.now());
+        if lacks_room || env.rng.bool() {
+            let failure = lacks_room.then(|| FULL.to_owned());
+            self.later(env, pauses[0], Inside::SyncOutgrown(order.job, failure));
         }
         self.later(env, pauses[1], Inside::SyncEncoded(order.job, rdb.len() as u64));
         self.spools.insert(order.job, Spool { rdb, sealed: false });
@@ -135,16 +145,36 @@ impl Process {
 
 /// In.
 impl Process {
-    pub(crate) fn begin_load(&mut self, number: u64) {
+    pub(crate) fn begin_load(&mut self, order: LoadOrder) {
         let Some(node) = &mut self.node else { return };
-        self.load_number = number;
-        self.load = Some(Load { bytes: Vec::new(), options: node.load_options(Source::Sync) });
+        self.load_number = order.number;
+        let options = node.load_options(Source::Sync);
+        self.load = Some(Load { bytes: Vec::new(), options, through_file: order.through_file });
+    }
+
+    /// More of the snapshot. What is not written to a file first is decoded as it comes.
+    pub(crate) fn load_bytes(&mut self, env: &mut Environment, piece: &[u8]) {
+        let load = self.load.as_mut().expect("a load has begun");
+        load.bytes.extend_from_slice(piece);
+        if !load.through_file && env.rng.u32(..4) == 0 {
+            let pause = env.rng.u64(..PIECE_PAUSE);
+            self.later(env, pause, Inside::LoadProgress(self.load_number));
+        }
+    }
+
+    /// The decoder has read what is there so far, if that has a head at all.
+    pub(crate) fn progressed(&mut self, env: &mut Environment, number: u64) {
+        let length = self.load.as_ref().map_or(0, |load| load.bytes.len());
+        if number == self.load_number && length > LEAST_PROGRESS {
+            self.turn(env, |node| node.load_progress(number, length as u64));
+        }
     }
 
     pub(crate) fn end_load(&mut self, env: &mut Environment) {
         let load = self.load.as_ref().expect("a load has begun");
         let result = match env.options.bad_loads {
             lots if lots > 0 && env.rng.u32(..lots) == 0 => Err("out of luck".to_owned()),
+            _ if load.through_file && self.disk.is_full(env.now()) => Err(FULL.to_owned()),
             _ => decode(&load.bytes, load.options).map(Box::new),
         };
         let micros = env.draw(&env.options.disk_delay.clone());

@@ -1,6 +1,6 @@
 //! The world: a few machines, a few clients, and everything that happens between them.
 //!
-//! [`survive`] is one seed from the beginning to the end. Scenarios use the verbs of [`World`] instead:
+//! [`survive`] is one seed from the beginning to the end: see `world/life.rs`. Scenarios use the verbs of [`World`] instead:
 //! follow, promote, write, cut, isolate, kill, start, run. When a check fails, the seed and the story are
 //! printed as the world goes down.
 
@@ -10,15 +10,23 @@ mod clients;
 
 mod life;
 
+mod outcome;
+
+mod verification;
+
+use std::rc::Rc;
+
 use slipstream_engine::Node;
 use slipstream_resp::Value;
 
-use crate::checker::{Checker, Scrutiny};
+pub use self::outcome::Outcome;
+use crate::checker::{Checker, Scrutiny, Verdicts, Witness};
 use crate::client::Client;
 use crate::environment::{Environment, Event};
-use crate::network::Place;
+use crate::network::{Place, Side};
 use crate::options::Options;
 use crate::process::{PORT, Process, address};
+use crate::topology::Topology;
 
 /// An order to a node that cannot take it yet is repeated after so many microseconds.
 const REPEAT_ORDER: u64 = 100_000;
@@ -31,79 +39,59 @@ pub struct World {
     pub processes: Vec<Process>,
     pub(crate) env: Environment,
     /// Whom each node is meant to follow.
-    pub(crate) parents: Vec<Option<usize>>,
+    pub(crate) topology: Topology,
+    /// The client that checks what is promised under min-replicas-to-ack.
+    pub(crate) witness: Witness,
+    verdicts: Rc<Verdicts>,
     clients: Vec<Client>,
     commands_left: u32,
+    /// Whether things go wrong.
+    is_attacked: bool,
     checker: Checker,
     full_syncs: u64,
     continuations: u64,
-}
-
-/// What a seed has shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Full syncs.
-    pub full_syncs: u64,
-    /// Reconnects that needed none.
-    pub continuations: u64,
-    /// Pictures of different nodes at equal positions that were compared.
-    pub compared: u64,
-    /// Virtual time in microseconds.
-    pub micros: u64,
-}
-
-impl Outcome {
-    /// Adds what another seed has shown.
-    pub fn add(&mut self, other: Outcome) {
-        self.full_syncs += other.full_syncs;
-        self.continuations += other.continuations;
-        self.compared += other.compared;
-        self.micros += other.micros;
-    }
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Outcome { full_syncs, continuations, compared, micros } = self;
-        let hours = micros / 3_600_000_000;
-        write!(
-            f,
-            "{hours} hours of virtual time, {full_syncs} full syncs, {continuations} partial ones, \
-             {compared} times two nodes compared"
-        )
-    }
+    continuations_from_disk: u64,
+    planted: u64,
 }
 
 /// Runs the world of a seed: faults, then healing. Panics if a check fails.
 pub fn survive(seed: u64, scrutiny: Scrutiny) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let options = Options::draw(&mut rng);
-    let mut world = World::new(4, options, rng, seed);
+    let topology = Topology::draw(options.shape, options.nodes, &mut rng);
+    let mut world = World::new(topology, options, rng, seed);
     world.checker.scrutiny = scrutiny;
-    world.parents = vec![None, Some(0), Some(0), Some(2)];
-    (0..4).for_each(|node| world.start(node));
+    (0..world.processes.len()).for_each(|node| world.start(node));
     world.attack();
     world.heal();
     world.reconnect_everybody();
+    world.verify_planted();
+    world.stay_quiet();
     world.outcome()
 }
 
 impl World {
     /// Machines whose processes do not run yet.
-    pub fn new(nodes: usize, options: Options, rng: fastrand::Rng, seed: u64) -> World {
+    pub fn new(topology: Topology, options: Options, rng: fastrand::Rng, seed: u64) -> World {
         let commands_left = options.commands;
         let env = Environment::new(options, rng);
-        let processes = (0..nodes).map(|index| Process::new(index, &env.options)).collect();
+        let verdicts = Rc::default();
+        let process = |index| Process::new(index, &env.options, &verdicts);
         World {
             seed,
-            processes,
+            processes: (0..topology.len()).map(process).collect(),
             env,
-            parents: vec![None; nodes],
+            topology,
+            witness: Witness::default(),
+            verdicts,
             clients: Vec::new(),
             commands_left,
+            is_attacked: false,
             checker: Checker::default(),
             full_syncs: 0,
             continuations: 0,
+            continuations_from_disk: 0,
+            planted: 0,
         }
     }
 
@@ -114,23 +102,10 @@ impl World {
 
     /// The same with other settings.
     pub fn with_options(parents: &[usize], options: Options) -> World {
-        let mut world = World::new(parents.len() + 1, options, fastrand::Rng::with_seed(7), 7);
-        world.start(0);
-        for (index, parent) in parents.iter().enumerate() {
-            world.parents[index + 1] = Some(*parent);
-            world.start(index + 1);
-        }
+        let mut world = World::new(Topology::of(parents), options, fastrand::Rng::with_seed(7), 7);
+        (0..world.processes.len()).for_each(|node| world.start(node));
         world.heal();
         world
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome {
-            full_syncs: self.full_syncs,
-            continuations: self.continuations,
-            compared: self.checker.compared,
-            micros: self.env.now(),
-        }
     }
 
     /// What has happened so far, as text.
@@ -143,8 +118,13 @@ impl World {
 impl World {
     /// Starts a node as what it is meant to be.
     pub fn start(&mut self, node: usize) {
-        self.processes[node].start(&mut self.env, self.parents[node]);
+        self.processes[node].start(&mut self.env, self.topology.parent(node));
         self.observe(node);
+    }
+
+    /// Ends a process without warning, and without a word to anybody.
+    pub fn vanish(&mut self, node: usize) {
+        self.processes[node].vanish(&mut self.env);
     }
 
     /// Ends a process without warning.
@@ -154,13 +134,13 @@ impl World {
 
     /// Makes a node follow another.
     pub fn follow(&mut self, node: usize, primary: usize) {
-        self.parents[node] = Some(primary);
+        self.topology.set(node, Some(primary));
         self.order(node, Some(primary));
     }
 
     /// Makes a node a primary.
     pub fn promote(&mut self, node: usize) {
-        self.parents[node] = None;
+        self.topology.set(node, None);
         self.order(node, None);
     }
 
@@ -194,7 +174,7 @@ impl World {
 
     /// What it got since the last look.
     pub fn client_gets(&mut self, client: usize) -> Vec<String> {
-        std::mem::take(&mut self.clients[client].replies)
+        std::mem::take(&mut self.clients[client].replies).iter().map(Value::text).collect()
     }
 
     /// Ends a process as an operator would: it saves, and exits when that is done.
@@ -209,6 +189,18 @@ impl World {
         if let Some(link) = &self.processes[replica].link {
             self.env.network.cut(link.wire);
         }
+    }
+
+    /// Breaks the connection of a replica to its primary, and the primary is not told.
+    pub fn cut_silently(&mut self, replica: usize) {
+        if let Some(link) = &self.processes[replica].link {
+            self.env.network.sever(link.wire, Side::Caller);
+        }
+    }
+
+    /// A node reads so many bytes a second of each connection; `None` for as many as come.
+    pub fn limit_reading(&mut self, node: usize, rate: Option<u64>) {
+        self.env.network.set_rate(Place::Node(node), rate);
     }
 
     /// Lets nothing pass between a node and all others, or lets it pass again. Nobody is told.
@@ -260,9 +252,19 @@ impl World {
         self.checker.promises
     }
 
+    /// How many of the reconnects needed what lies on disk.
+    pub fn continuations_from_disk(&self) -> u64 {
+        self.continuations_from_disk
+    }
+
     /// How many reconnects went without one.
     pub fn continuations(&self) -> u64 {
         self.continuations
+    }
+
+    /// The node that is meant to be the primary.
+    pub fn primary(&self) -> usize {
+        self.topology.root()
     }
 
     /// The node, which must run.
@@ -271,14 +273,9 @@ impl World {
         self.processes[node].node.as_ref().expect("the process runs")
     }
 
-    /// Whether a node is another, or is meant to follow it by however many steps.
-    pub(crate) fn descends(&self, node: usize, ancestor: usize) -> bool {
-        node == ancestor || self.parents[node].is_some_and(|parent| self.descends(parent, ancestor))
-    }
-
     /// An order arrives. Once all is healed, only what is meant still counts.
-    fn order(&mut self, node: usize, primary: Option<usize>) {
-        let is_late = self.commands_left == 0 && self.parents[node] != primary;
+    pub(crate) fn order(&mut self, node: usize, primary: Option<usize>) {
+        let is_late = !self.is_attacked && self.topology.parent(node) != primary;
         if self.processes[node].node.is_none() || is_late {
             return;
         }

@@ -112,7 +112,7 @@ fn writes_during_a_full_sync_arrive_behind_it() {
     let mut world = World::with_options(&[0, 0], slow);
     flood(&mut world, 0);
     world.kill(2);
-    world.processes[2].dump = None;
+    world.processes[2].disk.lose();
     world.run(100);
     converges(&mut world, (1, 0), |world| {
         world.start(2);
@@ -168,6 +168,114 @@ fn after_a_switchover_everybody_continues() {
     });
     assert_eq!(world.command(0, "GET b"), "2");
     assert_eq!(world.command(3, "GET b"), "2");
+}
+
+/// Found by a seed: it took what came next for database 0, where the primary had no reason to select another.
+#[test]
+fn who_was_promoted_by_mistake_goes_on_in_the_database_that_it_left() {
+    let mut world = World::calm(&[0]);
+    world.pipeline(0, &["SELECT 2", "SET a 1"]);
+    world.converge();
+    converges(&mut world, (0, 1), |world| {
+        world.promote(1);
+        world.follow(1, 0);
+        world.pipeline(0, &["SELECT 2", "SET b 2"]);
+    });
+    assert_eq!(world.pipeline(1, &["SELECT 2", "GET b"]), ["OK", "2"]);
+}
+
+/// Found by a seed: it answered MASTERDOWN, and was asked for everything with SYNC.
+#[test]
+fn who_is_below_a_replica_that_serves_no_stale_data_waits_for_it() {
+    let strict = Options { serves_stale: false, ..Options::calm() };
+    let mut world = World::with_options(&[0, 1], strict);
+    converges(&mut world, (0, 2), |world| {
+        world.isolate(0, true);
+        world.run(15_000);
+        world.cut(2);
+        world.run(5000);
+        world.isolate(0, false);
+    });
+}
+
+#[test]
+fn who_missed_more_than_memory_holds_continues_from_disk() {
+    let files = Options { backlog: 16 << 10, disk_backlog: 1 << 20, ..Options::calm() };
+    let mut world = World::with_options(&[0, 0], files);
+    converges(&mut world, (0, 1), |world| {
+        world.isolate(1, true);
+        world.run(30_000);
+        flood(world, 0);
+        world.run(1000);
+        world.isolate(1, false);
+    });
+    assert_eq!(world.continuations_from_disk(), 1);
+}
+
+/// What is not in memory any more and cannot be written or read is of no use, and nobody waits for it.
+#[test]
+fn a_full_or_damaged_disk_costs_a_full_sync_and_nothing_else() {
+    let check = |spoil: fn(&mut World)| {
+        let files = Options { backlog: 16 << 10, disk_backlog: 1 << 20, ..Options::calm() };
+        let mut world = World::with_options(&[0, 0], files);
+        let before = world.full_syncs();
+        world.isolate(1, true);
+        world.run(30_000);
+        spoil(&mut world);
+        flood(&mut world, 0);
+        world.run(1000);
+        world.isolate(1, false);
+        world.converge();
+        assert_eq!(world.full_syncs() - before, 1);
+    };
+    check(|world| world.processes[0].disk.full_until = u64::MAX);
+    check(|world| {
+        flood(world, 0);
+        world.run(1000);
+        world.processes[0].disk.log.damage();
+    });
+}
+
+#[test]
+fn a_slow_reader_costs_the_primary_no_memory_while_the_disk_takes_the_log() {
+    let files = Options { backlog: 16 << 10, disk_backlog: 1 << 20, capacity: 4096, ..Options::calm() };
+    let mut world = World::with_options(&[0, 0], files);
+    converges(&mut world, (0, 0), |world| {
+        world.limit_reading(1, Some(20_000));
+        flood(world, 0);
+        world.run(1000);
+        let log = &world.node(0).core.log;
+        assert!(log.held() <= 64 << 10, "{}", log.held());
+        assert!(log.disk_len() > 128 << 10, "{}", log.disk_len());
+    });
+}
+
+#[test]
+fn a_replica_that_comes_again_beside_its_dead_connection_is_promised_once() {
+    let options = Options { min_replicas_to_ack: 2, ack_timeout: 500, ..Options::calm() };
+    let mut world = World::with_options(&[0], options);
+    world.cut_silently(1);
+    world.run(2000);
+    assert_eq!(world.node(0).core.replication.replicas.len(), 2, "one of them is dead");
+    let client = world.connect_client(0);
+    world.client_sends(client, &["SET a 1"]);
+    world.run(1000);
+    assert!(world.client_gets(client)[0].starts_with("NOREPLACK"));
+    world.converge();
+}
+
+#[test]
+fn a_machine_without_power_is_given_up_and_comes_back() {
+    let mut world = World::calm(&[0, 0]);
+    converges(&mut world, (1, 0), |world| {
+        world.vanish(1);
+        world.command(0, "SET a 1");
+        world.run(500);
+        assert_eq!(world.node(0).core.replication.replicas.len(), 2, "nobody has told it");
+        world.run(15_000);
+        assert_eq!(world.node(0).core.replication.replicas.len(), 1);
+        world.start(1);
+    });
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //! A replica whose stream flows is fed as the server's feeder does it: from its cursor on, as far as its
 //! connection takes bytes, and what it sends is sorted before the node gets it.
 
+use std::collections::VecDeque;
+
 use slipstream_engine::{Endpoint, Flow, Phase, SessionId};
-use slipstream_log::Offset;
+use slipstream_log::{Offset, Slice};
 use slipstream_replication::replicas::{Heard, Hearing};
 
 use super::{PORT, Process, address, send_over};
@@ -16,6 +18,18 @@ use crate::network::{Place, Side, WireId};
 pub(super) struct Stream {
     cursor: Offset,
     hearing: Hearing,
+    supply: Supply,
+}
+
+/// Blocks from disk, for a replica whose cursor is not in memory any more.
+#[derive(Debug)]
+enum Supply {
+    /// None was asked for.
+    None,
+    /// They are being read.
+    Asked,
+    /// They are here, to be sent.
+    Here(VecDeque<Slice>),
 }
 
 /// Clients and replicas of this node.
@@ -123,7 +137,7 @@ impl Process {
         if self.outgoing.contains_key(&id) || !session.output.is_empty() || !session.is_between_requests() {
             return false;
         }
-        self.streams.insert(id, Stream { cursor: from, hearing: Hearing::default() });
+        self.streams.insert(id, Stream { cursor: from, hearing: Hearing::default(), supply: Supply::None });
         true
     }
 
@@ -131,16 +145,47 @@ impl Process {
         let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return };
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let before = stream.cursor;
-        for block in node.core.log.slices_from(before).into_iter().flatten() {
-            let count = env.network.write(*wire, Side::Server, &block);
-            stream.cursor = stream.cursor.advanced(count);
-            if count < block.len() {
-                break;
-            }
+        if before >= node.core.log.start() {
+            stream.supply = Supply::None;
+            stream.write(env, *wire, node.core.log.slices_from(before).into_iter().flatten());
+        } else if let Supply::Here(blocks) = &mut stream.supply {
+            let blocks = std::mem::take(blocks);
+            stream.write(env, *wire, blocks.iter().cloned());
+            let has_more = blocks.back().is_some_and(|last| stream.cursor < last.end());
+            stream.supply = if has_more { Supply::Here(blocks) } else { Supply::None };
         }
-        if stream.cursor != before {
-            node.replica_sent(id, stream.cursor);
+        let cursor = stream.cursor;
+        let wants_supply = cursor < node.core.log.start() && matches!(stream.supply, Supply::None);
+        if wants_supply {
+            stream.supply = Supply::Asked;
         }
+        if cursor != before {
+            node.replica_sent(id, cursor);
+        }
+        if wants_supply {
+            self.ask_disk(env, id);
+        }
+    }
+
+    /// How far the stream of a replica is.
+    pub(super) fn cursor_of(&self, id: SessionId) -> Option<Offset> {
+        self.streams.get(&id).map(|stream| stream.cursor)
+    }
+
+    /// What was read from disk for a replica. If that is nothing, the log does not reach so far back.
+    pub(super) fn supply(&mut self, env: &mut Environment, id: SessionId, blocks: VecDeque<Slice>) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let reaches = !blocks.is_empty();
+        stream.supply = Supply::Here(blocks);
+        if let Some(node) = &mut self.node {
+            node.begin_turn();
+        }
+        let is_needed =
+            self.node.as_ref().is_some_and(|node| self.cursor_of(id) < Some(node.core.log.start()));
+        if !reaches && is_needed {
+            self.drop_session(env, id);
+        }
+        self.settle(env);
     }
 
     /// What a replica sends while its stream flows.
@@ -171,5 +216,23 @@ impl Process {
     /// The connection of a session.
     pub(crate) fn wire_of(&self, id: SessionId) -> Option<WireId> {
         self.sessions.get(&id).copied()
+    }
+}
+
+impl Stream {
+    /// Writes what the connection takes of blocks that begin no later than where the stream is.
+    fn write(&mut self, env: &mut Environment, wire: WireId, blocks: impl Iterator<Item = Slice>) {
+        for block in blocks {
+            if block.end() <= self.cursor {
+                continue;
+            }
+            let skipped = usize::try_from(self.cursor.since(block.start())).expect("a block is small");
+            let rest = &block[skipped..];
+            let count = env.network.write(wire, Side::Server, rest);
+            self.cursor = self.cursor.advanced(count);
+            if count < rest.len() {
+                break;
+            }
+        }
     }
 }

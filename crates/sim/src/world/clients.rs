@@ -1,15 +1,29 @@
 //! What the clients of a world do when it is their turn.
+//!
+//! They look for the node that is meant to be the primary, now and then for any other, and give up whoever does not
+//! answer. The witness among them asks one thing at a time.
+
+use slipstream_resp::Value;
 
 use super::World;
-use crate::checker::Scrutiny;
+use crate::checker::{Scrutiny, witness};
+use crate::client::Verdict;
 use crate::environment::Event;
-use crate::network::{Place, Side};
+use crate::network::{Place, Side, WireId};
 
 /// Clients.
 impl World {
     pub(super) fn client_acts(&mut self, index: usize) {
+        if self.commands_left == 0 {
+            return;
+        }
+        let now = self.env.now();
         let client = &mut self.clients[index];
-        if client.wire.is_some() {
+        if client.wire.is_some() && client.has_lost_patience(now) {
+            self.disconnect_client(index);
+        } else if client.wire.is_some() && self.witness.client == Some(index) {
+            self.witness_acts(index);
+        } else if client.wire.is_some() {
             let asked = client.ask(&mut self.env.rng);
             self.commands_left = self.commands_left.saturating_sub(asked);
             if asked > 0 && self.checker.scrutiny == Scrutiny::Every {
@@ -19,7 +33,8 @@ impl World {
         } else if !client.connecting {
             client.connecting = true;
             client.attempt += 1;
-            let (attempt, writes) = (client.attempt, client.writes);
+            let attempt = client.attempt;
+            let writes = client.writes || self.witness.client == Some(index);
             let lost = self.env.rng.u32(..10) == 0;
             let to =
                 if writes && !lost { self.primary() } else { self.env.rng.usize(..self.processes.len()) };
@@ -28,6 +43,41 @@ impl World {
         if self.commands_left > 0 {
             let pause = self.env.draw(&self.env.options.client_pause.clone());
             self.env.after(pause, Event::Client(index));
+        }
+    }
+
+    /// The witness sends its next number when the last was answered.
+    fn witness_acts(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        if !client.is_idle() {
+            return;
+        }
+        if client.replies.is_empty() {
+            client.say(&[&format!("SELECT {}", witness::DATABASE)]);
+        }
+        let request = self.witness.ask();
+        client.say(&[&request]);
+        self.send_client(index);
+    }
+
+    /// Replies arrive.
+    pub(super) fn client_hears(&mut self, index: usize, wire: WireId, bytes: &[u8]) {
+        let client = &mut self.clients[index];
+        client.heard(self.env.now());
+        let heard = client.replies.len();
+        let verdict = client.received(bytes);
+        if self.witness.client == Some(index) {
+            let is_set = client.replies.len() >= 2 && client.replies.len() > heard;
+            let is_ok = client.replies.last() == Some(&Value::Simple("OK".to_owned()));
+            if let Some(Place::Node(primary)) = self.env.network.place(wire, Side::Server)
+                && is_set
+                && is_ok
+            {
+                self.witness.is_answered(primary, &self.processes);
+            }
+        }
+        if verdict == Verdict::WrongNode {
+            self.disconnect_client(index);
         }
     }
 

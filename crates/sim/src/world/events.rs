@@ -1,10 +1,12 @@
 //! What happens next: bytes that arrive, connections that are asked for, orders, faults.
+//!
+//! One event is one step, and whoever it concerns is looked at after it. What concerns a node that stands still
+//! waits until that goes on.
 
 use slipstream_engine::Phase;
 
 use super::{REPEAT_ORDER, World};
 use crate::checker::{Answer, Judgement, Scrutiny};
-use crate::client::Verdict;
 use crate::environment::Event;
 use crate::network::{Arrival, Place, Side, WireId};
 use crate::process::Process;
@@ -40,9 +42,16 @@ impl World {
             }
             Event::Client(client) => self.client_acts(client),
             Event::Unblock(from, to) => self.env.network.unblock(from, to),
+            Event::FullSpeed(node) => self.env.network.set_rate(Place::Node(node), None),
             Event::Order(node, primary) => self.order(node, primary),
+            Event::Remind(node) => self.order(node, self.topology.parent(node)),
+            Event::Command(node, line) => {
+                if self.is_attacked && self.processes[node].node.is_some() {
+                    self.command(node, line);
+                }
+            }
             Event::Fault => {
-                if self.commands_left > 0 {
+                if self.is_attacked {
                     self.fault();
                     (0..self.processes.len()).for_each(|node| self.observe(node));
                     let pause = self.env.draw(&self.env.options.fault_pause.clone());
@@ -59,7 +68,8 @@ impl World {
                 Some(Place::Node(node)) => node,
                 _ => return Some(event),
             },
-            Event::Knock { to: node, .. } | Event::Inside { node, .. } | Event::Order(node, _) => *node,
+            Event::Knock { to: node, .. } | Event::Inside { node, .. } => *node,
+            Event::Order(node, _) | Event::Remind(node) | Event::Command(node, _) => *node,
             _ => return Some(event),
         };
         let until = self.processes[node].stalled_until;
@@ -75,6 +85,7 @@ impl World {
     pub(crate) fn observe(&mut self, node: usize) {
         let process = &self.processes[node];
         self.checker.observe(process, &self.env);
+        self.witness.observe(process);
         let above = process.link.as_ref().and_then(|link| self.env.network.place(link.wire, Side::Server));
         if let Some(Place::Node(primary)) = above
             && process.link.as_ref().is_some_and(|link| self.processes[primary].serves(link.wire))
@@ -142,10 +153,8 @@ impl World {
                 if self.checker.scrutiny == Scrutiny::Every {
                     self.env.tell(place, format_args!("gets {}", bytes.escape_ascii()));
                 }
-                if self.clients[client].wire == Some(wire)
-                    && self.clients[client].received(bytes) == Verdict::WrongNode
-                {
-                    self.disconnect_client(client);
+                if self.clients[client].wire == Some(wire) {
+                    self.client_hears(client, wire, bytes);
                 }
             }
             (Place::Node(node), Side::Caller) => {
@@ -162,16 +171,18 @@ impl World {
             _ => return self.processes[node].received(&mut self.env, wire, bytes),
         };
         let asking = |process: &Process| process.link.as_ref().filter(|link| link.wire == wire)?.asked;
-        let judgement = match (asking(&self.processes[caller]), &self.processes[node].node) {
-            (Some(asked), Some(primary)) => Some(Judgement::of(primary, asked)),
-            _ => None,
-        };
+        let judgement =
+            asking(&self.processes[caller]).and_then(|asked| Judgement::of(&self.processes[node], asked));
         self.processes[node].received(&mut self.env, wire, bytes);
         let (Some(judgement), Some(primary)) = (judgement, &self.processes[node].node) else { return };
         if let Some(answer) = judgement.check(primary) {
             match answer {
                 Answer::FullSync => self.full_syncs += 1,
                 Answer::Continuation => self.continuations += 1,
+                Answer::ContinuationFromDisk => {
+                    self.continuations += 1;
+                    self.continuations_from_disk += 1;
+                }
             }
             if let Some(link) = &mut self.processes[caller].link {
                 link.asked = None;

@@ -1,4 +1,7 @@
 //! The parts of a seed's life: faults while clients write, then healing until all are equal.
+//!
+//! Safety is checked at each step of the first part; liveness is what the second must show within its bounds. In
+//! the end nothing may happen by itself.
 
 use slipstream_engine::Phase;
 
@@ -10,6 +13,19 @@ use crate::environment::Event;
 /// How long the healed group may take to become equal, in seconds of its time.
 const HEALING_SECONDS: u64 = 300;
 
+/// The last client is the witness, those before the writers read.
+const CLIENTS: usize = 5;
+const WRITERS: usize = 3;
+
+/// How long clients may take to send all their commands, in hours.
+const MOST_HOURS: u64 = 1;
+
+/// How many full syncs healing may take, for each node.
+const MOST_FULL_SYNCS: u64 = 6;
+
+/// How long all is watched in the end, in milliseconds.
+const QUIET_MS: u64 = 20_000;
+
 /// How often that is looked at, in milliseconds.
 const LOOK_MS: u64 = 200;
 
@@ -18,12 +34,16 @@ impl World {
     /// Clients write and things go wrong, until all commands are sent.
     pub(super) fn attack(&mut self) {
         let sizes = (self.env.options.keys, self.env.options.value_len);
-        for index in 0..4 {
-            self.clients.push(Client::new(index, index < 3, sizes));
+        self.is_attacked = true;
+        for index in 0..CLIENTS {
+            self.clients.push(Client::new(index, index < WRITERS, sizes));
             self.env.after_delay(Event::Client(index));
         }
+        self.witness.client = Some(CLIENTS - 1);
+        self.witness.wanted = usize::try_from(self.env.options.min_replicas_to_ack).expect("it is small");
         self.env.after(0, Event::Fault);
         while self.commands_left > 0 {
+            assert!(self.env.now() < MOST_HOURS * 3_600_000_000, "clients get nowhere");
             let event = self.env.next(u64::MAX).expect("clients go on until the last command");
             self.happen(event);
         }
@@ -32,6 +52,10 @@ impl World {
     /// Ends all faults and runs until all are equal. Fails if that takes too long.
     pub fn heal(&mut self) {
         self.env.tell("--", "healed");
+        self.is_attacked = false;
+        self.commands_left = 0;
+        self.witness.client = None;
+        let before = self.full_syncs;
         self.env.network.unblock_all();
         self.env.options.bad_loads = 0;
         for index in 0..self.clients.len() {
@@ -39,14 +63,17 @@ impl World {
         }
         for node in 0..self.processes.len() {
             self.processes[node].stalled_until = 0;
+            self.processes[node].disk.full_until = 0;
             self.processes[node].stop_guarding(&mut self.env);
             self.observe(node);
             if self.processes[node].node.is_none() {
                 self.start(node);
             }
-            self.order(node, self.parents[node]);
+            self.order(node, self.topology.parent(node));
         }
         self.converge();
+        let (count, most) = (self.full_syncs - before, MOST_FULL_SYNCS * self.processes.len() as u64);
+        assert!(count <= most, "{count} full syncs until all were equal");
     }
 
     /// Runs until all nodes are equal. Fails if that takes too long.
@@ -71,6 +98,14 @@ impl World {
         }
         self.converge();
         assert_eq!(self.full_syncs, before, "a full sync although all logs hold everything");
+    }
+
+    /// While nothing happens, nothing happens: all stay linked and equal.
+    pub(super) fn stay_quiet(&mut self) {
+        let before = (self.full_syncs, self.continuations);
+        self.run(QUIET_MS);
+        self.converge();
+        assert_eq!((self.full_syncs, self.continuations), before, "a link broke though all was well");
     }
 
     /// Why the nodes are not all equal, if they are not.
@@ -116,10 +151,5 @@ impl World {
             };
             assert!(bytes(first) == bytes(log), "the log of {} differs from {from} on", process.place());
         }
-    }
-
-    /// The node that is meant to be the primary.
-    pub fn primary(&self) -> usize {
-        self.parents.iter().position(Option::is_none).expect("the tree has a root")
     }
 }

@@ -1,0 +1,73 @@
+//! What seeds have shown, in numbers: that what is checked has happened at all.
+//!
+//! A number that stays at zero over many seeds says that a check has no subject.
+
+use super::World;
+
+/// What a seed has shown, or several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Full syncs.
+    pub full_syncs: u64,
+    /// Reconnects that needed none.
+    pub continuations: u64,
+    /// Those of them that needed what lies on disk.
+    pub from_disk: u64,
+    /// Pictures of different nodes at equal positions that were compared.
+    pub compared: u64,
+    /// Replicas that a verification found equal.
+    pub verified: u64,
+    /// Differences that were planted, and found.
+    pub planted: u64,
+    /// Answers that promised that replicas have a write.
+    pub promises: u64,
+    /// Primaries that died, and whose successors had what was answered.
+    pub survived: u64,
+    /// Virtual time in microseconds.
+    pub micros: u64,
+}
+
+impl Outcome {
+    /// Adds what another seed has shown.
+    pub fn add(&mut self, other: Outcome) {
+        self.full_syncs += other.full_syncs;
+        self.continuations += other.continuations;
+        self.from_disk += other.from_disk;
+        self.compared += other.compared;
+        self.verified += other.verified;
+        self.planted += other.planted;
+        self.promises += other.promises;
+        self.survived += other.survived;
+        self.micros += other.micros;
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Outcome { full_syncs, continuations, from_disk, compared, verified, planted, .. } = self;
+        let hours = self.micros / 3_600_000_000;
+        write!(
+            f,
+            "{hours} hours of virtual time, {full_syncs} full syncs, {continuations} partial ones ({from_disk} of \
+             them from disk), {compared} times two nodes compared, {verified} verifications found no difference and \
+             {planted} planted ones were found, {} promises, {} primaries replaced without a loss",
+            self.promises, self.survived
+        )
+    }
+}
+
+impl World {
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome {
+            full_syncs: self.full_syncs,
+            continuations: self.continuations,
+            from_disk: self.continuations_from_disk,
+            compared: self.checker.compared,
+            verified: self.verdicts.equal.get(),
+            planted: self.planted,
+            promises: self.checker.promises,
+            survived: self.witness.survived,
+            micros: self.env.now(),
+        }
+    }
+}
