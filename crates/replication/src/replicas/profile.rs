@@ -87,6 +87,8 @@ pub enum ReplconfError {
     NotASwitch,
     /// An `ip-address` of so many bytes.
     AddressTooLong(usize),
+    /// An `ip-address` with bytes that no address and no host name has.
+    NoAddress,
     /// A `version` that is not three numbers.
     BadVersion(String),
     /// A connection that has no part in a full sync over two.
@@ -106,6 +108,7 @@ impl fmt::Display for ReplconfError {
             ReplconfError::AddressTooLong(len) => {
                 write!(f, "ERR REPLCONF ip-address provided by replica instance is too long: {len} bytes")
             }
+            ReplconfError::NoAddress => f.write_str("ERR REPLCONF ip-address is no address"),
             ReplconfError::BadVersion(text) => write!(f, "ERR Unrecognized version format: {text}"),
             ReplconfError::UnknownLink(id) => write!(f, "ERR Unrecognized RDB client id {id}"),
             ReplconfError::Filter(text) => write!(f, "ERR Unsupported rdb-filter-only option: {text}"),
@@ -123,6 +126,10 @@ impl Profile {
             b"listening-port" => self.port = Some(parse_i64(value).ok_or(ReplconfError::NotAnInteger)?),
             b"ip-address" if value.len() > MAX_ADDRESS_LEN => {
                 return Err(ReplconfError::AddressTooLong(value.len()));
+            }
+            // It stands in lines of INFO and of the log, whose readers believe them.
+            b"ip-address" if !value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',') => {
+                return Err(ReplconfError::NoAddress);
             }
             b"ip-address" => self.address = Some(lossy(value)).filter(|address| !address.is_empty()),
             b"capa" if value.eq_ignore_ascii_case(b"eof") => self.takes_marks = true,
@@ -264,6 +271,9 @@ mod tests {
         check("listening-port", "x", "ERR value is not an integer or out of range");
         let long = "ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes";
         check("ip-address", &"a".repeat(256), long);
+        for address in ["a,port=1", "a\r\nrole:slave", "a b", "\u{85}"] {
+            check("ip-address", address, "ERR REPLCONF ip-address is no address");
+        }
         check("rdb-only", "2", "ERR value is out of range, value must between 0 and 1");
         check("rdb-filter-only", "functions keys", "ERR Unsupported rdb-filter-only option: keys");
         check("rdb-channel", "2", "ERR value is out of range, value must between 0 and 1");
