@@ -88,4 +88,32 @@ pub(super) const ROWS: &[Directive] = &[
         "Milliseconds between two pings, for tests.",
     )
     .hidden(),
+    count(
+        "cluster-manual-failover-timeout",
+        later("5000", CLUSTER),
+        "Milliseconds that a manual failover may take; a directive of Valkey's.",
+    ),
+    bytes(
+        "slot-migration-max-failover-repl-bytes",
+        (-1, MAX_I64),
+        later("0", CLUSTER),
+        "Bytes that may be missing when a slot is handed over, of Valkey; -1 is any number.",
+    ),
+    count(
+        "cluster-slot-migration-log-max-len",
+        later("1000", CLUSTER),
+        "Slot migrations that Valkey remembers.",
+    ),
+    bytes(
+        "cluster-slot-migration-handoff-max-lag-bytes",
+        (0, MAX_I64),
+        later("1048576", CLUSTER),
+        "Bytes that may be missing when writes are paused for a handover, of Redis 8.",
+    ),
+    integer(
+        "cluster-slot-migration-write-pause-timeout",
+        (0, MAX_I64),
+        later("10000", CLUSTER),
+        "Milliseconds for which they are paused at most, of Redis 8.",
+    ),
 ];

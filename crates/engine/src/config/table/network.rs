@@ -4,6 +4,8 @@
 
 use super::*;
 
+const RDMA: &str = "links over RDMA";
+
 pub(super) const ROWS: &[Directive] = &[
     row(
         "bind",
@@ -64,6 +66,17 @@ pub(super) const ROWS: &[Directive] = &[
         "io-threads-do-reads",
         later("no", "serving by several threads"),
         "Let those threads read requests too, rather than only write replies.",
+    )
+    .immutable(),
+    text("rdma-bind", later("", RDMA), "Addresses to listen on for RDMA; a directive of Valkey's.").immutable(),
+    port("rdma-port", later("0", RDMA), "Port for RDMA; 0 opens none.").immutable(),
+    integer("rdma-rx-size", (65_536, 16 << 20), later("1048576", RDMA), "Bytes of a receive buffer for RDMA.")
+        .immutable(),
+    integer(
+        "rdma-completion-vector",
+        (-1, 1024),
+        later("-1", RDMA),
+        "Completion vector of RDMA; -1 is any.",
     )
     .immutable(),
 ];

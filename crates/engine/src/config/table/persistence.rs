@@ -28,6 +28,12 @@ pub(super) const ROWS: &[Directive] = &[
     yes_no("rdbchecksum", field!(rdbchecksum), "End snapshots with a checksum, and check it on loading.")
         .immutable(),
     one_of(
+        "rdb-version-check",
+        &["strict", "relaxed"],
+        needless("strict", "data in a format of an unknown version is never guessed at"),
+        "Whether a snapshot of an unknown version is refused or tried; a directive of Valkey's.",
+    ),
+    one_of(
         "sanitize-dump-payload",
         &["no", "yes", "clients"],
         moot("no", "whatever comes from a file, a peer or RESTORE is always checked in full"),
