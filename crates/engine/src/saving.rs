@@ -149,6 +149,8 @@ impl Node {
             }
         }
         self.answer_saved(running.reason, &result);
+        // A shutdown that cannot save is over: what is due is deleted again, before the writes that it held back.
+        self.core.rest_or_expire(&mut self.keyspace);
         if self.core.saving.scheduled && self.core.saving.running.is_none() {
             self.core.begin_save(&self.keyspace, SaveReason::Background);
         }

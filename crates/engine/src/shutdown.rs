@@ -204,6 +204,7 @@ impl Core {
         self.notice(Level::Notice, "Shutdown manually aborted.");
         self.abort_failover(keyspace, "the shutdown was aborted");
         self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
+        self.rest_or_expire(keyspace);
         true
     }
 
