@@ -23,6 +23,9 @@ const MOST_HOURS: u64 = 1;
 /// How many full syncs healing may take, for each node.
 const MOST_FULL_SYNCS: u64 = 6;
 
+/// After so long the healed nodes are told once more whom to follow, in microseconds.
+const REMINDER: u64 = 15_000_000;
+
 /// How long all is watched in the end, in milliseconds.
 const QUIET_MS: u64 = 20_000;
 
@@ -70,6 +73,8 @@ impl World {
                 self.start(node);
             }
             self.order(node, self.topology.parent(node));
+            // A handover that was under way may yet end in roles that nobody means any more.
+            self.env.after(REMINDER, Event::Remind(node));
         }
         self.converge();
         let (count, most) = (self.full_syncs - before, MOST_FULL_SYNCS * self.processes.len() as u64);
@@ -94,7 +99,8 @@ impl World {
         let primary = self.primary();
         for replica in 0..self.processes.len() {
             self.cut(replica);
-            self.command(primary, &format!("SET last {replica}"));
+            // Held back while a handover ends, it is of no use and does no harm.
+            self.pipeline(primary, &[&format!("SET last {replica}")]);
         }
         self.converge();
         assert_eq!(self.full_syncs, before, "a full sync although all logs hold everything");
