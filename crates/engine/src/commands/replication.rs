@@ -177,7 +177,7 @@ fn attach(call: &mut Call<'_>, request: Request<'_>) -> Result<(), CommandError>
 fn take_over(call: &mut Call<'_>) -> Result<(), CommandError> {
     let core = &mut *call.core;
     let id = &call.args[1];
-    let text = format!("Failover request received for replid {}.", String::from_utf8_lossy(id));
+    let text = format!("Failover request received for replid {}.", id.escape_ascii());
     core.notice(Level::Notice, &text);
     if !core.is_replica() {
         return Err(CommandError::fixed("ERR PSYNC FAILOVER can't be sent to a master."));
