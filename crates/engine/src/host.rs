@@ -144,8 +144,6 @@ pub struct LoadedData {
     pub keyspace: Keyspace,
     /// What was read besides.
     pub loaded: slipstream_rdb::Loaded,
-    /// Keys that were left out since they were due, with their database.
-    pub expired: Vec<(usize, Vec<u8>)>,
 }
 
 impl fmt::Debug for LoadedData {

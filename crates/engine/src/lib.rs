@@ -49,7 +49,7 @@ pub mod transaction;
 pub use host::{
     Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder,
 };
-pub use loading::{LoadOptions, Source, load, load_watched};
+pub use loading::{LoadOptions, Loading, Source, load};
 pub use node::{Core, Node, Phase, Signal};
 pub use reclaim::Discarded;
 pub use replication::verifying::{DigestOrder, DigestTicket, Digested};

@@ -1,6 +1,7 @@
 //! Data from a file or a full sync into a node.
 //!
-//! Decoding runs on another thread into a keyspace of its own ([`load`]); the
+//! Decoding runs on other threads into a keyspace of its own: on one ([`load`]),
+//! or on two, one of which decodes while the other inserts ([`Loading`]). The
 //! executor only takes the finished value in exchange for the old one. Until
 //! then a starting node answers LOADING, and a replica goes on serving what it
 //! has. A failed load leaves the data as it was.
@@ -10,7 +11,9 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use slipstream_keyspace::{AccessPolicy, Encoding, Keyspace, UnixMillis};
-use slipstream_rdb::{Expired, Progress, ReadError, ReadOptions, frames};
+use slipstream_rdb::{
+    Decoder, Duplicates, Expired, Insertion, Loaded, Progress, ReadError, ReadOptions, Records, Shape, frames,
+};
 
 use crate::host::{Effect, Level, LoadedData};
 use crate::node::{Core, Node, Phase};
@@ -39,9 +42,6 @@ pub enum Source {
     Sync,
 }
 
-/// Bytes of a snapshot's head, which say whose it is.
-const HEAD: u64 = 9;
-
 /// Why data cannot be loaded.
 #[derive(Debug)]
 pub enum LoadError {
@@ -64,47 +64,77 @@ impl std::error::Error for LoadError {}
 
 /// Decodes `input` into a keyspace of its own.
 pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadError> {
-    load_watched(input, options, &mut |_| ControlFlow::Continue(()))
-}
-
-/// The same; `progress` is told now and then how many bytes have been read, for the first time when the head has
-/// shown that they can be, and ends the load if it likes.
-pub fn load_watched(
-    input: impl Read,
-    mut options: LoadOptions,
-    progress: Progress<'_>,
-) -> Result<LoadedData, LoadError> {
-    if !options.from_primary {
-        return load_records(input, true, options, progress);
+    let mut on_progress = |_| ControlFlow::Continue(());
+    let mut loading = Loading::open(input, options, &mut on_progress)?;
+    let mut keyspace = loading.keyspace();
+    let mut insertion = loading.insertion(&mut keyspace);
+    let mut records = Records::default();
+    while loading.decode(&mut records)? {
+        insertion.insert(&mut records).map_err(LoadError::Snapshot)?;
     }
-    let (records, key) = frames::open(input).map_err(LoadError::Input)?;
-    // Under the primary's key what comes is in the order in which it is stored.
-    options.seed = key.unwrap_or(options.seed);
-    load_records(records, key.is_none(), options, progress)
+    insertion.insert(&mut records).map_err(LoadError::Snapshot)?;
+    let keys = insertion.keys();
+    Ok(loading.finish(keyspace, keys))
 }
 
-/// Frames have sums of their own: then the snapshot's is not looked at.
-fn load_records(
-    input: impl Read,
-    verify_checksum: bool,
+/// A load whose halves whoever calls puts on threads: batches come out of [`decode`](Self::decode) and go into an
+/// [`insertion`](Self::insertion) into the [`keyspace`](Self::keyspace).
+pub struct Loading<'a, R: Read> {
+    decoder: Decoder<'a, frames::Records<R>>,
     options: LoadOptions,
-    progress: Progress<'_>,
-) -> Result<LoadedData, LoadError> {
-    let mut keyspace = Keyspace::new(options.databases, options.seed, options.encoding);
-    keyspace.set_access_policy(options.access_policy);
-    keyspace.set_time(options.now);
-    let mut expired_keys = Vec::new();
-    let mut keep = |db: usize, key: &[u8]| expired_keys.push((db, key.to_vec()));
-    let expired = match options.drops_due {
-        true => Expired::Drop(&mut keep),
-        false => Expired::Keep,
-    };
-    // What is told before the head was looked at is no progress yet.
-    let mut progress = |read| if read <= HEAD { ControlFlow::Continue(()) } else { progress(read) };
-    let progress = Some(&mut progress as Progress<'_>);
-    let read = ReadOptions { expired, verify_checksum, progress, ..ReadOptions::new(options.now) };
-    let loaded = slipstream_rdb::read(input, &mut keyspace, read).map_err(LoadError::Snapshot)?;
-    Ok(LoadedData { keyspace, loaded, expired: expired_keys })
+}
+
+impl<'a, R: Read> Loading<'a, R> {
+    /// Looks at the head of `input`. `progress` is told now and then what has been read, for the first time when the
+    /// head has shown that it can be, and ends the load if it likes.
+    pub fn open(input: R, mut options: LoadOptions, progress: Progress<'a>) -> Result<Self, LoadError> {
+        let (input, key) = match options.from_primary {
+            true => frames::open(input).map_err(LoadError::Input)?,
+            false => (frames::Records::plain(input), None),
+        };
+        // Under the primary's key what comes is in the order in which it is stored.
+        options.seed = key.unwrap_or(options.seed);
+        let read = ReadOptions {
+            expired: if options.drops_due { Expired::Drop } else { Expired::Keep },
+            // Frames have sums of their own: then the snapshot's is not looked at.
+            verify_checksum: key.is_none(),
+            progress: Some(progress),
+            ..ReadOptions::new(options.now)
+        };
+        let shape = Shape::of(&options.keyspace());
+        let decoder = Decoder::open(input, shape, read).map_err(LoadError::Snapshot)?;
+        Ok(Loading { decoder, options })
+    }
+
+    /// An empty keyspace for the data.
+    pub fn keyspace(&self) -> Keyspace {
+        self.options.keyspace()
+    }
+
+    /// Puts batches into that.
+    pub fn insertion<'k>(&self, keyspace: &'k mut Keyspace) -> Insertion<'k> {
+        Insertion::new(keyspace, self.options.now, Duplicates::Refuse)
+    }
+
+    /// Fills a batch; false when it is the last.
+    pub fn decode(&mut self, records: &mut Records) -> Result<bool, LoadError> {
+        self.decoder.fill(records).map_err(LoadError::Snapshot)
+    }
+
+    /// The data, when all batches are in `keyspace`, with so many keys.
+    pub fn finish(self, keyspace: Keyspace, keys: u64) -> LoadedData {
+        let loaded = Loaded { keys_loaded: keys, ..self.decoder.into_loaded() };
+        LoadedData { keyspace, loaded }
+    }
+}
+
+impl LoadOptions {
+    fn keyspace(&self) -> Keyspace {
+        let mut keyspace = Keyspace::new(self.databases, self.seed, self.encoding);
+        keyspace.set_access_policy(self.access_policy);
+        keyspace.set_time(self.now);
+        keyspace
+    }
 }
 
 impl Node {
@@ -199,13 +229,14 @@ impl Core {
         // CONFIG SET may have changed the thresholds since the load began.
         self.config.update_encoding(keyspace.encoding_mut());
         self.functions = data.loaded.functions;
-        self.loaded = (data.loaded.keys_loaded, data.loaded.keys_expired);
+        let expired = data.loaded.expired;
+        self.loaded = (data.loaded.keys_loaded, expired.len() as u64);
         let count = |keyspace: &Keyspace| (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
         let (gone, new): (usize, usize) = (count(&old), count(keyspace));
         self.discard_keys(Content::Keyspace(old), gone, gone + new);
         keyspace.set_access_policy(self.config.access_policy());
         self.all_keys_changed();
-        data.expired
+        expired
     }
 
     /// Every key may have changed: each watched one breaks its transaction.

@@ -191,15 +191,23 @@ impl Database {
     }
 
     /// Makes `key` the string that SET stores for `bytes`, with this deadline, whatever it was. A
-    /// string that was there is overwritten in place.
-    pub fn set_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<UnixMillis>, now: UnixMillis) {
+    /// string that was there is overwritten in place. Whether anything was there, due or not.
+    pub fn set_string(
+        &mut self,
+        key: &[u8],
+        bytes: &[u8],
+        deadline: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> bool {
         self.now = self.now.max(now);
         let found = self.table.find(key);
         let stamp = self.stamp(found, entry::kept(deadline));
         let mut scratch = [0; 8];
         let (kind, payload) = packed_string(bytes, &mut scratch);
+        let was_there = found.is_ok();
         if !fits(key, kind, payload) {
-            return self.set_big_string(key, bytes, found, stamp);
+            self.set_big_string(key, bytes, found, stamp);
+            return was_there;
         }
         let (header, used) = stamp.header(Some(kind)).bytes();
         let rest = [&header[..used], payload];
@@ -210,6 +218,7 @@ impl Database {
                 self.table.insert_new(NewEntry { hash, key, rest, beside: None });
             }
         }
+        was_there
     }
 
     fn set_big_string(&mut self, key: &[u8], bytes: &[u8], found: Result<Place, u64>, stamp: Stamp) {

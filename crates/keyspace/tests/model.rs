@@ -91,7 +91,8 @@ fn every_key_is_drawn_as_often() {
         let mut keyspace = Keyspace::new(1, [1, 2, 3, 4], Encoding::default());
         let database = keyspace.db_mut(0);
         // Half of what was there is gone again, so that segments are filled unevenly.
-        (0..2 * size).for_each(|number| database.set_string(&name(number), b"x", None, UnixMillis(0)));
+        (0..2 * size)
+            .for_each(|number| assert!(!database.set_string(&name(number), b"x", None, UnixMillis(0))));
         (size..2 * size).for_each(|number| drop(database.remove(&name(number))));
         check_fair("RANDOMKEY", size, |rng| number(database.random_key(rng, UnixMillis(0)).unwrap()));
     }

@@ -4,6 +4,8 @@
 
 use std::fmt::Display;
 
+const TOTAL_KEYS: &str = "slipstream-keys";
+
 /// Named facts about a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aux {
@@ -69,6 +71,16 @@ impl Aux {
             id: self.value("repl-id")?.try_into().ok()?,
             offset: self.number("repl-offset")?,
         })
+    }
+
+    /// Adds how many keys the snapshot has in all, for nodes of this project: they tell their progress by it.
+    pub fn push_total_keys(&mut self, keys: u64) {
+        self.push(TOTAL_KEYS, keys);
+    }
+
+    /// How many keys the snapshot has in all, if this pair says so.
+    pub(crate) fn total_keys((name, value): &(Vec<u8>, Vec<u8>)) -> Option<u64> {
+        if name == TOTAL_KEYS.as_bytes() { std::str::from_utf8(value).ok()?.parse().ok() } else { None }
     }
 
     /// Whether the snapshot is the base of an append-only file.

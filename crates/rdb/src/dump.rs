@@ -45,7 +45,7 @@ pub fn restore(payload: &[u8], encoding: &Encoding) -> std::result::Result<Value
 fn restore_body(body: &[u8], version: Version, encoding: &Encoding) -> Result<Value<'static>> {
     let limit =
         u64::try_from(body.len()).expect("usize fits in u64").saturating_mul(crate::bytes::lzf::EXPANSION);
-    let mut source = Source::with_buffer(body, body.len(), limit, None);
+    let mut source = Source::with_buffer(body, body.len(), limit);
     let kind = source.byte()?;
     let layout = Layout::of(kind, version).map_err(|reason| ReadError { offset: 0, key: None, reason })?;
     let value = value::read(&mut source, layout, encoding)?;

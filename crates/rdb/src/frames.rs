@@ -154,6 +154,13 @@ pub struct Frames<R> {
     at: usize,
 }
 
+impl<R: Read> Records<R> {
+    /// Of an input that cannot be in frames.
+    pub fn plain(input: R) -> Records<R> {
+        Records::Plain(io::Cursor::new(Vec::new()).chain(input))
+    }
+}
+
 impl<R: Read> Read for Records<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {

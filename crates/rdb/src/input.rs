@@ -16,8 +16,19 @@ use slipstream_keyspace::Item;
 use crate::bytes::{crc64, lzf};
 use crate::error::{ReadError, Reason};
 
-/// Called now and then with the bytes read so far; `Break` stops the reading.
-pub type Progress<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
+/// How far the reading of a snapshot is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Keys read.
+    pub keys: u64,
+    /// Keys of the whole snapshot if its writer says so, else of the databases whose sizes have come, if any has.
+    pub expected_keys: Option<u64>,
+}
+
+/// Called now and then with what was read so far; `Break` stops the reading.
+pub type Progress<'a> = &'a mut dyn FnMut(Reached) -> ControlFlow<()>;
 
 pub(crate) type Result<T> = std::result::Result<T, ReadError>;
 
@@ -44,10 +55,21 @@ pub(crate) struct Source<'a, R> {
     pub(crate) sums: bool,
     string_limit: u64,
     progress: Option<Progress<'a>>,
+    keys: u64,
+    expected: Expected,
     compressed: Vec<u8>,
     /// The largest capacity that was asked for beyond what had arrived.
     #[cfg(test)]
     pub(crate) trusted: usize,
+}
+
+/// How many keys there will be.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    Unknown,
+    /// Those of the databases so far.
+    Begun(u64),
+    All(u64),
 }
 
 enum Length {
@@ -56,17 +78,12 @@ enum Length {
 }
 
 impl<'a, R: Read> Source<'a, R> {
-    pub(crate) fn new(input: R, string_limit: u64, progress: Option<Progress<'a>>) -> Source<'a, R> {
-        Source::with_buffer(input, STEP, string_limit, progress)
+    pub(crate) fn new(input: R, string_limit: u64) -> Source<'a, R> {
+        Source::with_buffer(input, STEP, string_limit)
     }
 
     /// A source that needs no larger buffer than `capacity`, for short inputs.
-    pub(crate) fn with_buffer(
-        input: R,
-        capacity: usize,
-        string_limit: u64,
-        progress: Option<Progress<'a>>,
-    ) -> Source<'a, R> {
+    pub(crate) fn with_buffer(input: R, capacity: usize, string_limit: u64) -> Source<'a, R> {
         Source {
             input,
             buffer: vec![0; capacity.clamp(16, STEP)].into_boxed_slice(),
@@ -77,11 +94,37 @@ impl<'a, R: Read> Source<'a, R> {
             crc: 0,
             sums: true,
             string_limit,
-            progress,
+            progress: None,
+            keys: 0,
+            expected: Expected::Unknown,
             compressed: Vec::new(),
             #[cfg(test)]
             trusted: 0,
         }
+    }
+
+    /// Tells `progress` how far it is, now and from now on.
+    pub(crate) fn watch(&mut self, progress: Option<Progress<'a>>) -> Result<()> {
+        self.progress = progress;
+        self.report()
+    }
+
+    pub(crate) fn count_key(&mut self) {
+        self.keys += 1;
+    }
+
+    /// A database with so many keys comes.
+    pub(crate) fn expect_keys(&mut self, keys: u64) {
+        self.expected = match self.expected {
+            Expected::Unknown => Expected::Begun(keys),
+            Expected::Begun(before) => Expected::Begun(before.saturating_add(keys)),
+            Expected::All(all) => Expected::All(all),
+        };
+    }
+
+    /// So many keys come in all.
+    pub(crate) fn expect_all_keys(&mut self, keys: u64) {
+        self.expected = Expected::All(keys);
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -297,8 +340,12 @@ impl<'a, R: Read> Source<'a, R> {
     }
 
     fn report(&mut self) -> Result<()> {
-        let offset = self.offset();
-        match self.progress.as_mut().map(|progress| progress(offset)) {
+        let expected_keys = match self.expected {
+            Expected::Unknown => None,
+            Expected::Begun(keys) | Expected::All(keys) => Some(keys),
+        };
+        let reached = Reached { bytes: self.offset(), keys: self.keys, expected_keys };
+        match self.progress.as_mut().map(|progress| progress(reached)) {
             Some(ControlFlow::Break(())) => Err(self.error(Reason::Interrupted)),
             _ => Ok(()),
         }

@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(written(true, |sink| sink.integer(1 << 40)), b"\x0d1099511627776");
         for length in [0, 63, 64, 16383, 16384, u64::from(u32::MAX), 1 << 32, u64::MAX] {
             let bytes = written(false, |sink| sink.length_u64(length));
-            assert_eq!(Source::new(&bytes[..], 0, None).length().unwrap(), length);
+            assert_eq!(Source::new(&bytes[..], 0).length().unwrap(), length);
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
             for compress in [false, true] {
                 let string: Vec<u8> = (0..length).map(|i: u32| (i / 7).to_le_bytes()[0]).collect();
                 let bytes = written(compress, |sink| (0..3).try_for_each(|_| sink.string(&string)));
-                let mut source = Source::new(&bytes[..], u64::MAX, None);
+                let mut source = Source::new(&bytes[..], u64::MAX);
                 for _ in 0..3 {
                     assert!(source.owned_string().unwrap() == string, "length {length}");
                 }

@@ -324,7 +324,7 @@ impl EventLoop {
                 Report::LoadedSync(number, result) => {
                     self.node.loaded_sync(number, result.map(|data| *data));
                 }
-                Report::LoadProgress(number, bytes) => self.node.load_progress(number, bytes),
+                Report::LoadProgress(number, reached) => self.node.load_progress(number, reached),
                 Report::SyncEncoded(job, result) => self.node.sync_encoded(job, result),
                 Report::SyncOutgrown(job, failure) => self.node.sync_outgrown(job, failure),
                 Report::SyncProgress(id) => self.node.sync_progress(id),

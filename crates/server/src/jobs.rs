@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,15 +16,14 @@ use std::time::Duration;
 
 use mio::{Registry, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use slipstream_engine::{
-    DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder, load,
-};
+use slipstream_engine::{DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder};
 use slipstream_log::Offset;
-use slipstream_rdb::WriteOptions;
+use slipstream_rdb::{Reached, WriteOptions};
 use slipstream_replication::replicas::Framing;
 use socket2::{Domain, Socket, Type};
 
 use crate::kernel;
+use crate::loader::{self, Halves};
 use crate::mptcp;
 use crate::process::sync_folder;
 use crate::spool::Spool;
@@ -36,8 +36,8 @@ pub enum Report {
     Saved(u64, Result<(), String>),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
-    /// So many bytes of a full sync are decoded.
-    LoadProgress(u64, u64),
+    /// So much of a full sync is decoded.
+    LoadProgress(u64, Reached),
     /// A full sync is loaded, or why not. The number tells which.
     LoadedSync(u64, Result<Box<LoadedData>, String>),
     /// The spool of this number holds its whole snapshot, of so many bytes, or why not.
@@ -215,9 +215,13 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(explain(&error)),
-            Ok(file) => load(BufReader::with_capacity(1 << 20, file), options)
-                .map(|data| Some(Box::new(data)))
-                .map_err(|error| explain(&error)),
+            Ok(file) => {
+                let input = BufReader::with_capacity(1 << 20, file);
+                let mut on_progress = |_| ControlFlow::Continue(());
+                loader::load(input, options, Halves::of_file(), &reporter, &mut on_progress)
+                    .map(Some)
+                    .map_err(|error| explain(&error))
+            }
         };
         reporter.report(Report::LoadedFile(result));
     });
@@ -311,8 +315,8 @@ pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) ->
 
 impl Reporter {
     /// Reports how far the load of a full sync is.
-    pub(crate) fn load_progress(&self, number: u64, bytes: u64) {
-        self.report(Report::LoadProgress(number, bytes));
+    pub(crate) fn load_progress(&self, number: u64, reached: Reached) {
+        self.report(Report::LoadProgress(number, reached));
     }
 
     /// Reports how the load of a full sync ended.

@@ -15,6 +15,7 @@ pub mod jobs;
 mod kernel;
 mod link_speed;
 pub mod listeners;
+mod loader;
 pub mod log_disk;
 pub mod log_file;
 pub mod memory;

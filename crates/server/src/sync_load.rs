@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use slipstream_engine::{LoadOptions, LoadOrder, LoadedData, load_watched};
+use slipstream_engine::{LoadOptions, LoadOrder, LoadedData};
+use slipstream_rdb::Reached;
 
 use crate::jobs::{Reporter, spawn};
+use crate::loader::{self, Halves};
 use crate::spool::nameless_file;
 
 /// Most pieces of a snapshot that wait for the decoder.
@@ -91,15 +93,15 @@ struct Decoder<'a> {
 impl Decoder<'_> {
     fn decode(&self, input: impl Read) -> Result<Box<LoadedData>, String> {
         let mut told: Option<Instant> = None;
-        let mut progress = |bytes| {
+        let mut progress = |reached: Reached| {
             if told.is_none_or(|told| told.elapsed() >= REPORT_PERIOD) {
                 told = Some(Instant::now());
-                self.reporter.load_progress(self.number, bytes);
+                self.reporter.load_progress(self.number, reached);
             }
             self.reporter.give_way();
             ControlFlow::Continue(())
         };
-        load_watched(input, self.options, &mut progress).map(Box::new).map_err(|error| error.to_string())
+        loader::load(input, self.options, Halves::of_sync(), self.reporter, &mut progress)
     }
 
     /// Takes in everything before it decodes anything.

@@ -5,6 +5,7 @@
 
 use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
+use slipstream_rdb::Reached;
 use slipstream_replication::Level;
 use slipstream_replication::link::{self, Endpoint, Position};
 
@@ -229,12 +230,12 @@ impl Node {
         self.core.replication.link.on_load_progress(self.core.clock.moment());
     }
 
-    /// So many bytes of the snapshot of this number are decoded; that it can be is shown.
-    pub fn load_progress(&mut self, number: u64, bytes: u64) {
+    /// So much of the snapshot of this number is decoded; that it can be is shown.
+    pub fn load_progress(&mut self, number: u64, reached: Reached) {
         if number != self.core.replication.load {
             return;
         }
-        self.core.replication.loaded_bytes = bytes;
+        self.core.replication.loaded_bytes = reached.bytes;
         self.core.replication.link.on_load_progress(self.core.clock.moment());
         if !self.core.replication.is_flushed && self.core.flushes_for_load(&self.keyspace) {
             self.core.flush_for_load(&mut self.keyspace);

@@ -149,7 +149,7 @@ fn data_is_not_flushed_for_a_load_that_may_be_refused() {
         assert_eq!(script.ask("CONFIG SET repl-diskless-load flush-before-load"), "+OK");
         script.ask(order);
         begin(&mut script, 1, OTHER);
-        script.node.load_progress(1, 1);
+        script.node.load_progress(1, slipstream_rdb::Reached::default());
         let left = script.node.keyspace.db(0).len();
         assert_eq!(left, if kept { 100 } else { 0 }, "{order} at {percent} percent");
     };

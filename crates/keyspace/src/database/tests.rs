@@ -262,7 +262,7 @@ fn whatever_replaces_or_removes_a_hash_forgets_its_fields_deadlines() {
         |database| drop(database.remove(b"k")),
         |database| drop(database.insert(b"k", value(1), None)),
         |database| drop(database.replace_value(b"k", value(1))),
-        |database| database.set_string(b"k", b"1", None, UnixMillis(0)),
+        |database| assert!(database.set_string(b"k", b"1", None, UnixMillis(0))),
         |database| drop(database.occupied(b"k", UnixMillis(0)).map(Occupied::remove)),
         |database| drop(database.clear()),
     ];

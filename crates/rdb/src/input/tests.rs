@@ -5,7 +5,7 @@
 use super::*;
 
 fn source<'a>(bytes: &'a [u8]) -> Source<'a, &'a [u8]> {
-    Source::new(bytes, 1 << 20, None)
+    Source::new(bytes, 1 << 20)
 }
 
 fn string(bytes: &[u8]) -> std::result::Result<Vec<u8>, String> {
@@ -79,7 +79,7 @@ fn sums_and_offsets_hold_however_the_bytes_arrive() {
     }
     let bytes: Vec<u8> = (0..300_000u32).map(|i| (i * 31 % 251).to_le_bytes()[0]).collect();
     for drop in [1, 7, 65_535, 65_536, 1 << 20] {
-        let mut source = Source::new(Drops(&bytes, drop), u64::MAX, None);
+        let mut source = Source::new(Drops(&bytes, drop), u64::MAX);
         let mut output = Vec::new();
         assert_eq!(source.array::<3>().unwrap(), bytes[..3]);
         source.bytes(200_000, &mut output).unwrap();
@@ -94,25 +94,29 @@ fn sums_and_offsets_hold_however_the_bytes_arrive() {
 fn the_progress_function_can_stop_it() {
     let bytes = vec![1; 200_000];
     let mut seen = Vec::new();
-    let mut progress = |offset| {
-        seen.push(offset);
-        if offset >= 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let mut progress = |reached: Reached| {
+        seen.push(reached.bytes);
+        if reached.bytes >= 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let mut source = Source::new(&bytes[..], u64::MAX, Some(&mut progress));
+    let mut source = Source::new(&bytes[..], u64::MAX);
+    source.watch(Some(&mut progress)).unwrap();
     let error = source.bytes(200_000, &mut Vec::new()).unwrap_err();
     assert!(matches!(error.reason, Reason::Interrupted));
-    assert_eq!(seen.len(), 2);
+    assert_eq!(seen.len(), 3, "at first, and twice on the way");
 }
 
 #[test]
 fn progress_is_told_within_a_long_string() {
     let bytes = vec![1; 5_000_000];
     let mut last = 0;
-    let mut progress = |offset| {
+    let mut progress = |reached: Reached| {
+        let offset = reached.bytes;
         assert!(offset - last <= 256 * 1024, "silent from {last} to {offset}");
         last = offset;
         ControlFlow::Continue(())
     };
-    Source::new(&bytes[..], u64::MAX, Some(&mut progress)).bytes(5_000_000, &mut Vec::new()).unwrap();
+    let mut source = Source::new(&bytes[..], u64::MAX);
+    source.watch(Some(&mut progress)).unwrap();
+    source.bytes(5_000_000, &mut Vec::new()).unwrap();
     assert!(last >= 5_000_000 - 256 * 1024);
 }

@@ -4,7 +4,11 @@
 
 use super::*;
 use crate::bytes::ziplist::tests::{assemble, short};
-use slipstream_keyspace::{Encoding, Item, Listpack, Stream, StreamId};
+use crate::error::Reason;
+use crate::format::record;
+use crate::input::Reached;
+use slipstream_keyspace::{Encoding, Item, Listpack, Stream, StreamId, Value};
+use std::ops::ControlFlow;
 
 const SAMPLES: [&[u8]; 4] = [
     include_bytes!("../../tests/files/redis-7.0.rdb"),
@@ -305,14 +309,57 @@ fn expired_keys_stay_or_go_as_the_role_asks() {
     assert_eq!(loaded.unwrap().keys_loaded, 2);
     assert_eq!(kept.db(0).len(), 2);
 
-    let mut gone = Vec::new();
-    let mut dropped = |database: usize, key: &[u8]| gone.push((database, key.to_vec()));
-    let expired = Expired::Drop(&mut dropped);
-    let (left, loaded) = load(&bytes, ReadOptions { expired, ..replica() });
+    let (left, loaded) = load(&bytes, ReadOptions { expired: Expired::Drop, ..replica() });
     let loaded = loaded.unwrap();
-    assert_eq!((loaded.keys_loaded, loaded.keys_expired), (1, 1));
+    assert_eq!(loaded.keys_loaded, 1);
     assert_eq!(left.db(0).len(), 1);
-    assert_eq!(gone, [(0, b"k".to_vec())]);
+    assert_eq!(loaded.expired, [(0, b"k".to_vec())]);
+}
+
+#[test]
+fn progress_tells_how_many_keys_there_will_be() {
+    let check = |records: &[u8], expected: &[(u64, Option<u64>)]| {
+        // A key is told of when the buffer is filled again behind it, so the last one is not.
+        let bytes = file("REDIS0010", records);
+        let mut told = Vec::new();
+        let mut progress = |reached: Reached| {
+            told.push((reached.keys, reached.expected_keys));
+            ControlFlow::Continue(())
+        };
+        let options = ReadOptions { progress: Some(&mut progress), ..replica() };
+        load(&bytes, options).1.unwrap();
+        told.dedup();
+        assert_eq!(told, expected);
+    };
+    let long = |name: u8| [&[0, 1, name][..], &string(&[b'v'; 100_000])].concat();
+    let sizes = |database: u8, keys: u8| vec![254, database, 251, keys, 0];
+    let sized = [sizes(0, 2), long(b'a'), long(b'b'), sizes(1, 1), long(b'c')].concat();
+    check(&sized, &[(0, None), (0, Some(2)), (1, Some(2)), (2, Some(3))]);
+    let total = [&[250][..], &string(b"slipstream-keys"), &string(b"3")].concat();
+    let told = [total, sizes(0, 2), long(b'a'), long(b'b'), sizes(1, 1), long(b'c')].concat();
+    check(&told, &[(0, None), (0, Some(3)), (1, Some(3)), (2, Some(3))]);
+    check(&[long(b'a'), long(b'b')].concat(), &[(0, None), (1, None)]);
+}
+
+#[test]
+fn a_batch_is_handed_on_before_more_is_read() {
+    let key = |number: u16| [&[0, 2][..], &number.to_be_bytes(), b"\x01v"].concat();
+    let bytes = file("REDIS0010", &(0..2000).flat_map(key).collect::<Vec<u8>>());
+    let mut decoder = Decoder::open(&bytes[..], Shape::of(&keyspace()), replica()).unwrap();
+    let mut records = Records::default();
+    assert!(decoder.fill(&mut records).unwrap());
+    let full = records.len();
+    assert!(decoder.fill(&mut records).unwrap());
+    assert_eq!(records.len(), full, "a full batch takes no more");
+    let mut into = keyspace();
+    let mut insertion = Insertion::new(&mut into, UnixMillis(0), Duplicates::Refuse);
+    insertion.insert(&mut records).unwrap();
+    assert!(records.is_empty());
+    while decoder.fill(&mut records).unwrap() {
+        insertion.insert(&mut records).unwrap();
+    }
+    insertion.insert(&mut records).unwrap();
+    assert_eq!((insertion.keys(), into.db(0).len()), (2000, 2000));
 }
 
 #[test]
@@ -353,16 +400,16 @@ fn every_truncation_is_told_with_its_offset() {
 /// Reads a damaged file; the reader must end, and must not have trusted a length of it.
 fn read_damaged(bytes: &[u8], verify_checksum: bool) -> bool {
     let options = ReadOptions { verify_checksum, ..replica() };
-    let mut into = keyspace();
-    let Ok(mut reader) = Reader::open(bytes, &mut into, options) else { return false };
+    let Ok(mut decoder) = Decoder::open(bytes, Shape::of(&keyspace()), options) else { return false };
+    let mut records = Records::default();
     let ended = loop {
-        match reader.record() {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => break reader.finish(verify_checksum).is_ok(),
+        match decoder.fill(&mut records) {
+            Ok(true) => {}
+            Ok(false) => break true,
             Err(_) => break false,
         }
     };
-    assert!(reader.source.trusted <= 64 * 1024);
+    assert!(decoder.source.trusted <= 64 * 1024);
     ended
 }
 
