@@ -93,6 +93,7 @@ impl Node {
         let now = self.core.clock.moment();
         self.core.rates.sample(now, &self.core.stats);
         self.core.check_slow_readers();
+        self.core.tell_sync_progress();
         self.close_idle_clients();
         self.expire_local_keys();
         self.core.keep_state_if_due(&self.keyspace);

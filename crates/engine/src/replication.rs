@@ -14,6 +14,8 @@ mod following;
 
 mod pacing;
 
+pub(crate) mod progress;
+
 mod rejoining;
 
 mod remembering;
@@ -74,8 +76,8 @@ pub struct Replication {
     side: u64,
     /// The number of the snapshot being loaded, likewise.
     load: u64,
-    /// How much of it is decoded, in bytes.
-    pub(crate) loaded_bytes: u64,
+    /// How far it is, if there is one.
+    pub(crate) progress: Option<progress::SyncProgress>,
     /// Whether the old data went before it (`flush-before-load`).
     is_flushed: bool,
     /// Writers at the pace of the links.
@@ -124,7 +126,7 @@ impl Replication {
             ack_rule: durability::AckRule::default(),
             token_waits: tokens::TokenWaits::default(),
             age_limits: std::collections::BTreeMap::new(),
-            loaded_bytes: 0,
+            progress: None,
             is_flushed: false,
             pacing: Pacing::default(),
         }

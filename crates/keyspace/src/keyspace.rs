@@ -46,6 +46,17 @@ impl Keyspace {
         self.databases.len()
     }
 
+    /// Keys in all databases, due ones included.
+    pub fn len(&self) -> u64 {
+        let keys: usize = self.databases.iter().map(Database::len).sum();
+        keys as u64
+    }
+
+    /// Whether there are no keys at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Database `index` to be changed, with the thresholds its collections go by.
     pub fn db_and_encoding(&mut self, index: usize) -> (&mut Database, &Encoding) {
         (&mut self.databases[index], &self.encoding)

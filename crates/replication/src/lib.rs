@@ -98,6 +98,8 @@
 
 mod moment;
 
+pub mod amounts;
+
 pub mod events;
 
 mod level;

@@ -60,7 +60,7 @@ pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::hearing::{Heard, Hearing};
 pub use self::pacing::Pace;
 pub use self::profile::{Part, Profile, Reader, ReplconfError, TwoLinks};
-pub use self::replica::{Replica, ReplicaState};
+pub use self::replica::{Replica, ReplicaState, SnapshotSent, SyncProgress};
 pub use self::sync::{Framing, JobId, SyncJob, SyncMember};
 pub use self::wait::{Measure, Wait, WaiterId};
 pub use self::watch::Ack;
@@ -332,6 +332,14 @@ impl Replicas {
     /// of its own.
     pub fn iter(&self) -> impl Iterator<Item = &Replica> {
         self.replicas.values().filter(|replica| !replica.profile.carries_snapshot)
+    }
+
+    /// The full syncs that are under way: by whom, at what and how far.
+    pub fn syncs(&self) -> impl Iterator<Item = (&Replica, &'static str, SyncProgress)> {
+        self.replicas.values().filter_map(|replica| {
+            let (phase, progress) = replica.sync()?;
+            Some((replica, phase, progress))
+        })
     }
 
     /// One replica.

@@ -183,7 +183,7 @@ impl World {
             }
             self.act(|replicas, turn, actions| match kind {
                 4 => replicas.on_snapshot_unsent(turn.now, replica, "broken", actions),
-                7 => replicas.on_snapshot_progress(turn.now, replica),
+                7 => replicas.on_snapshot_progress(turn.now, replica, Default::default(), actions),
                 _ => replicas.on_snapshot_sent(turn, replica, actions),
             });
         }

@@ -327,7 +327,7 @@ impl EventLoop {
                 Report::LoadProgress(number, reached) => self.node.load_progress(number, reached),
                 Report::SyncEncoded(job, result) => self.node.sync_encoded(job, result),
                 Report::SyncOutgrown(job, failure) => self.node.sync_outgrown(job, failure),
-                Report::SyncProgress(id) => self.node.sync_progress(id),
+                Report::SyncProgress(id, bytes) => self.node.sync_progress(id, bytes),
                 Report::SyncSent(id, result) => {
                     self.lent.retain(|lent| *lent != id);
                     self.node.sync_sent(id, result);

@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipstream_engine::{DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder};
 use slipstream_log::Offset;
 use slipstream_rdb::{Reached, WriteOptions};
-use slipstream_replication::replicas::Framing;
+use slipstream_replication::replicas::{Framing, SnapshotSent};
 use socket2::{Domain, Socket, Type};
 
 use crate::kernel;
@@ -45,7 +45,7 @@ pub enum Report {
     /// The spool of this number wants to forget what all replicas have taken; it has to if the disk failed.
     SyncOutgrown(u64, Option<String>),
     /// A replica's socket took some of its snapshot.
-    SyncProgress(SessionId),
+    SyncProgress(SessionId, SnapshotSent),
     /// A snapshot was sent to a replica's socket, or that failed.
     SyncSent(SessionId, Result<(), String>),
     /// A file is kept, or why not.
@@ -335,8 +335,8 @@ impl Reporter {
     }
 
     /// Reports that a replica takes its snapshot.
-    pub fn sync_progress(&self, replica: SessionId) {
-        self.report(Report::SyncProgress(replica));
+    pub fn sync_progress(&self, replica: SessionId, bytes: SnapshotSent) {
+        self.report(Report::SyncProgress(replica, bytes));
     }
 
     /// Reports how sending to one replica ended.

@@ -133,3 +133,76 @@ fn insert_all(
     }
     Ok(insertion.keys())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::sync::Arc;
+
+    use mio::{Poll, Token, Waker};
+    use slipstream_engine::config::Config;
+    use slipstream_engine::{Node, Source};
+    use slipstream_keyspace::{Keyspace, ScoreFormat, Str, Value, dataset_digest};
+    use slipstream_rdb::{Preface, WriteOptions};
+
+    use super::*;
+    use crate::listeners::SharedListening;
+    use crate::process::Process;
+
+    fn node() -> Node {
+        let config = Config::default();
+        let process = Process::new(&config, None, SharedListening::default()).unwrap();
+        Node::new(config, Box::new(process), 1).unwrap()
+    }
+
+    fn digest(keyspace: &Keyspace) -> String {
+        dataset_digest(&keyspace.snapshot(), ScoreFormat::Shortest).to_string()
+    }
+
+    /// What comes of it: the digest of the data, or an error.
+    fn outcome(node: &mut Node, input: &[u8], halves: Halves) -> Result<String, String> {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let reporter = Reporter::new(channel().0, waker, poll.registry().try_clone().unwrap());
+        let options = node.load_options(Source::File);
+        let mut on_progress = |_| ControlFlow::Continue(());
+        let data = load(input, options, halves, &reporter, &mut on_progress)?;
+        Ok(digest(&data.keyspace))
+    }
+
+    #[test]
+    fn at_once_or_in_turn_the_data_and_the_error_are_the_same() {
+        let mut node = node();
+        for number in 0..30_000 {
+            let value = Value::String(Str::from_vec(vec![b'v'; number % 2000]));
+            node.keyspace.db_mut(number % 3).insert(format!("key:{number}").as_bytes(), value, None);
+        }
+        let mut file = Vec::new();
+        let snapshot = node.keyspace.snapshot();
+        slipstream_rdb::write(snapshot, &Preface::default(), WriteOptions::default(), &mut file).unwrap();
+        let mut damaged = file.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        let mut twice = b"REDIS0010\xfe\x00\x00\x01k\x01v\x00\x01k\x01v".to_vec();
+        twice.extend_from_slice(&file[9..]);
+        let inputs =
+            [&file[..], &damaged, &twice, &file[..file.len() / 2], b"REDIS0999", b"", b"REDIS0010\xff"];
+        let mut outcomes = inputs.map(|input| {
+            let in_turn = outcome(&mut node, input, Halves::InTurn);
+            assert_eq!(outcome(&mut node, input, Halves::AtOnce), in_turn);
+            in_turn
+        });
+        outcomes.reverse();
+        let [_, empty, version, cut, twice, damaged, whole] =
+            outcomes.map(|outcome| outcome.unwrap_or_else(|e| e));
+        assert_eq!(whole, digest(&node.keyspace));
+        for (error, expected) in [
+            (empty, "unexpected end"),
+            (version, "version 999"),
+            (cut, "unexpected end"),
+            (twice, "duplicate key"),
+            (damaged, "wrong checksum"),
+        ] {
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -317,6 +317,14 @@ impl Reader {
         self.spool.changed.notify_all();
         place.read().map(Some)
     }
+
+    /// Bytes that are encoded and that it has not taken.
+    pub(crate) fn waiting(&self) -> u64 {
+        let state = self.spool.lock();
+        let next =
+            usize::try_from(state.readers[&self.id] - state.first).expect("chunks are counted in memory");
+        state.chunks.get(next).map_or(0, |chunk| state.produced - chunk.at)
+    }
 }
 
 impl Drop for Reader {

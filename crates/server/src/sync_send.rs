@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipstream_engine::{SessionId, SnapshotJob, SyncOrder};
 use slipstream_rdb::WriteOptions;
 use slipstream_rdb::frames::{self, Chunks};
-use slipstream_replication::replicas::Framing;
+use slipstream_replication::replicas::{Framing, SnapshotSent};
 
 use crate::jobs::Reporter;
 use crate::link_speed::LinkSpeed;
@@ -73,6 +73,7 @@ pub(crate) struct Outlet {
     /// Whether frames are packed if the link is slow, and how fast it is.
     packs: bool,
     speed: LinkSpeed,
+    bytes: SnapshotSent,
     /// When it last took something, and when that was last reported.
     progress: Instant,
     reported: Instant,
@@ -81,8 +82,8 @@ pub(crate) struct Outlet {
 impl Outlet {
     pub(crate) fn new(id: SessionId, socket: TcpStream, timeout: Duration, reporter: Reporter) -> Outlet {
         let now = Instant::now();
-        let speed = LinkSpeed::default();
-        Outlet { id, socket, timeout, reporter, packs: false, speed, progress: now, reported: now }
+        let (speed, bytes) = (LinkSpeed::default(), SnapshotSent::default());
+        Outlet { id, socket, timeout, reporter, packs: false, speed, bytes, progress: now, reported: now }
     }
 
     /// Lets frames be packed if the link turns out to be slow.
@@ -106,8 +107,12 @@ impl Outlet {
             let began = Instant::now();
             self.write_all(bytes)?;
             self.speed.note(bytes.len(), began.elapsed());
+            self.bytes.sent += chunk.len() as u64;
+            self.bytes.waiting = reader.waiting();
         }
-        self.write_all(framing.tail())
+        self.write_all(framing.tail())?;
+        self.reporter.sync_progress(self.id, self.bytes);
+        Ok(())
     }
 
     fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -132,7 +137,7 @@ impl Outlet {
         self.progress = Instant::now();
         if self.progress - self.reported >= REPORT_PERIOD {
             self.reported = self.progress;
-            self.reporter.sync_progress(self.id);
+            self.reporter.sync_progress(self.id, self.bytes);
         }
     }
 

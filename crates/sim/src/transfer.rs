@@ -11,7 +11,7 @@ use slipstream_engine::{
 };
 use slipstream_rdb::frames::{Chunks, HashKey};
 use slipstream_rdb::{Target, WriteOptions};
-use slipstream_replication::replicas::Framing;
+use slipstream_replication::replicas::{Framing, SnapshotSent};
 
 use crate::disk::FULL;
 use crate::environment::{Environment, Inside};
@@ -136,7 +136,8 @@ impl Process {
                 outgoing.reported = now;
             }
             if reports {
-                self.turn(env, |node| node.sync_progress(id));
+                let bytes = SnapshotSent { sent: outgoing.sent as u64, waiting: 0 };
+                self.turn(env, |node| node.sync_progress(id, bytes));
             }
             self.later(env, pause, Inside::SendPiece(id));
         }

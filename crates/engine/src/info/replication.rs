@@ -2,7 +2,7 @@
 //!
 //! Both roles' fields come from the two machines; the names are old words of the wire.
 
-use slipstream_replication::link::Link;
+use slipstream_replication::link::{Link, Transfer};
 use slipstream_replication::{Event, Events, Moment};
 
 use super::{Fields, Subject};
@@ -60,15 +60,7 @@ fn link(core: &Core, fields: &mut Fields) {
     fields.add("slave_read_repl_offset", received.0);
     fields.add("slave_repl_offset", applied.0);
     if let Some(transfer) = link.transfer() {
-        let total = transfer.total.unwrap_or(0);
-        fields.add("master_sync_total_bytes", total);
-        fields.add("master_sync_read_bytes", transfer.received);
-        fields.add("master_sync_left_bytes", signed(total) - signed(transfer.received));
-        let percent = (transfer.received * 10_000).checked_div(total).unwrap_or(0);
-        fields.add("master_sync_perc", format_args!("{}.{:02}", percent / 100, percent % 100));
-        fields.add("master_sync_loaded_bytes", core.replication.loaded_bytes);
-        let is_loading = link.is_loading();
-        fields.add("master_sync_phase", if is_loading { "loading" } else { "receiving" });
+        sync(core, transfer, fields);
         fields.add("master_sync_last_io_seconds_ago", seconds(link.last_heard()));
     }
     // Valkey's names, then those of Redis 8.
@@ -93,6 +85,35 @@ fn link(core: &Core, fields: &mut Fields) {
     fields.add("slave_priority", core.config.replica_priority);
     fields.add_switch("slave_read_only", core.config.replica_read_only);
     fields.add_switch("replica_announced", core.config.replica_announced);
+}
+
+/// A full sync under way. What is not known is left out, but for the total: 0 as in Redis.
+fn sync(core: &Core, transfer: Transfer, fields: &mut Fields) {
+    let phase = match &core.replication.progress {
+        None => "waiting",
+        Some(_) if core.replication.link.is_loading() => "loading",
+        Some(_) => "receiving",
+    };
+    fields.add("master_sync_phase", phase);
+    fields.add("master_sync_total_bytes", transfer.total.unwrap_or(0));
+    fields.add("master_sync_read_bytes", transfer.received);
+    if let Some(total) = transfer.total {
+        fields.add("master_sync_left_bytes", total.saturating_sub(transfer.received));
+    }
+    let Some(progress) = &core.replication.progress else { return };
+    let now = core.clock.moment();
+    if let Some(percent) = progress.hundredths_of_percent(transfer) {
+        fields.add("master_sync_perc", format_args!("{}.{:02}", percent / 100, percent % 100));
+    }
+    fields.add("master_sync_loaded_bytes", progress.reached.bytes);
+    fields.add("master_sync_loaded_keys", progress.reached.keys);
+    if let Some(keys) = progress.reached.expected_keys {
+        fields.add("master_sync_total_keys", keys);
+    }
+    fields.add("master_sync_seconds", progress.seconds(now));
+    if let Some(left) = progress.seconds_left(now, transfer) {
+        fields.add("master_sync_left_seconds", left);
+    }
 }
 
 fn tries(link: &Link, now: Moment, fields: &mut Fields) {
@@ -132,6 +153,17 @@ fn replicas(core: &Core, fields: &mut Fields) {
             replicas.lag_ms(now, replica)
         );
         fields.add(&format!("slave{index}"), line);
+    }
+    for (index, (replica, phase, progress)) in replicas.syncs().enumerate() {
+        let line = format!(
+            "ip={},port={},phase={phase},sent_bytes={},waiting_bytes={},seconds={}",
+            replica.address(),
+            replica.port(),
+            progress.bytes.sent,
+            progress.bytes.waiting,
+            now.seconds_since(progress.since),
+        );
+        fields.add(&format!("replica_sync{index}"), line);
     }
     // Sentinel takes everything that begins with `slave` and a digit for a replica.
     for (index, (peer, events)) in replicas.events().enumerate() {

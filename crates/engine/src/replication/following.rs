@@ -10,6 +10,7 @@ use slipstream_replication::Level;
 use slipstream_replication::link::{self, Endpoint, Position};
 
 use super::OpenLink;
+use super::progress::SyncProgress;
 use crate::apply::Stream;
 use crate::config::DisklessLoad;
 use crate::host::{Effect, LoadOrder, LoadedData};
@@ -54,6 +55,7 @@ impl Core {
                 Action::SnapshotEnd => self.effects.push(Effect::LoadEnd),
                 Action::SnapshotAbort => {
                     self.replication.load += 1;
+                    self.replication.progress = None;
                     self.end_flushed_load();
                     self.effects.push(Effect::LoadAbort);
                 }
@@ -78,7 +80,7 @@ impl Core {
             DisklessLoad::OnEmptyDb => has_data,
             DisklessLoad::Swapdb | DisklessLoad::FlushBeforeLoad => false,
         };
-        self.replication.loaded_bytes = 0;
+        self.replication.progress = Some(SyncProgress::begin(self.clock.moment()));
         let order = LoadOrder { number: self.replication.load, through_file };
         self.effects.push(Effect::LoadBegin(order));
     }
@@ -235,8 +237,11 @@ impl Node {
         if number != self.core.replication.load {
             return;
         }
-        self.core.replication.loaded_bytes = reached.bytes;
-        self.core.replication.link.on_load_progress(self.core.clock.moment());
+        let now = self.core.clock.moment();
+        if let Some(progress) = &mut self.core.replication.progress {
+            progress.on_decoded(now, reached);
+        }
+        self.core.replication.link.on_load_progress(now);
         if !self.core.replication.is_flushed && self.core.flushes_for_load(&self.keyspace) {
             self.core.flush_for_load(&mut self.keyspace);
             self.core.tell_broken_watches();
@@ -252,6 +257,12 @@ impl Node {
         self.core.tick_clock();
         self.core.end_flushed_load();
         let now = self.core.clock.moment();
+        if let Some(progress) = self.core.replication.progress.take()
+            && let Ok(LoadedData { loaded, .. }) = &result
+        {
+            let line = progress.summary(now, loaded.keys_loaded, loaded.length);
+            self.core.notice(Level::Notice, &line);
+        }
         let mut actions = Vec::new();
         match result {
             Err(reason) => self.core.replication.link.on_load_failed(now, &reason, &mut actions),

@@ -27,7 +27,7 @@ impl Core {
         if !self.may_refuse_sync(keyspace) {
             return None;
         }
-        let (present, offered) = (count(keyspace), count(&data.keyspace));
+        let (present, offered) = (keyspace.len(), data.keyspace.len());
         let gone = present.saturating_sub(offered);
         if gone == 0 || gone * 100 < present * percent {
             return None;
@@ -43,7 +43,7 @@ impl Core {
     /// Whether the data of the full sync that is under way might be refused.
     pub(super) fn may_refuse_sync(&self, keyspace: &Keyspace) -> bool {
         self.config.replica_guard_shrink_percent > 0
-            && count(keyspace) > 0
+            && keyspace.len() > 0
             && !self.replication.consents
             && !self.knows_joined_history()
     }
@@ -61,12 +61,7 @@ impl Core {
     /// Data that is refused is dropped away from the executor.
     pub(super) fn discard_refused(&mut self, data: LoadedData) {
         self.replication.joins = None;
-        let keys = usize::try_from(count(&data.keyspace)).unwrap_or(usize::MAX);
+        let keys = usize::try_from(data.keyspace.len()).unwrap_or(usize::MAX);
         self.discard_keys(Content::Keyspace(data.keyspace), keys, keys);
     }
-}
-
-fn count(keyspace: &Keyspace) -> u64 {
-    let keys: usize = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
-    keys as u64
 }

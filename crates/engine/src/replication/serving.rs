@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use slipstream_log::Offset;
 use slipstream_replication::replicas::{
-    self, JobId, Newcomer, Part, Reader, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
+    self, JobId, Newcomer, Part, Reader, ReplicaId, Request, Role, SnapshotSent, SyncJob, SyncMember, Turn,
 };
 
 use crate::errors::CommandError;
@@ -172,7 +172,10 @@ impl Node {
         };
         let framed = (job.reader == Reader::Dialect).then(|| self.keyspace.seed());
         let mut actions = Vec::new();
-        let content = self.core.snapshot_part(&self.keyspace, job.part);
+        let mut content = self.core.snapshot_part(&self.keyspace, job.part);
+        if framed.is_some() && job.part == Part::Whole {
+            content.preface.aux.push_total_keys(self.keyspace.len());
+        }
         if let Some(feature) = slipstream_rdb::unsupported_in(&self.keyspace, target)
             && job.part == Part::Whole
         {
@@ -205,9 +208,11 @@ impl Node {
     }
 
     /// A replica's socket took some of its snapshot.
-    pub fn sync_progress(&mut self, id: SessionId) {
-        let now = self.core.clock.moment();
-        self.core.replication.replicas.on_snapshot_progress(now, ReplicaId(id.0));
+    pub fn sync_progress(&mut self, id: SessionId, bytes: SnapshotSent) {
+        let id = ReplicaId(id.0);
+        self.report_sync(|replicas, turn, actions| {
+            replicas.on_snapshot_progress(turn.now, id, bytes, actions);
+        });
     }
 
     /// A replica's socket took all of its snapshot, or failed.

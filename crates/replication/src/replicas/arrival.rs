@@ -7,7 +7,7 @@ use std::fmt;
 
 use slipstream_log::{Log, Offset, Refusal, ReplicationId};
 
-use super::replica::{Phase, Protocol, Replica};
+use super::replica::{Phase, Protocol, Replica, SyncProgress};
 use super::{Action, ReplicaId, Replicas, Role, TICK_MS, Turn};
 use crate::Moment;
 
@@ -104,6 +104,7 @@ impl Replicas {
                 Request::Psync { .. } => Protocol::Psync,
             },
             phase: Phase::Queued { since: now, not_before: now },
+            sync: SyncProgress::begin(now),
             over_soft_limit: None,
             moved: (Offset(0), now),
             observed: None,

@@ -42,6 +42,34 @@ impl ReplicaState {
     }
 }
 
+/// What a replica has been sent of its snapshot, in bytes as they were encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotSent {
+    /// Sent.
+    pub sent: u64,
+    /// Encoded, and not sent yet.
+    pub waiting: u64,
+}
+
+/// How far the full sync of a replica is.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncProgress {
+    /// Since when it waits for its data.
+    pub since: Moment,
+    /// When the first of it could be sent.
+    pub(super) sending_since: Moment,
+    /// What it has been sent.
+    pub bytes: SnapshotSent,
+    /// When the log was told last.
+    pub(super) told: Moment,
+}
+
+impl SyncProgress {
+    pub(super) fn begin(now: Moment) -> SyncProgress {
+        SyncProgress { since: now, sending_since: now, bytes: SnapshotSent::default(), told: now }
+    }
+}
+
 /// A replica that has asked for data.
 #[derive(Debug)]
 pub struct Replica {
@@ -63,6 +91,8 @@ pub struct Replica {
     pub(super) arrived: Moment,
     pub(super) protocol: Protocol,
     pub(super) phase: Phase,
+    /// Its full sync, if it has one.
+    pub(super) sync: SyncProgress,
     /// Since when it has been beyond the soft limit of its output.
     pub(super) over_soft_limit: Option<Moment>,
     /// Its cursor at the last look, and when that moved.
@@ -144,6 +174,18 @@ impl Replica {
             }
             Phase::Online { .. } => ReplicaState::Online,
         }
+    }
+
+    /// What its full sync is at, and how far, if this connection brings it its snapshot.
+    pub fn sync(&self) -> Option<(&'static str, SyncProgress)> {
+        let phase = match self.phase {
+            Phase::Queued { .. } => "waiting",
+            Phase::Syncing { stage: Stage::Preparing, .. } => "preparing",
+            Phase::Syncing { stage: Stage::Sending { .. }, .. } => "sending",
+            Phase::Loading { .. } => "loading",
+            Phase::Redirected | Phase::Buffering { .. } | Phase::Online { .. } => return None,
+        };
+        Some((phase, self.sync))
     }
 
     /// Whether the stream flows.

@@ -19,8 +19,9 @@ use std::collections::BTreeMap;
 
 use slipstream_log::{Log, Offset, ReplicationId};
 
-use super::replica::{Phase, Protocol, Replica, Stage};
+use super::replica::{Phase, Protocol, Replica, SnapshotSent, Stage};
 use super::{Action, Part, Reader, ReplicaId, Replicas, Turn};
+use crate::amounts::{Transport, Volume};
 use crate::{Mark, Moment};
 
 /// Most snapshots that are encoded at the same time; each costs a thread and, until it ends, the chunks of
@@ -32,6 +33,9 @@ const KEPT_MS: u64 = 60_000;
 
 /// A kept snapshot is used as long as what lies behind it is no more than the snapshot itself, or than this.
 const LEAST_REPLAY: u64 = 1 << 20;
+
+/// The log is told so often at most how far a snapshot is sent.
+const TOLD_MS: u64 = 5000;
 
 /// Names one full sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -181,8 +185,22 @@ impl Replicas {
     }
 
     /// A replica has taken some of its snapshot.
-    pub fn on_snapshot_progress(&mut self, now: Moment, replica: ReplicaId) {
+    pub fn on_snapshot_progress(
+        &mut self,
+        now: Moment,
+        replica: ReplicaId,
+        bytes: SnapshotSent,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(replica) = self.replicas.get_mut(&replica) else { return };
+        replica.sync.bytes = bytes;
+        if now.ms_since(replica.sync.told) >= TOLD_MS {
+            replica.sync.told = now;
+            let (sent, waiting) = (Volume(bytes.sent), Volume(bytes.waiting));
+            let seconds = now.seconds_since(replica.sync.sending_since);
+            let text = format!("{sent} of it are sent after {seconds} s, {waiting} more are encoded");
+            actions.push(Action::notice(format!("Snapshot for replica {replica}: {text}")));
+        }
         if let Phase::Syncing { stage: Stage::Sending { progressed, .. }, .. } = &mut replica.phase {
             *progressed = now;
         }
@@ -195,6 +213,9 @@ impl Replicas {
         let Some(replica) = self.replicas.get_mut(&id) else { return };
         let Phase::Syncing { job, from, stage } = replica.phase else { return };
         let answered = matches!(stage, Stage::Sending { answered: true, .. });
+        let ms = turn.now.ms_since(replica.sync.sending_since);
+        let sent = Transport { bytes: replica.sync.bytes.sent, ms };
+        actions.push(Action::notice(format!("Snapshot for replica {replica}: all of it is sent, {sent}")));
         if replica.profile.snapshot_only {
             let text = "RDB transfer completed, rdb only replica";
             actions.push(Action::notice(format!("{text} ({replica}) should be disconnected asap")));
@@ -335,6 +356,7 @@ impl Replicas {
             false => Framing::Length,
         };
         *stage = Stage::Sending { progressed: now, answered: false };
+        (replica.sync.sending_since, replica.sync.told) = (now, now);
         if replica.profile.carries_snapshot && replica.protocol == Protocol::Sync {
             let Job { offset, history, database, .. } = self.jobs[&job];
             let bytes = format!("$ENDOFF:{offset} {history} {database} {}\r\n", id.0).into_bytes();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use slipstream_log::{Log, Offset};
 use slipstream_replication::link::{Endpoint, Position};
 use slipstream_replication::replicas::{
-    Answer, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SyncJob, SyncMember, Turn,
+    Answer, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SnapshotSent, SyncJob, SyncMember, Turn,
 };
 use slipstream_replication::{Link, Moment, Replicas, link, replicas};
 use slipstream_resp::{Args, Limits, Progress, RequestDecoder};
@@ -305,7 +305,9 @@ impl World {
         let piece: Vec<u8> = rest.drain(..len).collect();
         let is_done = rest.is_empty();
         self.connections.get_mut(&id).expect("looked up above").to_client.extend_from_slice(&piece);
-        self.nodes[server].replicas.on_snapshot_progress(self.now, replica);
+        self.replicas(server, |replicas, turn, actions| {
+            replicas.on_snapshot_progress(turn.now, replica, SnapshotSent::default(), actions);
+        });
         if is_done {
             self.nodes[server].outgoing.remove(&replica);
             self.replicas(server, |replicas, turn, actions| {

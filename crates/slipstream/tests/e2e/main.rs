@@ -7,6 +7,7 @@
 mod wait;
 
 mod client;
+mod forged;
 mod peer;
 mod proxy;
 mod raw;
@@ -37,6 +38,7 @@ mod library;
 mod links;
 mod listening;
 mod load_modes;
+mod loads;
 mod memory;
 mod persistence;
 mod playground;

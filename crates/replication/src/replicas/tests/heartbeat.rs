@@ -41,7 +41,9 @@ fn silent_and_stuck_replicas_are_dropped() {
     story.started(0);
     story.wait_until(40_000);
     story.replconf(B, "ACK 1000");
-    story.replicas.on_snapshot_progress(story.now, C);
+    story.act(|replicas, turn, actions| {
+        replicas.on_snapshot_progress(turn.now, C, SnapshotSent::default(), actions);
+    });
     let text = "Disconnecting timedout replica (streaming sync): 10.0.0.9:6380";
     assert_eq!(story.wait_until(90_000), [Action::warning(text), Action::Close(A)]);
     story.replicas.on_newline(story.now, B);

@@ -215,7 +215,9 @@ fn progress_of_the_snapshot_is_a_sign_of_life_of_the_replica() {
     story.names_carrier();
     for second in 1..=100 {
         story.wait_until(second * 1000);
-        story.act(|replicas, turn, _| replicas.on_snapshot_progress(turn.now, B));
+        story.act(|replicas, turn, actions| {
+            replicas.on_snapshot_progress(turn.now, B, SnapshotSent::default(), actions);
+        });
     }
     assert_eq!(story.listed(), [(A, "send_bulk")]);
     story.wait_until(162_000);

@@ -44,6 +44,38 @@ fn the_same_failure_twice_in_a_row_makes_a_replica_wait() {
 }
 
 #[test]
+fn a_snapshot_on_its_way_tells_how_far_it_is() {
+    let mut story = Story::new(SETTINGS);
+    let at = |story: &Story| -> Vec<(&str, u64, SnapshotSent)> {
+        let syncs = story.replicas.syncs();
+        syncs.map(|(_, phase, sync)| (phase, story.now.seconds_since(sync.since), sync.bytes)).collect()
+    };
+    let progress = |story: &mut Story, ms: u64, sent: u64, waiting: u64| {
+        story.now = Moment(ms);
+        let bytes = SnapshotSent { sent, waiting };
+        story.act(|replicas, turn, actions| replicas.on_snapshot_progress(turn.now, A, bytes, actions))
+    };
+    story.newcomer(A);
+    assert_eq!(at(&story), [("waiting", 0, SnapshotSent::default())]);
+    story.wait_until(5000);
+    assert_eq!(at(&story), [("preparing", 5, SnapshotSent::default())]);
+    story.started(0);
+    assert_eq!(progress(&mut story, 6000, 10_000_000, 2_000_000), []);
+    let bytes = SnapshotSent { sent: 10_000_000, waiting: 2_000_000 };
+    assert_eq!(at(&story), [("sending", 6, bytes)]);
+    let line =
+        "Snapshot for replica 10.0.0.9:6380: 30.0 MB of it are sent after 5 s, 1.2 MB more are encoded";
+    assert_eq!(progress(&mut story, 10_000, 30_000_000, 1_234_567), [Action::notice(line)]);
+    assert_eq!(progress(&mut story, 14_999, 40_000_000, 0), [], "a line in five seconds");
+    story.encoded(0, 40_000_000);
+    let line = "Snapshot for replica 10.0.0.9:6380: all of it is sent, 40.0 MB in 9.99 s (4.0 MB/s)";
+    assert_eq!(story.sent(A)[0], Action::notice(line));
+    assert_eq!(at(&story)[0].0, "loading");
+    story.replconf(A, "ACK 1000");
+    assert_eq!(at(&story), []);
+}
+
+#[test]
 fn behind_a_mark_the_stream_waits_for_the_first_acknowledgement() {
     let mut story = Story::new(SETTINGS);
     story.newcomer(A);
@@ -54,7 +86,8 @@ fn behind_a_mark_the_stream_waits_for_the_first_acknowledgement() {
     assert_eq!(story.replicas.get(A).unwrap().state(), ReplicaState::SendSnapshot);
     let text = "Streamed RDB transfer with replica 10.0.0.9:6380 succeeded (socket). Waiting for REPLCONF ACK \
                 from replica to enable streaming";
-    assert_eq!(story.sent(A), [Action::notice(text)]);
+    let total = "Snapshot for replica 10.0.0.9:6380: all of it is sent, 0.0 MB in 0.00 s (0.0 MB/s)";
+    assert_eq!(story.sent(A), [Action::notice(total), Action::notice(text)]);
     assert_eq!(story.replicas.good(story.now, 10), 0);
     let online = Action::notice("Synchronization with replica 10.0.0.9:6380 succeeded");
     assert_eq!(story.replconf(A, "ACK 1000"), [online, start_stream(A, 1000)]);
