@@ -4,11 +4,12 @@
 //! waits: it stops reading the link while the decoder is behind. Dropping the handle ends the load at the next
 //! piece, and nothing is reported of it any more.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use slipstream_engine::{LoadOptions, LoadOrder, LoadedData};
@@ -41,10 +42,12 @@ impl SyncLoad {
         folder: PathBuf,
     ) -> SyncLoad {
         let (sender, receiver) = sync_channel(QUEUED_PIECES);
-        let LoadOrder { number, through_file, .. } = order;
+        let LoadOrder { number, through_file } = order;
         spawn("sync-load", move || {
-            let mut input = Pieces { receiver, piece: Vec::new(), position: 0, ended: false };
-            let decoder = Decoder { reporter: &reporter, number, options };
+            let teller = Teller::new(&reporter, number);
+            let mut input =
+                Pieces { receiver, teller: &teller, piece: Vec::new(), position: 0, ended: false };
+            let decoder = Decoder { teller: &teller, options };
             let result = match through_file {
                 false => decoder.decode(&mut input),
                 true => decoder.decode_from_file(&mut input, &folder),
@@ -83,29 +86,61 @@ impl SyncLoad {
     }
 }
 
-/// What the thread that decodes knows.
-struct Decoder<'a> {
+/// Tells the loop how far the load is: not too often, and not too late, however long nothing comes.
+struct Teller<'a> {
     reporter: &'a Reporter,
     number: u64,
+    /// When it was told last.
+    told: Cell<Option<Instant>>,
+    /// What is not told yet.
+    untold: Cell<Option<Reached>>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(reporter: &'a Reporter, number: u64) -> Teller<'a> {
+        Teller { reporter, number, told: Cell::new(None), untold: Cell::new(None) }
+    }
+
+    fn note(&self, reached: Reached) {
+        self.untold.set(Some(reached));
+        if self.told.get().is_none_or(|told| told.elapsed() >= REPORT_PERIOD) {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        if let Some(reached) = self.untold.take() {
+            self.told.set(Some(Instant::now()));
+            self.reporter.load_progress(self.number, reached);
+        }
+    }
+
+    /// How long what is not told may wait; nothing if there is nothing.
+    fn patience(&self) -> Option<Duration> {
+        let told = self.told.get().filter(|_| self.untold.get().is_some())?;
+        Some(REPORT_PERIOD.saturating_sub(told.elapsed()))
+    }
+}
+
+/// What the thread that decodes knows.
+struct Decoder<'a> {
+    teller: &'a Teller<'a>,
     options: LoadOptions,
 }
 
 impl Decoder<'_> {
     fn decode(&self, input: impl Read) -> Result<Box<LoadedData>, String> {
-        let mut told: Option<Instant> = None;
+        let reporter = self.teller.reporter;
         let mut progress = |reached: Reached| {
-            if told.is_none_or(|told| told.elapsed() >= REPORT_PERIOD) {
-                told = Some(Instant::now());
-                self.reporter.load_progress(self.number, reached);
-            }
-            self.reporter.give_way();
+            self.teller.note(reached);
+            reporter.give_way();
             ControlFlow::Continue(())
         };
-        loader::load(input, self.options, Halves::of_sync(), self.reporter, &mut progress)
+        loader::load(input, self.options, Halves::of_sync(), reporter, &mut progress)
     }
 
     /// Takes in everything before it decodes anything.
-    fn decode_from_file(&self, input: &mut Pieces, folder: &Path) -> Result<Box<LoadedData>, String> {
+    fn decode_from_file(&self, input: &mut Pieces<'_>, folder: &Path) -> Result<Box<LoadedData>, String> {
         let mut receive = || {
             let mut file = nameless_file(folder)?;
             while let Some(piece) = input.next_piece()? {
@@ -121,26 +156,38 @@ impl Decoder<'_> {
 }
 
 /// Pieces from a channel as one stream. An empty piece ends it; a closed channel breaks it.
-struct Pieces {
+struct Pieces<'a> {
     receiver: Receiver<Vec<u8>>,
+    teller: &'a Teller<'a>,
     piece: Vec<u8>,
     position: usize,
     ended: bool,
 }
 
-impl Pieces {
+impl Pieces<'_> {
     /// The next piece as it came; `None` at the end.
     fn next_piece(&mut self) -> io::Result<Option<&[u8]>> {
         if !self.ended {
-            self.piece = self.receiver.recv().map_err(|_| io::Error::other("the transfer was cut off"))?;
+            self.piece = self.receive().ok_or_else(|| io::Error::other("the transfer was cut off"))?;
             self.position = 0;
             self.ended = self.piece.is_empty();
         }
         Ok((!self.ended).then_some(self.piece.as_slice()))
     }
+
+    fn receive(&self) -> Option<Vec<u8>> {
+        if let Some(patience) = self.teller.patience() {
+            match self.receiver.recv_timeout(patience) {
+                Ok(piece) => return Some(piece),
+                Err(RecvTimeoutError::Timeout) => self.teller.tell(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.receiver.recv().ok()
+    }
 }
 
-impl Read for Pieces {
+impl Read for Pieces<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.piece.len() {
             self.next_piece()?;

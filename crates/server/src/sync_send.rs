@@ -19,7 +19,7 @@ use crate::link_speed::LinkSpeed;
 use crate::spool::{Pushed, Reader, Spool};
 
 /// How often a sender that makes progress says so.
-const REPORT_PERIOD: Duration = Duration::from_secs(1);
+const REPORT_PERIOD: Duration = Duration::from_millis(500);
 
 /// How snapshots are encoded.
 #[derive(Clone, Copy, Debug)]
