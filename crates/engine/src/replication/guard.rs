@@ -43,7 +43,7 @@ impl Core {
     /// Whether the data of the full sync that is under way might be refused.
     pub(super) fn may_refuse_sync(&self, keyspace: &Keyspace) -> bool {
         self.config.replica_guard_shrink_percent > 0
-            && keyspace.len() > 0
+            && !keyspace.is_empty()
             && !self.replication.consents
             && !self.knows_joined_history()
     }

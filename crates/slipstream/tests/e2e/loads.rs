@@ -123,7 +123,7 @@ fn a_load_ends_at_any_moment_when_it_is_told_to_or_the_link_breaks() {
     for load in BESIDE {
         let (replica, mut client) = replica_with_data(&[&format!("--repl-diskless-load {load}")]);
         let id: u64 = client.call("CLIENT ID");
-        for breaks in [false, true, false, true] {
+        for breaks in [false, true] {
             let moment = random.u64(100..UNREAD);
             let proxy = Proxy::start_held(primary.port, moment);
             follow(&replica, proxy.port);
@@ -219,7 +219,8 @@ fn without_a_disk_a_snapshot_goes_at_the_pace_of_who_takes_it() {
 fn both_sides_tell_how_far_a_full_sync_is() {
     let primary = filled();
     let keys: u64 = primary.client().call("DBSIZE");
-    let replica = Server::start(Ours, &[]);
+    // Over two connections the primary is done when all is sent, and much fits into the buffers of one.
+    let replica = Server::start(Ours, &["--dual-channel-replication-enabled no"]);
     let mut client = replica.client();
     let proxy = Proxy::start_held(primary.port, 8 << 20);
     follow(&replica, proxy.port);
@@ -233,7 +234,10 @@ fn both_sides_tell_how_far_a_full_sync_is() {
     assert!(field(&mut client, "master_sync_perc").is_some());
     assert_eq!(field(&mut client, "master_sync_left_bytes"), None, "nobody knows");
     let line = field(&mut primary.client(), "replica_sync0").expect("one replica has one");
-    assert!(line.contains("phase=sending,sent_bytes="), "{line}");
+    assert!(
+        ["sending", "loading"].iter().any(|phase| line.contains(&format!(",phase={phase},sent_bytes="))),
+        "{line}"
+    );
     proxy.release();
     wait_until_linked(&replica);
     assert_same(&primary, &replica);
