@@ -1,4 +1,5 @@
 //! Amounts as the lines of the log say them: bytes, and how fast they went.
+//! Whoever measures hands in bytes and milliseconds; nothing is rounded but here.
 
 use std::fmt;
 

@@ -200,7 +200,7 @@ mod tests {
             (version, "version 999"),
             (cut, "unexpected end"),
             (twice, "duplicate key"),
-            (damaged, "wrong checksum"),
+            (damaged, "RDB CRC error"),
         ] {
             assert!(error.contains(expected), "{error}");
         }

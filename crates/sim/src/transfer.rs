@@ -10,7 +10,7 @@ use slipstream_engine::{
     LoadOptions, LoadOrder, LoadedData, SessionId, SnapshotJob, Source, SyncOrder, load,
 };
 use slipstream_rdb::frames::{Chunks, HashKey};
-use slipstream_rdb::{Target, WriteOptions};
+use slipstream_rdb::{Reached, Target, WriteOptions};
 use slipstream_replication::replicas::{Framing, SnapshotSent};
 
 use crate::disk::FULL;
@@ -167,7 +167,10 @@ impl Process {
     pub(crate) fn progressed(&mut self, env: &mut Environment, number: u64) {
         let length = self.load.as_ref().map_or(0, |load| load.bytes.len());
         if number == self.load_number && length > LEAST_PROGRESS {
-            self.turn(env, |node| node.load_progress(number, length as u64));
+            self.turn(env, |node| {
+                let reached = Reached { bytes: length as u64, ..Reached::default() };
+                node.load_progress(number, reached);
+            });
         }
     }
 

@@ -69,7 +69,7 @@ fn snapshots() -> [Vec<u8>; 4] {
 #[test]
 fn a_snapshot_that_cannot_be_loaded_leaves_the_old_data() {
     let [whole, damaged, unknown, future] = snapshots();
-    let bad = [(damaged, "wrong checksum"), (unknown, "type 200"), (future, "version 9999")];
+    let bad = [(damaged, "RDB CRC error"), (unknown, "type 200"), (future, "version 9999")];
     for load in BESIDE {
         for (snapshot, reason) in &bad {
             let way = format!("--repl-diskless-load {load}");
@@ -105,7 +105,7 @@ fn nothing_is_flushed_before_the_version_is_known_to_be_right() {
 
     let primary = ForgedPrimary::start(damaged);
     follow(&replica, primary.port);
-    wait_until("the load has failed", || has_failed("wrong checksum"));
+    wait_until("the load has failed", || has_failed("RDB CRC error"));
     wait_until("it serves, with nothing", || client.try_call::<u64>("DBSIZE").is_ok_and(|keys| keys == 0));
     drop(primary);
 
