@@ -16,6 +16,9 @@ pub(crate) const COMMAND: &str = "playground-node";
 pub(super) const LOG_FILE: &str = "log";
 /// Left there only if somebody asks a node for SAVE.
 const SNAPSHOT_FILE: &str = "dump.rdb";
+const STATE_FILE: &str = "dump.rdb.state";
+/// The node still runs, and may write a file between the removal of all files and that of their folder.
+const ATTEMPTS: usize = 10;
 
 /// Runs a node; returns the process's exit status.
 pub(crate) fn run(arguments: &[OsString]) -> i32 {
@@ -30,10 +33,15 @@ pub(crate) fn run(arguments: &[OsString]) -> i32 {
 fn end_with_playground(folder: &Path) {
     // An error ends the reading as well as the other end's closing does.
     io::copy(&mut io::stdin(), &mut io::sink()).map(drop).unwrap_or_default();
-    for file in [LOG_FILE, SNAPSHOT_FILE] {
-        fs::remove_file(folder.join(file)).unwrap_or_default();
+    let temporary = format!("{STATE_FILE}.{}.tmp", process::id());
+    for _ in 0..ATTEMPTS {
+        for file in [LOG_FILE, SNAPSHOT_FILE, STATE_FILE, &temporary] {
+            fs::remove_file(folder.join(file)).unwrap_or_default();
+        }
+        if fs::remove_dir(folder).is_ok() {
+            break;
+        }
     }
-    fs::remove_dir(folder).unwrap_or_default();
     if let Some(shared) = folder.parent() {
         // Fails for all nodes but the last.
         fs::remove_dir(shared).unwrap_or_default();
