@@ -11,6 +11,7 @@
 //! previous <id> <offset>                     the history before, and the fork
 //! keys <count>                               in all databases
 //! replica <offset> <port> <host>             a replica whose stream flowed; one line for each
+//! refused <id> <reason>                      a history whose data it would not have, and why
 //! waiting <milliseconds since 1970>          when it first started without its data
 //! sum <16 hexadecimal digits>                CRC-64 of all before this line
 //! ```
@@ -44,6 +45,8 @@ pub(crate) struct NodeState {
     pub(crate) keys: u64,
     /// Replicas whose stream flowed, by address.
     pub(crate) replicas: Vec<KnownReplica>,
+    /// A history whose data it would not have, and why.
+    pub(crate) refused: Option<(ReplicationId, String)>,
     /// When it first started without its data, in milliseconds since 1970.
     pub(crate) waiting_since: Option<i64>,
 }
@@ -103,6 +106,9 @@ impl NodeState {
         for KnownReplica { address: Endpoint { host, port }, offset } in &self.replicas {
             writeln!(text, "replica {offset} {port} {}", in_one_line(host))?;
         }
+        if let Some((id, reason)) = &self.refused {
+            writeln!(text, "refused {id} {}", in_one_line(reason))?;
+        }
         if let Some(since) = self.waiting_since {
             writeln!(text, "waiting {since}")?;
         }
@@ -130,7 +136,8 @@ impl NodeState {
         };
         names(self) == names(other)
             && (self.keys == 0) == (other.keys == 0)
-            && (self.previous, self.waiting_since) == (other.previous, other.waiting_since)
+            && (self.previous, &self.refused) == (other.previous, &other.refused)
+            && self.waiting_since == other.waiting_since
     }
 }
 
@@ -150,6 +157,7 @@ fn parse_body(content: &[u8]) -> Option<NodeState> {
             "previous" => state.previous = Some(parse_position(value)?),
             "keys" => state.keys = value.parse().ok()?,
             "replica" => state.replicas.push(parse_replica(value)?),
+            "refused" => state.refused = Some(parse_refusal(value)?),
             "waiting" => state.waiting_since = Some(value.parse().ok()?),
             _ => {}
         }
@@ -174,12 +182,17 @@ fn parse_replica(value: &str) -> Option<KnownReplica> {
     Some(KnownReplica { address: parse_endpoint(address)?, offset: Offset(offset.parse().ok()?) })
 }
 
+fn parse_refusal(value: &str) -> Option<(ReplicationId, String)> {
+    let (id, reason) = value.split_once(' ')?;
+    Some((ReplicationId::parse(id.as_bytes())?, reason.to_owned()))
+}
+
 fn parse_endpoint(value: &str) -> Option<Endpoint> {
     let (port, host) = value.split_once(' ')?;
     Some(Endpoint { host: host.to_owned(), port: port.parse().ok()? })
 }
 
-/// A host is what a peer or an operator says it is.
+/// A host or a reason is what a peer or an operator says it is.
 fn in_one_line(host: &str) -> String {
     host.replace(char::is_control, "?")
 }

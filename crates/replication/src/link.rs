@@ -27,6 +27,8 @@ mod lines;
 
 mod pairing;
 
+mod refusing;
+
 mod freshness;
 
 mod takeover;
@@ -40,6 +42,7 @@ use slipstream_log::{Offset, ReplicationId};
 
 use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
+use self::refusing::Blocked;
 use self::takeover::Asking;
 use self::upstream::Parent;
 use crate::events::Events;
@@ -100,14 +103,6 @@ pub struct Link {
     /// What a primary's history goes on from, by its own word.
     parent: Option<Parent>,
     buffered_peak: u64,
-}
-
-/// Data that is refused, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Blocked {
-    /// The history; unknown after SYNC.
-    id: Option<ReplicationId>,
-    reason: String,
 }
 
 impl Link {
@@ -345,22 +340,6 @@ impl Link {
         self.lose(now, actions);
     }
 
-    /// The snapshot could be loaded, but the engine will not have its data. No snapshot of this history is
-    /// received any more until `follow`: what is too little today is not welcome tomorrow.
-    pub fn on_load_refused(&mut self, now: Moment, reason: &str, actions: &mut Vec<Action<'_>>) {
-        let Phase::Loading { position, .. } = &self.phase else {
-            panic!("refused a snapshot that is not complete or was aborted");
-        };
-        let id = position.map(|position| position.id);
-        self.blocked = Some(Blocked { id, reason: reason.to_owned() });
-        self.on_load_failed(now, reason, actions);
-    }
-
-    /// Nothing is refused any more.
-    pub fn unblock(&mut self) {
-        self.blocked = None;
-    }
-
     /// The stream has been applied up to `offset`, the end of a command outside a transaction.
     pub fn on_applied(&mut self, offset: Offset) {
         if let Phase::Streaming(streaming) = &mut self.phase {
@@ -422,7 +401,7 @@ impl Link {
     pub fn deadline(&self) -> Option<Moment> {
         let silence = self.silence_deadline();
         let beat = match &self.phase {
-            Phase::Waiting { until } => Some(*until),
+            Phase::Waiting { until } | Phase::Refusing { until, .. } => Some(*until),
             Phase::Streaming(streaming) if !streaming.replay.is_empty() => self.heard,
             phase => phase.next_beat(),
         };
@@ -442,6 +421,10 @@ impl Link {
         }
         match &mut self.phase {
             Phase::Waiting { until } if *until <= now => self.connect(now, actions),
+            Phase::Refusing { resume, until } if *until <= now => {
+                let resume = *resume;
+                self.inquire(now, resume, true, actions);
+            }
             phase if phase.next_beat().is_some_and(|beat| beat <= now) => phase.beat(now, actions),
             _ => {}
         }
@@ -553,11 +536,6 @@ impl Link {
     pub fn parent_of(&self, id: ReplicationId) -> Option<Position> {
         let parent = self.parent.filter(|parent| parent.child == id)?;
         Some(Position { id: parent.id, offset: parent.fork })
-    }
-
-    /// Why the data that the primary offers is refused, if it is.
-    pub fn blocked(&self) -> Option<&str> {
-        self.blocked.as_ref().map(|blocked| &*blocked.reason)
     }
 
     /// Why replication has stopped, if it has.

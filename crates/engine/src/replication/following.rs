@@ -336,6 +336,7 @@ impl Node {
             let db = self.core.replication.stream.database();
             self.core.follow(&mut self.keyspace, Endpoint { host: primary.host, port: primary.port });
             self.core.replication.stream = Stream::starting_in(db);
+            self.core.refuse_as_before(&self.keyspace);
         }
     }
 }

@@ -40,6 +40,16 @@ impl Core {
         ))
     }
 
+    /// What was refused before this node was restarted stays refused, if it follows the same primary.
+    pub(super) fn refuse_as_before(&mut self, keyspace: &Keyspace) {
+        let Some(state) = &self.replication.remembering.found else { return };
+        let Some((id, reason)) = state.refused.clone() else { return };
+        let follows_the_same = state.primary.as_ref() == self.replication.link.primary();
+        if follows_the_same && !keyspace.is_empty() && self.config.replica_guard_shrink_percent > 0 {
+            self.replication.link.refuse(id, reason);
+        }
+    }
+
     /// Whether the data of the full sync that is under way might be refused.
     pub(super) fn may_refuse_sync(&self, keyspace: &Keyspace) -> bool {
         self.config.replica_guard_shrink_percent > 0

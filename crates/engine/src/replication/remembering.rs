@@ -5,6 +5,9 @@
 //! folder have snapshots of different names. Who follows whom, whose history it is and whether there is data at
 //! all is written within a second, how far things went every ten.
 //!
+//! A history whose data was refused stays refused after a restart, for what came of the data meanwhile is no more
+//! welcome than before.
+//!
 //! A replica that is lost is remembered for `repl-timeout` more: by then it is back, or gone for good.
 
 use std::collections::BTreeMap;
@@ -153,18 +156,19 @@ impl Core {
     }
 
     fn describe(&self, keyspace: &Keyspace) -> NodeState {
-        let history = self.log.history();
+        let (history, link) = (self.log.history(), &self.replication.link);
         let is_kept = self.log.is_active();
         let keys: usize = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
         let replicas = self.replication.remembering.replicas.iter().map(|((host, port), (offset, _))| {
             KnownReplica { address: Endpoint { host: host.clone(), port: *port }, offset: *offset }
         });
         NodeState {
-            primary: self.replication.link.primary().cloned(),
+            primary: link.primary().cloned(),
             position: is_kept.then(|| Position { id: history.id, offset: self.log.end() }),
             previous: history.previous.filter(|_| is_kept).map(|(id, offset)| Position { id, offset }),
             keys: keys as u64,
             replicas: replicas.collect(),
+            refused: link.refused_history().zip(link.blocked().map(str::to_owned)),
             waiting_since: None,
         }
     }

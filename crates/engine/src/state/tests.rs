@@ -23,6 +23,7 @@ fn state() -> NodeState {
             KnownReplica { address: endpoint("10.0.0.2", 6379), offset: Offset(990) },
             KnownReplica { address: endpoint("replica.example", 7002), offset: Offset(1_000) },
         ],
+        refused: Some((ReplicationId::parse(BEFORE.as_bytes()).unwrap(), "it has 0 keys".to_owned())),
         waiting_since: Some(1_700_000_000_123),
     }
 }
@@ -52,6 +53,7 @@ fn the_file_is_text_of_a_line_for_each_fact() {
         "keys 17",
         "replica 990 6379 10.0.0.2",
         "replica 1000 7002 replica.example",
+        &format!("refused {BEFORE} it has 0 keys"),
         "waiting 1700000000123",
     ];
     assert_eq!(String::from_utf8(state().encode()), String::from_utf8(file(&lines)));
@@ -110,5 +112,6 @@ fn how_far_things_went_makes_no_difference() {
     check("another history", &|state| state.position = Some(position(BEFORE, 1_000)));
     check("no data any more", &|state| state.keys = 0);
     check("a replica less", &|state| drop(state.replicas.pop()));
+    check("nothing refused any more", &|state| state.refused = None);
     check("another role", &|state| state.primary = Some(endpoint("a", 1)));
 }

@@ -180,3 +180,55 @@ fn what_goes_on_from_the_own_history_is_taken() {
     check(0, true);
     check(1, false);
 }
+
+/// A replica of `a` that starts with so many keys, and whose earlier life refused the history [`OTHER`].
+fn restarted(keys: usize, primary: &str, percent: u32) -> Script {
+    let mut source = node_with(keys);
+    let job = source.node.core.snapshot_job(&source.node.keyspace);
+    let write = slipstream_rdb::WriteOptions { target: job.disk_target(), compress: true, checksum: true };
+    let mut bytes = Vec::new();
+    slipstream_rdb::write(job.snapshot, &job.preface, write, &mut bytes).unwrap();
+    let mut config = slipstream_engine::config::Config::default();
+    config.replicaof = Some(slipstream_engine::config::Upstream { host: "a".into(), port: 1 });
+    config.replica_guard_shrink_percent = percent;
+    let mut script = Script::with_config(config);
+    let refused = format!("refused {OTHER} it was empty");
+    let role = format!("role replica 1 {primary}");
+    script.node.remember(Ok(Some(super::empty_start::state_file(&[&role, "keys 10", &refused]))));
+    script.node.start(true);
+    let options = script.node.load_options(Source::File);
+    let data = load(bytes.as_slice(), options).unwrap();
+    script.node.loaded_file(Ok(Some(data)));
+    script
+}
+
+#[test]
+fn what_was_refused_before_a_restart_stays_refused() {
+    let check = |keys: usize, primary: &str, percent: u32, refused: bool| {
+        let mut script = restarted(keys, primary, percent);
+        let what = format!("{keys} keys, {primary}, {percent} percent");
+        assert_eq!(blocked(&script), refused.then_some("it was empty"), "{what}");
+        let info = script.ask("INFO replication");
+        assert_eq!(info.contains("sync_blocked_reason:it was empty"), refused, "{what}");
+    };
+    check(10, "a", 50, true);
+    check(0, "a", 50, false);
+    check(10, "b", 50, false);
+    check(10, "a", 0, false);
+}
+
+#[test]
+fn a_refusal_is_written_down() {
+    let mut script = node_with(2);
+    script.ask("REPLICAOF a 1");
+    script.effects();
+    assert!(!offer(&mut script, (1, 1), OTHER, 0));
+    script.advance(1000);
+    script.node.tick();
+    let kept = script.effects().into_iter().find_map(|effect| match effect {
+        Effect::KeepState { content, .. } => Some(String::from_utf8(content).unwrap()),
+        _ => None,
+    });
+    let kept = kept.unwrap();
+    assert!(kept.contains(&format!("refused {OTHER} its history is unknown here")), "{kept}");
+}

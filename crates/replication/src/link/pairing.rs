@@ -269,8 +269,7 @@ impl Link {
         actions: &mut Vec<Action<'_>>,
     ) {
         if self.is_blocked(position.id) {
-            let reason = self.blocked().unwrap_or_default().to_owned();
-            return self.fail(now, format!("Full resync refused again: {reason}"), actions);
+            return self.on_blocked(now, actions);
         }
         let Position { id, offset } = position;
         actions.push(Action::notice(format!("Full resync from master: {id}:{offset}")));

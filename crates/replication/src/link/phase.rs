@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A node that begins to follow somebody else, and has data, asks between Introducing and AwaitingDecision where
-//! the other's history forks (Inquiring), and goes back to there if it is further on (Rewinding).
+//! the other's history forks (Inquiring), and goes back to there if it is further on (Rewinding). One that refused the
+//! other's data asks the same, until there is something else to be had (Refusing).
 //!
 //! A loss goes back to Connecting at once when the last attempt is long enough ago. Loading survives the loss
 //! of the connection: the snapshot is complete, and the stream is asked for again afterwards.
@@ -69,7 +70,8 @@ pub(super) enum Phase {
     Connecting,
     Greeting { resume: Option<Position>, lines: LineReader, since: Moment },
     Introducing { resume: Option<Position>, awaited: VecDeque<Step>, lines: LineReader, since: Moment },
-    Inquiring { resume: Position, answer: AnswerReader, since: Moment },
+    Inquiring { resume: Option<Position>, answer: AnswerReader, since: Moment, again: bool },
+    Refusing { resume: Option<Position>, until: Moment },
     Rewinding { resume: Position, fork: Position },
     AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },
     AwaitingHead { position: Option<Position>, lines: LineReader, since: Moment },
@@ -97,6 +99,7 @@ impl Phase {
             Phase::Greeting { .. }
             | Phase::Introducing { .. }
             | Phase::Inquiring { .. }
+            | Phase::Refusing { .. }
             | Phase::Rewinding { .. }
             | Phase::AwaitingDecision { .. } => State::Handshake,
             Phase::Pairing(pairing) if !pairing.has_snapshot() => State::Handshake,

@@ -13,7 +13,7 @@ use super::greeting::{self, Step};
 use super::pairing::{Early, MAX_FAILURES};
 use super::phase::{Connection, Phase, Receiving, Streaming};
 use super::takeover::Asking;
-use super::upstream::{Answer, AnswerReader, Upstream};
+use super::upstream::{Answer, Upstream};
 use super::{ANSWER_TIMEOUT_MS, ATTEMPT_MS, BEAT_MS, Link, MAX_DOUBLINGS};
 use crate::{Moment, wire};
 
@@ -84,23 +84,30 @@ impl Link {
             actions.push(Action::notice(text));
         }
         if awaited.is_empty() {
-            match *resume {
-                Some(resume) if self.is_stranger && self.asking == Asking::No => {
-                    actions.push(Action::Send(wire::request(&[b"INFO", b"replication"])));
-                    self.phase = Phase::Inquiring { resume, answer: AnswerReader::default(), since: now };
-                }
+            let resume = *resume;
+            match resume {
+                resume if self.asks_for_history(resume) => self.inquire(now, resume, false, actions),
                 resume => self.ask_for_data(now, resume, actions),
             }
         }
     }
 
+    fn asks_for_history(&self, resume: Option<Position>) -> bool {
+        let may_have_parted = resume.is_some() && self.is_stranger;
+        self.asking == Asking::No && (may_have_parted || self.refused_history().is_some())
+    }
+
     pub(super) fn on_inquiry_answer(&mut self, now: Moment, answer: &Answer, actions: &mut Vec<Action<'_>>) {
-        let Phase::Inquiring { resume, .. } = self.phase else { unreachable!("called in this phase") };
+        let Phase::Inquiring { resume, again, .. } = self.phase else { unreachable!("called in this phase") };
         let upstream = match answer {
             Answer::Text(text) => Upstream::parse(text),
             Answer::Nothing => None,
         };
-        self.parent = upstream.and_then(|upstream| upstream.parent(&resume)).or(self.parent);
+        self.parent = resume.and_then(|resume| upstream?.parent(&resume)).or(self.parent);
+        if upstream.is_some_and(|upstream| self.would_refuse(&upstream, resume.as_ref())) {
+            return self.wait_for_another_history(now, resume, again, actions);
+        }
+        let Some(resume) = resume else { return self.ask_for_data(now, None, actions) };
         let Some(fork) = upstream.and_then(|upstream| upstream.fork_behind(&resume, self.earlier.as_ref()))
         else {
             return self.ask_for_data(now, Some(resume), actions);
@@ -190,17 +197,6 @@ impl Link {
         actions.push(Action::Continue { id });
         self.failed_syncs = 0;
         self.start_stream(now, resume.offset, true, actions);
-    }
-
-    pub(super) fn is_blocked(&self, id: ReplicationId) -> bool {
-        self.blocked.as_ref().is_some_and(|blocked| blocked.id == Some(id))
-    }
-
-    /// The primary offers again what was refused.
-    fn on_blocked(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
-        self.failed_syncs = self.failed_syncs.saturating_add(1);
-        let reason = self.blocked().unwrap_or_default().to_owned();
-        self.fail(now, format!("Full resync refused again: {reason}"), actions);
     }
 
     pub(super) fn await_head(&mut self, now: Moment, position: Option<Position>) {
@@ -296,7 +292,7 @@ impl Link {
             Phase::Pairing(pairing) => Some(pairing.silence_deadline(timeout)),
             Phase::Receiving(_) | Phase::Streaming(_) => Some(heard.after_ms(timeout)),
             Phase::Idle | Phase::Waiting { .. } | Phase::Loading { .. } | Phase::Halted { .. } => None,
-            Phase::Rewinding { .. } => None,
+            Phase::Rewinding { .. } | Phase::Refusing { .. } => None,
         }
     }
 

@@ -2,8 +2,6 @@
 //!
 //! Time is virtual. Histories are named by one repeated digit.
 
-use slipstream_log::ReplicationId;
-
 use super::*;
 use crate::{Level, Mark};
 

@@ -112,6 +112,16 @@ impl Upstream {
         Some(Parent { child: self.id, id, fork })
     }
 
+    /// Whether this is its history.
+    pub(super) fn is(&self, id: &ReplicationId) -> bool {
+        self.id == *id
+    }
+
+    /// Whether it knows any of these histories.
+    pub(super) fn knows_any<'a>(&self, mut positions: impl Iterator<Item = &'a Position>) -> bool {
+        positions.any(|position| self.end_of(&position.id).is_some())
+    }
+
     /// How far this primary's history agrees with another, if it knows that.
     fn end_of(&self, id: &ReplicationId) -> Option<Offset> {
         match &self.previous {

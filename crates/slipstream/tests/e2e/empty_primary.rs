@@ -1,5 +1,7 @@
 //! A primary that comes back without its data: its replicas keep theirs, whoever the primary is.
 
+use std::fs;
+
 use crate::content::Content;
 use crate::copies::{assert_same, wait_until_linked};
 use crate::dataset;
@@ -48,4 +50,57 @@ fn check_empty_restart(kind: Kind) {
     client.call::<()>(&format!("REPLICAOF 127.0.0.1 {} FORCE", primary.port));
     wait_until("the operator is obeyed", || client.call::<usize>("DBSIZE") == 1);
     assert_same(&primary, &replica);
+}
+
+#[test]
+fn our_replica_notices_that_our_primary_has_its_data_again() {
+    check_return(Ours);
+}
+
+#[test]
+fn our_replica_notices_that_redis_has_its_data_again() {
+    check_return(Redis7);
+}
+
+#[test]
+fn our_replica_notices_that_valkey_has_its_data_again() {
+    check_return(Valkey9);
+}
+
+/// The primary comes back without its file and then with it. The replica is restarted in between.
+#[track_caller]
+fn check_return(kind: Kind) {
+    if !all_found(&[kind]) {
+        return;
+    }
+    let at_once = ["--primary-empty-start-wait 0"];
+    let mut primary = Server::start(kind, if kind == Ours { &at_once } else { &[] });
+    dataset::fill(&mut primary.client());
+    let mut replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
+    wait_until_linked(&replica);
+    assert_same(&primary, &replica);
+    primary.client().call::<()>("SAVE");
+    let (file, kept) = (primary.folder.join("dump.rdb"), primary.folder.join("kept.rdb"));
+    fs::rename(&file, &kept).expect("SAVE wrote it");
+    primary.kill();
+    primary.restart();
+    wait_for("the replica refuses", || replica.client().info("replication", "sync_blocked_reason"));
+    let state = replica.folder.join("dump.rdb.state");
+    wait_until("that is written down", || {
+        fs::read_to_string(&state).is_ok_and(|text| text.contains("\nrefused "))
+    });
+    replica.client().call::<()>("SAVE");
+    replica.kill();
+    let syncs = primary.client().info_number("stats", "sync_full");
+    replica.restart();
+    wait_until("it has asked again", || replica.log().contains("Full resync refused again: "));
+    assert_eq!(primary.client().info_number("stats", "sync_full"), syncs, "no snapshot is taken for nothing");
+
+    primary.kill();
+    fs::rename(&kept, &file).expect("nobody else has it");
+    primary.restart();
+    wait_until_linked(&replica);
+    assert_same(&primary, &replica);
+    assert_eq!(replica.client().info("replication", "sync_blocked_reason"), None);
+    assert_eq!(primary.client().info_number("stats", "sync_full"), 0, "it continues where it was");
 }

@@ -156,6 +156,94 @@ fn data_that_was_refused_is_not_received_again() {
     assert!(!story.link.is_up());
 }
 
+/// What a primary of this history answers that has never been promoted.
+fn own_history(digit: u8) -> Vec<u8> {
+    let text = format!("role:master\r\nmaster_replid:{}\r\nsecond_repl_offset:-1\r\n", id(digit));
+    format!("${}\r\n{text}\r\n", text.len()).into_bytes()
+}
+
+/// A link whose data at 70 of history `b` is worth more than the snapshot of history `a`; it has connected again.
+fn refusing() -> Story {
+    let mut story = Story::loading();
+    story.act(|link, now, actions| link.on_load_refused(now, "it is empty", actions));
+    story.wait();
+    story.connected(Some(position(b'b', 70)));
+    story.receive(b"+PONG\r\n");
+    let asked = deeds(story.receive(b"+OK\r\n+OK\r\n+OK\r\n"));
+    assert_eq!(asked, [send(&["INFO", "replication"])]);
+    story
+}
+
+#[test]
+fn a_primary_that_tells_its_history_is_not_asked_for_what_was_refused() {
+    let mut story = refusing();
+    let answer = own_history(b'a');
+    let said = story.receive(&answer);
+    assert_eq!(said, [Action::warning("Full resync refused again: it is empty")]);
+    for _ in 0..100 {
+        let before = story.now;
+        assert_eq!(story.wait(), [send(&["INFO", "replication"])]);
+        assert_eq!(story.now.ms_since(before), 1000);
+        assert_eq!(story.receive(&answer), [], "nothing new");
+    }
+    assert_eq!(story.link.blocked(), Some("it is empty"));
+}
+
+#[test]
+fn a_primary_that_has_its_data_again_is_noticed_within_a_second() {
+    let check = |digit: u8, previous: Option<u64>| {
+        let mut story = refusing();
+        let answer = own_history(b'a');
+        story.receive(&answer);
+        story.wait();
+        let fork = previous
+            .map(|fork| format!("master_replid2:{}\r\nsecond_repl_offset:{}\r\n", id(b'b'), fork + 1));
+        let text = format!("master_replid:{}\r\n{}", id(digit), fork.unwrap_or_default());
+        let answer = format!("${}\r\n{text}\r\n", text.len()).into_bytes();
+        assert_eq!(deeds(story.receive(&answer)), [send(&["PSYNC", &id(b'b').to_string(), "71"])]);
+    };
+    check(b'c', None);
+    check(b'c', Some(70));
+    check(b'b', None);
+}
+
+#[test]
+fn a_primary_that_is_lost_while_it_is_asked_is_tried_again_soon() {
+    let mut story = refusing();
+    let answer = own_history(b'a');
+    story.receive(&answer);
+    let lost = story.now;
+    story.closed();
+    assert_eq!(deeds(story.wait()), [Action::Connect(primary())]);
+    assert_eq!(story.now.ms_since(lost), 1000);
+}
+
+#[test]
+fn nothing_that_is_allowed_again_is_refused() {
+    let mut story = refusing();
+    let answer = own_history(b'a');
+    story.receive(&answer);
+    story.link.unblock();
+    story.wait();
+    let asked = deeds(story.receive(&answer));
+    assert_eq!(asked, [send(&["PSYNC", &id(b'b').to_string(), "71"])]);
+}
+
+#[test]
+fn a_node_without_a_history_asks_as_well_whether_it_is_still_refused() {
+    let mut story = Story::new(settings());
+    story.link.refuse(id(b'a'), "it was empty".to_owned());
+    story.connected(None);
+    story.receive(b"+PONG\r\n");
+    let asked = deeds(story.receive(b"+OK\r\n+OK\r\n+OK\r\n"));
+    assert_eq!(asked, [send(&["INFO", "replication"])]);
+    let answer = own_history(b'a');
+    let said = story.receive(&answer);
+    assert_eq!(said, [Action::warning("Full resync refused again: it was empty")]);
+    story.wait();
+    assert_eq!(deeds(story.receive(b"-NOPERM\r\n")), [send(&["PSYNC", "?", "-1"])]);
+}
+
 #[test]
 fn a_refusal_ends_with_another_history_or_another_order() {
     let mut story = Story::loading();
