@@ -149,7 +149,10 @@ impl Core {
         let known = &mut replication.remembering.replicas;
         for replica in replication.replicas.iter().filter(|replica| replica.is_online()) {
             if let Some(port) = u16::try_from(replica.port()).ok().filter(|port| *port > 0) {
-                known.insert((replica.address().to_owned(), port), (replica.acked, now));
+                // One that has not said anything yet has at least begun to take what lies before its cursor.
+                let said = Some(replica.acked).filter(|acked| *acked > Offset(0));
+                let offset = said.or_else(|| replica.cursor()).unwrap_or_default();
+                known.insert((replica.address().to_owned(), port), (offset, now));
             }
         }
         known.retain(|_, (_, seen)| now.ms_since(*seen) <= patience);
