@@ -33,5 +33,6 @@ mod commands {
     mod strings;
     mod transactions;
     mod trusted_reads;
+    mod verifying;
     mod watching;
 }

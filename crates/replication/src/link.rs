@@ -84,6 +84,8 @@ pub struct Link {
     down_since: Option<Moment>,
     /// Whether the primary of the present connection has said that it speaks this project's dialect.
     dialect: bool,
+    /// Whether it has told the clock of whoever writes the log: it is that node itself.
+    writes_log: bool,
     /// Whether the histories of both sides may have parted: since this primary is followed, it has not sent the
     /// stream.
     is_stranger: bool,
@@ -116,6 +118,7 @@ impl Link {
             heard: None,
             down_since: None,
             dialect: false,
+            writes_log: false,
             is_stranger: true,
             earlier: None,
             failed_syncs: 0,
@@ -526,9 +529,11 @@ impl Link {
         &self.events
     }
 
-    /// Whether the primary speaks this project's dialect, as far as it has said by now.
-    pub fn primary_speaks_dialect(&self) -> bool {
-        self.dialect
+    /// Whether the primary speaks this project's dialect and writes the log itself, as far as it has said by now:
+    /// what the stream asks of its replicas is asked of this node. It comes through a node in the middle of a
+    /// chain as well, which would not know what to do with an answer.
+    pub fn is_asked_by_stream(&self) -> bool {
+        self.dialect && self.writes_log
     }
 
     /// The history of this node's that history `id` goes on from, and where: a primary said so that has all of

@@ -25,7 +25,7 @@ impl Link {
         actions.push(Action::notice("MASTER <-> REPLICA sync started"));
         self.attempted = Some(now);
         self.tries.on_attempt();
-        self.dialect = false;
+        (self.dialect, self.writes_log) = (false, false);
         self.freshness.on_connected();
         self.phase = Phase::Connecting;
     }
@@ -72,6 +72,7 @@ impl Link {
         if step == Step::Capabilities {
             self.dialect = greeting::speaks_dialect(line);
             if let Some(clock) = greeting::clock(line).filter(|_| self.dialect) {
+                self.writes_log = true;
                 self.freshness.on_greeted(now, clock);
             }
         }

@@ -148,14 +148,17 @@ fn foreign_talk_closes_the_link() {
 
 #[test]
 fn a_primary_of_this_project_names_itself_in_its_answer() {
-    let check = |answer: &[u8], expected: bool| {
+    let check = |answer: &[u8], dialect: bool, writes_log: bool| {
         let mut story = Story::new(settings());
         story.connected(None);
         story.receive(b"+PONG\r\n+OK\r\n");
         story.receive(answer);
-        assert_eq!(story.link.primary_speaks_dialect(), expected);
+        assert_eq!(story.link.dialect, dialect);
+        assert_eq!(story.link.is_asked_by_stream(), writes_log);
     };
-    check(b"+OK slipstream1\r\n", true);
-    check(b"+OK\r\n", false);
-    check(b"-ERR unknown\r\n", false);
+    check(b"+OK slipstream1 1000\r\n", true, true);
+    check(b"+OK slipstream1\r\n", true, false);
+    check(b"+OK 1000 1000\r\n", false, false);
+    check(b"+OK\r\n", false, false);
+    check(b"-ERR unknown\r\n", false, false);
 }
