@@ -73,7 +73,7 @@ fn a_full_disk_costs_the_log_its_part_on_disk() {
         client.call::<u32>("WAIT 1 60000");
         client.info("replication", "repl_backlog_disk_status").as_deref() == Some("failed")
     });
-    dataset::fill_noise(&mut client, &mut random, 10_000, 400);
+    dataset::fill_noise(&mut client, &mut random, 50, 400);
     assert_same_strings(&primary, &replica);
     assert!(times_logged(&primary, "is given up") > 0);
     assert_eq!(client.info_number("stats", "sync_full"), 1);
