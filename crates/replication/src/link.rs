@@ -25,6 +25,8 @@ mod answers;
 
 mod lines;
 
+mod replies;
+
 mod pairing;
 
 mod refusing;

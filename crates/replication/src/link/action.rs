@@ -132,6 +132,7 @@ pub struct Transfer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Violation {
     LineTooLong,
+    ReplyTooLong,
     BadFullResync,
     BadHead(String),
     BadEndOffset(String),
@@ -143,6 +144,9 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Violation::LineTooLong => f.write_str("Master sent a line that is too long during the handshake"),
+            Violation::ReplyTooLong => {
+                f.write_str("Master sent a reply that is too long during the handshake")
+            }
             Violation::BadFullResync => f.write_str("Master replied with wrong +FULLRESYNC syntax."),
             Violation::BadEndOffset(line) => write!(f, "Received unexpected $ENDOFF response: {line}"),
             Violation::NotAsked => f.write_str("Master sent something that was not asked for"),

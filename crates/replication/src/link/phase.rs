@@ -27,7 +27,7 @@ use super::answers::Head;
 use super::greeting::Step;
 use super::lines::LineReader;
 use super::pairing::{Early, Pairing};
-use super::upstream::AnswerReader;
+use super::replies::ReplyReader;
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
 
@@ -70,7 +70,7 @@ pub(super) enum Phase {
     Connecting,
     Greeting { resume: Option<Position>, lines: LineReader, since: Moment },
     Introducing { resume: Option<Position>, awaited: VecDeque<Step>, lines: LineReader, since: Moment },
-    Inquiring { resume: Option<Position>, answer: AnswerReader, since: Moment, again: bool },
+    Inquiring { resume: Option<Position>, answer: ReplyReader, since: Moment, again: bool },
     Refusing { resume: Option<Position>, until: Moment },
     Rewinding { resume: Position, fork: Position },
     AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },

@@ -9,9 +9,13 @@ use slipstream_log::ReplicationId;
 
 use super::action::{Action, Position};
 use super::phase::Phase;
-use super::upstream::{AnswerReader, Upstream};
+use super::replies::ReplyReader;
+use super::upstream::Upstream;
 use super::{ATTEMPT_MS, Link};
 use crate::{Moment, wire};
+
+/// Longest answer to INFO that is read, in bytes.
+pub(super) const LONGEST_INFO: usize = 1 << 20;
 
 /// Data that is refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +81,7 @@ impl Link {
         actions: &mut Vec<Action<'_>>,
     ) {
         actions.push(Action::Send(wire::request(&[b"INFO", b"replication"])));
-        self.phase = Phase::Inquiring { resume, answer: AnswerReader::default(), since: now, again };
+        self.phase = Phase::Inquiring { resume, answer: ReplyReader::new(LONGEST_INFO), since: now, again };
     }
 
     /// Whether a primary with this history could offer nothing but what is refused.

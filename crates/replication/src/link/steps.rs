@@ -12,8 +12,9 @@ use super::answers::{Decision, Head};
 use super::greeting::{self, Step};
 use super::pairing::{Early, MAX_FAILURES};
 use super::phase::{Connection, Phase, Receiving, Streaming};
+use super::replies::Reply;
 use super::takeover::Asking;
-use super::upstream::{Answer, Upstream};
+use super::upstream::Upstream;
 use super::{ANSWER_TIMEOUT_MS, ATTEMPT_MS, BEAT_MS, Link, MAX_DOUBLINGS};
 use crate::{Moment, wire};
 
@@ -98,11 +99,11 @@ impl Link {
         self.asking == Asking::No && (may_have_parted || self.refused_history().is_some())
     }
 
-    pub(super) fn on_inquiry_answer(&mut self, now: Moment, answer: &Answer, actions: &mut Vec<Action<'_>>) {
+    pub(super) fn on_inquiry_answer(&mut self, now: Moment, answer: &Reply, actions: &mut Vec<Action<'_>>) {
         let Phase::Inquiring { resume, again, .. } = self.phase else { unreachable!("called in this phase") };
         let upstream = match answer {
-            Answer::Text(text) => Upstream::parse(text),
-            Answer::Nothing => None,
+            Reply::Text(text) => Upstream::parse(text),
+            Reply::Line(_) => None,
         };
         self.parent = resume.and_then(|resume| upstream?.parent(&resume)).or(self.parent);
         if upstream.is_some_and(|upstream| self.would_refuse(&upstream, resume.as_ref())) {

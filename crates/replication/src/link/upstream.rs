@@ -2,63 +2,11 @@
 //!
 //! A node that was a primary, or was ahead of the replica that took the primary's place, has bytes behind the
 //! fork that the new primary never had: asked to continue from there, it could only refuse. INFO replication
-//! tells where the fork is, whoever the primary is.
-//!
-//! ```text
-//! $<length>            then so many bytes of text, and an empty line
-//! anything else        it does not tell: nothing is known, and that is no failure
-//! ```
+//! tells where the fork is, whoever the primary is. One that does not tell is no failure: nothing is known then.
 
 use slipstream_log::{Offset, ReplicationId};
 
-use super::action::{Position, Violation};
-use super::lines::LineReader;
-
-/// Longest answer that is read, in bytes.
-const LIMIT: usize = 1 << 20;
-
-/// The answer as it comes in.
-#[derive(Debug, Default)]
-pub(super) struct AnswerReader {
-    line: LineReader,
-    /// The text, and how long it will be with its end.
-    text: Option<(Vec<u8>, usize)>,
-}
-
-/// The whole answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// It tells.
-    Text(Vec<u8>),
-    /// It does not.
-    Nothing,
-}
-
-impl AnswerReader {
-    /// Takes input up to the end of the answer. Gives the answer, once it is complete, and the rest.
-    pub(super) fn push<'a>(&mut self, mut input: &'a [u8]) -> Result<(Option<Answer>, &'a [u8]), Violation> {
-        loop {
-            if let Some((text, length)) = &mut self.text {
-                let (part, rest) = input.split_at((*length - text.len()).min(input.len()));
-                text.extend_from_slice(part);
-                let is_complete = text.len() == *length;
-                let answer = is_complete.then(|| Answer::Text(std::mem::take(text)));
-                return Ok((answer, rest));
-            }
-            let (line, rest) = self.line.push(input)?;
-            input = rest;
-            match line {
-                None => return Ok((None, rest)),
-                Some(line) if line.is_empty() => {}
-                Some(line) => match line.strip_prefix('$').map(str::parse::<usize>) {
-                    Some(Ok(length)) if length <= LIMIT => self.text = Some((Vec::new(), length + 2)),
-                    Some(Ok(_)) => return Err(Violation::LineTooLong),
-                    _ => return Ok((Some(Answer::Nothing), rest)),
-                },
-            }
-        }
-    }
-}
+use super::action::Position;
 
 /// A primary's history, in its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,33 +124,5 @@ mod tests {
         check(position(NEW, 150), Some(position(NEW, 150)));
         check(position(OLD, 90), Some(position(OLD, 90)));
         check(position(OLD, 140), Some(position(OLD, 100)));
-    }
-
-    #[test]
-    fn an_answer_is_read_at_every_split() {
-        let text = info("101");
-        let bytes = format!("\n${}\r\n{text}\r\n+rest", text.len()).into_bytes();
-        for at in 0..=bytes.len() {
-            let mut reader = AnswerReader::default();
-            let (first, rest) = reader.push(&bytes[..at]).unwrap();
-            let (answer, rest) = match first {
-                Some(answer) => (answer, [rest, &bytes[at..]].concat()),
-                None => {
-                    let (answer, rest) = reader.push(&bytes[at..]).unwrap();
-                    (answer.unwrap(), rest.to_vec())
-                }
-            };
-            assert_eq!(answer, Answer::Text(format!("{text}\r\n").into_bytes()), "split at {at}");
-            assert_eq!(rest, b"+rest", "split at {at}");
-        }
-    }
-
-    #[test]
-    fn a_primary_that_does_not_tell_is_no_failure() {
-        for refusal in ["-NOPERM no\r\n", "$-1\r\n", "+OK\r\n"] {
-            let (answer, rest) = AnswerReader::default().push(refusal.as_bytes()).unwrap();
-            assert_eq!((answer, rest), (Some(Answer::Nothing), &b""[..]), "{refusal}");
-        }
-        assert_eq!(AnswerReader::default().push(b"$99999999\r\n"), Err(Violation::LineTooLong));
     }
 }
