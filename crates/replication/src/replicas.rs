@@ -378,7 +378,8 @@ impl Replicas {
     /// for acknowledgements and messages behind it. Redis and Valkey answer that question with the offset before
     /// it, and name the one behind it up to a second later; data is in neither.
     pub fn has_all(&self, replica: &Replica, end: Offset) -> bool {
-        replica.acked >= end || self.question.end == end && replica.acked >= self.question.start
+        let acked = replica.applied();
+        acked >= end || self.question.end == end && acked >= self.question.start
     }
 
     /// What happened of late to links of replicas, by the names of these.

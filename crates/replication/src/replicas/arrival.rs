@@ -138,8 +138,9 @@ impl Replicas {
         )));
         self.journal.note(turn.now, replica.to_string(), format!("partial resync from {from}, online"));
         replica.phase = Phase::Online { cursor: from };
+        // Where it asks to continue it may not be what it was there: it has yet to say what it has applied.
         replica.acked = from;
-        replica.confirmed = true;
+        replica.confirmed = false;
         actions.push(Action::StartStream { replica: replica.id, from });
     }
 

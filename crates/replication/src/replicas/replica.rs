@@ -79,9 +79,9 @@ pub struct Replica {
     pub profile: Profile,
     /// The address of its socket; empty if that has none.
     pub peer: String,
-    /// What it has applied, by its own word.
+    /// What it has applied, by its own word, or from where it was continued.
     pub acked: Offset,
-    /// Whether it has said so, with an acknowledgement or as it asked to continue.
+    /// Whether it has said so with an acknowledgement.
     pub(super) confirmed: bool,
     /// What it has on disk, by its own word.
     pub durable: Offset,

@@ -98,10 +98,15 @@ impl Waits {
 }
 
 impl Replica {
+    /// What it has acknowledged; nothing before it has acknowledged anything.
+    pub fn applied(&self) -> Offset {
+        if self.confirmed { self.acked } else { Offset(0) }
+    }
+
     /// What it has reported.
     fn reported(&self, measure: Measure) -> Option<Offset> {
         match measure {
-            Measure::Applied => Some(self.acked),
+            Measure::Applied => Some(self.applied()),
             Measure::Confirmed => self.confirmed.then_some(self.acked),
             Measure::Durable => Some(self.durable),
         }

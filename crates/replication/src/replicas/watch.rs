@@ -47,7 +47,7 @@ impl Replicas {
         let Some(replica) = self.replicas.get_mut(&id) else { return };
         // Nobody can have what has not been written; a lie would end somebody's WAIT.
         let end = turn.log.end();
-        replica.acked = replica.acked.max(ack.applied.min(end));
+        replica.acked = replica.applied().max(ack.applied.min(end));
         replica.confirmed = true;
         replica.durable = replica.durable.max(ack.durable.unwrap_or_default().min(end));
         replica.heard = turn.now;

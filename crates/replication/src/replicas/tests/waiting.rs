@@ -56,6 +56,8 @@ fn a_replica_that_comes_again_before_its_old_connection_is_given_up_counts_once(
     story.replconf(B, "listening-port 6380");
     story.psync(B, b'a', 1001);
     let reported = |story: &Story| story.replicas.reported(Measure::Confirmed, Offset(1000));
+    assert_eq!(reported(&story), 0, "it has yet to say what it has");
+    story.replconf(B, "ACK 1000");
     assert_eq!((reported(&story), story.replicas.mark(Measure::Confirmed, 2)), (1, None));
     story.replconf(A, "ACK 1000");
     assert_eq!(reported(&story), 1, "that was on its way");
