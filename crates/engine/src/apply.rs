@@ -4,7 +4,8 @@
 //! bytes are appended to this node's own log, so that both logs are equal at
 //! each offset. A transaction is applied when its EXEC is there, and counts
 //! then. A command that is unknown or fails stops replication: going on would
-//! make the copy differ in silence.
+//! make the copy differ in silence. What needs a stale key is left
+//! out: `replication/restoring.rs`.
 
 use slipstream_keyspace::Keyspace;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecoder};
@@ -101,9 +102,10 @@ impl Core {
             self.perform_link(keyspace, actions);
             if torn {
                 // Nobody may continue from here, neither this node nor one that follows it.
-                self.log.deactivate(&mut self.rng);
-                self.disconnect_replicas();
+                self.forget_position();
             }
+        } else {
+            self.settle_restoring(keyspace);
         }
     }
 
@@ -139,6 +141,13 @@ impl Core {
             }
             stream.last_command = Some(session.last_command);
             position += length;
+            if session.db != stream.db {
+                stream.db = session.db;
+                self.propagation.note_selected(self.log.end(), session.db);
+            }
+            if self.is_restoring() && !self.install_due(keyspace) {
+                break Ok(position);
+            }
         };
         stream.db = session.db;
         stream.decoder = decoder;
@@ -228,6 +237,9 @@ impl Machine<'_> {
     }
 
     fn apply_command(&mut self, entry: Entry, args: Args<'_>) -> Result<(), Refusal> {
+        if self.core.has_stale_keys() && !self.core.can_apply(entry.command, args, self.session.db) {
+            return Ok(());
+        }
         self.run(entry, args);
         let failed = self.reply.as_bytes().first() == Some(&b'-');
         let text = failed.then(|| String::from_utf8_lossy(self.reply.as_bytes()).trim_end().to_owned());

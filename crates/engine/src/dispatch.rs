@@ -358,7 +358,8 @@ impl Machine<'_> {
 
     fn call(&mut self, entry: Entry, args: Args<'_>, now: UnixMillis) -> (Result<(), CommandError>, Outcome) {
         let run = entry.command.run.expect("a container is never executed");
-        let visible = if self.session.role == Role::Primary { UnixMillis(i64::MIN) } else { now };
+        let sees_all = self.session.role == Role::Primary || self.session.sees_due;
+        let visible = if sees_all { UnixMillis(i64::MIN) } else { now };
         // TOUCH is there to touch, whatever CLIENT NO-TOUCH says.
         let quiet = self.session.no_touch && entry.command.name != "touch";
         if quiet {

@@ -150,7 +150,12 @@ impl Propagation {
         self.selected
     }
 
-    /// Behind this offset of the log, that database is selected.
+    /// The database that is selected at an offset of the log, if that is known.
+    pub(crate) fn selected_at(&self, offset: Offset) -> Option<usize> {
+        self.selections.iter().rev().find(|(behind, _)| *behind <= offset).map(|(_, db)| *db)
+    }
+
+    /// Behind this offset, another database is selected.
     pub(crate) fn note_selected(&mut self, behind: Offset, db: usize) {
         if self.selections.len() == MAX_SELECTIONS {
             self.selections.pop_front();
@@ -158,9 +163,10 @@ impl Propagation {
         self.selections.push_back((behind, db));
     }
 
-    /// The database that is selected at an offset of this node's own writes, if that is known.
-    pub(crate) fn selected_at(&self, offset: Offset) -> Option<usize> {
-        self.selections.iter().rev().find(|(behind, _)| *behind <= offset).map(|(_, db)| *db)
+    /// What lies behind this offset of the log is no more.
+    pub(crate) fn rewind(&mut self, to: Offset) {
+        self.selections.retain(|(behind, _)| *behind <= to);
+        self.messages = Range::default();
     }
 
     /// What the primary's stream selected, to go on from there when promoted.

@@ -20,6 +20,12 @@ mod rejoining;
 
 mod remembering;
 
+mod tail;
+
+mod touched;
+
+mod restoring;
+
 mod guard;
 
 mod serving;
@@ -59,6 +65,8 @@ pub struct Replication {
     pub(crate) stream: Stream,
     /// What this node had behind the fork when it last joined a primary from which it had parted.
     pub(crate) divergence: Option<rejoining::Divergence>,
+    /// Keys that are not yet what they are in the history that this node has joined.
+    pub(crate) restoring: restoring::Restoring,
     /// Whether the copies are equal.
     pub(crate) verifying: verifying::Verifying,
     /// What is told to the next life of this node, and what the last one told.
@@ -114,6 +122,7 @@ impl Replication {
             opened: None,
             stream: Stream::default(),
             divergence: None,
+            restoring: restoring::Restoring::default(),
             verifying: verifying::Verifying::default(),
             remembering: Remembering::default(),
             empty_start: None,
@@ -260,6 +269,9 @@ impl Core {
         // Whoever goes back to the history that is left here goes on with this database.
         self.propagation.note_selected(self.log.end(), self.replication.stream.database());
         self.replication.stream = Stream::default();
+        if self.has_stale_keys() {
+            self.forget_position();
+        }
         if self.log.is_active() {
             self.log.promote(&mut self.rng);
         }

@@ -210,8 +210,9 @@ impl Core {
             created: self.clock.unix_micros.div_euclid(1_000_000),
             used_memory: facts.used_memory as u64,
         };
-        // Within EXEC the data is ahead of the log: nobody may continue from a file of that moment.
-        let agrees = self.log.is_active() && self.propagation.is_empty();
+        // Within EXEC the data is ahead of the log, stale keys are behind it: nobody may continue from a file of
+        // that moment.
+        let agrees = self.log.is_active() && self.propagation.is_empty() && !self.has_stale_keys();
         let point = agrees.then(|| ReplicationPoint {
             stream_database: self.stream_database(),
             id: *self.log.history().id.as_bytes(),

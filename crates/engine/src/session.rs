@@ -134,6 +134,8 @@ pub struct Session {
     pub follows_redirects: bool,
     /// READONLY: it reads from a replica all the same.
     pub reads_replicas: bool,
+    /// Whether it sees keys that are due and not yet deleted, as a node of this project that is about to follow.
+    pub sees_due: bool,
     /// Whether requests are taken up.
     pub flow: Flow,
     /// When it connected.
@@ -197,6 +199,7 @@ impl Session {
             no_touch: false,
             follows_redirects: false,
             reads_replicas: false,
+            sees_due: false,
             flow: Flow::Ready,
             since: now,
             last_active: now,

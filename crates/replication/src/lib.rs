@@ -12,7 +12,7 @@
 //! ```
 //! use slipstream_log::{Offset, ReplicationId};
 //! use slipstream_replication::{Link, Moment, link};
-//! use link::{Action, Endpoint, Position, Settings};
+//! use link::{Action, Endpoint, Position, Settings, Standing};
 //!
 //! let settings = Settings {
 //!     user: None,
@@ -29,7 +29,8 @@
 //! assert!(matches!(actions[1], Action::Connect(_)), "the shell opens a socket");
 //!
 //! let id = ReplicationId::parse(&[b'a'; 40]).unwrap();
-//! link.on_connected(now, Some(Position { id, offset: Offset(100) }), None, &mut actions);
+//! let resume = Some(Position { id, offset: Offset(100) });
+//! link.on_connected(now, Standing { resume, ..Standing::default() }, &mut actions);
 //! link.on_received(now, b"+PONG\r\n", &mut actions);
 //! link.on_received(now, b"+OK\r\n+OK\r\n+OK\r\n", &mut actions);
 //! link.on_received(now, b"-NOPERM this user may not use INFO\r\n", &mut actions);

@@ -27,6 +27,8 @@ mod lines;
 
 mod replies;
 
+mod fetching;
+
 mod pairing;
 
 mod refusing;
@@ -42,6 +44,7 @@ use std::borrow::Cow;
 
 use slipstream_log::{Offset, ReplicationId};
 
+use self::fetching::Fetching;
 use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
 use self::refusing::Blocked;
@@ -50,7 +53,9 @@ use self::upstream::Parent;
 use crate::events::Events;
 use crate::{Moment, wire};
 
-pub use self::action::{Action, Endpoint, Position, Settings, Takeover, Transfer};
+pub use self::action::{
+    Action, Content, Endpoint, Fetched, Key, Position, Rewound, Settings, Standing, Takeover, Transfer,
+};
 pub use self::phase::State;
 pub use self::tries::Tries;
 
@@ -70,6 +75,9 @@ const ATTEMPT_MS: u64 = 1000;
 /// After a failed full sync the wait doubles from [`ATTEMPT_MS`] at most so many times: a snapshot that
 /// cannot be read costs the primary as much as one that can.
 const MAX_DOUBLINGS: u32 = 6;
+
+/// After so many connections that were lost while values of single keys were asked for, all data is asked for.
+const MAX_FAILED_FETCHES: u32 = 2;
 
 /// The link of one node to its primary.
 #[derive(Debug)]
@@ -91,8 +99,10 @@ pub struct Link {
     /// Whether the histories of both sides may have parted: since this primary is followed, it has not sent the
     /// stream.
     is_stranger: bool,
-    /// Where this node left the history before its own, as of the present connection.
-    earlier: Option<Position>,
+    /// What this node has, as of the present connection.
+    standing: Standing,
+    /// Connections that were lost while values of single keys were asked for.
+    failed_fetches: u32,
     /// Full syncs in a row that were begun and not finished.
     failed_syncs: u32,
     /// Whether the other end is to become the primary first.
@@ -122,7 +132,8 @@ impl Link {
             dialect: false,
             writes_log: false,
             is_stranger: true,
-            earlier: None,
+            standing: Standing::default(),
+            failed_fetches: 0,
             failed_syncs: 0,
             asking: Asking::No,
             freshness: Freshness::default(),
@@ -178,6 +189,12 @@ impl Link {
         self.lose(now, actions);
     }
 
+    /// The same, and not at the pace of attempts: the primary is there, and time would make it worse.
+    pub fn reconnect_at_once(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        self.attempted = None;
+        self.reconnect(now, actions);
+    }
+
     /// Stops following without forgetting whom: the stream cannot be applied, and going on would make the
     /// copy differ in silence. Only `follow` ends this.
     pub fn halt(&mut self, now: Moment, reason: String, actions: &mut Vec<Action<'_>>) {
@@ -189,20 +206,13 @@ impl Link {
         self.phase = Phase::Halted { reason };
     }
 
-    /// The connection is open. `resume` is what this node's data is a copy of, if of anything, and
-    /// `earlier` where the history before that ended for it.
-    pub fn on_connected(
-        &mut self,
-        now: Moment,
-        resume: Option<Position>,
-        earlier: Option<Position>,
-        actions: &mut Vec<Action<'_>>,
-    ) {
-        self.earlier = earlier;
+    /// The connection is open.
+    pub fn on_connected(&mut self, now: Moment, standing: Standing, actions: &mut Vec<Action<'_>>) {
+        self.standing = standing;
         assert!(matches!(self.phase, Phase::Connecting), "connected without having been asked to connect");
         actions.push(Action::notice("Non blocking connect for SYNC fired the event."));
         actions.push(Action::Send(wire::request(&[b"PING"])));
-        self.phase = Phase::Greeting { resume, lines: Default::default(), since: now };
+        self.phase = Phase::Greeting { resume: standing.resume, lines: Default::default(), since: now };
     }
 
     /// The connection could not be opened, or is gone.
@@ -253,6 +263,12 @@ impl Link {
                     }
                     rest
                 }),
+                Phase::Fetching(fetching) => fetching.push(rest).map(|(end, rest)| {
+                    if let Some(end) = end {
+                        self.on_portion(now, end, actions);
+                    }
+                    rest
+                }),
                 Phase::Receiving(receiving) => {
                     let rest = receiving.push(rest, actions);
                     if receiving.is_complete() {
@@ -293,12 +309,32 @@ impl Link {
         }
     }
 
-    /// The engine went back to the fork, as [`Action::Rewind`] asked; or it cannot, and needs a snapshot.
-    pub fn on_rewound(&mut self, now: Moment, is_there: bool, actions: &mut Vec<Action<'_>>) {
-        let Phase::Rewinding { resume, fork } = self.phase else {
+    /// What came of [`Action::Rewind`].
+    pub fn on_rewound(&mut self, now: Moment, outcome: Rewound, actions: &mut Vec<Action<'_>>) {
+        let Phase::Rewinding { resume, upstream, fork } = self.phase else {
             panic!("went back without being asked to")
         };
-        self.ask_for_data(now, Some(if is_there { fork } else { resume }), actions);
+        match outcome {
+            Rewound::There => self.ask_for_data(now, Some(fork), actions),
+            Rewound::Needs(portions) if self.failed_fetches < MAX_FAILED_FETCHES => {
+                let fetching = Fetching::new(now, (resume, fork), (upstream.id, self.dialect), portions);
+                actions.push(fetching.notice());
+                actions.push(Action::Send(fetching.request()));
+                self.phase = Phase::Fetching(fetching);
+            }
+            Rewound::Needs(_) | Rewound::Refused => self.ask_as_it_is(now, resume, actions),
+        }
+    }
+
+    /// No key is stale any more, and the stream has been applied up to `offset`.
+    pub fn on_restored(&mut self, now: Moment, offset: Offset, actions: &mut Vec<Action<'_>>) {
+        let Phase::Streaming(streaming) = &mut self.phase else { return };
+        assert!(streaming.is_restoring, "restored what was not stale");
+        streaming.is_restoring = false;
+        streaming.applied = offset;
+        streaming.acknowledge(actions);
+        self.events.note(now, format!("restored at {offset}"));
+        self.come_up(now, actions);
     }
 
     /// The snapshot is loaded and the data stands at `offset` (its own choice after SYNC).
@@ -347,7 +383,9 @@ impl Link {
 
     /// The stream has been applied up to `offset`, the end of a command outside a transaction.
     pub fn on_applied(&mut self, offset: Offset) {
-        if let Phase::Streaming(streaming) = &mut self.phase {
+        if let Phase::Streaming(streaming) = &mut self.phase
+            && !streaming.is_restoring
+        {
             streaming.applied = offset;
             if let Some(heard) = self.heard.filter(|_| streaming.applied == streaming.received) {
                 self.freshness.on_all_applied(heard);
@@ -357,7 +395,9 @@ impl Link {
 
     /// The stream told the clock of whoever writes it, at this point.
     pub fn on_clock(&mut self, now: Moment, clock: Moment) {
-        self.freshness.on_stamp(now, clock);
+        if self.is_up() {
+            self.freshness.on_stamp(now, clock);
+        }
     }
 
     /// Says how often the primary is to tell its clock; `None` as it likes. One that does not speak this
@@ -450,7 +490,7 @@ impl Link {
 
     /// Whether the stream flows (`master_link_status:up`).
     pub fn is_up(&self) -> bool {
-        matches!(self.phase, Phase::Streaming(_))
+        matches!(&self.phase, Phase::Streaming(streaming) if !streaming.is_restoring)
     }
 
     /// Whether a full sync is under way (`master_sync_in_progress`).

@@ -89,6 +89,13 @@ impl Checker {
         // A primary may write and hand over within one step.
         let wrote =
             std::mem::replace(self.primaries.entry(process.index).or_default(), !node.core.is_replica());
+        if let Some(since) = node.core.stale_since() {
+            // It stands nowhere until these are restored, and tells nobody anything else.
+            assert!(!node.core.replication.link.is_up(), "{} counts as a copy", process.place());
+            let reached = self.reached.entry((id, process.index)).or_default();
+            *reached = since.max(*reached);
+            return;
+        }
         if !node.core.is_replica() || wrote && self.writers.get(&id) == Some(&(process.index, process.life)) {
             let writer = *self.writers.entry(id).or_insert((process.index, process.life));
             let own = (process.index, process.life);

@@ -279,9 +279,9 @@ fn a_machine_without_power_is_given_up_and_comes_back() {
 }
 
 #[test]
-fn an_old_primary_that_went_on_writing_gets_a_snapshot() {
+fn an_old_primary_that_went_on_writing_gets_its_keys_from_the_new_one() {
     let mut world = World::calm(&[0, 0]);
-    converges(&mut world, (1, 1), |world| {
+    converges(&mut world, (0, 2), |world| {
         world.isolate(0, true);
         world.command(0, "SET lost 1");
         world.promote(1);

@@ -211,6 +211,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
     session.no_evict = false;
     session.no_touch = false;
     session.reads_replicas = false;
+    session.sees_due = false;
     session.durability = None;
     call.reply.set_protocol(Protocol::Resp2);
     call.reply.simple("RESET");

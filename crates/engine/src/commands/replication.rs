@@ -137,6 +137,8 @@ fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     if let Some(answer) = call.core.replconf(call.session.id, call.args.from(1))? {
+        // A node of this project is told more than OK. What it asks for of single keys is to be as in the log.
+        call.session.sees_due |= answer != "OK";
         call.reply.simple(&answer);
     }
     Ok(())

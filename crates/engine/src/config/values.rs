@@ -127,6 +127,8 @@ pub struct Config {
     pub repl_backlog_size: u64,
     /// The longest divergent tail that is kept in a file, in bytes; 0 for none.
     pub replica_keep_divergent_tail: u64,
+    /// `replica-restore-max-keys`.
+    pub replica_restore_max_keys: u64,
     /// Bytes of it kept on disk behind that.
     pub repl_backlog_disk_size: u64,
     /// Most bytes of it on disk while a replica needs them.
@@ -422,6 +424,7 @@ impl Default for Config {
             repl_disable_tcp_nodelay: false,
             repl_backlog_size: 64 * MIB,
             replica_keep_divergent_tail: 64 * MIB,
+            replica_restore_max_keys: 100_000,
             repl_backlog_disk_size: 0,
             repl_backlog_spill_size: 4096 * MIB,
             repl_backlog_ttl: 3600,

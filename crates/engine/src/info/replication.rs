@@ -30,6 +30,11 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("last_divergence_bytes", divergence.bytes);
         fields.add("last_divergence_writes", divergence.writes.map_or(-1, signed));
         fields.add("last_divergence_file", divergence.file.as_deref().unwrap_or(""));
+        fields.add("last_divergence_restored_keys", divergence.restored.keys);
+        fields.add("last_divergence_restored_bytes", divergence.restored.bytes);
+    }
+    if core.has_stale_keys() {
+        fields.add("stale_keys", core.replication.restoring.stale_keys());
     }
     log(core, fields);
     pacing(core, fields);

@@ -7,10 +7,11 @@ use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_rdb::Reached;
 use slipstream_replication::Level;
-use slipstream_replication::link::{self, Endpoint, Position};
+use slipstream_replication::link::{self, Endpoint, Position, Standing};
 
 use super::OpenLink;
 use super::progress::SyncProgress;
+use super::restoring::Restoring;
 use crate::apply::Stream;
 use crate::config::DisklessLoad;
 use crate::host::{Effect, LoadOrder, LoadedData};
@@ -60,12 +61,17 @@ impl Core {
                     self.effects.push(Effect::LoadAbort);
                 }
                 Action::Rewind { to } => {
-                    let is_there = self.rewind(to);
+                    let outcome = self.rewind(keyspace, to);
                     let mut actions = Vec::new();
-                    self.replication.link.on_rewound(self.clock.moment(), is_there, &mut actions);
+                    self.replication.link.on_rewound(self.clock.moment(), outcome, &mut actions);
                     self.perform_link(keyspace, actions);
                 }
-                Action::Continue { id } => self.continue_under(id),
+                Action::Restore { to, fetched } => self.begin_restoring(to, fetched),
+                Action::Forget => self.forget_position(),
+                Action::Continue { id } => {
+                    self.continue_under(id);
+                    self.settle_restoring(keyspace);
+                }
                 Action::Apply(bytes) => self.apply(keyspace, &bytes),
                 Action::Takeover(news) => self.on_takeover(keyspace, news),
                 Action::Log(level, text) => self.notice(level, &text),
@@ -130,6 +136,12 @@ impl Core {
         }
     }
 
+    /// What this node tells its link.
+    fn standing(&self) -> Standing {
+        let (resume, earlier) = (self.position(), self.earlier_position());
+        Standing { resume, earlier, stale_since: self.stale_since() }
+    }
+
     /// Where this node left the history before its own.
     fn earlier_position(&self) -> Option<Position> {
         let previous = self.log.history().previous.filter(|_| self.log.is_active());
@@ -161,9 +173,10 @@ impl Node {
         }
         self.core.tick_clock();
         self.core.replication.stream.forget_rest();
-        let (resume, earlier) = (self.core.position(), self.core.earlier_position());
+        self.core.replication.restoring.stop();
+        let standing = self.core.standing();
         let mut actions = Vec::new();
-        self.core.replication.link.on_connected(self.core.clock.moment(), resume, earlier, &mut actions);
+        self.core.replication.link.on_connected(self.core.clock.moment(), standing, &mut actions);
         self.core.perform_link(&mut self.keyspace, actions);
     }
 
@@ -289,6 +302,8 @@ impl Node {
         self.core.replication.stream = Stream::starting_in(db);
         self.core.replication.consents = false;
         self.core.propagation.set_selected(None);
+        self.core.propagation.note_selected(offset, db);
+        self.core.replication.restoring = Restoring::default();
         self.core.local_deadlines.clear();
         self.replace_data(data);
         offset
@@ -323,6 +338,7 @@ impl Node {
         core.log.adopt_snapshot(id, Offset(u64::try_from(point.offset).unwrap_or(0)));
         if core.config.replicaof.is_some() {
             core.replication.stream = Stream::starting_in(point.stream_database);
+            core.propagation.note_selected(core.log.end(), point.stream_database);
         } else {
             core.propagation.note_selected(core.log.end(), point.stream_database);
             // Whoever has no more than this may continue with what is written from here on.

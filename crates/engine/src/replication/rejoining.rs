@@ -3,22 +3,43 @@
 //! A primary that was cut off, or a replica that was ahead of the one that was promoted, has bytes behind the
 //! fork that the new primary never had. If they changed no data (PING, SELECT, requests for acknowledgements,
 //! messages), they are dropped, and the node continues at the fork as if it had never had them. If they hold
-//! writes, those were never copied to the new primary: they are counted, told in the log, kept in a file for
-//! the operator, and the data is taken anew from the primary.
+//! writes, those were never copied to the new primary: they are counted, told in the log and kept in a file for
+//! the operator. The keys that they wrote are taken from the new primary one by one where that is cheaper than all
+//! its data (`restoring.rs` goes on from there), and else the data is taken anew.
 
+use std::collections::BTreeSet;
+
+use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_replication::Level;
-use slipstream_replication::link::Position;
-use slipstream_resp::{Limits, Progress, RequestDecoder, encode_request};
+use slipstream_replication::link::{Key, Position, Rewound};
+use slipstream_resp::encode_request;
 
+use super::restoring::Restored;
+use super::tail::{Selected, Tail};
+use crate::apply::Stream;
 use crate::host::Effect;
 use crate::node::{Core, Node};
 
 /// A longer tail is taken for one with writes, without a look at it.
 const LONGEST_TAIL: u64 = 1 << 30;
 
-/// What a primary wrote itself, or had from one: no limit of a client.
-const LIMITS: Limits = Limits { max_bulk: 4 << 30, max_args: 1 << 30, authenticated: true };
+/// A portion of the keys that are asked for has no more keys, and not much more than so many bytes: the primary
+/// serves nobody else meanwhile.
+const PORTION_KEYS: usize = 256;
+const PORTION_BYTES: usize = 1 << 20;
+
+/// Keys that take more than this in all, in bytes, are no less than a snapshot.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Elements of a collection that are measured.
+const SAMPLES: usize = 5;
+
+/// So many keys are few, however small the data is.
+const FEW_KEYS: usize = 1000;
+
+/// Else no more than one in so many keys: each costs more on its own than in a snapshot.
+const SHARE: usize = 10;
 
 /// What was behind a fork, for INFO.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,59 +52,114 @@ pub(crate) struct Divergence {
     pub(crate) writes: Option<u64>,
     /// The file that keeps them.
     pub(crate) file: Option<String>,
+    /// What was taken from the new primary since.
+    pub(crate) restored: Restored,
 }
 
-/// The commands behind a fork.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Tail {
-    /// Those that change data, and what they need around them.
-    kept: Vec<u8>,
-    writes: u64,
+impl Divergence {
+    fn new(offset: Offset, bytes: u64, writes: Option<u64>, file: Option<String>) -> Divergence {
+        Divergence { offset, bytes, writes, file, restored: Restored::default() }
+    }
 }
 
 impl Core {
-    /// Goes back to the fork if what lies behind it changed no data; else keeps it, and the data stays as it is.
-    pub(super) fn rewind(&mut self, fork: Position) -> bool {
+    /// Goes back to the fork if what lies behind it changed no data; else says what it takes to be there.
+    pub(super) fn rewind(&mut self, keyspace: &Keyspace, fork: Position) -> Rewound {
         let to = fork.offset;
         if to > self.log.end() {
-            return false;
+            return Rewound::Refused;
         }
         let bytes = self.log.end().since(to);
-        let Some(tail) = self.tail_behind(to) else {
-            self.tell_divergence(Divergence { offset: to, bytes, writes: None, file: None });
-            return false;
+        let Some(mut tail) = self.tail_behind(keyspace, to) else {
+            self.tell_divergence(Divergence::new(to, bytes, None, None), false);
+            return Rewound::Refused;
         };
+        if tail.writes == 0 && !self.has_stale_keys() {
+            return self.drop_tail(fork, tail.database);
+        }
+        let portions = self.portions(keyspace, tail.keys.take());
+        let portions = portions.filter(|_| tail.database.is_some());
         if tail.writes > 0 {
             let file = self.keep_tail(to, tail.kept);
-            self.tell_divergence(Divergence { offset: to, bytes, writes: Some(tail.writes), file });
-            return false;
+            let divergence = Divergence::new(to, bytes, Some(tail.writes), file);
+            self.tell_divergence(divergence, portions.is_some());
         }
+        match (portions, tail.database) {
+            (Some(portions), Some(database)) => {
+                self.replication.restoring.plan(database);
+                Rewound::Needs(portions)
+            }
+            _ => Rewound::Refused,
+        }
+    }
+
+    fn drop_tail(&mut self, fork: Position, database: Option<usize>) -> Rewound {
+        let bytes = self.log.end().since(fork.offset);
+        if !self.go_back(fork, database) {
+            return Rewound::Refused;
+        }
+        let to = fork.offset;
+        let text =
+            format!("The {bytes} bytes behind offset {to} change no data and are dropped: continuing there");
+        self.notice(Level::Notice, &text);
+        Rewound::There
+    }
+
+    /// Goes back to the fork, where the stream goes on in this database.
+    pub(super) fn go_back(&mut self, fork: Position, database: Option<usize>) -> bool {
         // Who follows this node may be further on than the fork: it comes again and asks.
         self.disconnect_replicas();
-        let is_there = self.log.rewind(&fork.id, to);
+        let is_there = self.log.rewind(&fork.id, fork.offset);
         if is_there {
-            self.notice(
-                Level::Notice,
-                &format!(
-                    "The {bytes} bytes behind offset {to} change no data and are dropped: continuing there"
-                ),
-            );
+            self.propagation.rewind(fork.offset);
+            self.replication.stream = Stream::starting_in(database.unwrap_or(self.stream_database()));
         }
         is_there
     }
 
     /// What is behind the fork; `None` if it is not all held or too long to be looked at.
-    fn tail_behind(&self, fork: Offset) -> Option<Tail> {
+    fn tail_behind(&self, keyspace: &Keyspace, fork: Offset) -> Option<Tail> {
         if self.log.end().since(fork) > LONGEST_TAIL {
             return None;
         }
         let slices: Vec<_> = self.log.slices_from(fork)?.collect();
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
-        read_tail(&bytes)
+        let selected =
+            Selected { at_fork: self.propagation.selected_at(fork), at_end: self.stream_database() };
+        Tail::read(&self.table, &bytes, selected, self.most_restored(keyspace))
     }
 
-    fn tell_divergence(&mut self, divergence: Divergence) {
-        let Divergence { offset, bytes, writes, file } = &divergence;
+    /// No more keys than this are taken one by one.
+    pub(super) fn most_restored(&self, keyspace: &Keyspace) -> usize {
+        let all: usize = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
+        let limit = usize::try_from(self.config.replica_restore_max_keys).unwrap_or(usize::MAX);
+        limit.min(FEW_KEYS.max(all / SHARE))
+    }
+
+    /// The keys that a tail wrote and those that are stale anyway, as they are asked for; `None` if that is too much.
+    fn portions(&self, keyspace: &Keyspace, written: Option<BTreeSet<Key>>) -> Option<Vec<Vec<Key>>> {
+        let mut keys = written?;
+        keys.extend(self.replication.restoring.stale());
+        if keys.len() > self.most_restored(keyspace) {
+            return None;
+        }
+        let (mut portions, mut portion, mut all, mut size) = (Vec::new(), Vec::new(), 0, 0);
+        for key in keys {
+            let database = (key.db < keyspace.databases()).then(|| keyspace.db(key.db))?;
+            let bytes = database.memory_usage(&key.name, SAMPLES).unwrap_or(0) + key.name.len();
+            (all, size) = (all + bytes, size + bytes);
+            portion.push(key);
+            if portion.len() == PORTION_KEYS || size >= PORTION_BYTES {
+                portions.push(std::mem::take(&mut portion));
+                size = 0;
+            }
+        }
+        portions.extend(Some(portion).filter(|portion| !portion.is_empty()));
+        (all <= MOST_BYTES).then_some(portions)
+    }
+
+    fn tell_divergence(&mut self, divergence: Divergence, is_restored: bool) {
+        let Divergence { offset, bytes, writes, file, .. } = &divergence;
         if self.replication.divergence.as_ref() != Some(&divergence) {
             let writes =
                 writes.map_or_else(|| "an unknown number of".to_owned(), |writes| writes.to_string());
@@ -91,9 +167,10 @@ impl Core {
                 Some(file) => format!("they are kept in {file}"),
                 None => "they are not kept (replica-keep-divergent-tail)".to_owned(),
             };
+            let taken = if is_restored { "Their keys are taken" } else { "The data is taken anew" };
             let text = format!(
                 "This node has {writes} commands that its new primary never had, {bytes} bytes behind offset \
-                 {offset}; {kept}. The data is taken anew from the primary."
+                 {offset}; {kept}. {taken} from the primary."
             );
             self.notice(Level::Warning, &text);
         }
@@ -135,60 +212,5 @@ impl Node {
                 divergence.file = None;
             }
         }
-    }
-}
-
-/// Reads the commands of a tail; `None` if these are no whole commands.
-fn read_tail(mut bytes: &[u8]) -> Option<Tail> {
-    let mut decoder = RequestDecoder::default();
-    let mut tail = Tail::default();
-    while !bytes.is_empty() {
-        let Ok(Progress::Complete { consumed }) = decoder.decode(bytes, &LIMITS) else { return None };
-        let args = decoder.args(bytes);
-        let name = args.iter().next().unwrap_or_default().to_ascii_lowercase();
-        match name.as_slice() {
-            b"" | b"ping" | b"replconf" | b"publish" | b"spublish" => {}
-            b"select" | b"multi" | b"exec" => tail.kept.extend_from_slice(&bytes[..consumed]),
-            _ => {
-                tail.kept.extend_from_slice(&bytes[..consumed]);
-                tail.writes += 1;
-            }
-        }
-        bytes = &bytes[consumed..];
-    }
-    Some(tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn requests(lines: &[&str]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for line in lines {
-            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-            encode_request(&mut bytes, words.into_iter());
-        }
-        bytes
-    }
-
-    #[test]
-    fn only_what_changes_data_is_a_write() {
-        let check = |lines: &[&str], writes: u64, kept: &[&str]| {
-            let expected = Tail { kept: requests(kept), writes };
-            assert_eq!(read_tail(&requests(lines)), Some(expected), "{lines:?}");
-        };
-        check(&[], 0, &[]);
-        check(&["ping", "REPLCONF GETACK *", "PUBLISH __sentinel__:hello x", "SPUBLISH c m"], 0, &[]);
-        check(&["SELECT 3", "ping"], 0, &["SELECT 3"]);
-        check(&["SELECT 3", "SET k v", "ping", "DEL k"], 2, &["SELECT 3", "SET k v", "DEL k"]);
-        check(&["MULTI", "SET k v", "EXEC"], 1, &["MULTI", "SET k v", "EXEC"]);
-    }
-
-    #[test]
-    fn half_a_command_is_not_taken_for_a_tail() {
-        let bytes = requests(&["SET k v"]);
-        assert_eq!(read_tail(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(read_tail(b"*1\r\n$x\r\n"), None);
     }
 }

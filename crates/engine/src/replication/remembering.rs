@@ -160,7 +160,8 @@ impl Core {
 
     fn describe(&self, keyspace: &Keyspace) -> NodeState {
         let (history, link) = (self.log.history(), &self.replication.link);
-        let is_kept = self.log.is_active();
+        // With stale keys the data is that of no offset.
+        let is_kept = self.log.is_active() && !self.has_stale_keys();
         let keys: usize = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
         let replicas = self.replication.remembering.replicas.iter().map(|((host, port), (offset, _))| {
             KnownReplica { address: Endpoint { host: host.clone(), port: *port }, offset: *offset }

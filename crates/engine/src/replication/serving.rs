@@ -130,6 +130,7 @@ impl Node {
             Action::ActivateLog => {
                 core.log.activate(&mut core.rng);
                 core.propagation.select_again();
+                core.propagation.note_selected(core.log.end(), core.stream_database());
             }
             Action::DeactivateLog => core.log.deactivate(&mut core.rng),
             // What is saved last is what replicas have: nothing goes behind it.

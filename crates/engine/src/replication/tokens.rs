@@ -101,6 +101,7 @@ impl Core {
     /// What WAITOFFSET answers, if that is known by now. A replica without a link may yet learn of a history.
     pub(crate) fn look_for(&self, token: Token) -> Option<Result<i64, CommandError>> {
         match token.is_reached(&self.log) {
+            Reached::Yes if self.has_stale_keys() => None,
             Reached::Yes => Some(Ok(1)),
             Reached::Unknown if !self.is_cut_off() => Some(Err(CommandError::UNKNOWN_HISTORY)),
             Reached::NotYet | Reached::Unknown => None,

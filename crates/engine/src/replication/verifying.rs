@@ -201,7 +201,7 @@ impl Core {
     /// A PING with a message came down the stream: perhaps the primary wants to know how the data is here.
     pub(crate) fn on_ping_message(&mut self, keyspace: &Keyspace, message: &[u8]) {
         let Some(demand) = Demand::parse(message) else { return };
-        if !self.replication.link.is_asked_by_stream() {
+        if !self.replication.link.is_asked_by_stream() || self.has_stale_keys() {
             return;
         }
         match demand {

@@ -53,6 +53,57 @@ pub struct Position {
     pub offset: Offset,
 }
 
+/// What a node has when it connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// What its data is a copy of, if of anything.
+    pub resume: Option<Position>,
+    /// Where it left the history before its own.
+    pub earlier: Option<Position>,
+    /// Some keys are not what they were there: it may continue only if the primary gives their values. Up to this
+    /// offset everything has been applied.
+    pub stale_since: Option<Offset>,
+}
+
+/// A key of a database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The database.
+    pub db: usize,
+    /// The key.
+    pub name: Vec<u8>,
+}
+
+/// What a primary holds at a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The value, as DUMP answers it.
+    pub payload: Vec<u8>,
+    /// When it is due, in milliseconds since 1970.
+    pub deadline_ms: Option<i64>,
+}
+
+/// What a primary held at some keys, all at one moment of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// That moment.
+    pub at: Offset,
+    /// The keys; without a content where there was none.
+    pub values: Vec<(Key, Option<Content>)>,
+}
+
+/// What came of [`Action::Rewind`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewound {
+    /// The node is at the fork.
+    There,
+    /// It is where it was: it can be there with the primary's values of these keys, asked for in these portions.
+    /// None is empty.
+    Needs(Vec<Vec<Key>>),
+    /// It is where it was, and needs a snapshot.
+    Refused,
+}
+
 /// What the link wants done. `'a` is the input of the call that produced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
@@ -84,12 +135,22 @@ pub enum Action<'a> {
     SnapshotBytes(Cow<'a, [u8]>),
     /// The snapshot is complete. Load it; report `on_loaded` or `on_load_failed`.
     SnapshotEnd,
-    /// The primary's history forks here, and this node is further on. Go back to the fork if the data can be made
-    /// what it was there, and report `on_rewound` at once.
+    /// The primary's history forks here, and this node is further on, or has stale keys. Go back to the fork if the
+    /// data can be made what it was there, and report `on_rewound` at once.
     Rewind {
         /// The fork, and the history in which it lies: this node's, or the one before that.
         to: Position,
     },
+    /// The primary continues the stream from the fork on, and gave its values of the keys that the node needed. Go
+    /// back to the fork. Those keys are stale from here on; report `on_restored` when none is any more.
+    Restore {
+        /// The fork.
+        to: Position,
+        /// The values, in the order of their moments.
+        fetched: Vec<Fetched>,
+    },
+    /// The data has stale keys, and this primary cannot mend them: it is a copy of nothing any more.
+    Forget,
     /// The snapshot will not be completed, or not be wanted. Forget it, and report nothing of it.
     SnapshotAbort,
     /// The data stays and the stream goes on from where it stands, under this id if it has changed. (Then

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! A node that begins to follow somebody else, and has data, asks between Introducing and AwaitingDecision where
-//! the other's history forks (Inquiring), and goes back to there if it is further on (Rewinding). One that refused the
-//! other's data asks the same, until there is something else to be had (Refusing).
+//! the other's history forks (Inquiring), and goes back to there if it is further on (Rewinding), perhaps with the
+//! other's values of some keys (Fetching). Then Streaming is no copy yet until the stream has come to where those
+//! are from. One that refused the other's data asks the same, until there is something else to be had (Refusing).
 //!
 //! A loss goes back to Connecting at once when the last attempt is long enough ago. Loading survives the loss
 //! of the connection: the snapshot is complete, and the stream is asked for again afterwards.
@@ -24,10 +25,12 @@ use slipstream_log::Offset;
 use super::BEAT_MS;
 use super::action::{Action, Position, Transfer};
 use super::answers::Head;
+use super::fetching::{Fetching, Restoration};
 use super::greeting::Step;
 use super::lines::LineReader;
 use super::pairing::{Early, Pairing};
 use super::replies::ReplyReader;
+use super::upstream::Upstream;
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
 
@@ -66,20 +69,60 @@ impl State {
 #[derive(Debug)]
 pub(super) enum Phase {
     Idle,
-    Waiting { until: Moment },
+    Waiting {
+        until: Moment,
+    },
     Connecting,
-    Greeting { resume: Option<Position>, lines: LineReader, since: Moment },
-    Introducing { resume: Option<Position>, awaited: VecDeque<Step>, lines: LineReader, since: Moment },
-    Inquiring { resume: Option<Position>, answer: ReplyReader, since: Moment, again: bool },
-    Refusing { resume: Option<Position>, until: Moment },
-    Rewinding { resume: Position, fork: Position },
-    AwaitingDecision { resume: Option<Position>, lines: LineReader, since: Moment },
-    AwaitingHead { position: Option<Position>, lines: LineReader, since: Moment },
+    Greeting {
+        resume: Option<Position>,
+        lines: LineReader,
+        since: Moment,
+    },
+    Introducing {
+        resume: Option<Position>,
+        awaited: VecDeque<Step>,
+        lines: LineReader,
+        since: Moment,
+    },
+    Inquiring {
+        resume: Option<Position>,
+        answer: ReplyReader,
+        since: Moment,
+        again: bool,
+    },
+    Refusing {
+        resume: Option<Position>,
+        until: Moment,
+    },
+    Rewinding {
+        resume: Position,
+        upstream: Upstream,
+        fork: Position,
+    },
+    Fetching(Fetching),
+    AwaitingDecision {
+        resume: Option<Position>,
+        lines: LineReader,
+        since: Moment,
+        restoration: Option<Restoration>,
+    },
+    AwaitingHead {
+        position: Option<Position>,
+        lines: LineReader,
+        since: Moment,
+    },
     Receiving(Receiving),
     Pairing(Pairing),
-    Loading { position: Option<Position>, transfer: Transfer, connection: Connection, next_beat: Moment },
+    Loading {
+        position: Option<Position>,
+        transfer: Transfer,
+        connection: Connection,
+        next_beat: Moment,
+    },
     Streaming(Streaming),
-    Halted { reason: String },
+    Halted {
+        reason: String,
+    },
 }
 
 /// The connection while the snapshot is loaded. `early` is what of the stream has come: over one connection,
@@ -101,11 +144,13 @@ impl Phase {
             | Phase::Inquiring { .. }
             | Phase::Refusing { .. }
             | Phase::Rewinding { .. }
+            | Phase::Fetching(_)
             | Phase::AwaitingDecision { .. } => State::Handshake,
             Phase::Pairing(pairing) if !pairing.has_snapshot() => State::Handshake,
             Phase::AwaitingHead { .. } | Phase::Receiving(_) | Phase::Pairing(_) | Phase::Loading { .. } => {
                 State::Sync
             }
+            Phase::Streaming(streaming) if streaming.is_restoring => State::Sync,
             Phase::Streaming(_) => State::Connected,
         }
     }
@@ -254,6 +299,8 @@ impl Receiving {
 pub(super) struct Streaming {
     pub(super) received: Offset,
     pub(super) applied: Offset,
+    /// Whether some keys are stale: nothing counts as applied until they are not.
+    pub(super) is_restoring: bool,
     /// A primary that knows only SYNC has no use for acknowledgements.
     pub(super) acknowledges: bool,
     pub(super) next_beat: Moment,

@@ -86,7 +86,7 @@ impl Link {
 
     /// Whether a primary with this history could offer nothing but what is refused.
     pub(super) fn would_refuse(&self, upstream: &Upstream, resume: Option<&Position>) -> bool {
-        let known = resume.into_iter().chain(&self.earlier);
+        let known = resume.into_iter().chain(&self.standing.earlier);
         self.refused_history().is_some_and(|refused| upstream.is(&refused)) && !upstream.knows_any(known)
     }
 

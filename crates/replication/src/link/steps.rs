@@ -9,6 +9,7 @@ use slipstream_log::{Offset, ReplicationId};
 
 use super::action::{Action, Position, Violation};
 use super::answers::{Decision, Head};
+use super::fetching::{End, Restoration};
 use super::greeting::{self, Step};
 use super::pairing::{Early, MAX_FAILURES};
 use super::phase::{Connection, Phase, Receiving, Streaming};
@@ -110,17 +111,32 @@ impl Link {
             return self.wait_for_another_history(now, resume, again, actions);
         }
         let Some(resume) = resume else { return self.ask_for_data(now, None, actions) };
-        let Some(fork) = upstream.and_then(|upstream| upstream.fork_behind(&resume, self.earlier.as_ref()))
-        else {
-            return self.ask_for_data(now, Some(resume), actions);
+        let Some((upstream, fork)) = upstream.and_then(|upstream| {
+            let fork = upstream.fork_behind(&resume, self.standing.earlier.as_ref());
+            let here = || {
+                Some(resume).filter(|_| self.standing.stale_since.is_some() && upstream.continues(&resume))
+            };
+            Some((upstream, fork.or_else(here)?))
+        }) else {
+            return self.ask_as_it_is(now, resume, actions);
         };
         let tail = resume.offset.0.saturating_sub(fork.offset.0);
-        actions.push(Action::notice(format!(
-            "Master's history forks at offset {}, {tail} bytes before the end of this node's",
-            fork.offset
-        )));
-        self.phase = Phase::Rewinding { resume, fork };
+        if fork != resume {
+            actions.push(Action::notice(format!(
+                "Master's history forks at offset {}, {tail} bytes before the end of this node's",
+                fork.offset
+            )));
+        }
+        self.phase = Phase::Rewinding { resume, upstream, fork };
         actions.push(Action::Rewind { to: fork });
+    }
+
+    /// Asks to continue where the node stands. With stale keys it stands nowhere.
+    pub(super) fn ask_as_it_is(&mut self, now: Moment, resume: Position, actions: &mut Vec<Action<'_>>) {
+        if self.standing.stale_since.is_some() {
+            actions.push(Action::Forget);
+        }
+        self.ask_for_data(now, Some(resume).filter(|_| self.standing.stale_since.is_none()), actions);
     }
 
     pub(super) fn ask_for_data(
@@ -132,14 +148,46 @@ impl Link {
         let Some(position) = resume else {
             actions.push(Action::notice("Partial resynchronization not possible (no cached master)"));
             actions.push(Action::Send(wire::request(&[b"PSYNC", b"?", b"-1"])));
-            self.phase = Phase::AwaitingDecision { resume, lines: Default::default(), since: now };
-            return;
+            return self.await_decision(now, resume);
         };
         let (id, number) = (position.id, position.offset.next_byte());
         let text = format!("Trying a partial resynchronization (request {id}:{number}).");
         actions.push(Action::notice(text));
         let word = self.ask_to_take_over(actions);
         self.send_psync(now, position, word, actions);
+    }
+
+    /// A portion of the values that were asked for has come, or will not.
+    pub(super) fn on_portion(&mut self, now: Moment, end: End, actions: &mut Vec<Action<'_>>) {
+        let Phase::Fetching(fetching) = &self.phase else { unreachable!("called in this phase") };
+        match end {
+            End::More => actions.push(Action::Send(fetching.request())),
+            End::All => {
+                let Phase::Fetching(fetching) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+                    unreachable!("just looked")
+                };
+                let (fork, values) = fetching.into_restoration();
+                self.ask_for_data(now, Some(fork), actions);
+                if let Phase::AwaitingDecision { restoration, .. } = &mut self.phase {
+                    *restoration = Some(values);
+                }
+            }
+            End::NotNow(reason) => {
+                let failed = self.failed_fetches;
+                self.fail(now, format!("Master does not give values now: {reason}"), actions);
+                self.failed_fetches = failed;
+            }
+            End::Refused(reason) => {
+                let resume = fetching.resume();
+                actions.push(Action::notice(format!("Master does not give values of single keys: {reason}")));
+                self.ask_as_it_is(now, resume, actions);
+            }
+        }
+    }
+
+    pub(super) fn await_decision(&mut self, now: Moment, resume: Option<Position>) {
+        self.phase =
+            Phase::AwaitingDecision { resume, lines: Default::default(), since: now, restoration: None };
     }
 
     pub(super) fn on_decision(
@@ -191,14 +239,35 @@ impl Link {
         resume: Position,
         actions: &mut Vec<Action<'_>>,
     ) {
+        let restoration = match &mut self.phase {
+            Phase::AwaitingDecision { restoration, .. } => restoration.take(),
+            phase => unreachable!("nothing is decided in {phase:?}"),
+        };
+        if let Some(values) = restoration.as_ref().filter(|values| Some(values.id) != id) {
+            self.failed_fetches += 1;
+            let text =
+                format!("Master's history is not {} any more, from which values were fetched", values.id);
+            return self.fail(now, text, actions);
+        }
         actions.push(Action::notice("Successful partial resynchronization with master."));
         self.events.note(now, format!("partial resync from {}", resume.offset));
         if let Some(id) = id.filter(|id| *id != resume.id) {
             actions.push(Action::notice(format!("Master replication ID changed to {id}")));
         }
-        actions.push(Action::Continue { id });
         self.failed_syncs = 0;
-        self.start_stream(now, resume.offset, true, actions);
+        let Some(Restoration { fetched, .. }) = restoration else {
+            actions.push(Action::Continue { id });
+            return self.start_stream(now, resume.offset, true, actions);
+        };
+        let applied = self.standing.stale_since.unwrap_or(resume.offset).min(resume.offset);
+        self.begin_stream(now, applied, true, actions);
+        if let Phase::Streaming(streaming) = &mut self.phase {
+            streaming.received = resume.offset;
+            streaming.is_restoring = true;
+        }
+        actions.push(Action::Restore { to: resume, fetched });
+        // The last of them: the engine may have restored it all, or give up.
+        actions.push(Action::Continue { id });
     }
 
     pub(super) fn await_head(&mut self, now: Moment, position: Option<Position>) {
@@ -242,14 +311,28 @@ impl Link {
         acknowledges: bool,
         actions: &mut Vec<Action<'_>>,
     ) {
-        self.heard = Some(now);
+        self.begin_stream(now, at, acknowledges, actions);
+        self.come_up(now, actions);
+    }
+
+    /// The data is the primary's, and the stream keeps it so.
+    pub(super) fn come_up(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         self.is_stranger = false;
+        self.failed_fetches = 0;
         self.tries.on_up(now, self.down_since.take());
         self.blocked = None;
+        if self.beat_ms.is_some() {
+            self.ask_for_beat(actions);
+        }
+    }
+
+    fn begin_stream(&mut self, now: Moment, at: Offset, acknowledges: bool, actions: &mut Vec<Action<'_>>) {
+        self.heard = Some(now);
         let next_beat = now.after_ms(BEAT_MS);
         let mut streaming = Streaming {
             received: at,
             applied: at,
+            is_restoring: false,
             acknowledges,
             next_beat,
             told: at,
@@ -259,9 +342,6 @@ impl Link {
         };
         streaming.acknowledge(actions);
         self.phase = Phase::Streaming(streaming);
-        if self.beat_ms.is_some() {
-            self.ask_for_beat(actions);
-        }
     }
 
     /// The stream has just started, with what came of it before. One piece is applied at once, more than that in
@@ -288,6 +368,7 @@ impl Link {
             Phase::Greeting { since, .. }
             | Phase::Introducing { since, .. }
             | Phase::Inquiring { since, .. } => Some(since.after_ms(timeout.min(ANSWER_TIMEOUT_MS))),
+            Phase::Fetching(fetching) => Some(heard.max(fetching.since()).after_ms(timeout)),
             Phase::AwaitingDecision { since, .. } | Phase::AwaitingHead { since, .. } => {
                 Some(heard.max(*since).after_ms(timeout))
             }
@@ -302,9 +383,10 @@ impl Link {
         let text = match &self.phase {
             Phase::Connecting | Phase::AwaitingDecision { .. } => "Timeout connecting to the MASTER...",
             Phase::Pairing(pairing) if !pairing.has_snapshot() => "Timeout connecting to the MASTER...",
-            Phase::Greeting { .. } | Phase::Introducing { .. } | Phase::Inquiring { .. } => {
-                "Master did not respond to command during SYNC handshake"
-            }
+            Phase::Greeting { .. }
+            | Phase::Introducing { .. }
+            | Phase::Inquiring { .. }
+            | Phase::Fetching(_) => "Master did not respond to command during SYNC handshake",
             Phase::Streaming(_) => "MASTER timeout: no data nor PING received...",
             _ => {
                 "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' \
@@ -339,6 +421,7 @@ impl Link {
     pub(super) fn lose(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         self.buffered_peak = self.buffered_peak();
         self.heard = None;
+        self.failed_fetches += u32::from(matches!(self.phase, Phase::Fetching(_)));
         self.asking = self.asking.after_loss();
         self.down_since.get_or_insert(now);
         self.tries.on_down();

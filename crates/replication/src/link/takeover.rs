@@ -111,8 +111,7 @@ impl Link {
         let mut request: Vec<&[u8]> = vec![b"PSYNC", id.as_bytes(), next_byte.as_bytes()];
         request.extend(word);
         actions.push(Action::Send(wire::request(&request)));
-        self.phase =
-            Phase::AwaitingDecision { resume: Some(position), lines: Default::default(), since: now };
+        self.await_decision(now, Some(position));
     }
 }
 

@@ -100,7 +100,9 @@ impl Story {
     }
 
     fn connected(&mut self, resume: Option<Position>) -> Vec<Action<'static>> {
-        self.act(|link, now, actions| link.on_connected(now, resume, None, actions))
+        self.act(|link, now, actions| {
+            link.on_connected(now, Standing { resume, ..Standing::default() }, actions)
+        })
     }
 
     fn receive<'a>(&mut self, input: &'a [u8]) -> Vec<Action<'a>> {
@@ -140,6 +142,7 @@ fn deeds<'a>(actions: Vec<Action<'a>>) -> Vec<Action<'a>> {
 mod handshake;
 mod loss;
 mod pairing;
+mod restoring;
 mod snapshot;
 mod stream;
 mod takeover;

@@ -11,7 +11,11 @@ use super::action::Position;
 /// A primary's history, in its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Upstream {
-    id: ReplicationId,
+    pub(super) id: ReplicationId,
+    /// The end of its log, if it says so.
+    pub(super) end: Option<Offset>,
+    /// Whether its data is that of the end of its log.
+    pub(super) standing: Data,
     /// The history before it, and up to where both are the same.
     previous: Option<(ReplicationId, Offset)>,
 }
@@ -23,6 +27,17 @@ pub(super) struct Parent {
     pub(super) child: ReplicationId,
     pub(super) id: ReplicationId,
     pub(super) fork: Offset,
+}
+
+/// Whether a node's data is that of the end of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Data {
+    /// It is the primary's.
+    Own,
+    /// It is a replica's, which hides what is due and not yet deleted.
+    Copied,
+    /// It is that of a replica without a link.
+    Doubtful,
 }
 
 impl Upstream {
@@ -37,7 +52,13 @@ impl Upstream {
         let before = field("master_replid2").and_then(|id| ReplicationId::parse(id.as_bytes()));
         let next_byte = field("second_repl_offset").and_then(|offset| offset.parse::<i64>().ok());
         let fork = next_byte.and_then(Offset::from_next_byte);
-        Some(Upstream { id, previous: before.zip(fork) })
+        let end = field("master_repl_offset").and_then(|offset| offset.parse().ok()).map(Offset);
+        let standing = match (field("role"), field("master_link_status")) {
+            (Some("master"), _) => Data::Own,
+            (_, Some("up")) => Data::Copied,
+            _ => Data::Doubtful,
+        };
+        Some(Upstream { id, end, standing, previous: before.zip(fork) })
     }
 
     /// Where a node that stands at `position` has to go back to, so that this primary may continue it; `None` if
@@ -68,6 +89,11 @@ impl Upstream {
     /// Whether it knows any of these histories.
     pub(super) fn knows_any<'a>(&self, mut positions: impl Iterator<Item = &'a Position>) -> bool {
         positions.any(|position| self.end_of(&position.id).is_some())
+    }
+
+    /// Whether this primary can continue the stream at `position`, as far as its log is held.
+    pub(super) fn continues(&self, position: &Position) -> bool {
+        self.end_of(&position.id).is_some_and(|end| position.offset <= end)
     }
 
     /// How far this primary's history agrees with another, if it knows that.
@@ -111,6 +137,18 @@ mod tests {
         let never_promoted = Upstream::parse(info("-1").as_bytes()).unwrap();
         assert_eq!(never_promoted.fork_behind(&position(OLD, 150), None), None);
         assert_eq!(Upstream::parse(b"# Replication\r\nrole:master\r\n"), None);
+    }
+
+    #[test]
+    fn a_replica_is_current_while_it_has_a_link() {
+        let check = |role: &str, standing: Data| {
+            let text = info("101").replace("role:master", role);
+            let upstream = Upstream::parse(text.as_bytes()).unwrap();
+            assert_eq!((upstream.end, upstream.standing), (Some(Offset(500)), standing), "{role}");
+        };
+        check("role:master", Data::Own);
+        check("role:slave\r\nmaster_link_status:up", Data::Copied);
+        check("role:slave\r\nmaster_link_status:down", Data::Doubtful);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A primary may send anything: the link refuses it or follows it, and stays whole.
 
 use slipstream_log::{Offset, ReplicationId};
-use slipstream_replication::link::{Action, Endpoint, Position, Settings};
+use slipstream_replication::link::{Action, Endpoint, Key, Position, Rewound, Settings, Standing};
 use slipstream_replication::{Link, Moment};
 
 /// A primary's side of a connection, arriving in pieces. The first byte is their size; the second says whether the
@@ -24,7 +24,12 @@ pub(crate) fn link_input(input: &[u8]) {
     link.follow(now, Endpoint { host: "primary".into(), port: 1 }, &mut Vec::new());
     let id = ReplicationId::parse(&[b'a'; 40]).expect("forty hexadecimal digits");
     let position = (resumes % 2 == 1).then_some(Position { id, offset: Offset(100) });
-    link.on_connected(now, position, None, &mut Vec::new());
+    let standing = Standing {
+        resume: position,
+        stale_since: (resumes % 4 == 3).then_some(Offset(90)),
+        ..Standing::default()
+    };
+    link.on_connected(now, standing, &mut Vec::new());
     let (mut has_side, mut aside) = (false, false);
     for piece in bytes.chunks(usize::from(*step).max(1)) {
         let mut actions = Vec::new();
@@ -37,6 +42,11 @@ pub(crate) fn link_input(input: &[u8]) {
         if actions.iter().any(|action| matches!(action, Action::ConnectSide(_))) {
             has_side = true;
             link.on_side_connected(now, &mut Vec::new());
+        }
+        if actions.iter().any(|action| matches!(action, Action::Rewind { .. })) {
+            let key = |name: &[u8]| Key { db: 0, name: name.to_vec() };
+            let needs = Rewound::Needs(vec![vec![key(b"x")], vec![key(b"y"), key(b"z")]]);
+            link.on_rewound(now, needs, &mut Vec::new());
         }
         let (closed, complete) = (has(&actions, &Action::Close), has(&actions, &Action::SnapshotEnd));
         if complete {

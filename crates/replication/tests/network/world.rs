@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use slipstream_log::{Log, Offset};
-use slipstream_replication::link::{Endpoint, Position};
+use slipstream_replication::link::{Endpoint, Position, Rewound, Standing};
 use slipstream_replication::replicas::{
     Answer, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SnapshotSent, SyncJob, SyncMember, Turn,
 };
@@ -362,7 +362,10 @@ impl World {
             Action::SnapshotEnd => node.loading_until = Some(self.now.after_ms(self.rng.u64(..2000))),
             Action::SnapshotAbort => node.loading_until = None,
             // The commands of this world all change data: there is no way back.
-            Action::Rewind { .. } => self.link(at, |link, now, actions| link.on_rewound(now, false, actions)),
+            Action::Rewind { .. } => {
+                self.link(at, |link, now, actions| link.on_rewound(now, Rewound::Refused, actions))
+            }
+            Action::Restore { .. } | Action::Forget => unreachable!("no key is ever stale here"),
             Action::Continue { id } => {
                 let id = id.unwrap_or(node.log.history().id);
                 if id != node.log.history().id {
@@ -400,7 +403,9 @@ impl World {
         node.upstream = Some(id);
         let log = &node.log;
         let resume = log.is_active().then(|| Position { id: log.history().id, offset: log.end() });
-        self.link(client, |link, now, actions| link.on_connected(now, resume, None, actions));
+        self.link(client, |link, now, actions| {
+            link.on_connected(now, Standing { resume, ..Standing::default() }, actions)
+        });
     }
 
     fn finish_loading(&mut self, at: usize) {

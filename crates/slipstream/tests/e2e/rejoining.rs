@@ -1,7 +1,7 @@
 //! A demoted primary joins the one that took its place, whose history forks before this one's end.
 //!
 //! What it has behind the fork was never copied. If that is pings only, nothing is lost and nothing is sent again; if
-//! there are writes, they are kept in a file.
+//! there are writes, they are kept in a file, and the keys that they wrote are taken from the new primary.
 
 use crate::client::Client;
 use crate::copies::{assert_same, follow, wait_until_linked};
@@ -9,6 +9,7 @@ use crate::dataset;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
 use crate::server::Server;
+use crate::traffic::Traffic;
 use crate::wait::wait_until;
 
 const PINGS: &[&str] = &["--repl-ping-replica-period 1"];
@@ -23,7 +24,7 @@ struct Parted {
 
 fn part(successor: Kind, diverge: impl FnOnce(&mut Client)) -> Parted {
     let [old, sibling] = [(); 2].map(|()| Server::start(Ours, PINGS));
-    let new = Server::start(successor, &[]);
+    let new = Server::start(successor, &["--repl-backlog-size 64mb"]);
     dataset::fill(&mut old.client());
     for replica in [&sibling, &new] {
         follow(replica, old.port);
@@ -99,6 +100,125 @@ fn writes_behind_the_fork_are_kept_in_a_file() {
     let content = std::fs::read_to_string(path).expect("readable");
     let words: Vec<&str> = content.split("\r\n").filter(|part| !part.starts_with(['*', '$'])).collect();
     assert_eq!(words.join(" ").trim(), "SELECT 0 SET lost 1 SELECT 3 RPUSH gone a b");
+}
+
+/// Writes of every type, over what is there and beside it, in several databases.
+const DIVERGENCE: &[&str] = &[
+    "SET before lost",
+    "SET string:int 0 PX 100000000",
+    "DEL list:short hash:listpack",
+    "RPUSH list:long lost",
+    "SADD set:int16 77",
+    "HSET hash:hashtable field:1 lost",
+    "ZADD zset:skiplist 1 lost",
+    "XADD stream:short 9-9 lost lost",
+    "RENAME set:int32 lost:set",
+    "PERSIST expires:string",
+    "MOVE plain:1 5",
+    "SELECT 15",
+    "SET last lost",
+    "COPY last lost DB 3",
+];
+
+#[track_caller]
+fn check_written_keys_are_taken(successor: Kind) {
+    if !all_found(&[successor]) {
+        return;
+    }
+    let Parted { old, sibling, new } = part(successor, |client| {
+        DIVERGENCE.iter().for_each(|line| client.call::<()>(line));
+    });
+    let mut client = new.client();
+    for line in
+        ["APPEND before more", "PEXPIREAT list:short 4102444800000", "HSET plain:1x a 1", "SET after gone"]
+    {
+        client.call::<()>(line);
+    }
+    let before = client.info_number("stats", "sync_full");
+    for node in [&old, &sibling] {
+        follow(node, new.port);
+        wait_until_linked(node);
+        client.call::<()>("INCR n");
+        assert_same(&new, node);
+        let mut client = node.client();
+        assert_eq!(client.info_number("replication", "last_divergence_writes"), 13);
+        assert_eq!(client.info_number("replication", "last_divergence_restored_keys"), 16);
+        let name = client.info("replication", "last_divergence_file").expect("kept");
+        wait_until("the file is there", || node.folder.join(&name).exists());
+    }
+    assert_eq!(client.info_number("stats", "sync_full"), before, "nothing is sent again");
+}
+
+#[test]
+fn keys_written_behind_the_fork_of_ours_are_taken_from_it() {
+    check_written_keys_are_taken(Ours);
+}
+
+#[test]
+fn keys_written_behind_the_fork_of_redis_are_taken_from_it() {
+    check_written_keys_are_taken(Redis7);
+}
+
+#[test]
+fn keys_written_behind_the_fork_of_valkey_are_taken_from_it() {
+    check_written_keys_are_taken(Valkey9);
+}
+
+/// Both sides write the same keys, by commands that read some and write others.
+#[track_caller]
+fn check_keys_are_taken_under_load(successor: Kind) {
+    if !all_found(&[successor]) {
+        return;
+    }
+    let Parted { old, sibling, new } = part(successor, |client| client.call::<()>("SET only here"));
+    drop(sibling);
+    let traffic = Traffic::start(&old);
+    traffic.let_some_pass();
+    traffic.stop();
+    let before = new.client().info_number("stats", "sync_full");
+    let traffic = Traffic::start(&new);
+    traffic.let_some_pass();
+    follow(&old, new.port);
+    wait_until_linked(&old);
+    traffic.let_some_pass();
+    traffic.stop();
+    assert_same(&new, &old);
+    assert_eq!(new.client().info_number("stats", "sync_full"), before, "nothing is sent again");
+    assert!(old.client().info_number("replication", "last_divergence_restored_keys") > 0);
+}
+
+#[test]
+fn keys_are_taken_from_ours_while_it_is_written_to() {
+    check_keys_are_taken_under_load(Ours);
+}
+
+#[test]
+fn keys_are_taken_from_redis_while_it_is_written_to() {
+    check_keys_are_taken_under_load(Redis7);
+}
+
+#[test]
+fn keys_are_taken_from_valkey_while_it_is_written_to() {
+    check_keys_are_taken_under_load(Valkey9);
+}
+
+#[test]
+fn a_replica_of_the_one_that_comes_back_takes_the_keys_from_that() {
+    let Parted { old, sibling, new } = part(Ours, |client| {
+        DIVERGENCE.iter().for_each(|line| client.call::<()>(line));
+    });
+    let before = [&old, &new].map(|node| node.client().info_number("stats", "sync_full"));
+    follow(&old, new.port);
+    wait_until_linked(&old);
+    new.client().call::<()>("SET later x");
+    assert_same(&new, &old);
+    wait_until("the replica of the old primary has what came later", || {
+        sibling.client().try_call::<String>("GET later").is_ok_and(|value| value == "x")
+    });
+    assert_same(&old, &sibling);
+    let after = [&old, &new].map(|node| node.client().info_number("stats", "sync_full"));
+    assert_eq!(after, before, "nothing is sent again");
+    assert_eq!(sibling.client().info_number("replication", "last_divergence_restored_keys"), 16);
 }
 
 #[test]

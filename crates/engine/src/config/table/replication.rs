@@ -172,6 +172,13 @@ pub(super) const ROWS: &[Directive] = &[
         "Bytes of writes that its new primary never had which a demoted primary keeps in a file \
          `divergence-<id>-<offset>.aof`; 0 for none.",
     ),
+    integer(
+        "replica-restore-max-keys",
+        (0, MAX_I64),
+        field!(replica_restore_max_keys),
+        "Most keys that a demoted primary whose writes were lost takes one by one from its new primary, in place of \
+         a full sync; at most a tenth of its keys, or 1000. 0 for none.",
+    ),
     bytes(
         "repl-backlog-disk-size",
         (0, MAX_I64),

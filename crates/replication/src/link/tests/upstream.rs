@@ -3,7 +3,7 @@
 use super::*;
 
 /// A node at offset 150 of history `a` has introduced itself to another, and asks where that one's forks.
-fn inquiring() -> Story {
+pub(super) fn inquiring() -> Story {
     let mut story = Story::new(settings());
     story.connected(Some(position(b'a', 150)));
     story.receive(b"+PONG\r\n");
@@ -13,7 +13,7 @@ fn inquiring() -> Story {
 }
 
 /// What a primary with history `b`, which it began at `fork` of history `a`, answers.
-fn upstream(fork: u64) -> Vec<u8> {
+pub(super) fn upstream(fork: u64) -> Vec<u8> {
     let (new, old) = (id(b'b'), id(b'a'));
     let text = format!("master_replid:{new}\r\nmaster_replid2:{old}\r\nsecond_repl_offset:{}\r\n", fork + 1);
     format!("${}\r\n{text}\r\n", text.len()).into_bytes()
@@ -23,7 +23,7 @@ fn upstream(fork: u64) -> Vec<u8> {
 fn a_node_that_is_beyond_the_fork_goes_back_and_continues_there() {
     let mut story = inquiring();
     assert_eq!(deeds(story.receive(&upstream(100))), [Action::Rewind { to: position(b'a', 100) }]);
-    let actions = story.act(|link, now, actions| link.on_rewound(now, true, actions));
+    let actions = story.act(|link, now, actions| link.on_rewound(now, Rewound::There, actions));
     assert_eq!(deeds(actions), [send(&["PSYNC", &id(b'a').to_string(), "101"])]);
     let answer = format!("+CONTINUE {}\r\n", id(b'b'));
     let actions = deeds(story.receive(answer.as_bytes()));
@@ -35,7 +35,7 @@ fn a_node_that_is_beyond_the_fork_goes_back_and_continues_there() {
 fn a_node_that_cannot_go_back_asks_as_it_is() {
     let mut story = inquiring();
     story.receive(&upstream(100));
-    let actions = story.act(|link, now, actions| link.on_rewound(now, false, actions));
+    let actions = story.act(|link, now, actions| link.on_rewound(now, Rewound::Refused, actions));
     assert_eq!(deeds(actions), [send(&["PSYNC", &id(b'a').to_string(), "151"])]);
 }
 

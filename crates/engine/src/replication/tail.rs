@@ -1,0 +1,168 @@
+//! What a node has behind a fork: the commands that its new primary never had.
+//!
+//! Read from the log's own bytes. Those that change data are kept as they are, with what they need around them, and
+//! the keys that they wrote are named, as far as their arguments tell.
+
+use std::collections::BTreeSet;
+
+use slipstream_replication::link::Key;
+use slipstream_resp::{Args, Limits, Progress, RequestDecoder};
+
+use super::touched::Touched;
+use crate::call::integer;
+use crate::table::CommandTable;
+
+/// What a primary wrote itself, or had from one: no limit of a client.
+const LIMITS: Limits = Limits { max_bulk: 4 << 30, max_args: 1 << 30, authenticated: true };
+
+/// What is known of the databases that the log selects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selected {
+    /// The one at the fork.
+    pub(super) at_fork: Option<usize>,
+    /// The one at the end.
+    pub(super) at_end: usize,
+}
+
+/// The commands behind a fork.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Those that change data, and what they need around them.
+    pub(super) kept: Vec<u8>,
+    pub(super) writes: u64,
+    /// The database that is selected at the fork, if that is known.
+    pub(super) database: Option<usize>,
+    /// The keys written; `None` if there may be others.
+    pub(super) keys: Option<BTreeSet<Key>>,
+}
+
+impl Tail {
+    /// Reads the commands of a tail; `None` if these are no whole commands. No more than `most` keys are named.
+    pub(super) fn read(
+        table: &CommandTable,
+        mut bytes: &[u8],
+        selected: Selected,
+        most: usize,
+    ) -> Option<Tail> {
+        let mut decoder = RequestDecoder::default();
+        // Without a SELECT in between it is the same at both ends.
+        let mut db = selected.at_fork.unwrap_or(selected.at_end);
+        let (database, keys) = (Some(db), Some(BTreeSet::new()));
+        let mut tail = Tail { database, keys, ..Tail::default() };
+        while !bytes.is_empty() {
+            let Ok(Progress::Complete { consumed }) = decoder.decode(bytes, &LIMITS) else { return None };
+            let args = decoder.args(bytes);
+            let name = args.iter().next().unwrap_or_default().to_ascii_lowercase();
+            let raw = &bytes[..consumed];
+            match name.as_slice() {
+                b"" | b"ping" | b"replconf" | b"publish" | b"spublish" => {}
+                b"multi" | b"exec" => tail.kept.extend_from_slice(raw),
+                b"select" => {
+                    tail.kept.extend_from_slice(raw);
+                    tail.database = tail.database.filter(|_| selected.at_fork.is_some());
+                    match args.get(1).and_then(|arg| usize::try_from(integer(arg).ok()?).ok()) {
+                        Some(number) => db = number,
+                        None => tail.keys = None,
+                    }
+                }
+                _ => {
+                    tail.kept.extend_from_slice(raw);
+                    tail.writes += 1;
+                    tail.keys = tail.keys.and_then(|keys| with_written(keys, table, args, db, most));
+                }
+            }
+            bytes = &bytes[consumed..];
+        }
+        Some(tail)
+    }
+}
+
+/// The keys with those that a command writes.
+fn with_written(
+    mut keys: BTreeSet<Key>,
+    table: &CommandTable,
+    args: Args<'_>,
+    db: usize,
+    most: usize,
+) -> Option<BTreeSet<Key>> {
+    let entry = table.resolve(args).ok()?;
+    let Touched::Keys(touched) = Touched::by(entry.command, args, db) else { return None };
+    keys.extend(touched.written().map(|(db, name)| Key { db: *db, name: name.to_vec() }));
+    (keys.len() <= most).then_some(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use slipstream_resp::encode_request;
+
+    use super::*;
+
+    fn requests(lines: &[&str]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            encode_request(&mut bytes, words.into_iter());
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Option<Tail> {
+        let selected = Selected { at_fork: Some(9), at_end: 8 };
+        Tail::read(&CommandTable::new(&[]).unwrap(), bytes, selected, 3)
+    }
+
+    #[test]
+    fn only_what_changes_data_is_a_write() {
+        let check = |lines: &[&str], writes: u64, kept: &[&str]| {
+            let tail = read(&requests(lines)).unwrap();
+            assert_eq!((tail.kept, tail.writes), (requests(kept), writes), "{lines:?}");
+        };
+        check(&[], 0, &[]);
+        check(&["ping", "REPLCONF GETACK *", "PUBLISH __sentinel__:hello x", "SPUBLISH c m"], 0, &[]);
+        check(&["SELECT 3", "ping"], 0, &["SELECT 3"]);
+        check(&["SELECT 3", "SET k v", "ping", "DEL k"], 2, &["SELECT 3", "SET k v", "DEL k"]);
+        check(&["MULTI", "SET k v", "EXEC"], 1, &["MULTI", "SET k v", "EXEC"]);
+    }
+
+    #[test]
+    fn half_a_command_is_not_taken_for_a_tail() {
+        let bytes = requests(&["SET k v"]);
+        assert_eq!(read(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(read(b"*1\r\n$x\r\n"), None);
+    }
+
+    #[test]
+    fn the_keys_written_are_those_that_its_commands_name() {
+        let check = |lines: &[&str], expected: Option<&[&str]>| {
+            let keys = read(&requests(lines)).unwrap().keys;
+            let shown = keys.map(|keys| {
+                let one = |key: &Key| format!("{}:{}", key.db, key.name.escape_ascii());
+                keys.iter().map(one).collect::<Vec<_>>()
+            });
+            let expected = expected.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect());
+            assert_eq!(shown, expected, "{lines:?}");
+        };
+        check(&["SET k v", "INCR k"], Some(&["9:k"]));
+        check(&["SET k v", "SELECT 3", "SET k v", "SUNIONSTORE d k x"], Some(&["3:d", "3:k", "9:k"]));
+        check(&["MOVE k 4"], Some(&["4:k", "9:k"]));
+        check(&["SET k v", "FLUSHDB"], None);
+        check(&["SWAPDB 0 1"], None);
+        check(&["NOSUCH k v"], None);
+        check(&["SELECT x", "SET k v"], None);
+        check(&["MSET a 1 b 1 c 1"], Some(&["9:a", "9:b", "9:c"]));
+        check(&["MSET a 1 b 1 c 1 d 1"], None);
+    }
+
+    #[test]
+    fn the_database_at_the_fork_is_that_at_the_end_if_none_is_selected_in_between() {
+        let check = |lines: &[&str], at_fork: Option<usize>, expected: Option<usize>| {
+            let selected = Selected { at_fork, at_end: 8 };
+            let tail = Tail::read(&CommandTable::new(&[]).unwrap(), &requests(lines), selected, 3).unwrap();
+            assert_eq!(tail.database, expected, "{lines:?}");
+        };
+        check(&["SET k v"], None, Some(8));
+        check(&["SET k v"], Some(2), Some(2));
+        check(&["SELECT 8", "SET k v"], Some(2), Some(2));
+        check(&["SELECT 8", "SET k v"], None, None);
+    }
+}
