@@ -25,7 +25,7 @@ pub mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipstream_engine::Node;
+use slipstream_engine::{Node, SessionId};
 use slipstream_log::{History, Log, Offset, ReplicationId};
 
 pub(crate) use self::answers::check_request;
@@ -73,6 +73,8 @@ pub struct Checker {
     held: BTreeMap<(usize, u32), Held>,
     /// How far each node ever was in each history.
     reached: BTreeMap<(ReplicationId, usize), Offset>,
+    /// Whose offsets the promises are that a client of a life was seen to have.
+    promised_of: BTreeMap<(usize, u32, SessionId, Offset), ReplicationId>,
     /// Answers that promised that replicas have a write.
     pub promises: u64,
     /// Pictures that were compared.
@@ -113,7 +115,7 @@ impl Checker {
         );
         let reached = self.reached.entry((id, process.index)).or_default();
         *reached = end.max(*reached);
-        self.check_promises(process.index, node, id);
+        self.check_promises(process, node, id);
         let before = self.seen.insert(process.index, (id, end));
         if before == Some((id, end)) {
             return;
@@ -128,10 +130,13 @@ impl Checker {
     }
 
     /// What a client was told to be on so many replicas is there.
-    fn check_promises(&mut self, index: usize, node: &Node, id: ReplicationId) {
-        let promises = node.core.sessions.iter().filter_map(|session| session.promised);
+    fn check_promises(&mut self, process: &Process, node: &Node, id: ReplicationId) {
+        let index = process.index;
+        let promises = node.core.sessions.iter().filter_map(|session| Some((session.id, session.promised?)));
         let previous = node.core.log.history().previous;
-        for (offset, replicas) in promises {
+        for (client, (offset, replicas)) in promises {
+            // The log may have been dropped since, and begun anew under another id.
+            let id = *self.promised_of.entry((index, process.life, client, offset)).or_insert(id);
             self.promises += 1;
             // Up to the fork, who has it in the history before this one has it.
             let is_of = |history: ReplicationId| {
