@@ -20,20 +20,6 @@ pub(crate) fn disable_huge_pages() -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the calling thread below all others: it runs only where nobody else wants the processor.
-///
-/// Niceness divides time among threads, but a thread that has begun a slice of it may finish that: a client would
-/// wait for some milliseconds. The idle policy gives way at once.
-pub(crate) fn give_way_at_once() -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        let priority = libc::sched_param { sched_priority: 0 };
-        // SAFETY: 0 is the calling thread, and `priority` outlives the call.
-        accepted(unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) })?;
-    }
-    Ok(())
-}
-
 /// Has the calling thread run soon after it wakes: it asks for short slices of the processor, so it need not wait
 /// until others have used up theirs. It gets no more time by that.
 ///
@@ -111,12 +97,6 @@ mod tests {
         let status = std::fs::read_to_string("/proc/self/status").expect("readable");
         let enabled = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
         assert_eq!(enabled.map(str::trim), Some("0"));
-    }
-
-    #[test]
-    fn the_system_says_that_the_thread_is_idle() {
-        super::give_way_at_once().expect("any thread may lower itself");
-        assert_eq!(field_of_this_thread(41), "5", "the policy");
     }
 
     #[test]

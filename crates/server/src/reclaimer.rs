@@ -3,15 +3,15 @@
 //! Clients decide how often there is something to drop, so it is one thread for all of it. Pages that became empty
 //! on any thread stay with the allocator, which may soon need them again; four times a second those that are still
 //! empty are given back from here, since that takes time which the executor does not have. What is late here costs
-//! memory for a moment, so this thread runs where nobody else wants to.
+//! memory, so this thread gets its share of a busy processor as jobs do.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use slipstream_engine::Discarded;
 
+use crate::allocator;
 use crate::jobs::spawn;
-use crate::{allocator, kernel};
 
 /// How often empty pages are given back.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -35,8 +35,6 @@ impl Reclaimer {
 }
 
 fn run(receiver: &Receiver<Box<Discarded>>) {
-    // Where that is not possible it stays as nice as a job.
-    kernel::give_way_at_once().ok();
     let mut given_back = Instant::now();
     loop {
         match receiver.recv_timeout(PERIOD) {
