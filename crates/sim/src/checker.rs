@@ -210,7 +210,10 @@ fn check_guard(process: &Process, node: &Node, before: Option<Held>) {
     };
     let (old, new) = (&before.history, node.core.log.history());
     let previous = |history: &History| history.previous.as_ref().map(|(id, _)| *id);
-    let is_known = new.id == old.id || Some(new.id) == previous(old) || previous(new) == Some(old.id);
+    // One that went back to a fork has what came before in common with the other branch.
+    let went_back = previous(new).is_some() && previous(new) == previous(old);
+    let is_known =
+        went_back || new.id == old.id || Some(new.id) == previous(old) || previous(new) == Some(old.id);
     if percent == 0 || is_known || !node.core.is_replica() {
         return;
     }
