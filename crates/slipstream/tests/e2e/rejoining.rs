@@ -38,10 +38,11 @@ fn part(successor: Kind, diverge: impl FnOnce(&mut Client)) -> Parted {
     new.client().call::<()>("REPLICAOF NO ONE");
     let fork = new.client().info_number("replication", "second_repl_offset") - 1;
     diverge(&mut client);
-    wait_until("the old primary has pinged behind the fork", || {
+    let written = client.info_number("replication", "master_repl_offset").max(fork);
+    wait_until("the old primary has pinged behind the fork, and its replica has all of it", || {
         [&old, &sibling]
             .iter()
-            .all(|node| node.client().info_number("replication", "master_repl_offset") > fork)
+            .all(|node| node.client().info_number("replication", "master_repl_offset") > written)
     });
     new.client().call::<()>("SET after fork");
     Parted { old, sibling, new }
