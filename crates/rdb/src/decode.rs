@@ -5,7 +5,6 @@
 //! another thread. Memory does not grow with the file: a full batch is handed on before more is read.
 
 use std::io::Read;
-use std::ops::ControlFlow;
 
 use slipstream_keyspace::{Encoding, Item, Keyspace, Str, UnixMillis, Value};
 
@@ -34,6 +33,21 @@ impl Shape {
     pub fn of(keyspace: &Keyspace) -> Shape {
         Shape { databases: keyspace.databases(), encoding: *keyspace.encoding() }
     }
+}
+
+/// What one step of reading found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A pair of facts about the snapshot, the last of [`Decoder::loaded`].
+    Aux,
+    /// What follows belongs to the database of this number.
+    Database(usize),
+    /// A key, which is in the batch unless it was left out.
+    Key,
+    /// Something else between the keys.
+    Other,
+    /// The end, and all before it was right.
+    End,
 }
 
 /// A snapshot being read.
@@ -76,12 +90,30 @@ impl<'a, R: Read> Decoder<'a, R> {
     /// Adds records until the batch is full; false when the end of the snapshot has been read and was right.
     pub fn fill(&mut self, records: &mut Records) -> Result<bool> {
         while !records.is_full() {
-            if self.record(records)?.is_break() {
-                self.finish()?;
+            if self.step(records)? == Step::End {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Reads one record.
+    pub fn step(&mut self, records: &mut Records) -> Result<Step> {
+        let step = self.record(records)?;
+        if step == Step::End {
+            self.finish()?;
+        }
+        Ok(step)
+    }
+
+    /// Bytes read so far.
+    pub fn offset(&self) -> u64 {
+        self.source.offset()
+    }
+
+    /// What was read besides so far.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 
     /// What was read besides, once all of it was.
@@ -89,11 +121,14 @@ impl<'a, R: Read> Decoder<'a, R> {
         self.loaded
     }
 
-    fn record(&mut self, records: &mut Records) -> Result<ControlFlow<()>> {
+    fn record(&mut self, records: &mut Records) -> Result<Step> {
         let first = self.source.byte()?;
         match first {
-            record::END => return Ok(ControlFlow::Break(())),
-            record::SELECT_DATABASE => self.select()?,
+            record::END => return Ok(Step::End),
+            record::SELECT_DATABASE => {
+                self.select()?;
+                return Ok(Step::Database(self.database));
+            }
             record::DEADLINE_SECONDS => {
                 let seconds = i32::from_le_bytes(self.source.array()?);
                 self.next.deadline = Some(UnixMillis(i64::from(seconds) * 1000));
@@ -117,6 +152,7 @@ impl<'a, R: Read> Decoder<'a, R> {
                     self.source.expect_all_keys(keys);
                 }
                 self.loaded.aux.pairs.push(pair);
+                return Ok(Step::Aux);
             }
             record::FUNCTION => {
                 let code = self.source.owned_string()?;
@@ -124,9 +160,12 @@ impl<'a, R: Read> Decoder<'a, R> {
             }
             record::MODULE_AUX => self.skip_module_aux()?,
             record::FIRST.. => return Err(self.source.error(self.unsupported(first))),
-            kind => self.key(kind, records)?,
+            kind => {
+                self.key(kind, records)?;
+                return Ok(Step::Key);
+            }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(Step::Other)
     }
 
     fn unsupported(&self, number: u8) -> Reason {

@@ -21,11 +21,11 @@ mod write;
 
 pub use aux::{Aux, Maker, ReplicationPoint};
 pub use bytes::crc64::crc64;
-pub use decode::{Decoder, Shape};
+pub use decode::{Decoder, Shape, Step};
 pub use dump::{dump, restore};
 pub use error::{KeyName, ReadError, Reason, RestoreError, WriteError};
 pub use format::{Target, Version};
 pub use input::{Progress, Reached};
 pub use read::{Duplicates, Expired, Loaded, ReadOptions, read};
-pub use records::{Insertion, Records};
+pub use records::{Insertion, KeyRecord, Records};
 pub use write::{Preface, WriteOptions, unsupported_feature, unsupported_in, write};

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use slipstream_keyspace::{Batch, Keyspace, UnixMillis, Value};
+use slipstream_keyspace::{Batch, Keyspace, Str, UnixMillis, Value};
 
 use crate::error::{KeyName, ReadError, Reason};
 use crate::read::Duplicates;
@@ -62,6 +62,23 @@ impl Records {
         self.records.is_empty()
     }
 
+    /// Takes the keys out, for whoever wants to look at them only.
+    pub fn drain(&mut self, mut look: impl FnMut(KeyRecord<'_>)) {
+        for record in &self.records {
+            let value = match &record.content {
+                Content::Short(range) => Value::String(Str::from_bytes(&self.bytes[range.clone()])),
+                Content::Value(value) => value.view(),
+            };
+            look(KeyRecord {
+                database: record.database,
+                key: &self.bytes[record.key.clone()],
+                value,
+                deadline: record.attributes.deadline,
+            });
+        }
+        self.clear();
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.records.len() >= FULL_KEYS || self.bytes.len() >= FULL_BYTES
     }
@@ -99,6 +116,18 @@ impl Records {
         // One long key must not stay for good.
         self.bytes.shrink_to(2 * FULL_BYTES);
     }
+}
+
+/// A key of a batch.
+pub struct KeyRecord<'a> {
+    /// The database that it belongs to.
+    pub database: usize,
+    /// Its name.
+    pub key: &'a [u8],
+    /// What it holds.
+    pub value: Value<'a>,
+    /// When it is due.
+    pub deadline: Option<UnixMillis>,
 }
 
 /// Puts records into a keyspace.

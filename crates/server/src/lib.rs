@@ -29,4 +29,5 @@ mod state_file;
 mod sync_load;
 mod sync_send;
 
+pub use slipstream_engine::REDIS_VERSION;
 pub use startup::run;

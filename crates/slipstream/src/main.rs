@@ -1,9 +1,10 @@
-//! The slipstream binary: `slipstream server`, `slipstream playground`.
+//! The slipstream binary: `slipstream server`, `slipstream check`, `slipstream playground`.
 //!
-//! Called by the name of a server it replaces (redis-server, valkey-server,
-//! slipstream-server) it behaves as that server, so that scripts, packages and
+//! Called by the name of a program it replaces (redis-server, valkey-server,
+//! slipstream-server, redis-check-rdb) it behaves as that program, so that scripts, packages and
 //! service files need nothing but a link.
 
+mod check;
 mod playground;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ const SERVER_NAMES: &[&str] = &["redis-server", "valkey-server", "slipstream-ser
 const USAGE: &str = "\
 Usage: slipstream server [config-file] [--directive value ...]   serve, as redis-server does
        slipstream server --help                                  more about that
+       slipstream check rdb FILE...                              what is in a snapshot, or where it is broken
        slipstream playground [--seconds N] ...                   a primary and two replicas to watch
        slipstream playground --help                              more about that
        slipstream --version
@@ -39,8 +41,12 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
     if SERVER_NAMES.contains(&name) {
         return slipstream_server::run(name, arguments);
     }
+    if check::RDB_NAMES.contains(&name) {
+        return check::run_as_rdb_checker(name, arguments);
+    }
     match arguments.first().and_then(|word| word.to_str()) {
         Some("server") => slipstream_server::run("slipstream server", &arguments[1..]),
+        Some("check") => check::run(&arguments[1..]),
         Some("playground") => playground::run(&arguments[1..]),
         Some(playground::tether::COMMAND) => playground::tether::run(&arguments[1..]),
         Some("--version" | "-v" | "-V") => say(concat!("slipstream ", env!("CARGO_PKG_VERSION"))),

@@ -16,8 +16,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-engine", PURE),
     ("slipstream-sim", PURE_AND_ENGINE),
     ("slipstream-server", PURE_AND_ENGINE),
-    // Its benchmark looks into the keyspace with the allocator of the server.
-    ("slipstream", &["slipstream-resp", "slipstream-server", "slipstream-keyspace"]),
+    // Its tools read files as a server does, without one.
+    ("slipstream", &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-server"]),
     ("xtask", &[]),
 ];
 

@@ -22,6 +22,7 @@ mod traffic;
 
 mod backlog;
 mod chaos;
+mod checking;
 mod commandline;
 mod connections;
 mod differential;
