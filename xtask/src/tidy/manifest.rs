@@ -12,23 +12,34 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-keyspace", &[]),
     ("slipstream-rdb", &["slipstream-keyspace"]),
     ("slipstream-log", &[]),
+    ("slipstream-aof", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-replication", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-engine", PURE),
     ("slipstream-sim", PURE_AND_ENGINE),
     ("slipstream-server", PURE_AND_ENGINE),
     // Its tools read files as a server does, without one.
-    ("slipstream", &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-server"]),
+    (
+        "slipstream",
+        &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-aof", "slipstream-server"],
+    ),
     ("xtask", &[]),
 ];
 
-const PURE: &[&str] =
-    &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-log", "slipstream-replication"];
+const PURE: &[&str] = &[
+    "slipstream-resp",
+    "slipstream-keyspace",
+    "slipstream-rdb",
+    "slipstream-log",
+    "slipstream-aof",
+    "slipstream-replication",
+];
 
 const PURE_AND_ENGINE: &[&str] = &[
     "slipstream-resp",
     "slipstream-keyspace",
     "slipstream-rdb",
     "slipstream-log",
+    "slipstream-aof",
     "slipstream-replication",
     "slipstream-engine",
 ];
