@@ -35,8 +35,8 @@ pub use load::{Files, LoadError, load};
 pub use rewrite::rewrite;
 pub use table::directives;
 pub use values::{
-    ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OutputLimit, ProtectedAction,
-    SavePoint, ShutdownOn, Upstream,
+    AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OutputLimit,
+    ProtectedAction, SavePoint, ShutdownOn, Upstream,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

@@ -110,6 +110,13 @@ impl Slice {
     pub fn end(&self) -> Offset {
         self.start.advanced(self.range.len())
     }
+
+    /// The part before `end`; all of it when it ends before that.
+    pub fn up_to(&self, end: Offset) -> Slice {
+        let length = usize::try_from(end.since(self.start)).unwrap_or(usize::MAX).min(self.range.len());
+        let range = self.range.start..self.range.start + length;
+        Slice { start: self.start, range, bytes: self.bytes.clone() }
+    }
 }
 
 impl Deref for Slice {
@@ -149,6 +156,20 @@ mod tests {
         assert!(!block.make_writable());
         drop(held);
         assert!(block.make_writable());
+    }
+
+    #[test]
+    fn a_slice_may_end_earlier() {
+        let slice = Slice::new(Offset(10), b"abcdef".to_vec());
+        let check = |end: u64, expected: &[u8]| {
+            let part = slice.up_to(Offset(end));
+            assert_eq!((part.start(), &*part), (Offset(10), expected), "up to {end}");
+        };
+        check(9, b"");
+        check(10, b"");
+        check(13, b"abc");
+        check(99, b"abcdef");
+        assert_eq!(&*Block::new(Offset(0)).slice_from(Offset(0)).up_to(Offset(5)), b"");
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub struct Log {
     block_len: usize,
     kept: Kept,
     disk: Tier,
+    breaks: u64,
 }
 
 /// What is kept of the stream.
@@ -77,6 +78,7 @@ impl Log {
             block_len: block_len(backlog_size),
             kept: Kept::Nothing,
             disk: Tier::default(),
+            breaks: 0,
         }
     }
 
@@ -109,6 +111,12 @@ impl Log {
         self.disk.start().unwrap_or_else(|| self.start())
     }
 
+    /// How often what came did not go on from what was before: what a reader has from before is no beginning of
+    /// what it would read now.
+    pub fn breaks(&self) -> u64 {
+        self.breaks
+    }
+
     /// How many bytes are held in memory (`repl_backlog_histlen`).
     pub fn held(&self) -> u64 {
         self.end().since(self.start())
@@ -125,7 +133,7 @@ impl Log {
     /// Starts to keep the stream, under a fresh id and with nothing before it. Does nothing to an active log.
     pub fn activate(&mut self, rng: &mut fastrand::Rng) {
         if !self.is_active() {
-            self.kept = Kept::empty_from(self.end);
+            self.begin_at(self.end);
             self.change_id(rng);
         }
     }
@@ -134,6 +142,7 @@ impl Log {
     /// and for a replica whose data is about to be replaced.
     pub fn deactivate(&mut self, rng: &mut fastrand::Rng) {
         self.kept = Kept::Nothing;
+        self.breaks += 1;
         self.disk.clear();
         self.change_id(rng);
     }
@@ -152,7 +161,7 @@ impl Log {
     /// Goes on under the id that the primary has taken on (`+CONTINUE id`), active from now on.
     pub fn adopt_id(&mut self, id: ReplicationId) {
         if !self.is_active() {
-            self.kept = Kept::empty_from(self.end);
+            self.begin_at(self.end);
         }
         if id != self.history.id {
             self.history = self.history.forked(id, self.end());
@@ -164,8 +173,13 @@ impl Log {
     pub fn adopt_snapshot(&mut self, id: ReplicationId, offset: Offset) {
         self.history = History::new(id);
         self.end = offset;
-        self.kept = Kept::empty_from(offset);
+        self.begin_at(offset);
         self.disk.clear();
+    }
+
+    fn begin_at(&mut self, offset: Offset) {
+        self.kept = Kept::empty_from(offset);
+        self.breaks += 1;
     }
 
     /// Notes from which history this one goes on, and up to where both agree.
@@ -238,6 +252,7 @@ impl Log {
         if let Kept::Blocks(blocks) = &mut self.kept
             && is_held
         {
+            self.breaks += 1;
             self.end = to;
             while blocks.back().is_some_and(|last| last.end() > to) {
                 let last = blocks.pop_back().expect("just looked at");

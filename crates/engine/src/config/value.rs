@@ -5,7 +5,9 @@
 //!
 //! [`Kind`]: super::kind::Kind
 
-use super::values::{Compression, DisklessLoad, EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn};
+use super::values::{
+    AppendFsync, Compression, DisklessLoad, EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn,
+};
 
 /// A checked value of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,11 @@ impl Named for LogLevel {
 impl Named for ProtectedAction {
     const NAMES: &'static [(&'static str, Self)] =
         &[("no", Self::No), ("yes", Self::Yes), ("local", Self::Local)];
+}
+
+impl Named for AppendFsync {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("everysec", Self::EverySecond), ("always", Self::Always), ("no", Self::No)];
 }
 
 impl Named for Compression {

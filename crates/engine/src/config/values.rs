@@ -80,6 +80,28 @@ pub struct Config {
     pub stop_writes_on_bgsave_error: bool,
     /// Whether a snapshot file is synchronised to disk every few megabytes.
     pub rdb_save_incremental_fsync: bool,
+    /// Whether every write goes to the append-only file.
+    pub appendonly: bool,
+    /// What the names of its files begin with.
+    pub appendfilename: String,
+    /// Their folder, within `dir`.
+    pub appenddirname: String,
+    /// When it is brought to disk.
+    pub appendfsync: AppendFsync,
+    /// Whether that is left out while a snapshot or a rewrite is written.
+    pub no_appendfsync_on_rewrite: bool,
+    /// Growth since the last rewrite in percent that starts another; 0 starts none.
+    pub auto_aof_rewrite_percentage: u32,
+    /// Bytes below which none is started.
+    pub auto_aof_rewrite_min_size: u64,
+    /// Whether a rewritten file begins with a snapshot, or with commands.
+    pub aof_use_rdb_preamble: bool,
+    /// Whether the file tells the time.
+    pub aof_timestamp_enabled: bool,
+    /// Whether a rewritten file is brought to disk piece by piece.
+    pub aof_rewrite_incremental_fsync: bool,
+    /// Whether files stay that a rewrite has made superfluous.
+    pub aof_disable_auto_gc: bool,
 
     /// The primary to follow.
     pub replicaof: Option<Upstream>,
@@ -273,6 +295,17 @@ pub enum LogLevel {
     Nothing,
 }
 
+/// When the append-only file is brought to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendFsync {
+    /// Before a write is answered.
+    Always,
+    /// Once a second.
+    EverySecond,
+    /// When the system likes.
+    No,
+}
+
 /// Whether full syncs between nodes of this project are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -400,6 +433,17 @@ impl Default for Config {
             rdbchecksum: true,
             stop_writes_on_bgsave_error: true,
             rdb_save_incremental_fsync: true,
+            appendonly: false,
+            appendfilename: "appendonly.aof".to_owned(),
+            appenddirname: "appendonlydir".to_owned(),
+            appendfsync: AppendFsync::EverySecond,
+            no_appendfsync_on_rewrite: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size: 64 * MIB,
+            aof_use_rdb_preamble: true,
+            aof_timestamp_enabled: false,
+            aof_rewrite_incremental_fsync: true,
+            aof_disable_auto_gc: false,
 
             replicaof: None,
             primary_user: None,

@@ -450,3 +450,32 @@ fn a_history_that_began_by_mistake_can_be_left_for_the_one_before() {
     assert!(log.rewind(&id(b'a'), Offset(706)));
     assert_eq!((log.end(), *log.history()), (Offset(706), History::new(id(b'a'))));
 }
+
+#[test]
+fn whatever_does_not_go_on_from_what_was_before_is_a_break() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut log = Log::new(1 << 20, &mut rng);
+    let mut seen = log.breaks();
+    let mut check = |log: &Log, is_break: bool| {
+        assert_eq!(log.breaks() > seen, is_break);
+        seen = log.breaks();
+    };
+    log.activate(&mut rng);
+    check(&log, true);
+    log.append(b"abc");
+    log.promote(&mut rng);
+    log.adopt_id(ReplicationId::random(&mut rng));
+    log.trim(None);
+    check(&log, false);
+    let id = log.history().id;
+    assert!(!log.rewind(&id, Offset(4)));
+    check(&log, false);
+    assert!(log.rewind(&id, Offset(2)));
+    check(&log, true);
+    log.adopt_snapshot(id, Offset(2));
+    check(&log, true);
+    log.deactivate(&mut rng);
+    check(&log, true);
+    log.adopt_id(id);
+    check(&log, true);
+}

@@ -78,35 +78,35 @@ pub(super) const ROWS: &[Directive] = &[
     )
     .hidden(),
     yes_no("appendonly", later("no", AOF), "Log every write to the append-only file.").denied_while_loading(),
-    checked("appendfilename", checks::append_file, later("appendonly.aof", AOF), "Base name of its files.")
+    checked("appendfilename", checks::append_file, field!(appendfilename), "Base name of its files.")
         .immutable(),
     checked(
         "appenddirname",
         checks::append_directory,
-        later("appendonlydir", AOF),
+        field!(appenddirname),
         "Directory of its files, within dir.",
     )
     .immutable(),
     one_of(
         "appendfsync",
         &["everysec", "always", "no"],
-        later("everysec", AOF),
+        field!(appendfsync),
         "When it is brought to disk: every second, before each reply, or when the system likes.",
     ),
     yes_no(
         "no-appendfsync-on-rewrite",
-        later("no", AOF),
+        field!(no_appendfsync_on_rewrite),
         "Leave that out while a snapshot or a rewrite keeps the disk busy.",
     ),
     count(
         "auto-aof-rewrite-percentage",
-        later("100", AOF),
+        field!(auto_aof_rewrite_percentage),
         "Growth since the last rewrite, in percent, that starts another; 0 starts none.",
     ),
     bytes(
         "auto-aof-rewrite-min-size",
         (0, MAX_I64),
-        later("67108864", AOF),
+        field!(auto_aof_rewrite_min_size),
         "Size below which none is started.",
     ),
     yes_no(
@@ -114,17 +114,21 @@ pub(super) const ROWS: &[Directive] = &[
         later("yes", AOF),
         "Load a file whose end is cut off, up to its last whole command.",
     ),
-    yes_no("aof-use-rdb-preamble", later("yes", AOF), "Begin a rewritten file with a snapshot."),
+    yes_no("aof-use-rdb-preamble", field!(aof_use_rdb_preamble), "Begin a rewritten file with a snapshot."),
     yes_no(
         "aof-timestamp-enabled",
-        later("no", AOF),
+        field!(aof_timestamp_enabled),
         "Note the time in the file, to restore to a point in time.",
     ),
     yes_no(
         "aof-rewrite-incremental-fsync",
-        later("yes", AOF),
+        field!(aof_rewrite_incremental_fsync),
         "Bring a rewritten file to disk every few megabytes instead of all at its end.",
     ),
-    yes_no("aof-disable-auto-gc", later("no", AOF), "Keep files that a rewrite has made superfluous.")
-        .hidden(),
+    yes_no(
+        "aof-disable-auto-gc",
+        field!(aof_disable_auto_gc),
+        "Keep files that a rewrite has made superfluous.",
+    )
+    .hidden(),
 ];
