@@ -46,60 +46,85 @@ pub fn write<W: Write>(
     options: WriteOptions,
     output: &mut W,
 ) -> Result<u64, WriteError> {
-    let mut sink = Sink::new(output, options.compress, options.checksum);
-    sink.bytes(options.target.magic())?;
+    let mut writer = Writer::open(output, options)?;
     for (name, value) in &preface.aux.pairs {
-        sink.byte(record::AUX)?;
-        sink.string(name)?;
-        sink.string(value)?;
+        writer.aux(name, value)?;
     }
     for code in &preface.functions {
-        sink.byte(record::FUNCTION)?;
-        sink.string(code)?;
+        writer.function(code)?;
     }
-    for (number, database) in snapshot.into_databases().enumerate() {
-        write_database(&mut sink, number, database, options.target)?;
-    }
-    sink.byte(record::END)?;
-    Ok(sink.finish()?)
-}
-
-fn write_database<W: Write>(
-    sink: &mut Sink<'_, W>,
-    number: usize,
-    database: SnapshotDatabase,
-    target: Target,
-) -> Result<(), WriteError> {
-    if database.is_empty() {
-        return Ok(());
-    }
-    sink.byte(record::SELECT_DATABASE)?;
-    sink.length(number)?;
-    sink.byte(record::SIZES)?;
-    sink.length(database.len())?;
-    sink.length(database.expires_len())?;
-    for portion in database.into_portions() {
-        for (key, value, deadline) in portion.iter() {
-            write_key(sink, (key, value, deadline), target)?;
+    for (number, database) in snapshot.into_databases().enumerate().filter(|(_, db)| !db.is_empty()) {
+        writer.database(number, Some((database.len(), database.expires_len())))?;
+        for portion in database.into_portions() {
+            for (key, value, deadline) in portion.iter() {
+                writer.key(key, &value, deadline)?;
+            }
         }
     }
-    Ok(())
+    writer.finish()
 }
 
-fn write_key<W: Write>(
-    sink: &mut Sink<'_, W>,
-    (key, value, deadline): (&[u8], Value<'_>, Option<UnixMillis>),
+/// A snapshot written record by record, by whoever has it in another form than a keyspace.
+pub struct Writer<'a, W> {
+    sink: Sink<'a, W>,
     target: Target,
-) -> Result<(), WriteError> {
-    if let Some(feature) = value::missing_feature(&value, target) {
-        return Err(WriteError::Feature(feature));
+}
+
+impl<'a, W: Write> Writer<'a, W> {
+    /// Begins with the magic.
+    pub fn open(output: &'a mut W, options: WriteOptions) -> Result<Self, WriteError> {
+        let mut sink = Sink::new(output, options.compress, options.checksum);
+        sink.bytes(options.target.magic())?;
+        Ok(Writer { sink, target: options.target })
     }
-    if let Some(UnixMillis(millis)) = deadline {
-        sink.byte(record::DEADLINE_MILLIS)?;
-        sink.bytes(&millis.to_le_bytes())?;
+
+    /// A fact about the snapshot.
+    pub fn aux(&mut self, name: &[u8], value: &[u8]) -> Result<(), WriteError> {
+        self.sink.byte(record::AUX)?;
+        self.sink.string(name)?;
+        Ok(self.sink.string(value)?)
     }
-    value::write(sink, Some(key), &value, target)?;
-    Ok(())
+
+    /// A function library as its source code.
+    pub fn function(&mut self, code: &[u8]) -> Result<(), WriteError> {
+        self.sink.byte(record::FUNCTION)?;
+        Ok(self.sink.string(code)?)
+    }
+
+    /// The keys that follow belong to this database: so many, and so many with a deadline, if that is known.
+    pub fn database(&mut self, number: usize, sizes: Option<(usize, usize)>) -> Result<(), WriteError> {
+        self.sink.byte(record::SELECT_DATABASE)?;
+        self.sink.length(number)?;
+        if let Some((keys, expires)) = sizes {
+            self.sink.byte(record::SIZES)?;
+            self.sink.length(keys)?;
+            self.sink.length(expires)?;
+        }
+        Ok(())
+    }
+
+    /// A key.
+    pub fn key(
+        &mut self,
+        key: &[u8],
+        value: &Value<'_>,
+        deadline: Option<UnixMillis>,
+    ) -> Result<(), WriteError> {
+        if let Some(feature) = value::missing_feature(value, self.target) {
+            return Err(WriteError::Feature(feature));
+        }
+        if let Some(UnixMillis(millis)) = deadline {
+            self.sink.byte(record::DEADLINE_MILLIS)?;
+            self.sink.bytes(&millis.to_le_bytes())?;
+        }
+        Ok(value::write(&mut self.sink, Some(key), value, self.target)?)
+    }
+
+    /// Ends the snapshot; returns its length in bytes.
+    pub fn finish(mut self) -> Result<u64, WriteError> {
+        self.sink.byte(record::END)?;
+        Ok(self.sink.finish()?)
+    }
 }
 
 /// The name of something in the data that the target's format does not have, from what the data counts: takes no time.

@@ -3,7 +3,7 @@
 //! CONFIG SET exchanges the listening sockets here; the loop is told that it did.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -138,20 +138,29 @@ pub fn change_folder(folder: &str) -> Result<String, String> {
 }
 
 /// Replaces a file so that a crash at any moment leaves the old text or the new one.
-pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file_by(path, |file| file.write_all(bytes))
+}
+
+/// The same with what `write` writes. If that fails, the old file stays.
+pub fn replace_file_by<T, E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut fs::File) -> Result<T, E>,
+) -> Result<T, E> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
-    let write = || {
+    let replace = || {
         let mut file = fs::File::create(&temporary)?;
         if let Ok(known) = fs::metadata(path) {
             file.set_permissions(known.permissions())?;
         }
-        file.write_all(bytes)?;
+        let written = write(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        sync_folder(path)
+        sync_folder(path)?;
+        Ok(written)
     };
-    let result = write();
+    let result = replace();
     if result.is_err() {
         fs::remove_file(&temporary).ok();
     }
@@ -159,7 +168,7 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Makes the name of a file in its folder as durable as the file.
-pub fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::File::open(folder)?.sync_all()
 }

@@ -1,11 +1,14 @@
-//! The slipstream binary: `slipstream server`, `slipstream check`, `slipstream playground`.
+//! The slipstream binary: `slipstream server`, `slipstream check`, `slipstream convert`,
+//! `slipstream playground`.
 //!
 //! Called by the name of a program it replaces (redis-server, valkey-server,
 //! slipstream-server, redis-check-rdb) it behaves as that program, so that scripts, packages and
 //! service files need nothing but a link.
 
 mod check;
+mod convert;
 mod playground;
+mod progress;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -24,6 +27,7 @@ const USAGE: &str = "\
 Usage: slipstream server [config-file] [--directive value ...]   serve, as redis-server does
        slipstream server --help                                  more about that
        slipstream check rdb FILE...                              what is in a snapshot, or where it is broken
+       slipstream convert FILE --to FORMAT OUTPUT                a snapshot for another program, or as JSON
        slipstream playground [--seconds N] ...                   a primary and two replicas to watch
        slipstream playground --help                              more about that
        slipstream --version
@@ -47,6 +51,7 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
     match arguments.first().and_then(|word| word.to_str()) {
         Some("server") => slipstream_server::run("slipstream server", &arguments[1..]),
         Some("check") => check::run(&arguments[1..]),
+        Some("convert") => convert::run(&arguments[1..]),
         Some("playground") => playground::run(&arguments[1..]),
         Some(playground::tether::COMMAND) => playground::tether::run(&arguments[1..]),
         Some("--version" | "-v" | "-V") => say(concat!("slipstream ", env!("CARGO_PKG_VERSION"))),

@@ -4,7 +4,6 @@
 //! file. Never writes to a file that it was not told to mend. Each kind of file has a module; what they share is how
 //! they are called and how they end.
 
-mod progress;
 mod rdb;
 mod summary;
 

@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use slipstream_keyspace::{Encoding, UnixMillis};
 use slipstream_rdb::{Decoder, ReadError, ReadOptions, Reason, Records, Shape, Step};
 
-use super::progress::Bar;
 use super::summary::Summary;
+use crate::progress::Bar;
 
 /// Says what is in the file at `path`; whether it is right. Fails if what is said cannot be written.
 pub(super) fn check(path: &Path, out: &mut impl Write) -> io::Result<bool> {
