@@ -66,6 +66,8 @@ impl CommandError {
     pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
     pub const TIMEOUT_OUT_OF_RANGE: Self = Self::fixed("ERR timeout is out of range");
     pub const TIMEOUT_NOT_INTEGER: Self = Self::fixed("ERR timeout is not an integer or out of range");
+    pub const NO_BACKGROUND_SAVE: Self =
+        Self::fixed("ERR Background saving is currently not in progress or scheduled");
     pub const NOT_A_BIT: Self = Self::fixed("ERR value is out of range, value must between 0 and 1");
     pub const STRING_TOO_LONG: Self =
         Self::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");

@@ -138,6 +138,15 @@ impl fmt::Debug for SnapshotJob {
     }
 }
 
+/// How far a snapshot is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SaveProgress {
+    /// Keys in the file.
+    pub keys: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
 /// Data as it comes out of a file or a full sync.
 pub struct LoadedData {
     /// The data.
@@ -157,14 +166,17 @@ impl fmt::Debug for LoadedData {
 pub enum Effect {
     /// Close a connection after one attempt to send what it has not read.
     Disconnect(SessionId),
-    /// Write a snapshot to `dbfilename`; answer with [`Node::saved`](crate::Node::saved) and its number. An
-    /// older one that is still being written is given up.
+    /// Write a snapshot to `dbfilename`; answer with [`Node::saved`](crate::Node::saved) and its number, and tell
+    /// how far it is with [`Node::save_progress`](crate::Node::save_progress). An older one that is still being
+    /// written is given up.
     Save {
         /// Its number.
         number: u64,
         /// What to write.
         job: Box<SnapshotJob>,
     },
+    /// The snapshot that is being written is not wanted any more: its temporary file goes. Nobody is told.
+    CancelSave,
     /// Load `dbfilename`; answer with [`Node::loaded_file`](crate::Node::loaded_file).
     LoadFile,
     /// Encode a snapshot into a spool of this number, for the replicas that join it; answer with

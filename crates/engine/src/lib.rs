@@ -47,7 +47,8 @@ pub mod table;
 pub mod transaction;
 
 pub use host::{
-    Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, SaveReason, SnapshotJob, SyncOrder,
+    Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, SaveProgress, SaveReason, SnapshotJob,
+    SyncOrder,
 };
 pub use loading::{LoadOptions, Loading, Source, load};
 pub use node::{Core, Node, Phase, Signal};

@@ -10,7 +10,7 @@ use slipstream_replication::Moment;
 use slipstream_replication::replicas::Part;
 
 use crate::config::{Config, SavePoint};
-use crate::host::{Clock, Effect, Level, SaveReason, SnapshotJob};
+use crate::host::{Clock, Effect, Level, SaveProgress, SaveReason, SnapshotJob};
 use crate::node::{Core, Node};
 use crate::session::{SessionId, Wait};
 
@@ -28,6 +28,10 @@ pub struct RunningSave {
     pub began: Clock,
     /// How many of the changes it holds.
     changes: u64,
+    /// How many keys it holds.
+    pub keys: u64,
+    /// How far it is.
+    pub progress: SaveProgress,
 }
 
 /// Snapshots to disk.
@@ -96,13 +100,32 @@ impl Core {
         self.saving.scheduled = false;
         self.saving.begun += 1;
         let number = self.saving.begun;
-        self.saving.running =
-            Some(RunningSave { number, reason, began: clock, changes: self.saving.changes });
+        let changes = self.saving.changes;
+        let keys = (0..keyspace.databases()).map(|db| keyspace.db(db).len() as u64).sum();
+        let progress = SaveProgress::default();
+        self.saving.running = Some(RunningSave { number, reason, began: clock, changes, keys, progress });
         if reason == SaveReason::Background {
             self.notice(Level::Notice, "Background saving started");
         }
         let job = self.snapshot_job(keyspace);
         self.effects.push(Effect::Save { number, job: Box::new(job) });
+    }
+
+    /// BGSAVE CANCEL: what is written in the background is given up, or else what is scheduled. What it replies;
+    /// `None` if there is neither.
+    pub(crate) fn cancel_save(&mut self) -> Option<&'static str> {
+        let saving = &mut self.saving;
+        if let Some(save) = saving.running.take_if(|save| save.reason == SaveReason::Background) {
+            saving.last_seconds = Some((self.clock.micros - save.began.micros) / 1_000_000);
+            self.notice(Level::Notice, "Background saving cancelled");
+            self.effects.push(Effect::CancelSave);
+            Some("Background saving cancelled")
+        } else if std::mem::take(&mut saving.scheduled) {
+            self.notice(Level::Notice, "Scheduled background saving cancelled");
+            Some("Scheduled background saving cancelled")
+        } else {
+            None
+        }
     }
 
     /// A snapshot of this moment with the facts that belong into its head.
@@ -155,6 +178,13 @@ impl Node {
             self.core.begin_save(&self.keyspace, SaveReason::Background);
         }
         self.run_woken();
+    }
+
+    /// The shell has written so much of snapshot `number`.
+    pub fn save_progress(&mut self, number: u64, progress: SaveProgress) {
+        if let Some(running) = self.core.saving.running.as_mut().filter(|save| save.number == number) {
+            running.progress = progress;
+        }
     }
 
     fn answer_saved(&mut self, reason: SaveReason, result: &Result<(), String>) {

@@ -28,4 +28,4 @@ pub use format::{Target, Version};
 pub use input::{Progress, Reached};
 pub use read::{Duplicates, Expired, Loaded, ReadOptions, read};
 pub use records::{Insertion, KeyRecord, Records};
-pub use write::{Preface, WriteOptions, Writer, unsupported_feature, unsupported_in, write};
+pub use write::{Preface, WriteOptions, Writer, unsupported_feature, unsupported_in, write, write_watched};

@@ -46,6 +46,17 @@ pub fn write<W: Write>(
     options: WriteOptions,
     output: &mut W,
 ) -> Result<u64, WriteError> {
+    write_watched(snapshot, preface, options, output, &mut |_| {})
+}
+
+/// The same; `progress` is told now and then how many keys are written.
+pub fn write_watched<W: Write>(
+    snapshot: Snapshot,
+    preface: &Preface,
+    options: WriteOptions,
+    output: &mut W,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, WriteError> {
     let mut writer = Writer::open(output, options)?;
     for (name, value) in &preface.aux.pairs {
         writer.aux(name, value)?;
@@ -53,12 +64,15 @@ pub fn write<W: Write>(
     for code in &preface.functions {
         writer.function(code)?;
     }
+    let mut keys = 0;
     for (number, database) in snapshot.into_databases().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.database(number, Some((database.len(), database.expires_len())))?;
         for portion in database.into_portions() {
             for (key, value, deadline) in portion.iter() {
                 writer.key(key, &value, deadline)?;
+                keys += 1;
             }
+            progress(keys);
         }
     }
     writer.finish()

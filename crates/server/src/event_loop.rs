@@ -248,6 +248,7 @@ impl EventLoop {
                 self.drop_connection(id);
             }
             Effect::Save { number, job } => jobs::save(self.reporter.clone(), job, self.save_options(number)),
+            Effect::CancelSave => self.saves.cancel(),
             Effect::LoadFile => {
                 let path = jobs::full_path(&self.node.core.config.dbfilename);
                 let options = self.node.load_options(Source::File);
@@ -318,6 +319,7 @@ impl EventLoop {
         while let Ok(report) = self.reports.try_recv() {
             match report {
                 Report::Saved(number, result) => self.node.saved(number, result),
+                Report::SaveProgress(number, progress) => self.node.save_progress(number, progress),
                 Report::LoadedFile(result) => {
                     self.node.loaded_file(result.map(|data| data.map(|data| *data)))
                 }

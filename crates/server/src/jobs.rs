@@ -3,6 +3,7 @@
 //! Each job owns what it works on and reports once, by a message to the loop.
 //! Nothing is shared with the executor.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
@@ -12,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Registry, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use slipstream_engine::{DigestOrder, Digested, LoadOptions, LoadedData, SessionId, SnapshotJob, SyncOrder};
+use slipstream_engine::{
+    DigestOrder, Digested, LoadOptions, LoadedData, SaveProgress, SessionId, SnapshotJob, SyncOrder,
+};
 use slipstream_log::Offset;
 use slipstream_rdb::{Reached, WriteOptions};
 use slipstream_replication::replicas::{Framing, SnapshotSent};
@@ -34,6 +37,8 @@ use crate::sync_send::{self, EncodeOptions, Outlet};
 pub enum Report {
     /// The snapshot of this number is on disk, or why not.
     Saved(u64, Result<(), String>),
+    /// How far it is.
+    SaveProgress(u64, SaveProgress),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// So much of a full sync is decoded.
@@ -109,24 +114,29 @@ impl Reporter {
     }
 }
 
-/// Which snapshot is the newest that was begun: an older one must not replace its file.
+/// Which snapshot is wanted: the newest that was begun, unless that is given up. No other may replace its file.
 #[derive(Clone, Debug, Default)]
-pub struct Saves(Arc<Mutex<u64>>);
+pub struct Saves(Arc<Mutex<Option<u64>>>);
 
 impl Saves {
     /// Snapshot `number` begins: older ones are given up.
     pub fn begin(&self, number: u64) {
-        *self.newest() = number;
+        *self.newest() = Some(number);
     }
 
-    fn newest(&self) -> MutexGuard<'_, u64> {
+    /// None is wanted any more.
+    pub fn cancel(&self) {
+        *self.newest() = None;
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<u64>> {
         // The number is right whatever happened to a thread that held it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, number: u64) -> io::Result<MutexGuard<'_, u64>> {
+    fn check(&self, number: u64) -> io::Result<MutexGuard<'_, Option<u64>>> {
         let newest = self.newest();
-        if *newest == number { Ok(newest) } else { Err(io::Error::other("a newer snapshot was begun")) }
+        if *newest == Some(number) { Ok(newest) } else { Err(io::Error::other("it is not wanted any more")) }
     }
 }
 
@@ -160,9 +170,20 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
     let temporary = options.file.with_file_name(name);
     let target = job.disk_target();
     let write = || {
-        let mut file = SyncedFile { file: File::create(&temporary)?, unsynced: 0, options, reporter };
+        let written = Cell::new(0);
+        let file = File::create(&temporary)?;
+        let mut file = SyncedFile { file, written: &written, unsynced: 0, options, reporter };
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
-        slipstream_rdb::write(job.snapshot, &job.preface, write, &mut file).map_err(io::Error::other)?;
+        let mut told = Instant::now();
+        let mut progress = |keys| {
+            if told.elapsed() >= PROGRESS_INTERVAL {
+                told = Instant::now();
+                let progress = SaveProgress { keys, bytes: written.get() };
+                reporter.report(Report::SaveProgress(options.number, progress));
+            }
+        };
+        slipstream_rdb::write_watched(job.snapshot, &job.preface, write, &mut file, &mut progress)
+            .map_err(io::Error::other)?;
         file.file.sync_all()?;
         let newest = options.saves.check(options.number)?;
         fs::rename(&temporary, &options.file)?;
@@ -176,6 +197,9 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
     result
 }
 
+/// How often the loop is told how far a save is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Bytes between two flushes.
 const SYNC_STEP: usize = 4 * 1024 * 1024;
 
@@ -183,6 +207,7 @@ const SYNC_STEP: usize = 4 * 1024 * 1024;
 /// pieces. It fails once a newer snapshot is begun.
 struct SyncedFile<'a> {
     file: File,
+    written: &'a Cell<u64>,
     unsynced: usize,
     options: &'a SaveOptions,
     reporter: &'a Reporter,
@@ -192,6 +217,7 @@ impl Write for SyncedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.reporter.give_way();
         let written = self.file.write(bytes)?;
+        self.written.set(self.written.get() + written as u64);
         self.unsynced += written;
         if self.unsynced >= SYNC_STEP {
             drop(self.options.saves.check(self.options.number)?);

@@ -399,6 +399,8 @@ impl Process {
                 self.drop_session(env, id);
             }
             Effect::Save { number, job } => self.save(env, number, &job),
+            // No number is this.
+            Effect::CancelSave => self.newest_save = 0,
             Effect::LoadFile => self.load_file(env),
             // The virtual network delivers pieces of any size.
             Effect::StartStream { replica, from, batch: _ } => drop(self.starting.insert(replica, from)),

@@ -40,9 +40,9 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::new("bgsave", -1, bgsave)
         .flags(flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING)
-        .history(&[("3.2.2", "Knows SCHEDULE.")])
+        .history(&[("3.2.2", "Knows SCHEDULE."), ("8.1.0", "Knows CANCEL.")])
         .doc(Group::Server, "1.0.0", "Begins to write a snapshot to disk.", "O(1)")
-        .syntax("[SCHEDULE]"),
+        .syntax("operation:[SCHEDULE | CANCEL]"),
     Command::new("lastsave", 1, lastsave)
         .flags(flag::LOADING | flag::STALE | flag::FAST)
         .categories(&["admin", "dangerous"])
@@ -200,6 +200,11 @@ fn bgsave(call: &mut Call<'_>) -> Result<(), CommandError> {
     let schedule = match call.args.len() {
         1 => false,
         2 if call.is_word(1, "SCHEDULE") => true,
+        2 if call.is_word(1, "CANCEL") => {
+            let cancelled = call.core.cancel_save().ok_or(CommandError::NO_BACKGROUND_SAVE)?;
+            call.reply.simple(cancelled);
+            return Ok(());
+        }
         _ => return Err(CommandError::SYNTAX),
     };
     if call.core.saving.running.is_none() {

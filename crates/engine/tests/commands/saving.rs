@@ -1,7 +1,7 @@
 //! When snapshots are written to disk.
 
-use slipstream_engine::Effect;
 use slipstream_engine::config::{Config, SavePoint};
+use slipstream_engine::{Effect, SaveProgress};
 
 use crate::script::Script;
 
@@ -70,4 +70,49 @@ fn who_asked_for_a_save_is_told_of_its_failure_and_writes_go_on() {
     script.ask("BGSAVE");
     script.node.saved(2, Err("disk full".into()));
     assert!(script.ask("SET a 1").starts_with("-MISCONF "));
+}
+
+#[test]
+fn a_save_in_the_background_can_be_cancelled() {
+    const NOTHING: &str = "-ERR Background saving is currently not in progress or scheduled";
+    let mut script = script(3600, 1);
+    assert_eq!(script.ask("BGSAVE CANCEL"), NOTHING);
+    script.ask("SET a 1");
+    assert_eq!(script.ask("BGSAVE"), "+Background saving started");
+    script.node.take_effects();
+    script.node.save_progress(1, SaveProgress { keys: 1, bytes: 50 });
+    script.advance(1_000);
+    for line in
+        ["current_save_keys_processed:1", "current_save_keys_total:1", "current_save_bytes_per_sec:50"]
+    {
+        let info = script.ask("INFO persistence");
+        assert!(info.contains(line), "{line} in {info}");
+    }
+    assert_eq!(script.ask("BGSAVE CANCEL"), "+Background saving cancelled");
+    assert!(matches!(script.node.take_effects()[..], [Effect::CancelSave]));
+    let info = script.ask("INFO persistence");
+    for line in [
+        "rdb_bgsave_in_progress:0",
+        "rdb_last_bgsave_status:ok",
+        "rdb_saves:0",
+        "rdb_changes_since_last_save:1",
+        "current_save_keys_total:0",
+    ] {
+        assert!(info.contains(line), "{line} in {info}");
+    }
+    script.node.saved(1, Err("it is not wanted any more".into()));
+    assert_eq!(script.ask("SET a 2"), "+OK", "a cancelled save is no failed one");
+    assert_eq!(script.ask("BGSAVE CANCEL"), NOTHING);
+}
+
+#[test]
+fn a_scheduled_save_can_be_cancelled() {
+    let mut script = script(3600, 1);
+    let saver = script.connect();
+    assert_eq!(script.ask_as(saver, "SAVE"), "");
+    assert_eq!(script.ask("BGSAVE SCHEDULE"), "+Background saving scheduled");
+    assert_eq!(script.ask("BGSAVE CANCEL"), "+Scheduled background saving cancelled");
+    script.node.take_effects();
+    script.node.saved(1, Ok(()));
+    assert_eq!(saves(&mut script, 1_000), 0);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::client::command;
 use crate::content::Content;
 use crate::copies::wait_until_linked;
 use crate::dataset;
@@ -52,6 +53,23 @@ fn a_kill_while_saving_leaves_the_old_file() {
     assert_eq!(fs::read(&file).expect("nobody removed it"), saved);
     server.restart();
     assert_eq!(server.client().call::<u32>("DBSIZE"), 1);
+}
+
+#[test]
+fn a_cancelled_save_replaces_nothing() {
+    let mut server = Server::start(Ours, &[]);
+    let mut client = server.client();
+    client.call::<()>("SET first 1");
+    // Both in one turn: it cannot end in between.
+    let replies: Vec<String> = client.pipeline(["BGSAVE", "BGSAVE CANCEL"].map(command));
+    assert_eq!(replies, ["Background saving started", "Background saving cancelled"]);
+    client.call::<()>("SET second 2");
+    client.call::<()>("SAVE");
+    assert_eq!(client.info_number("persistence", "rdb_saves"), 1);
+    wait_until("no file is left of it", || temporary_files(&server.folder) == 0);
+    server.kill();
+    server.restart();
+    assert_eq!(server.client().call::<u32>("DBSIZE"), 2);
 }
 
 #[test]
