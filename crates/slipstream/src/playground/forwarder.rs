@@ -86,28 +86,29 @@ fn accept(listener: &TcpListener, target: u16, shared: &Mutex<Shared>) {
     for near in listener.incoming() {
         let Ok(near) = near else { continue };
         let phase = lock(shared).phase;
-        let joined = match phase {
+        match phase {
             Phase::Closed => return,
-            Phase::Cut => None,
+            Phase::Cut => close(&near),
             Phase::Whole => {
-                TcpStream::connect((Ipv4Addr::LOCALHOST, target)).and_then(|far| join(&near, &far)).ok()
+                let far = TcpStream::connect((Ipv4Addr::LOCALHOST, target));
+                if far.and_then(|far| admit(shared, &near, &far)).is_err() {
+                    // The target is not there: the near end sees its connection closed.
+                    close(&near);
+                }
             }
-        };
-        match joined {
-            Some(ends) => admit(shared, ends),
-            // Cut, or the target is not there: the near end sees its connection closed.
-            None => close(&near),
         }
     }
 }
 
-/// Keeps both ends of a new connection at hand for a cut, or cuts it where that has come.
-fn admit(shared: &Mutex<Shared>, ends: [TcpStream; 2]) {
+/// Joins both ends of a new connection, unless a cut has come meanwhile. No byte passes before they are at hand for
+/// the next one.
+fn admit(shared: &Mutex<Shared>, near: &TcpStream, far: &TcpStream) -> io::Result<()> {
     let mut shared = lock(shared);
     match shared.phase {
-        Phase::Whole => shared.ends.extend(ends),
-        Phase::Cut | Phase::Closed => ends.iter().for_each(close),
+        Phase::Whole => shared.ends.extend(join(near, far)?),
+        Phase::Cut | Phase::Closed => [near, far].into_iter().for_each(close),
     }
+    Ok(())
 }
 
 /// Copies bytes both ways until either end closes; returns a handle on each end.

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use slipstream_resp::Value;
 
@@ -27,6 +28,9 @@ const DIRECTIVES: &[(&str, &str)] = &[
 ];
 
 const LOG_LINES_SHOWN: usize = 10;
+
+/// How long a node that does not answer is asked again.
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -93,6 +97,17 @@ impl Node {
         reply
     }
 
+    /// As [`Node::call`], again while it does not answer in time.
+    pub(super) fn call_patiently(&mut self, words: &[&str]) -> Result<Value, ClientError> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            match self.call(words) {
+                Err(ClientError::Connection(error)) if is_late(&error) && Instant::now() < deadline => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// How the node is, if it answers.
     pub(super) fn read(&mut self) -> Option<Reading> {
         let process = self.process()?;
@@ -114,6 +129,11 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether the peer is only slow to answer: each such attempt has taken its time.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// A port that was free just now. Another process may take it first.

@@ -10,7 +10,7 @@ use super::cluster::Cluster;
 use super::interrupts::Interrupts;
 use super::load::Load;
 use super::options::Options;
-use super::reading::{NODES, Reading, Readings};
+use super::reading::{NODES, Reading, Readings, Syncs};
 use super::screen::Screen;
 use super::table::{self, Row};
 
@@ -77,10 +77,18 @@ impl Stage {
         self.cluster.nodes[index].port
     }
 
-    /// How a node is. The story asks this of nodes that it has just seen answering.
-    pub(super) fn reading(&self, index: usize) -> Result<&Reading, Halt> {
-        let silent = || Halt::Failure(format!("{} does not answer.", self.name(index)));
-        self.readings[index].as_ref().ok_or_else(silent)
+    /// How a node is, as soon as it answers.
+    pub(super) fn reading(&mut self, index: usize) -> Result<&Reading, Halt> {
+        if self.readings[index].is_none() {
+            let what = format!("{} answers", self.name(index));
+            self.wait_until(&what, |stage| stage.readings[index].is_some())?;
+        }
+        Ok(self.readings[index].as_ref().expect("it has just answered"))
+    }
+
+    /// What a node that answered has served as a primary.
+    pub(super) fn syncs(&self, index: usize) -> Option<Syncs> {
+        self.readings[index].as_ref().map(|reading| reading.syncs)
     }
 
     /// Whether a node is a replica whose link is up.
@@ -93,11 +101,11 @@ impl Stage {
         self.readings[index].as_ref().is_some_and(|reading| !reading.is_linked())
     }
 
-    /// Sends a request to a node; an error ends the play.
+    /// Sends a request to a node, again if it does not answer: one that may be done twice. An error ends the play.
     pub(super) fn command(&mut self, index: usize, words: &[&str]) -> Result<(), Halt> {
         let name = self.name(index);
         let failed = |error| Halt::Failure(format!("{name}: {}: {error}", words.join(" ")));
-        self.cluster.nodes[index].call(words).map(drop).map_err(failed)
+        self.cluster.nodes[index].call_patiently(words).map(drop).map_err(failed)
     }
 
     pub(super) fn open_chapter(&mut self, title: &str) -> Result<(), Halt> {
@@ -142,7 +150,8 @@ impl Stage {
         Ok(())
     }
 
-    fn turn(&mut self) -> Result<(), Halt> {
+    /// Lets the play go on for a moment.
+    pub(super) fn turn(&mut self) -> Result<(), Halt> {
         self.interrupts.wait(TURN)?;
         if let Some(signal) = self.interrupts.take() {
             return Err(Halt::Signal(signal));

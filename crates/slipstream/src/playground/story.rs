@@ -132,13 +132,14 @@ fn follow(stage: &mut Stage, sibling: usize) -> Result<(), Halt> {
 fn expect(stage: &mut Stage, expected: Syncs) -> Result<(), Halt> {
     // The nodes are read one after the other: a replica may know of its sync before its primary was asked.
     stage.wait_until("the primary has counted its syncs", |stage| {
-        stage.reading(stage.primary).is_ok_and(|reading| reading.syncs.total() >= expected.total())
+        stage.syncs(stage.primary).is_some_and(|syncs| syncs.total() >= expected.total())
     })?;
-    let syncs = stage.reading(stage.primary)?.syncs;
+    let primary = stage.primary;
+    let syncs = stage.reading(primary)?.syncs;
     if syncs == expected {
         return Ok(());
     }
-    let name = stage.name(stage.primary);
+    let name = stage.name(primary);
     Err(Halt::Failure(format!("{name} should have served {expected}, and served {syncs}.")))
 }
 

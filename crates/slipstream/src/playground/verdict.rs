@@ -1,7 +1,8 @@
 //! The end: writes stop, and all three copies must become equal, in offset and in every key.
 //!
 //! Equality is that of DEBUG DIGEST, which covers all databases, types and expiries. Copies are given time to
-//! become equal, since the last writes and expiries are still on their way; after that, what differs is named.
+//! become equal, since the last writes and expiries are still on their way; once none of them has changed for a
+//! while, what differs is named.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ use super::reading::NODES;
 use super::stage::Stage;
 use super::table::grouped;
 
-/// Longer than the shortest-lived keys live.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long copies that differ must stand still; longer than the shortest-lived keys live.
+const STANDSTILL: Duration = Duration::from_secs(5);
 const KEYS_NAMED: usize = 10;
 
 /// How it ended.
@@ -49,11 +50,14 @@ struct Copy {
 pub(super) fn reach(stage: &mut Stage) -> Result<Verdict, Halt> {
     stage.open_chapter("4. Writes stop, the copies are compared")?;
     stage.load.stop();
-    let deadline = Instant::now() + LIMIT;
     let mut copies = take_copies(stage);
-    while !are_equal(&copies) && Instant::now() < deadline {
-        stage.run_until(Duration::ZERO)?;
-        copies = take_copies(stage);
+    let mut changed = Instant::now();
+    while !are_equal(&copies) && changed.elapsed() < STANDSTILL {
+        stage.turn()?;
+        let taken = take_copies(stage);
+        if taken != copies {
+            (copies, changed) = (taken, Instant::now());
+        }
     }
     stage.close_chapter()?;
     let mut lines = summary(stage);
@@ -151,11 +155,11 @@ fn name_differences(expected: &BTreeMap<String, String>, found: &BTreeMap<String
 }
 
 fn digests(node: &mut Node) -> Result<BTreeMap<String, String>, ClientError> {
-    let Value::Array(keys) = node.call(&["KEYS", "*"])? else { return Err(ClientError::Broken) };
+    let Value::Array(keys) = node.call_patiently(&["KEYS", "*"])? else { return Err(ClientError::Broken) };
     let keys: Vec<String> = keys.iter().map(Value::text).collect();
     let mut digests = BTreeMap::new();
     for key in keys {
-        if let Value::Array(found) = node.call(&["DEBUG", "DIGEST-VALUE", &key])? {
+        if let Value::Array(found) = node.call_patiently(&["DEBUG", "DIGEST-VALUE", &key])? {
             digests.extend(found.first().map(|digest| (key, digest.text())));
         }
     }

@@ -24,8 +24,10 @@ use crate::wait::wait_until;
 
 const ARGUMENTS: &[&str] = &["--repl-backlog-size 1mb"];
 
-/// A primary that lost its data is part of the story, and that its replicas then keep theirs is another.
-const OURS: &[&str] = &["--replica-guard-shrink-percent 0", "--repl-backlog-disk-size 4mb"];
+/// A primary that lost its data is part of the story, and that its replicas then keep theirs, or that it waits for them,
+/// is another.
+const OURS: &[&str] =
+    &["--replica-guard-shrink-percent 0", "--repl-backlog-disk-size 4mb", "--primary-empty-start-wait 0"];
 
 const BLOWS_IN_A_STORY: usize = 12;
 
@@ -213,7 +215,7 @@ impl Group {
         let Some(new) = random.choice((0..self.nodes.len()).filter(is_direct).collect::<Vec<_>>()) else {
             return;
         };
-        let order = format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 50000", self.nodes[new].server.port);
+        let order = format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 120000", self.nodes[new].server.port);
         let mut client = self.nodes[old].server.client();
         wait_until("the target is in good standing", || client.try_call::<()>(&order).is_ok());
         let mut client = self.nodes[new].server.client();

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use redis::{Cmd, ConnectionLike, FromRedisValue, Parser, Pipeline, RedisResult, Value};
 
-const REPLY_LIMIT: Duration = Duration::from_secs(60);
+const REPLY_LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) struct Client {
     socket: Socket,

@@ -11,7 +11,7 @@ use crate::wait::wait_until;
 /// Sends all of `input` and says at once that this was all; what comes back until the server closes.
 fn send_and_finish(server: &Server, input: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout that is not zero");
+    stream.set_read_timeout(Some(Duration::from_secs(180))).expect("a timeout that is not zero");
     stream.write_all(input).expect("the server reads");
     stream.shutdown(Shutdown::Write).expect("the connection is open");
     let mut output = Vec::new();

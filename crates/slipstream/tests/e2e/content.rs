@@ -46,14 +46,18 @@ enum Data {
 }
 
 impl Content {
-    /// Reads all keys, once those that are due shortly are gone. Nobody may write meanwhile.
+    /// Reads all keys, once what is due shortly is gone: deleted, not only hidden, so that a primary has nothing left
+    /// to put into its stream by itself. Nobody may write meanwhile.
     #[track_caller]
     pub(crate) fn read(client: &mut Client) -> Self {
         let mut all = BTreeMap::new();
         let knows_field_deadlines = knows(client, "HPEXPIRETIME");
         for database in 0..DATABASES {
             client.call::<()>(&format!("SELECT {database}"));
-            let keys = wait_for("what lives shortly is gone", || lasting_keys(client));
+            let keys = wait_for("what lives shortly is gone", || {
+                let keys = lasting_keys(client)?;
+                (!knows_field_deadlines || keeps_its_fields(client, &keys)).then_some(keys)
+            });
             let types: Vec<String> = client.pipeline(keys.iter().map(|key| about("TYPE", key)));
             let expiries: Vec<i64> = client.pipeline(keys.iter().map(|key| about("PEXPIRETIME", key)));
             let reads = keys.iter().zip(&types).map(|(key, kind)| read_command(kind, key));
@@ -97,11 +101,33 @@ impl Content {
     }
 }
 
-/// The keys of the selected database, if all of them will still be there in a while.
+/// The keys of the selected database, if all of them will still be there in a while and there are no others.
 fn lasting_keys(client: &mut Client) -> Option<Vec<Vec<u8>>> {
     let keys: Vec<Vec<u8>> = client.call("KEYS *");
+    // Counts what is due and not yet deleted.
+    let all: usize = client.call("DBSIZE");
     let left: Vec<i64> = client.pipeline(keys.iter().map(|key| about("PTTL", key)));
-    left.into_iter().all(|left| left == FOREVER || left > SHORT_MS).then_some(keys)
+    (all == keys.len() && left.into_iter().all(lasts)).then_some(keys)
+}
+
+fn lasts(left_ms: i64) -> bool {
+    left_ms == FOREVER || left_ms > SHORT_MS
+}
+
+/// Whether no field of the hashes among these keys is due shortly.
+fn keeps_its_fields(client: &mut Client, keys: &[Vec<u8>]) -> bool {
+    let types: Vec<String> = client.pipeline(keys.iter().map(|key| about("TYPE", key)));
+    let hashes: Vec<&Vec<u8>> =
+        keys.iter().zip(&types).filter(|(_, kind)| *kind == "hash").map(|(key, _)| key).collect();
+    let fields: Vec<Vec<Vec<u8>>> = client.pipeline(hashes.iter().map(|key| about("HKEYS", key)));
+    let filled = hashes.into_iter().zip(fields).filter(|(_, fields)| !fields.is_empty());
+    let asks = filled.map(|(key, fields)| {
+        let mut ask = about("HPTTL", key);
+        ask.arg("FIELDS").arg(fields.len()).arg(fields);
+        ask
+    });
+    let left: Vec<Vec<i64>> = client.pipeline(asks);
+    left.into_iter().flatten().all(lasts)
 }
 
 fn knows(client: &mut Client, command: &str) -> bool {

@@ -11,7 +11,8 @@ use crate::copies::{assert_same, wait_until_linked};
 use crate::dataset;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
-use crate::server::{Server, free_port, new_folder};
+use crate::ports::Port;
+use crate::server::{Server, new_folder};
 use crate::wait::{wait_for, wait_until};
 
 /// A primary of ours with data, its replica, and what both have.
@@ -144,7 +145,7 @@ fn a_folder_that_cannot_be_written_costs_one_line() {
 
 /// A sentinel that watches one primary, `group`, alone.
 struct Sentinel {
-    port: u16,
+    port: Port,
     folder: PathBuf,
     child: Child,
 }
@@ -152,11 +153,12 @@ struct Sentinel {
 impl Sentinel {
     #[track_caller]
     fn start(primary: u16) -> Sentinel {
-        let (folder, port) = (new_folder(Redis7), free_port());
+        let (folder, port) = (new_folder(Redis7), Port::reserve());
         let file = folder.join("sentinel.conf");
         let text = format!(
-            "bind 127.0.0.1\nport {port}\ndir {}\nsentinel monitor group 127.0.0.1 {primary} 1\n\
+            "bind 127.0.0.1\nport {}\ndir {}\nsentinel monitor group 127.0.0.1 {primary} 1\n\
              sentinel down-after-milliseconds group 2000\nsentinel failover-timeout group 20000\n",
+            port.number,
             folder.display()
         );
         fs::write(&file, text).expect("the folder is ours");
@@ -165,12 +167,12 @@ impl Sentinel {
         command.arg(&file).arg("--sentinel").stdin(Stdio::null()).stdout(log);
         let child = command.spawn().expect("the binary was found");
         let sentinel = Sentinel { port, folder, child };
-        wait_until("the sentinel answers", || Client::try_connect(port).is_ok());
+        wait_until("the sentinel answers", || Client::try_connect(sentinel.port.number).is_ok());
         sentinel
     }
 
     fn client(&self) -> Client {
-        Client::connect(self.port)
+        Client::connect(self.port.number)
     }
 }
 

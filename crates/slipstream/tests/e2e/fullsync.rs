@@ -82,9 +82,7 @@ fn a_replica_killed_in_a_full_sync_begins_again() {
     for _ in 0..3 {
         let proxy = Proxy::start_held(primary.port, random.u64(1000..2 * MIDDLE));
         follow(&replica, proxy.port);
-        wait_until("it is sent data", || {
-            primary.client().info("replication", "slave0").is_some_and(|line| line.contains("send_bulk"))
-        });
+        wait_until("it is sent data", || proxy.is_holding());
         replica.kill();
         replica.restart();
     }

@@ -67,7 +67,7 @@ fn check_acknowledged(kind: Kind) {
     assert_eq!(late.code(), Some("NOREPLACK"));
     let replica = Server::start(kind, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
     wait_until_linked(&replica);
-    client.call::<()>("CONFIG SET min-replicas-ack-timeout 30000");
+    client.call::<()>("CONFIG SET min-replicas-ack-timeout 120000");
     for number in 2..50 {
         client.call::<()>(&format!("SET key {number}"));
         assert_eq!(replica.client().call::<u32>("GET key"), number, "it was there before the answer");
@@ -87,7 +87,7 @@ fn wait_counts_the_replicas_that_have_it() {
         kinds.map(|kind| Server::start(kind, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]));
     replicas.iter().for_each(wait_until_linked);
     wait_until("a good replica is known", || client.try_call::<()>("SET key value").is_ok());
-    assert_eq!(client.call::<u32>("WAIT 2 30000"), 2);
+    assert_eq!(client.call::<u32>("WAIT 2 120000"), 2);
     assert_eq!(client.call::<u32>("WAIT 3 20"), 2, "there is no third");
     for replica in &replicas {
         assert_same(&primary, replica);

@@ -60,7 +60,7 @@ fn check_handover(old: &Server, new: &Server, name: &str) {
     for list in &lists {
         wait_until("writes pass", || client.call::<usize>(&format!("LLEN {list}")) > 100);
     }
-    let order = format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 50000", new.port);
+    let order = format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 120000", new.port);
     wait_until("the target is a replica in good standing", || client.try_call::<()>(&order).is_ok());
     wait_until("the roles are exchanged", || role(old) == "slave" && role(new) == "master");
     wait_until_linked(old);
@@ -117,7 +117,8 @@ fn check_termination(target: Kind) {
         return;
     }
     let file = server::new_folder(Ours).join("conf");
-    std::fs::write(&file, "shutdown-handover yes\nrepl-backlog-size 64mb\n").expect("the folder is ours");
+    std::fs::write(&file, "shutdown-handover yes\nshutdown-timeout 120\nrepl-backlog-size 64mb\n")
+        .expect("the folder is ours");
     let path = file.to_str().expect("cargo's folder has a name of text");
     let mut old = Server::start(Ours, &[path, "--save 3600 1"]);
     let new = Server::start(target, &[&format!("--replicaof 127.0.0.1 {}", old.port)]);

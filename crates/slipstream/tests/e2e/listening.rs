@@ -9,8 +9,9 @@ use std::process::{Command, Output};
 use crate::client::Client;
 use crate::commandline::run;
 use crate::peer::Kind::Ours;
+use crate::ports::Port;
 use crate::raw::Raw;
-use crate::server::{Server, free_port, new_folder};
+use crate::server::{Server, new_folder};
 use crate::wait::{wait_for, wait_until};
 
 #[test]
@@ -29,7 +30,8 @@ fn an_address_with_a_dash_may_be_missing() {
     // 192.0.2.1 belongs to nobody.
     let server = Server::start(Ours, &["--bind 127.0.0.1 -192.0.2.1 -::1"]);
     assert_eq!(server.client().call::<String>("PING"), "PONG");
-    let arguments = ["server", "--port", &free_port().to_string(), "--bind", "127.0.0.1", "192.0.2.1"];
+    let port = Port::reserve();
+    let arguments = ["server", "--port", &port.number.to_string(), "--bind", "127.0.0.1", "192.0.2.1"];
     let refused = run(program(), &arguments, "");
     assert_eq!(refused.status.code(), Some(1));
     assert!(everything(&refused).contains("192.0.2.1"), "{}", everything(&refused));
@@ -53,7 +55,8 @@ fn config_set_moves_the_port_and_keeps_its_clients() {
     let mut server = Server::start(Ours, &[]);
     let old = server.port;
     let mut client = server.client();
-    let new = free_port();
+    let reserved = Port::reserve();
+    let new = reserved.number;
     client.call::<()>(&format!("CONFIG SET port {new}"));
     TcpStream::connect(("127.0.0.1", old)).expect_err("the old port is closed");
     server.port = new;
@@ -92,10 +95,12 @@ fn the_client_beyond_the_limit_is_told_so() {
 
 #[test]
 fn an_idle_client_is_closed_after_its_time() {
-    let server = Server::start(Ours, &["--timeout 1"]);
+    let server = Server::start(Ours, &[]);
     let mut client = Raw::connect(&server);
     client.send(b"PING\r\n");
-    assert_eq!(client.read_to_end(), "+PONG\r\n");
+    client.expect("+PONG\r\n");
+    server.client().call::<()>("CONFIG SET timeout 1");
+    assert_eq!(client.read_to_end(), "");
 }
 
 /// As the kernel lists it: a timer of the kind `keepalive` on the connection.
@@ -121,7 +126,8 @@ fn silent_peers_are_probed() {
 #[test]
 fn a_daemon_detaches_writes_its_number_and_reads_standard_input() {
     let folder = new_folder(Ours);
-    let port = free_port();
+    let reserved = Port::reserve();
+    let port = reserved.number;
     let lines = format!(
         "port {port}\nbind 127.0.0.1\nsave \"\"\ndir {}\npidfile p\nlogfile l\ndaemonize yes\n",
         folder.display()

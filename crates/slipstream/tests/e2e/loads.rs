@@ -209,9 +209,11 @@ fn without_a_disk_a_snapshot_goes_at_the_pace_of_who_takes_it() {
     client.call::<()>(&format!("CONFIG SET dir {}", volume.display()));
     fs::remove_dir(&volume).expect("nothing is in it");
     let replica = Server::start(Ours, &[]);
-    follow(&replica, primary.port);
+    let proxy = Proxy::start_held(primary.port, 1 << 20);
+    follow(&replica, proxy.port);
+    wait_until("it says so", || primary.log().contains("A snapshot has no room on the disk"));
+    proxy.release();
     wait_until_linked(&replica);
-    assert!(primary.log().contains("A snapshot has no room on the disk"));
     assert_same(&primary, &replica);
 }
 
@@ -241,7 +243,8 @@ fn both_sides_tell_how_far_a_full_sync_is() {
     proxy.release();
     wait_until_linked(&replica);
     assert_same(&primary, &replica);
-    assert_eq!(field(&mut primary.client(), "replica_sync0"), None);
+    // The replica knows before its primary does.
+    wait_until("it is over", || field(&mut primary.client(), "replica_sync0").is_none());
     let told = |log: String, text: &str| log.lines().filter(|line| line.contains(text)).count();
     assert_eq!(told(replica.log(), " keys are loaded, "), 1);
     assert_eq!(told(primary.log(), ": all of it is sent, "), 1);

@@ -9,6 +9,7 @@ mod wait;
 mod client;
 mod forged;
 mod peer;
+mod ports;
 mod proxy;
 mod raw;
 mod seed;

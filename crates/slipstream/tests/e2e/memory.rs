@@ -40,14 +40,13 @@ fn memory_stays_below_its_limit_and_the_replica_agrees() {
         // The requests and replies of a batch are memory too.
         assert!(used < 54 * MIB, "{used} bytes after batch {batch}");
     }
-    let keys = client.call::<u64>("DBSIZE");
-    assert!(client.info_number("stats", "evicted_keys") >= 500_000 - keys);
-    assert!((50_000..300_000).contains(&keys), "{keys} keys in 50 MiB");
     let mut copy = replica.client();
     wait_until("both hold the same", || {
         client.call::<String>("DEBUG DIGEST") == copy.call::<String>("DEBUG DIGEST")
     });
-    assert_eq!(copy.call::<u64>("DBSIZE"), keys);
+    let keys = copy.call::<u64>("DBSIZE");
+    assert!((50_000..300_000).contains(&keys), "{keys} keys in 50 MiB");
+    assert!(client.info_number("stats", "evicted_keys") >= 500_000 - keys);
     assert_eq!(copy.info_number("stats", "evicted_keys"), 0);
 }
 
@@ -63,7 +62,7 @@ fn freed_memory_goes_back_to_the_system() {
         assert!(full > empty + 50 * MIB, "{full} bytes of {empty} when empty");
         client.call::<()>(deletion);
         wait_until("memory goes back", || resident(&mut client) < empty + 20 * MIB);
-        assert_eq!(client.info_number("memory", "lazyfree_pending_objects"), 0);
+        wait_until("none of it is left", || client.info_number("memory", "lazyfree_pending_objects") == 0);
     }
 }
 

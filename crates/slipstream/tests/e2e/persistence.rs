@@ -139,8 +139,10 @@ fn a_second_signal_forces() {
     let mut primary = Server::start(Ours, &["--shutdown-timeout 1000"]);
     let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
     wait_until_linked(&replica);
-    replica.signal("STOP");
     let mut client = primary.client();
+    client.call::<()>("SET a 0");
+    wait_until("the replica acknowledges", || client.call::<usize>("WAIT 1 1000") == 1);
+    replica.signal("STOP");
     client.call::<()>("SET a 1");
     primary.signal("TERM");
     wait_until("it waits", || primary.log().contains("Waiting for replicas before shutting down"));

@@ -5,11 +5,15 @@
 //! whoever connects to the proxy, in these tests a replica; the far end is the primary.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
 const CHUNK: usize = 16 << 10;
+const RECEIVE_BUFFER: usize = 256 << 10;
 
 pub(crate) struct Proxy {
     /// Where the link's near end listens.
@@ -184,24 +188,29 @@ fn accept(listener: &TcpListener, target: u16, link: &Mutex<Link>, gate: &Arc<Ga
             Phase::Closed => return,
             Phase::Cut => shut(&near),
             Phase::Whole => {
-                match TcpStream::connect(("127.0.0.1", target)).and_then(|far| join(near, far, gate)) {
-                    Ok(ends) => admit(link, ends),
-                    // The target is not there: the near end sees its connection closed.
-                    Err(_) => continue,
-                }
+                // If the target is not there, the near end sees its connection closed.
+                connect(target).and_then(|far| admit(link, near, far, gate)).unwrap_or_default();
             }
         }
     }
 }
 
-/// Remembers both ends of a new connection, unless the link was cut while it was made.
-fn admit(link: &Mutex<Link>, ends: [TcpStream; 2]) {
+/// What is held up waits at its sender, and not in the system's memory for this end.
+fn connect(port: u16) -> io::Result<TcpStream> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
+    rustix::net::connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    Ok(socket.into())
+}
+
+/// Joins both ends of a new connection, unless the link was cut while it was made. No byte passes before it is among
+/// those that are cut.
+fn admit(link: &Mutex<Link>, near: TcpStream, far: TcpStream, gate: &Arc<Gate>) -> io::Result<()> {
     let mut link = lock(link);
     if link.phase == Phase::Whole {
-        link.live.push(ends);
-    } else {
-        ends.iter().for_each(shut);
+        link.live.push(join(near, far, gate)?);
     }
+    Ok(())
 }
 
 /// Copies bytes both ways until either end closes, and returns a handle on each end.

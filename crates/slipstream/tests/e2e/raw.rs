@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::server::Server;
 
-const READ_LIMIT: Duration = Duration::from_secs(60);
+const READ_LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) struct Raw(TcpStream);
 

@@ -93,7 +93,8 @@ fn our_replica_takes_its_snapshot_beside_the_stream() {
 
 #[test]
 fn a_replica_takes_ours_beside_the_stream() {
-    let primary = Server::start(Ours, &[]);
+    // A ping would be a part of the stream.
+    let primary = Server::start(Ours, &["--repl-ping-replica-period 3600"]);
     let mut client = primary.client();
     client.call::<()>("SET before snapshot");
     let mut main = Raw::connect(&primary);

@@ -4,6 +4,7 @@
 //! there are writes, they are kept in a file, and the keys that they wrote are taken from the new primary.
 
 use crate::client::Client;
+use crate::content::Content;
 use crate::copies::{assert_same, follow, wait_until_linked};
 use crate::dataset;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
@@ -12,7 +13,8 @@ use crate::server::Server;
 use crate::traffic::Traffic;
 use crate::wait::wait_until;
 
-const PINGS: &[&str] = &["--repl-ping-replica-period 1"];
+/// The backlog holds all that is written behind a fork, however long somebody takes.
+const PINGS: &[&str] = &["--repl-ping-replica-period 1", "--repl-backlog-size 64mb"];
 
 /// An old primary of ours, a replica that stays with it, and its successor, whose history forks before the end of
 /// theirs. `diverge` makes the old one go on.
@@ -25,12 +27,12 @@ struct Parted {
 fn part(successor: Kind, diverge: impl FnOnce(&mut Client)) -> Parted {
     let [old, sibling] = [(); 2].map(|()| Server::start(Ours, PINGS));
     let new = Server::start(successor, &["--repl-backlog-size 64mb"]);
-    dataset::fill(&mut old.client());
+    let mut client = old.client();
+    fill(&mut client);
     for replica in [&sibling, &new] {
         follow(replica, old.port);
         wait_until_linked(replica);
     }
-    let mut client = old.client();
     client.call::<()>("SET before fork");
     wait_until("the replica has what was written", || {
         new.client().try_call::<String>("GET before").is_ok_and(|value| value == "fork")
@@ -46,6 +48,12 @@ fn part(successor: Kind, diverge: impl FnOnce(&mut Client)) -> Parted {
     });
     new.client().call::<()>("SET after fork");
     Parted { old, sibling, new }
+}
+
+/// Nothing of it is left to be deleted when it is due: that would be a write.
+fn fill(client: &mut Client) {
+    dataset::fill(client);
+    Content::read(client);
 }
 
 #[track_caller]
@@ -226,7 +234,7 @@ fn a_replica_of_the_one_that_comes_back_takes_the_keys_from_that() {
 fn a_replica_that_was_promoted_by_mistake_comes_back_without_a_full_sync() {
     let primary = Server::start(Ours, PINGS);
     let replica = Server::start(Ours, &[]);
-    dataset::fill(&mut primary.client());
+    fill(&mut primary.client());
     follow(&replica, primary.port);
     wait_until_linked(&replica);
     replica.client().call::<()>("REPLICAOF NO ONE");

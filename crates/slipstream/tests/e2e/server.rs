@@ -1,10 +1,9 @@
-//! A server process of a test: on loopback, on a port from the system, in a folder of its own.
+//! A server process of a test: on loopback, on a port from the system that stays its own, in a folder of its own.
 //!
 //! It is ended by its own process id when the value is dropped. Its folder goes too, unless the test failed: then
 //! it stays, and the end of its log is printed.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +11,7 @@ use std::thread::panicking;
 
 use crate::client::Client;
 use crate::peer::Kind;
+use crate::ports::Port;
 use crate::wait::wait_for;
 
 /// What every server of the tests is started with, before its own arguments.
@@ -23,7 +23,6 @@ const BASE: &[&str] = &[
     "--repl-diskless-sync-delay 0",
 ];
 
-const PORT_ATTEMPTS: usize = 10;
 const LOG_LINES_SHOWN: usize = 40;
 
 pub(crate) struct Server {
@@ -33,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) folder: PathBuf,
     arguments: Vec<String>,
     child: Child,
+    /// Nobody else gets the port while the server is down.
+    _port: Port,
 }
 
 impl Server {
@@ -42,19 +43,14 @@ impl Server {
     pub(crate) fn start(kind: Kind, arguments: &[&str]) -> Self {
         let arguments: Vec<String> =
             BASE.iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
-        for _ in 0..PORT_ATTEMPTS {
-            let (folder, port) = (new_folder(kind), free_port());
-            let child = spawn(kind, &folder, port, &arguments);
-            let mut server = Self { kind, port, folder, arguments: arguments.clone(), child };
-            if server.comes_up() {
-                return server;
-            }
-            assert!(server.log().contains("in use"), "{kind:?} ended while starting");
-        }
-        panic!("no free port for {kind:?} in {PORT_ATTEMPTS} attempts");
+        let (folder, port) = (new_folder(kind), Port::reserve());
+        let child = spawn(kind, &folder, port.number, &arguments);
+        let mut server = Self { kind, port: port.number, folder, arguments, child, _port: port };
+        assert!(server.comes_up(), "{kind:?} ended while starting");
+        server
     }
 
-    /// Waits until this very process answers and has loaded its file: false when it ends before, as on a port that is taken.
+    /// Waits until this very process answers and has loaded its file: false when it ends before.
     #[track_caller]
     fn comes_up(&mut self) -> bool {
         wait_for("the server answers or ends", || {
@@ -108,9 +104,10 @@ impl Server {
         Client::connect(self.port)
     }
 
-    /// The end of what the server logged.
+    /// All that the server has logged since it was started last.
     pub(crate) fn log(&self) -> String {
-        end_of_log(&self.folder)
+        let log = fs::read(self.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 }
 
@@ -123,7 +120,7 @@ impl Drop for Server {
                 "{:?} on port {}, kept in {folder}:\n{}",
                 self.kind,
                 self.port,
-                self.log()
+                end_of(&self.log())
             ));
         } else {
             fs::remove_dir_all(&self.folder).expect("nobody else uses the folder");
@@ -141,12 +138,6 @@ pub(crate) fn new_folder(kind: Kind) -> PathBuf {
     folder
 }
 
-/// A port that was free just now. Another process may take it first, so whoever uses it must be ready to try again.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
-    listener.local_addr().expect("the listener is bound").port()
-}
-
 fn spawn(kind: Kind, folder: &Path, port: u16, arguments: &[String]) -> Child {
     let log = File::create(folder.join("log")).expect("the folder is ours");
     let mut command = kind.start_command();
@@ -160,9 +151,7 @@ fn spawn(kind: Kind, folder: &Path, port: u16, arguments: &[String]) -> Child {
     command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("the binary was found")
 }
 
-fn end_of_log(folder: &Path) -> String {
-    let log = fs::read(folder.join("log")).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
+fn end_of(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
 }

@@ -12,8 +12,10 @@ use redis::Cmd;
 
 use crate::client::command;
 use crate::server::Server;
-use crate::wait::wait_until;
+use crate::wait::{pause, wait_until};
 
+/// With a pause behind each batch that makes some hundred kilobytes in a second, so that a server which stands still for
+/// a while falls behind no further than the tests' backlogs reach.
 const COMMANDS_PER_BATCH: usize = 30;
 
 /// `{k}` becomes one of a few keys of the command's own type, `{v}` some number.
@@ -108,6 +110,7 @@ impl Traffic {
             while !told.load(Ordering::Relaxed) {
                 client.pipeline::<redis::Value>(batch(&mut random, &lines));
                 count.fetch_add(1, Ordering::Relaxed);
+                pause();
             }
         });
         Self { stop, batches, writer }

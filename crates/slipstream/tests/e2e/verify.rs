@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redis::Value;
 
-use crate::copies::{follow, wait_until_linked};
+use crate::copies::{follow, wait_until_linked, wait_until_online};
 use crate::dataset;
 use crate::peer::Kind::{Ours, Redis7};
 use crate::peer::all_found;
@@ -41,6 +41,7 @@ fn equal_copies_are_equal_under_writes_and_each_planted_difference_is_named() {
     wait_until_linked(&replica);
     follow(&sub, replica.port);
     wait_until_linked(&sub);
+    wait_until_online(&primary, 1);
 
     for _ in 0..3 {
         traffic.let_some_pass();
@@ -79,6 +80,7 @@ fn a_stock_replica_is_told_to_be_incapable_and_notices_nothing() {
         follow(replica, primary.port);
         wait_until_linked(replica);
     }
+    wait_until_online(&primary, 2);
     let found = verify(&primary, "");
     let status_of = |server: &Server| {
         let name = format!("127.0.0.1:{}", server.port);
