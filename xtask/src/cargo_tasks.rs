@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use crate::process::{cargo, root, run};
 use crate::{Outcome, say};
 
-/// Runs the simulator's own program, optimised: a seed is worth more when there are many.
+/// Runs the simulator's own program in a profile of its own: a seed is worth more when there are many.
 pub(crate) fn sim(arguments: &[String]) -> Outcome {
-    run(cargo(&["run", "--release", "--package", "slipstream-sim", "--"]).args(arguments))
+    run(cargo(&["run", "--quiet", "--profile", "sim", "--package", "slipstream-sim", "--"]).args(arguments))
 }
 
 /// Runs one end-to-end test for as long as wanted, optimised, from one seed on.

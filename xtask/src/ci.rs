@@ -10,8 +10,18 @@ use crate::{Outcome, cargo_tasks, say, tidy};
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: &[Step] =
-    &[("fmt", fmt), ("clippy", clippy), ("tidy", tidy_step), ("doc", doc), ("miri", miri), ("test", test)];
+const STEPS: &[Step] = &[
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("tidy", tidy_step),
+    ("doc", doc),
+    ("miri", miri),
+    ("sim", sim),
+    ("test", test),
+];
+
+/// The seeds of the simulator that every change must pass. Others are for whoever has time: `cargo xtask sim`.
+const SEEDS: [&str; 4] = ["--seed", "0", "--seeds", "4000"];
 
 /// Runs all steps; the first that fails ends the run.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -53,6 +63,10 @@ fn doc() -> Outcome {
 /// Skipped, and said so, where Miri is not installed.
 fn miri() -> Outcome {
     cargo_tasks::miri(&[])
+}
+
+fn sim() -> Outcome {
+    cargo_tasks::sim(&SEEDS.map(str::to_owned))
 }
 
 fn test() -> Outcome {

@@ -30,7 +30,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "ci",
         arguments: "",
-        summary: "everything a change must pass: fmt, clippy, tidy, docs, miri, tests",
+        summary: "everything a change must pass: fmt, clippy, tidy, docs, miri, seeds, tests",
         run: ci::run,
     },
     Task { name: "tidy", arguments: "", summary: "the house rules that no compiler knows", run: tidy::run },

@@ -23,14 +23,15 @@ mod verdicts;
 
 pub mod witness;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipstream_engine::{Node, SessionId};
-use slipstream_log::{History, Log, Offset, ReplicationId};
+use slipstream_log::{History, Offset, ReplicationId};
 
 pub(crate) use self::answers::check_request;
 pub use self::answers::{Answer, Judgement};
-pub use self::picture::{Picture, difference, picture};
+pub use self::picture::{Picture, Print, difference, picture, print};
 pub use self::verdicts::Verdicts;
 pub use self::witness::Witness;
 use crate::environment::Environment;
@@ -45,7 +46,7 @@ pub enum Scrutiny {
     /// At a part of all offsets.
     #[default]
     Sample,
-    /// At every offset, and the story tells what each log takes in.
+    /// At every offset, and the story tells what each log takes in, and in which keys two nodes differ.
     Every,
 }
 
@@ -67,7 +68,7 @@ pub struct Checker {
     primaries: BTreeMap<usize, bool>,
     /// Which process writes each history, and in which life.
     writers: BTreeMap<ReplicationId, (usize, u32)>,
-    pictures: BTreeMap<(ReplicationId, Offset), (usize, Picture)>,
+    prints: BTreeMap<(ReplicationId, Offset), Taken>,
     seen: BTreeMap<usize, (ReplicationId, Offset)>,
     /// What each node held, by its life.
     held: BTreeMap<(usize, u32), Held>,
@@ -75,9 +76,11 @@ pub struct Checker {
     reached: BTreeMap<(ReplicationId, usize), Offset>,
     /// Whose offsets the promises are that a client of a life was seen to have.
     promised_of: BTreeMap<(usize, u32, SessionId, Offset), ReplicationId>,
+    /// The promise of each client that was looked at last: what keeps it never gets less.
+    kept: BTreeMap<(usize, u32, SessionId), (Offset, usize)>,
     /// Answers that promised that replicas have a write.
     pub promises: u64,
-    /// Pictures that were compared.
+    /// How often the data of two nodes was compared.
     pub compared: u64,
 }
 
@@ -104,7 +107,7 @@ impl Checker {
             assert_eq!(writer, own, "{} goes on with {id}, which another life writes", process.place());
             self.written.insert(id, end);
         }
-        check_memory(process, &node.core.log, env);
+        check_memory(process, node, env);
         let before = self.held.insert((process.index, process.life), Held::by(node));
         check_guard(process, node, before);
         let written = self.written.get(&id).copied();
@@ -135,6 +138,10 @@ impl Checker {
         let promises = node.core.sessions.iter().filter_map(|session| Some((session.id, session.promised?)));
         let previous = node.core.log.history().previous;
         for (client, (offset, replicas)) in promises {
+            let promise = (offset, replicas);
+            if self.kept.insert((index, process.life, client), promise) == Some(promise) {
+                continue;
+            }
             // The log may have been dropped since, and begun anew under another id.
             let id = *self.promised_of.entry((index, process.life, client, offset)).or_insert(id);
             self.promises += 1;
@@ -155,19 +162,17 @@ impl Checker {
 
     /// Compares the data of a node with that of whoever was at the same position before.
     pub fn compare(&mut self, index: usize, node: &Node, position: (ReplicationId, Offset)) {
-        let own = picture(node);
-        match self.pictures.get(&position) {
-            None => {
-                self.pictures.insert(position, (index, own));
-            }
-            Some((other, picture)) => {
-                self.compared += u64::from(*other != index);
+        let own = Taken {
+            by: index,
+            print: print(node),
+            picture: (self.scrutiny == Scrutiny::Every).then(|| picture(node)),
+        };
+        match self.prints.entry(position) {
+            Entry::Vacant(place) => drop(place.insert(own)),
+            Entry::Occupied(other) => {
                 let (id, end) = position;
-                assert!(
-                    *picture == own,
-                    "n{other} and n{index} differ at {end} of {id}: {}",
-                    difference(picture, &own)
-                );
+                self.compared += u64::from(other.get().by != index);
+                other.get().check(&own, format_args!("{end} of {id}"));
             }
         }
     }
@@ -186,6 +191,27 @@ impl Checker {
                 primary.place()
             );
         }
+    }
+}
+
+/// What a node held at a position.
+#[derive(Debug)]
+struct Taken {
+    by: usize,
+    print: Print,
+    /// Key by key, if that is wanted.
+    picture: Option<Picture>,
+}
+
+impl Taken {
+    /// Fails unless another node holds the same.
+    fn check(&self, other: &Taken, place: std::fmt::Arguments<'_>) {
+        let difference = || match (&self.picture, &other.picture) {
+            (Some(picture), Some(other)) => difference(picture, other),
+            _ => "a seed that is run alone tells the keys".to_owned(),
+        };
+        let (by, other_by) = (self.by, other.by);
+        assert!(self.print == other.print, "n{by} and n{other_by} differ at {place}: {}", difference());
     }
 }
 
@@ -229,7 +255,8 @@ fn check_guard(process: &Process, node: &Node, before: Option<Held>) {
 
 /// What is kept for readers in memory has a bound, wherever there is a backlog on disk or a limit for who does not
 /// read. Room on disk for readers alone begins to be used far beyond what a world writes.
-fn check_memory(process: &Process, log: &Log, env: &Environment) {
+fn check_memory(process: &Process, node: &Node, env: &Environment) {
+    let log = &node.core.log;
     let (limit, size) = (env.options.output_limit, log.disk_size());
     let most = match (log.has_disk_failed(), size.kept, size.most) {
         (false, 1.., _) => log.kept_anyway() + log.disk_lag(),
@@ -237,8 +264,11 @@ fn check_memory(process: &Process, log: &Log, env: &Environment) {
         _ if limit == 0 => return,
         _ => limit.max(log.reaches_anyway()),
     };
-    // The last block, which may be as big as with the largest backlog, and what one turn writes come on top.
-    let slack = 256 << 10;
+    // The last block, which may be as big as with the largest backlog, and what one turn writes come on top; and what
+    // was sent and is not acknowledged, for it may be lost on the way.
+    let sent = node.core.replication.replicas.iter().filter(|replica| replica.is_online());
+    let in_flight = sent.filter_map(|replica| replica.cursor()?.0.checked_sub(replica.acked.0)).max();
+    let slack = (256 << 10) + in_flight.unwrap_or(0);
     assert!(
         log.held() <= most + slack,
         "{} holds {} bytes of its log in memory, {most} would do (disk {:?}, {} of it to come)",

@@ -1,9 +1,15 @@
 //! `slipstream-sim [--seeds N] [--seed S]`: many seeds from S on, or one, each a world of its own.
 //!
-//! Prints one line at the end. A seed that fails prints its story, and the process ends with it. A seed that
-//! is run alone is looked at more closely, and its story tells more.
+//! As many threads as there are processors take one seed after the other; a world never leaves its thread. Prints one
+//! line at the end. The first seed that fails prints its story and the command that tells it again, and no other is
+//! begun. A seed that is run alone is looked at more closely, and its story tells more.
 
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use slipstream_sim::{Outcome, Scrutiny, survive};
 
@@ -18,12 +24,40 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let scrutiny = if count == 1 { Scrutiny::Every } else { Scrutiny::Sample };
-    let mut sum = Outcome::default();
-    for seed in first..first + count {
-        sum.add(survive(seed, scrutiny));
+    match survive_all(first..first.saturating_add(count), scrutiny) {
+        Some(sum) => say(&format!("{count} seeds from {first} on: {sum}")),
+        None => return ExitCode::FAILURE,
     }
-    say(&format!("{count} seeds from {first} on: {sum}"));
     ExitCode::SUCCESS
+}
+
+/// Runs all seeds; what they have shown together, if none failed.
+fn survive_all(seeds: Range<u64>, scrutiny: Scrutiny) -> Option<Outcome> {
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        let mut sum = Outcome::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return Some(sum);
+            }
+            let Ok(outcome) = catch_unwind(|| survive(seed, scrutiny)) else {
+                next.store(seeds.end, Ordering::Relaxed);
+                return None;
+            };
+            sum.add(outcome);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let sums: Vec<Option<Outcome>> =
+            workers.into_iter().map(|worker| worker.join().expect("failures are caught")).collect();
+        sums.into_iter().try_fold(Outcome::default(), |mut all, sum| {
+            all.add(sum?);
+            Some(all)
+        })
+    })
 }
 
 /// The first seed and how many. One named seed is run alone.

@@ -13,6 +13,9 @@ use crate::options::Options;
 /// The longest time between two pieces of what was written at once, in microseconds.
 const NEXT_PIECE: u64 = 500;
 
+/// The most bytes that arrive at once.
+const MOST: usize = 16 << 10;
+
 /// Names one connection; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WireId(pub u64);
@@ -88,6 +91,16 @@ struct Pipe {
     is_severed: bool,
 }
 
+impl Pipe {
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let (first, second) = self.bytes.as_slices();
+        let split = count.min(first.len());
+        let bytes = [&first[..split], &second[..count - split]].concat();
+        self.bytes.drain(..count);
+        bytes
+    }
+}
+
 #[derive(Debug)]
 struct Wire {
     places: [Place; 2],
@@ -102,6 +115,8 @@ pub struct Network {
     rng: fastrand::Rng,
     delay: RangeInclusive<u64>,
     chunk: usize,
+    small_pieces: u32,
+    rate: u64,
     capacity: usize,
     wires: BTreeMap<WireId, Wire>,
     next: u64,
@@ -118,6 +133,8 @@ impl Network {
             rng,
             delay: options.delay.clone(),
             chunk: options.chunk,
+            small_pieces: options.small_pieces,
+            rate: options.rate,
             capacity: options.capacity,
             wires: BTreeMap::new(),
             next: 0,
@@ -199,15 +216,16 @@ impl Network {
         if pipe.bytes.is_empty() {
             return if pipe.ended { Arrival::End } else { Arrival::Nothing };
         }
-        let count = self.rng.usize(1..=self.chunk).min(pipe.bytes.len());
-        let bytes = pipe.bytes.drain(..count).collect();
+        let most = if self.rng.u32(..self.small_pieces) == 0 { self.chunk } else { MOST };
+        let count = self.rng.usize(1..=most).min(pipe.bytes.len());
+        let bytes = pipe.take(count);
         let has_room = std::mem::take(&mut pipe.refused);
-        let pause = match self.rates.get(&wire.places[side.index()]) {
-            Some(rate) => {
+        let pause = match *self.rates.get(&wire.places[side.index()]).unwrap_or(&self.rate) {
+            0 => 0..=NEXT_PIECE,
+            rate => {
                 let micros = count as u64 * 1_000_000 / rate;
                 micros..=micros
             }
-            None => 0..=NEXT_PIECE,
         };
         self.plan_within(id, side, pause);
         Arrival::Bytes(bytes, has_room)
@@ -219,6 +237,11 @@ impl Network {
             wire.pipes[side.index()].unread = !reads;
             self.plan(id, side);
         }
+    }
+
+    /// From now on pieces are as big as they come, and as fast, but for places that read slowly.
+    pub fn flow_freely(&mut self) {
+        (self.chunk, self.rate) = (MOST, 0);
     }
 
     /// A place reads so many bytes a second of each connection; `None` for as many as come.

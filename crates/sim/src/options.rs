@@ -21,8 +21,12 @@ pub struct Options {
     pub faults: [u32; Fault::ALL.len()],
     /// How long bytes travel.
     pub delay: RangeInclusive<u64>,
-    /// The most bytes that arrive at once.
+    /// The most bytes in a small piece.
     pub chunk: usize,
+    /// Of so many pieces that arrive, one is small. The others are as big as they come.
+    pub small_pieces: u32,
+    /// Bytes a second that a connection carries; 0 for as many as come.
+    pub rate: u64,
     /// Bytes that a connection holds before its writer must wait.
     pub capacity: usize,
     /// Commands that clients send until the faults end.
@@ -98,6 +102,8 @@ impl Options {
             faults: Fault::ALL.map(|(_, weight)| weight),
             delay: 200..=2000,
             chunk: 4096,
+            small_pieces: 1,
+            rate: 0,
             capacity: 64 << 10,
             commands: 0,
             client_pause: 1000..=20_000,
@@ -151,6 +157,8 @@ impl Options {
             faults: Fault::draw_weights(rng),
             delay: most_delay / 10..=most_delay,
             chunk: pick(rng, &[20, 200, 2000, 16_384]),
+            small_pieces: pick(rng, &[1, 4, 4, 30]),
+            rate: pick(rng, &[0, 0, 200_000, 30_000]),
             capacity: pick(rng, &[2048, 16 << 10, 256 << 10]),
             commands: rng.u32(100..4000),
             client_pause: most_pause / 20..=most_pause,

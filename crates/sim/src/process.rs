@@ -332,9 +332,10 @@ impl Process {
         }
     }
 
+    /// A node that is woken too early finds nothing to do, so one planned event is enough.
     fn wake(&mut self, env: &mut Environment, micros: u64) {
         let at = env.now() + micros;
-        if self.wake_at != Some(at) {
+        if self.wake_at.is_none_or(|planned| at < planned) {
             self.wake_at = Some(at);
             self.later(env, micros, Inside::Wake);
         }

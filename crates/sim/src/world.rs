@@ -33,8 +33,8 @@ const REPEAT_ORDER: u64 = 100_000;
 
 /// Everything.
 pub struct World {
-    /// What drew it.
-    pub seed: u64,
+    /// What drew it; none of a scenario.
+    pub seed: Option<u64>,
     /// The machines.
     pub processes: Vec<Process>,
     pub(crate) env: Environment,
@@ -59,10 +59,12 @@ pub fn survive(seed: u64, scrutiny: Scrutiny) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let options = Options::draw(&mut rng);
     let topology = Topology::draw(options.shape, options.nodes, &mut rng);
-    let mut world = World::new(topology, options, rng, seed);
+    let mut world = World::new(topology, options, rng);
+    world.seed = Some(seed);
     world.checker.scrutiny = scrutiny;
     (0..world.processes.len()).for_each(|node| world.start(node));
     world.attack();
+    world.env.network.flow_freely();
     world.heal();
     world.reconnect_everybody();
     world.verify_planted();
@@ -72,13 +74,13 @@ pub fn survive(seed: u64, scrutiny: Scrutiny) -> Outcome {
 
 impl World {
     /// Machines whose processes do not run yet.
-    pub fn new(topology: Topology, options: Options, rng: fastrand::Rng, seed: u64) -> World {
+    pub fn new(topology: Topology, options: Options, rng: fastrand::Rng) -> World {
         let commands_left = options.commands;
         let env = Environment::new(options, rng);
         let verdicts = Rc::default();
         let process = |index| Process::new(index, &env.options, &verdicts);
         World {
-            seed,
+            seed: None,
             processes: (0..topology.len()).map(process).collect(),
             env,
             topology,
@@ -102,7 +104,8 @@ impl World {
 
     /// The same with other settings.
     pub fn with_options(parents: &[usize], options: Options) -> World {
-        let mut world = World::new(Topology::of(parents), options, fastrand::Rng::with_seed(7), 7);
+        let mut world = World::new(Topology::of(parents), options, fastrand::Rng::with_seed(7));
+        world.checker.scrutiny = Scrutiny::Every;
         (0..world.processes.len()).for_each(|node| world.start(node));
         world.heal();
         world
@@ -297,7 +300,10 @@ impl Drop for World {
     #[expect(clippy::print_stderr, reason = "the story of a failure goes to whoever reads the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}\nseed {} at {} µs", self.story(), self.seed, self.env.now());
+            eprintln!("{}\nat {} µs", self.story(), self.env.now());
+            if let Some(seed) = self.seed {
+                eprintln!("seed {seed}; once more: cargo xtask sim --seed {seed}");
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Safety is checked at each step of the first part; liveness is what the second must show within its bounds. In
 //! the end nothing may happen by itself.
 
-use slipstream_engine::Phase;
+use slipstream_engine::{Node, Phase};
 
 use super::World;
-use crate::checker::{difference, picture, position};
+use crate::checker::{difference, picture, position, print};
 use crate::client::Client;
 use crate::environment::Event;
 
@@ -126,7 +126,6 @@ impl World {
         let Some(place) = position(first) else {
             return Some(format!("n{primary} keeps no log"));
         };
-        let own = picture(first);
         for process in replicas.iter().filter(|process| process.index != primary) {
             let who = process.place();
             let Some(node) = &process.node else { return Some(format!("{who} does not run")) };
@@ -139,10 +138,20 @@ impl World {
             if position(node) != Some(place) {
                 return Some(format!("{who} is at {:?}, the primary at {place:?}", position(node)));
             }
-            let other = picture(node);
-            assert!(own == other, "{who} differs from the primary: {}", difference(&own, &other));
         }
+        self.compare_data(first);
         None
+    }
+
+    /// All that stand where the primary stands hold what it holds.
+    fn compare_data(&self, primary: &Node) {
+        let own = print(primary);
+        for process in &self.processes {
+            let node = self.node(process.index);
+            let difference = || difference(&picture(primary), &picture(node));
+            let who = process.place();
+            assert!(print(node) == own, "{who} differs from the primary: {}", difference());
+        }
     }
 
     /// What two logs both hold is the same, byte for byte.

@@ -13,7 +13,7 @@ pub struct Outcome {
     pub continuations: u64,
     /// Those of them that needed what lies on disk.
     pub from_disk: u64,
-    /// Pictures of different nodes at equal positions that were compared.
+    /// How often the data of two nodes at equal positions was compared.
     pub compared: u64,
     /// Replicas that a verification found equal.
     pub verified: u64,
