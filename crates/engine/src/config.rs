@@ -36,7 +36,7 @@ pub use rewrite::rewrite;
 pub use table::directives;
 pub use values::{
     AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OutputLimit,
-    ProtectedAction, SavePoint, ShutdownOn, Upstream,
+    ProtectedAction, SavePoint, ShutdownOn, Upstream, VersionCheck,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

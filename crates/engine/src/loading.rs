@@ -15,6 +15,7 @@ use slipstream_rdb::{
     Decoder, Duplicates, Expired, Insertion, Loaded, Progress, ReadError, ReadOptions, Records, Shape, frames,
 };
 
+use crate::config::VersionCheck;
 use crate::host::{Effect, Level, LoadedData};
 use crate::node::{Core, Node, Phase};
 use crate::reclaim::Content;
@@ -31,6 +32,8 @@ pub struct LoadOptions {
     /// Whether it may come in frames.
     from_primary: bool,
     access_policy: AccessPolicy,
+    /// Whether a format of an unknown version is tried.
+    all_versions: bool,
 }
 
 /// Where the data comes from.
@@ -99,6 +102,7 @@ impl<'a, R: Read> Loading<'a, R> {
             // Frames have sums of their own: then the snapshot's is not looked at.
             verify_checksum: key.is_none(),
             progress: Some(progress),
+            all_versions: options.all_versions,
             ..ReadOptions::new(options.now)
         };
         let shape = Shape::of(&options.keyspace());
@@ -215,6 +219,7 @@ impl Core {
             drops_due: !keeps_due,
             from_primary: source == Source::Sync,
             access_policy: self.config.access_policy(),
+            all_versions: self.config.rdb_version_check == VersionCheck::Relaxed,
         }
     }
 

@@ -70,7 +70,8 @@ impl<'a, R: Read> Decoder<'a, R> {
         let mut source = Source::new(input, options.string_limit);
         source.sums = options.verify_checksum;
         let magic = source.array()?;
-        let version = Version::from_magic(magic).map_err(|reason| source.error(reason))?;
+        let version =
+            Version::from_magic(magic, options.all_versions).map_err(|reason| source.error(reason))?;
         // Whoever is told of progress knows that the header was right.
         source.watch(options.progress)?;
         Ok(Decoder {

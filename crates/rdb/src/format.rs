@@ -31,7 +31,8 @@ impl Version {
     /// Length of the magic with the version's digits.
     pub(crate) const MAGIC_LENGTH: usize = 9;
 
-    pub(crate) fn from_magic(magic: [u8; Self::MAGIC_LENGTH]) -> Result<Version, Reason> {
+    /// Unless `all` are wanted, a version that is not known here is refused.
+    pub(crate) fn from_magic(magic: [u8; Self::MAGIC_LENGTH], all: bool) -> Result<Version, Reason> {
         let number = |digits: &[u8]| {
             digits.iter().try_fold(0u16, |n, d| d.is_ascii_digit().then(|| n * 10 + u16::from(d - b'0')))
         };
@@ -43,7 +44,7 @@ impl Version {
             None
         };
         let version = version.ok_or(Reason::NotASnapshot)?;
-        if version.is_readable() { Ok(version) } else { Err(Reason::Version(version)) }
+        if all || version.is_readable() { Ok(version) } else { Err(Reason::Version(version)) }
     }
 
     /// The version in the footer of a DUMP payload.
@@ -248,7 +249,7 @@ mod tests {
     #[test]
     fn versions_are_told_from_the_magic() {
         let check = |magic: &[u8; 9], expected: &str| {
-            let found = match Version::from_magic(*magic) {
+            let found = match Version::from_magic(*magic, false) {
                 Ok(version) => version.to_string(),
                 Err(reason) => reason.to_string(),
             };
@@ -264,6 +265,13 @@ mod tests {
         check(b"VALKEY011", "cannot handle the format of Valkey, version 11");
         check(b"REDIS00x1", "wrong signature: neither a Redis nor a Valkey snapshot");
         check(b"*3\r\n$3\r\nS", "wrong signature: neither a Redis nor a Valkey snapshot");
+    }
+
+    #[test]
+    fn a_version_that_is_not_known_can_be_tried() {
+        assert_eq!(Version::from_magic(*b"REDIS0015", true).unwrap(), Version::Redis(15));
+        assert_eq!(Version::from_magic(*b"VALKEY081", true).unwrap(), Version::Valkey(81));
+        assert!(Version::from_magic(*b"REDIS00x1", true).is_err());
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct ReadOptions<'a> {
     pub string_limit: u64,
     /// Whether the checksum at the end must be right (one of 0 never is checked). Without it none is computed.
     pub verify_checksum: bool,
+    /// Whether a snapshot of a version that is not known here is tried. Records and types that are not known are
+    /// refused even then.
+    pub all_versions: bool,
     /// Called now and then with what was read so far, for the first time when the header has been checked.
     pub progress: Option<Progress<'a>>,
 }
@@ -39,6 +42,7 @@ impl ReadOptions<'_> {
             duplicates: Duplicates::Refuse,
             string_limit: 4 << 30,
             verify_checksum: true,
+            all_versions: false,
             progress: None,
         }
     }

@@ -7,6 +7,7 @@
 
 use super::values::{
     AppendFsync, Compression, DisklessLoad, EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn,
+    VersionCheck,
 };
 
 /// A checked value of any kind.
@@ -63,6 +64,10 @@ impl Named for DisklessLoad {
         ("flush-before-load", Self::FlushBeforeLoad),
         ("flushdb", Self::FlushBeforeLoad),
     ];
+}
+
+impl Named for VersionCheck {
+    const NAMES: &'static [(&'static str, Self)] = &[("strict", Self::Strict), ("relaxed", Self::Relaxed)];
 }
 
 impl Named for EvictionPolicy {

@@ -76,6 +76,8 @@ pub struct Config {
     pub rdbcompression: bool,
     /// Whether snapshots end with a checksum, and are held against it.
     pub rdbchecksum: bool,
+    /// What happens to a snapshot of an unknown version.
+    pub rdb_version_check: VersionCheck,
     /// Whether writes are refused after a failed save.
     pub stop_writes_on_bgsave_error: bool,
     /// Whether a snapshot file is synchronised to disk every few megabytes.
@@ -328,6 +330,15 @@ pub enum DisklessLoad {
     FlushBeforeLoad,
 }
 
+/// What happens to a snapshot whose format has an unknown version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionCheck {
+    /// It is refused.
+    Strict,
+    /// It is read as far as all that is in it is known.
+    Relaxed,
+}
+
 /// Who may do something dangerous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtectedAction {
@@ -431,6 +442,7 @@ impl Default for Config {
             dir: "./".to_owned(),
             rdbcompression: true,
             rdbchecksum: true,
+            rdb_version_check: VersionCheck::Strict,
             stop_writes_on_bgsave_error: true,
             rdb_save_incremental_fsync: true,
             appendonly: false,

@@ -46,3 +46,21 @@ fn who_watches_a_node_is_answered_while_it_loads() {
         assert_eq!(script.ask(request), refused, "{request}");
     }
 }
+
+#[test]
+fn a_file_of_an_unknown_version_is_refused_or_tried_as_told() {
+    let mut file = empty_file();
+    file[..9].copy_from_slice(b"REDIS0099");
+    // No sum: the head was changed.
+    let sum = file.len() - 8;
+    file[sum..].fill(0);
+    let mut script = Script::new();
+    let refused = load(file.as_slice(), script.node.load_options(Source::File)).unwrap_err().to_string();
+    assert!(refused.contains("cannot handle the format of Redis, version 99"), "{refused}");
+    script.ask("CONFIG SET rdb-version-check relaxed");
+    assert!(load(file.as_slice(), script.node.load_options(Source::File)).is_ok());
+    let at = file.len() - 9;
+    file[at] = 200;
+    let refused = load(file.as_slice(), script.node.load_options(Source::File)).unwrap_err().to_string();
+    assert!(refused.contains("200"), "{refused}");
+}

@@ -30,8 +30,9 @@ pub(super) const ROWS: &[Directive] = &[
     one_of(
         "rdb-version-check",
         &["strict", "relaxed"],
-        needless("strict", "data in a format of an unknown version is never guessed at"),
-        "Whether a snapshot of an unknown version is refused or tried; a directive of Valkey's.",
+        field!(rdb_version_check),
+        "Whether a snapshot of a version that is not known is refused or tried, as Valkey has it; what is not known \
+         in it is refused even then.",
     ),
     one_of(
         "sanitize-dump-payload",
