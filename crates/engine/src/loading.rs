@@ -34,6 +34,8 @@ pub struct LoadOptions {
     access_policy: AccessPolicy,
     /// Whether a format of an unknown version is tried.
     all_versions: bool,
+    /// `key-load-delay`, for whoever reads on a thread that may wait.
+    pub key_delay: i32,
 }
 
 /// Where the data comes from.
@@ -220,6 +222,7 @@ impl Core {
             from_primary: source == Source::Sync,
             access_policy: self.config.access_policy(),
             all_versions: self.config.rdb_version_check == VersionCheck::Relaxed,
+            key_delay: self.config.key_load_delay,
         }
     }
 

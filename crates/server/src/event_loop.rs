@@ -306,6 +306,7 @@ impl EventLoop {
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
             incremental_sync: config.rdb_save_incremental_fsync,
+            key_delay: config.rdb_key_save_delay,
         }
     }
 

@@ -26,6 +26,7 @@ use slipstream_replication::replicas::{Framing, SnapshotSent};
 use socket2::{Domain, Socket, Type};
 
 use crate::kernel;
+use crate::key_delay::KeyDelay;
 use crate::loader::{self, Halves};
 use crate::mptcp;
 use crate::process::sync_folder;
@@ -155,6 +156,8 @@ pub struct SaveOptions {
     pub checksum: bool,
     /// Flush to disk every few megabytes, instead of all at the end.
     pub incremental_sync: bool,
+    /// How long each key takes more than it would (`rdb-key-save-delay`).
+    pub key_delay: i32,
 }
 
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
@@ -175,7 +178,9 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
         let mut file = SyncedFile { file, written: &written, unsynced: 0, options, reporter };
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
         let mut told = Instant::now();
+        let mut delay = KeyDelay::new(options.key_delay);
         let mut progress = |keys| {
+            delay.reach(keys);
             if told.elapsed() >= PROGRESS_INTERVAL {
                 told = Instant::now();
                 let progress = SaveProgress { keys, bytes: written.get() };

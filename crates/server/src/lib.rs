@@ -13,6 +13,7 @@ pub mod event_loop;
 pub mod feeder;
 pub mod jobs;
 mod kernel;
+mod key_delay;
 mod link_speed;
 pub mod listeners;
 mod loader;

@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use slipstream_engine::{LoadOptions, LoadedData, Loading};
-use slipstream_rdb::{Insertion, Progress, Records};
+use slipstream_rdb::{Insertion, Progress, Reached, Records};
 
 use crate::jobs::Reporter;
+use crate::key_delay::KeyDelay;
 
 /// Batches that wait to be inserted, at most.
 const QUEUED_BATCHES: usize = 8;
@@ -58,7 +59,12 @@ pub(crate) fn load(
     reporter: &Reporter,
     progress: Progress<'_>,
 ) -> Result<Box<LoadedData>, String> {
-    let mut loading = Loading::open(input, options, progress).map_err(|error| error.to_string())?;
+    let mut delay = KeyDelay::new(options.key_delay);
+    let mut progress = |reached: Reached| {
+        delay.reach(reached.keys);
+        progress(reached)
+    };
+    let mut loading = Loading::open(input, options, &mut progress).map_err(|error| error.to_string())?;
     let mut keyspace = loading.keyspace();
     let insertion = loading.insertion(&mut keyspace);
     let keys = match halves {

@@ -15,6 +15,7 @@ use slipstream_rdb::frames::{self, Chunks};
 use slipstream_replication::replicas::{Framing, SnapshotSent};
 
 use crate::jobs::Reporter;
+use crate::key_delay::KeyDelay;
 use crate::link_speed::LinkSpeed;
 use crate::spool::{Pushed, Reader, Spool};
 
@@ -28,6 +29,8 @@ pub(crate) struct EncodeOptions {
     pub(crate) compress: bool,
     /// A CRC64 at the end.
     pub(crate) checksum: bool,
+    /// How long each key takes more than it would (`rdb-key-save-delay`).
+    pub(crate) key_delay: i32,
 }
 
 /// Encodes a snapshot to its end; reports that before the senders can see it.
@@ -53,13 +56,16 @@ fn write(
     emit: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> io::Result<()> {
     let SyncOrder { content: SnapshotJob { snapshot, preface }, target, framed, .. } = order;
-    let EncodeOptions { compress, checksum } = options;
+    let EncodeOptions { compress, checksum, key_delay } = options;
     let (write, mut chunks) = match framed {
         // Frames have sums of their own, and are packed by those whose link needs it.
         Some(key) => (WriteOptions { target, compress: false, checksum: false }, Chunks::framed(key, emit)?),
         None => (WriteOptions { target, compress, checksum }, Chunks::plain(emit)),
     };
-    slipstream_rdb::write(snapshot, &preface, write, &mut chunks).map_err(io::Error::other)?;
+    let mut delay = KeyDelay::new(key_delay);
+    let mut progress = |keys| delay.reach(keys);
+    slipstream_rdb::write_watched(snapshot, &preface, write, &mut chunks, &mut progress)
+        .map_err(io::Error::other)?;
     chunks.flush()
 }
 

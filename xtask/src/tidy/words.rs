@@ -9,6 +9,7 @@ use crate::tidy::lexer::is_word;
 /// Files that may wait for a while, each for want of an event to wait for.
 const WAITING_FILES: &[Exception] = &[
     ("crates/server/src/process.rs", "DEBUG SLEEP stalls the server because a client asks for that"),
+    ("crates/server/src/key_delay.rs", "a save or a load is slowed down because a test asks for that"),
     ("crates/slipstream/tests/e2e/wait.rs", "asks other processes again until a condition holds"),
     ("xtask/src/bench/pace.rs", "measures wait for servers that announce nothing, and keep a pace"),
 ];

@@ -82,6 +82,10 @@ pub struct Config {
     pub stop_writes_on_bgsave_error: bool,
     /// Whether a snapshot file is synchronised to disk every few megabytes.
     pub rdb_save_incremental_fsync: bool,
+    /// `rdb-key-save-delay`: microseconds for each key, or keys for each microsecond below 0.
+    pub rdb_key_save_delay: i32,
+    /// `key-load-delay`, in the same way.
+    pub key_load_delay: i32,
     /// Whether every write goes to the append-only file.
     pub appendonly: bool,
     /// What the names of its files begin with.
@@ -445,6 +449,8 @@ impl Default for Config {
             rdb_version_check: VersionCheck::Strict,
             stop_writes_on_bgsave_error: true,
             rdb_save_incremental_fsync: true,
+            rdb_key_save_delay: 0,
+            key_load_delay: 0,
             appendonly: false,
             appendfilename: "appendonly.aof".to_owned(),
             appenddirname: "appendonlydir".to_owned(),

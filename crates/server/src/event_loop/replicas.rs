@@ -90,7 +90,11 @@ impl EventLoop {
         let spool = Arc::new(Spool::new(way, Bounds::default(), jobs::full_path(".")).framed(framed));
         let job = order.job;
         self.spools.insert(job, Arc::clone(&spool));
-        let options = EncodeOptions { compress: config.rdbcompression, checksum: config.rdbchecksum };
+        let options = EncodeOptions {
+            compress: config.rdbcompression,
+            checksum: config.rdbchecksum,
+            key_delay: config.rdb_key_save_delay,
+        };
         if let Err(error) = jobs::encode_sync(self.reporter.clone(), order, spool, options) {
             self.reporter.sync_encoded(job, Err(format!("no thread for it: {error}")));
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::client::command;
+use crate::client::{Client, command};
 use crate::content::Content;
 use crate::copies::wait_until_linked;
 use crate::dataset;
@@ -46,7 +46,9 @@ fn a_kill_while_saving_leaves_the_old_file() {
     client.call::<()>("SAVE");
     let file = server.folder.join("dump.rdb");
     let saved = fs::read(&file).expect("SAVE wrote it");
-    client.call::<()>("DEBUG POPULATE 1000000 key 100");
+    client.call::<()>("DEBUG POPULATE 1000 key 100");
+    // It takes longer than anybody waits.
+    client.call::<()>("CONFIG SET rdb-key-save-delay 1000000");
     client.call::<()>("BGSAVE");
     wait_until("it writes", || temporary_files(&server.folder) == 1);
     server.kill();
@@ -159,18 +161,21 @@ fn a_second_signal_forces() {
 
 #[test]
 fn a_signal_while_loading_leaves_the_file() {
-    let mut server = Server::start(Ours, &[SAVES]);
-    server.client().call::<()>("DEBUG POPULATE 1000000 key 100");
+    // With the file it takes longer than anybody waits.
+    let mut server = Server::start(Ours, &[SAVES, "--key-load-delay 10000"]);
+    server.client().call::<()>("DEBUG POPULATE 100000 key 100");
     server.client().call::<()>("SAVE");
     let file = server.folder.join("dump.rdb");
-    let size = || fs::metadata(&file).expect("SAVE wrote it").len();
-    let before = size();
+    let saved = fs::read(&file).expect("SAVE wrote it");
     server.kill();
     server.start_again();
-    wait_until("it loads", || server.log().contains("Server initialized"));
+    wait_until("it loads", || {
+        Client::try_connect(server.port)
+            .is_ok_and(|mut client| client.info("persistence", "loading").as_deref() == Some("1"))
+    });
     server.signal("TERM");
-    server.wait_for_end();
-    assert_eq!(size(), before);
+    assert!(server.wait_for_end().success());
+    assert!(fs::read(&file).expect("nobody removed it") == saved, "the file was changed");
 }
 
 #[test]

@@ -5,7 +5,6 @@
 use super::*;
 
 const AOF: &str = "the append-only file";
-const TEST_DELAYS: &str = "delays for tests";
 
 pub(super) const ROWS: &[Directive] = &[
     row(
@@ -58,7 +57,7 @@ pub(super) const ROWS: &[Directive] = &[
     integer(
         "rdb-key-save-delay",
         (MIN_I32, MAX_I32),
-        later("0", TEST_DELAYS),
+        field!(rdb_key_save_delay),
         "Microseconds to wait per saved key, for tests; a negative number is keys per \
          microsecond.",
     )
@@ -66,7 +65,7 @@ pub(super) const ROWS: &[Directive] = &[
     integer(
         "key-load-delay",
         (MIN_I32, MAX_I32),
-        later("0", TEST_DELAYS),
+        field!(key_load_delay),
         "Microseconds to wait per loaded key, for tests; a negative number is keys per \
          microsecond.",
     )
