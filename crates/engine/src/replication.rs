@@ -114,7 +114,8 @@ pub(crate) struct OpenLink {
 
 impl Replication {
     /// A primary without replicas.
-    pub fn new(config: &Config, now: Moment, rng: fastrand::Rng) -> Self {
+    pub fn new(config: &Config, now: Moment, mut rng: fastrand::Rng) -> Self {
+        let verifying = verifying::Verifying::new(&mut rng);
         Replication {
             replicas: Replicas::new(now, replica_settings(config), rng),
             link: Link::new(link_settings(config)),
@@ -123,7 +124,7 @@ impl Replication {
             stream: Stream::default(),
             divergence: None,
             restoring: restoring::Restoring::default(),
-            verifying: verifying::Verifying::default(),
+            verifying,
             remembering: Remembering::default(),
             empty_start: None,
             joins: None,

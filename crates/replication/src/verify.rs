@@ -167,6 +167,13 @@ enum State {
 }
 
 impl Verify {
+    /// Numbers its verifications from behind `number`. Where that is chosen at random no two nodes, nor two lives of
+    /// one, use the same: marks stay in the log, and are read by whoever continues from before them under another
+    /// primary.
+    pub fn numbered_from(number: u32) -> Verify {
+        Verify { number: number.into(), ..Verify::default() }
+    }
+
     /// Begins, at the log's end. `candidates` are the replicas that are online.
     pub fn start(
         &mut self,

@@ -420,8 +420,8 @@ fn requests_behind_a_wait_are_taken_up_when_it_is_over() {
     world.converge();
 }
 
-/// Found by a seed: a digest for the primary before, late, was taken for that of the next one, whose verification had
-/// the same number.
+/// Found by a seed: a digest for the primary before, late, was taken for that of the next one, whose verifications had
+/// the same numbers.
 #[test]
 fn a_late_digest_is_no_answer_to_another_primary() {
     let slow = Options { disk_delay: 900_000..=1_000_000, ..Options::calm() };
@@ -438,6 +438,30 @@ fn a_late_digest_is_no_answer_to_another_primary() {
     let client = world.connect_client(2);
     world.client_sends(client, &["REPLICA VERIFY"]);
     world.run(5000);
+    assert_eq!(world.client_gets(client).len(), 1);
+    assert!(world.story().contains("Verification of replica 10.0.0.2:6379: equal"));
+}
+
+/// Found by a seed: who continued from before the old primary's mark took it for one of the new primary.
+#[test]
+fn the_mark_of_another_primary_is_not_answered() {
+    let mut world = World::calm(&[0, 0]);
+    world.isolate(1, true);
+    let client = world.connect_client(0);
+    world.client_sends(client, &["REPLICA VERIFY"]);
+    world.run(100);
+    world.command(0, &format!("SET a {}", "x".repeat(1000)));
+    world.run(100);
+    world.kill(0);
+    world.promote(2);
+    world.limit_reading(1, Some(1000));
+    world.isolate(1, false);
+    world.follow(1, 2);
+    world
+        .run_until(|world| world.node(2).core.replication.replicas.iter().any(|replica| replica.is_online()));
+    let client = world.connect_client(2);
+    world.client_sends(client, &["REPLICA VERIFY"]);
+    world.run(10_000);
     assert_eq!(world.client_gets(client).len(), 1);
     assert!(world.story().contains("Verification of replica 10.0.0.2:6379: equal"));
 }

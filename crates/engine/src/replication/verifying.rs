@@ -35,22 +35,20 @@ pub(crate) struct Verifying {
     own: Option<Held>,
     /// The data at the mark of the primary's verification.
     asked: Option<Held>,
-    /// How many snapshots were held in all.
-    count: u64,
     /// When the next one begins by itself.
     due: Option<Moment>,
 }
 
 /// A snapshot for a verification.
 struct Held {
-    ticket: DigestTicket,
+    run: u64,
     snapshot: Snapshot,
     until: Moment,
 }
 
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Held").field("ticket", &self.ticket).finish_non_exhaustive()
+        f.debug_struct("Held").field("run", &self.run).finish_non_exhaustive()
     }
 }
 
@@ -59,10 +57,7 @@ impl std::fmt::Debug for Held {
 pub struct DigestTicket {
     /// Whether this node's primary asked; else it is a verification of its own.
     asked: bool,
-    /// The verification, by the number that its primary gave it: another primary's may have the same.
     run: u64,
-    /// The snapshot: no other of this node has its number.
-    number: u64,
 }
 
 /// A snapshot to be digested on another thread: `run` it and hand what comes out to
@@ -142,14 +137,14 @@ impl Core {
                 Action::Mark(_) if self.is_replica() => {}
                 Action::Mark(message) => drop(self.append_message(&[b"ping", message.as_bytes()])),
                 Action::DigestRanges { run } => {
-                    let held = self.hold(keyspace, false, run);
-                    self.digest(&held, None);
+                    let held = self.hold(keyspace, run);
+                    self.digest(DigestTicket { asked: false, run }, held.snapshot.clone(), None);
                     self.replication.verifying.own = Some(held);
                 }
-                Action::ListKeys { ranges, .. } => {
-                    if let Some(held) = self.replication.verifying.own.take() {
-                        self.digest(&held, Some(ranges));
-                        self.replication.verifying.own = Some(held);
+                Action::ListKeys { run, ranges } => {
+                    if let Some(held) = &self.replication.verifying.own {
+                        let snapshot = held.snapshot.clone();
+                        self.digest(DigestTicket { asked: false, run }, snapshot, Some(ranges));
                     }
                 }
                 Action::Finished(report) => self.verified(&report),
@@ -157,16 +152,12 @@ impl Core {
         }
     }
 
-    fn hold(&mut self, keyspace: &Keyspace, asked: bool, run: u64) -> Held {
-        let count = &mut self.replication.verifying.count;
-        *count += 1;
-        let ticket = DigestTicket { asked, run, number: *count };
-        Held { ticket, snapshot: keyspace.snapshot(), until: self.clock.moment().after_ms(HOLD_MS) }
+    fn hold(&self, keyspace: &Keyspace, run: u64) -> Held {
+        Held { run, snapshot: keyspace.snapshot(), until: self.clock.moment().after_ms(HOLD_MS) }
     }
 
-    fn digest(&mut self, held: &Held, ranges: Option<Vec<u16>>) {
-        let order = DigestOrder { ticket: held.ticket, snapshot: held.snapshot.clone(), ranges };
-        self.effects.push(Effect::Digest(Box::new(order)));
+    fn digest(&mut self, ticket: DigestTicket, snapshot: Snapshot, ranges: Option<Vec<u16>>) {
+        self.effects.push(Effect::Digest(Box::new(DigestOrder { ticket, snapshot, ranges })));
     }
 
     fn verified(&mut self, report: &Report) {
@@ -215,26 +206,25 @@ impl Core {
         }
         match demand {
             Demand::Ranges { run } => {
-                let held = self.hold(keyspace, true, run);
-                self.digest(&held, None);
+                let held = self.hold(keyspace, run);
+                self.digest(DigestTicket { asked: true, run }, held.snapshot.clone(), None);
                 self.replication.verifying.asked = Some(held);
             }
             Demand::Keys { run, ranges } => {
-                if let Some(held) = self.replication.verifying.asked.take_if(|held| held.ticket.run == run) {
-                    self.digest(&held, Some(ranges));
-                    self.replication.verifying.asked = Some(held);
+                let held = self.replication.verifying.asked.as_ref().filter(|held| held.run == run);
+                if let Some(snapshot) = held.map(|held| held.snapshot.clone()) {
+                    self.digest(DigestTicket { asked: true, run }, snapshot, Some(ranges));
                 }
             }
             Demand::End { .. } => self.replication.verifying.asked = None,
         }
     }
 
-    fn answer_primary(&mut self, ticket: DigestTicket, outcome: DigestOutcome) {
-        let is_wanted = self.replication.verifying.asked.as_ref().is_some_and(|held| held.ticket == ticket);
+    fn answer_primary(&mut self, run: u64, outcome: DigestOutcome) {
+        let is_wanted = self.replication.verifying.asked.as_ref().is_some_and(|held| held.run == run);
         if !is_wanted || !self.replication.link.is_up() {
             return;
         }
-        let run = ticket.run;
         let message = match outcome {
             DigestOutcome::Ranges(ranges) => Message::Ranges { run, ranges: to_ranges(ranges) },
             DigestOutcome::Keys(keys, complete) => Message::Keys { run, listing: to_listing(keys, complete) },
@@ -250,11 +240,10 @@ impl Node {
     /// Another thread has digested a snapshot.
     pub fn digested(&mut self, digested: Digested) {
         self.core.tick_clock();
-        let Digested { ticket, outcome } = digested;
-        if ticket.asked {
-            return self.core.answer_primary(ticket, outcome);
+        let Digested { ticket: DigestTicket { asked, run }, outcome } = digested;
+        if asked {
+            return self.core.answer_primary(run, outcome);
         }
-        let run = ticket.run;
         let (now, mut actions) = (self.core.clock.moment(), Vec::new());
         let machine = &mut self.core.replication.verifying.machine;
         match outcome {
@@ -302,6 +291,11 @@ impl Node {
 }
 
 impl Verifying {
+    /// None yet.
+    pub(super) fn new(rng: &mut fastrand::Rng) -> Verifying {
+        Verifying { machine: Verify::numbered_from(rng.u32(..)), ..Verifying::default() }
+    }
+
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Moment> {
         let asked = self.asked.as_ref().map(|held| held.until);
