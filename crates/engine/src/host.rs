@@ -18,7 +18,7 @@ use slipstream_replication::replicas::Framing;
 
 use crate::config::Config;
 use crate::reclaim::Discarded;
-use crate::replication::verifying::DigestOrder;
+use crate::replication::digesting::DigestOrder;
 use crate::session::SessionId;
 
 /// The two times: what the clock on the wall says and how long the process runs.

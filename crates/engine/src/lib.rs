@@ -53,7 +53,7 @@ pub use host::{
 pub use loading::{LoadOptions, Loading, Source, load};
 pub use node::{Core, Node, Phase, Signal};
 pub use reclaim::Discarded;
-pub use replication::verifying::{DigestOrder, DigestTicket, Digested};
+pub use replication::digesting::{DigestOrder, DigestTicket, Digested};
 pub use session::{Endpoint, Flow, Session, SessionId};
 
 /// The version of Redis whose behaviour is offered, as INFO and HELLO tell it, so that clients find its features.

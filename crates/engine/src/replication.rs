@@ -32,6 +32,8 @@ mod serving;
 
 mod tokens;
 
+pub(crate) mod digesting;
+
 pub(crate) mod verifying;
 
 use slipstream_keyspace::Keyspace;

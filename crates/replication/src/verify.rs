@@ -267,6 +267,14 @@ impl Verify {
         }
     }
 
+    /// This node cannot do its part of a verification: why.
+    pub fn fail(&mut self, now: Moment, number: u64, reason: &str, actions: &mut Vec<Action>) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.number == number) {
+            run.give_up(|_| true, reason);
+            self.go_on(now, actions);
+        }
+    }
+
     /// When `on_deadline` is due.
     pub fn deadline(&self) -> Option<Moment> {
         self.run.as_ref().map(|run| run.began.after_ms(PATIENCE_MS))

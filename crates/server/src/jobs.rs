@@ -162,9 +162,11 @@ pub struct SaveOptions {
 
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
-    spawn("rdb-save", move || {
+    let number = options.number;
+    let failed = |reason| Report::Saved(number, Err(reason));
+    spawn_or_report("rdb-save", reporter, failed, move |reporter| {
         let result = save_file(*job, &options, &reporter).map_err(|error| error.to_string());
-        reporter.report(Report::Saved(options.number, result));
+        reporter.report(Report::Saved(number, result));
     });
 }
 
@@ -241,7 +243,8 @@ impl Write for SyncedFile<'_> {
 
 /// Loads a file.
 pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
-    spawn("rdb-load", move || {
+    let failed = |reason| Report::LoadedFile(Err(reason));
+    spawn_or_report("rdb-load", reporter, failed, move |reporter| {
         let explain = |error: &dyn Display| format!("{}: {error}", path.display());
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -273,7 +276,8 @@ pub struct Route {
 
 /// Connects to the primary, off the loop since names may take long to resolve.
 pub fn connect(reporter: Reporter, (line, attempt): (Line, u64), route: Route) {
-    spawn("link-connect", move || {
+    let failed = |reason| Report::Connected(line, attempt, Err(reason));
+    spawn_or_report("link-connect", reporter, failed, move |reporter| {
         let result = route.connect().map_err(|error| error.to_string());
         reporter.report(Report::Connected(line, attempt, result));
     });
@@ -306,7 +310,8 @@ impl Route {
 
 /// Writes a file beside the data: whole, or not at all.
 pub fn keep_file(reporter: Reporter, path: PathBuf, content: Vec<u8>) {
-    spawn("keep-file", move || {
+    let failed = |reason| Report::KeptFile(Err(reason));
+    spawn_or_report("keep-file", reporter, failed, move |reporter| {
         let result = write_whole(&path, &content).map_err(|error| format!("{}: {error}", path.display()));
         reporter.report(Report::KeptFile(result));
     });
@@ -323,7 +328,11 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Digests a snapshot for REPLICA VERIFY.
 pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
-    spawn("verify", move || reporter.report(Report::Digested(Box::new(order.run()))));
+    let ticket = order.ticket();
+    let failed = |reason| Report::Digested(Box::new(Digested::failed(ticket, reason)));
+    spawn_or_report("verify", reporter, failed, move |reporter| {
+        reporter.report(Report::Digested(Box::new(order.run())));
+    });
 }
 
 /// Encodes a snapshot into its spool. Fails without a thread to do it on.
@@ -381,7 +390,21 @@ pub fn full_path(name: &str) -> PathBuf {
     std::path::absolute(name).unwrap_or_else(|_| name.into())
 }
 
-/// Runs a job on a thread of its own that gives way to the executor.
+/// As [`spawn`], of a job that may come at any time. Without a thread for it, it reports what `failed` makes of the
+/// reason: the process goes on without.
+pub(crate) fn spawn_or_report(
+    name: &str,
+    reporter: Reporter,
+    failed: impl FnOnce(String) -> Report,
+    job: impl FnOnce(Reporter) + Send + 'static,
+) {
+    let own = reporter.clone();
+    if let Err(error) = try_spawn(name, move || job(own)) {
+        reporter.report(failed(format!("no thread for it: {error}")));
+    }
+}
+
+/// Runs what the process cannot do without on a thread of its own that gives way to the executor.
 pub(crate) fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
     // Without threads the system is beyond what this process could mend.
     try_spawn(name, job).expect("the system has room for a thread");

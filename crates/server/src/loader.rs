@@ -100,7 +100,8 @@ fn at_once(
         let insert = move || insert_all(insertion, reporter, filled, &empty);
         // It has the priority of the thread that starts it.
         let inserter = thread::Builder::new().name("load-insert".to_owned());
-        let inserter = inserter.spawn_scoped(scope, insert).expect("the system has room for a thread");
+        let inserter =
+            inserter.spawn_scoped(scope, insert).map_err(|error| format!("no thread for it: {error}"))?;
         let decoded = decode_all(loading, full, &emptied);
         // What is wrong with a batch comes before what is wrong with a later one.
         let keys = inserter.join().expect("inserting does not panic")?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use slipstream_engine::{LoadOptions, LoadOrder, LoadedData};
 use slipstream_rdb::Reached;
 
-use crate::jobs::{Reporter, spawn};
+use crate::jobs::{Report, Reporter, spawn_or_report};
 use crate::loader::{self, Halves};
 use crate::spool::nameless_file;
 
@@ -43,7 +43,8 @@ impl SyncLoad {
     ) -> SyncLoad {
         let (sender, receiver) = sync_channel(QUEUED_PIECES);
         let LoadOrder { number, through_file } = order;
-        spawn("sync-load", move || {
+        let failed = |reason| Report::LoadedSync(number, Err(reason));
+        spawn_or_report("sync-load", reporter, failed, move |reporter| {
             let teller = Teller::new(&reporter, number);
             let mut input =
                 Pieces { receiver, teller: &teller, piece: Vec::new(), position: 0, ended: false };

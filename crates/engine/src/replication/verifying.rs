@@ -13,13 +13,11 @@ use slipstream_replication::verify::{
 use slipstream_replication::{Level, Moment};
 use slipstream_resp::{Reply, encode_request};
 
+use super::digesting::{DigestOrder, DigestOutcome, DigestTicket, Digested, Digesting};
 use crate::errors::CommandError;
 use crate::host::Effect;
 use crate::node::{Core, Node};
 use crate::session::Wait;
-
-/// Keys that are listed for one verification at most.
-const MAX_LISTED: usize = 100_000;
 
 /// A snapshot that a replica holds longer than this, in milliseconds, is forgotten: its primary gave up.
 const HOLD_MS: u64 = 20 * 60 * 1000;
@@ -35,6 +33,7 @@ pub(crate) struct Verifying {
     own: Option<Held>,
     /// The data at the mark of the primary's verification.
     asked: Option<Held>,
+    digesting: Digesting,
     /// When the next one begins by itself.
     due: Option<Moment>,
 }
@@ -49,56 +48,6 @@ struct Held {
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Held").field("run", &self.run).finish_non_exhaustive()
-    }
-}
-
-/// For whom digests are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DigestTicket {
-    /// Whether this node's primary asked; else it is a verification of its own.
-    asked: bool,
-    run: u64,
-}
-
-/// A snapshot to be digested on another thread: `run` it and hand what comes out to
-/// [`Node::digested`](crate::Node::digested).
-pub struct DigestOrder {
-    ticket: DigestTicket,
-    snapshot: Snapshot,
-    /// The ranges whose keys are listed; `None` to digest all ranges.
-    ranges: Option<Vec<u16>>,
-}
-
-impl std::fmt::Debug for DigestOrder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DigestOrder").field("ticket", &self.ticket).finish_non_exhaustive()
-    }
-}
-
-/// What became of a [`DigestOrder`].
-#[derive(Debug)]
-pub struct Digested {
-    ticket: DigestTicket,
-    outcome: DigestOutcome,
-}
-
-#[derive(Debug)]
-enum DigestOutcome {
-    Ranges(Vec<RangeDigest>),
-    Keys(Vec<KeyDigest>, bool),
-}
-
-impl DigestOrder {
-    /// Does it. Takes as long as reading and hashing all data takes.
-    pub fn run(self) -> Digested {
-        let outcome = match &self.ranges {
-            None => DigestOutcome::Ranges(slipstream_keyspace::digest_ranges(&self.snapshot)),
-            Some(ranges) => {
-                let (keys, complete) = slipstream_keyspace::list_ranges(&self.snapshot, ranges, MAX_LISTED);
-                DigestOutcome::Keys(keys, complete)
-            }
-        };
-        Digested { ticket: self.ticket, outcome }
     }
 }
 
@@ -157,7 +106,8 @@ impl Core {
     }
 
     fn digest(&mut self, ticket: DigestTicket, snapshot: Snapshot, ranges: Option<Vec<u16>>) {
-        self.effects.push(Effect::Digest(Box::new(DigestOrder { ticket, snapshot, ranges })));
+        let order = self.replication.verifying.digesting.begin(DigestOrder { ticket, snapshot, ranges });
+        self.effects.extend(order.map(|order| Effect::Digest(Box::new(order))));
     }
 
     fn verified(&mut self, report: &Report) {
@@ -216,7 +166,10 @@ impl Core {
                     self.digest(DigestTicket { asked: true, run }, snapshot, Some(ranges));
                 }
             }
-            Demand::End { .. } => self.replication.verifying.asked = None,
+            Demand::End { .. } => {
+                self.replication.verifying.asked = None;
+                self.replication.verifying.digesting.forget_asked();
+            }
         }
     }
 
@@ -228,6 +181,8 @@ impl Core {
         let message = match outcome {
             DigestOutcome::Ranges(ranges) => Message::Ranges { run, ranges: to_ranges(ranges) },
             DigestOutcome::Keys(keys, complete) => Message::Keys { run, listing: to_listing(keys, complete) },
+            // The primary takes it for one that does not answer.
+            DigestOutcome::Failed(_) => return,
         };
         let mut bytes = Vec::new();
         let message = message.encode();
@@ -237,10 +192,16 @@ impl Core {
 }
 
 impl Node {
-    /// Another thread has digested a snapshot.
+    /// Another thread has digested a snapshot, or could not.
     pub fn digested(&mut self, digested: Digested) {
         self.core.tick_clock();
+        let next = self.core.replication.verifying.digesting.end();
+        self.core.effects.extend(next.map(|order| Effect::Digest(Box::new(order))));
         let Digested { ticket: DigestTicket { asked, run }, outcome } = digested;
+        if let DigestOutcome::Failed(reason) = &outcome {
+            let text = format!("The data cannot be digested for a verification: {reason}");
+            self.core.notice(Level::Warning, &text);
+        }
         if asked {
             return self.core.answer_primary(run, outcome);
         }
@@ -252,6 +213,10 @@ impl Node {
             }
             DigestOutcome::Keys(keys, complete) => {
                 machine.on_keys(now, (None, run), to_listing(keys, complete), &mut actions);
+            }
+            DigestOutcome::Failed(reason) => {
+                let reason = format!("the primary cannot digest its data: {reason}");
+                machine.fail(now, run, &reason, &mut actions);
             }
         }
         self.core.perform_verify(&self.keyspace, actions);

@@ -42,6 +42,7 @@ mod listening;
 mod load_modes;
 mod loads;
 mod memory;
+mod no_threads;
 mod persistence;
 mod playground;
 mod positions;
