@@ -157,3 +157,12 @@ fn no_more_ranges_are_listed_than_are_worth_it() {
     let all: BTreeMap<u16, u32> = (0..4096).map(|range| (range, 1000)).collect();
     assert_eq!(worth_listing(&all).len(), 20);
 }
+
+#[test]
+fn a_primary_that_cannot_digest_its_own_data_compares_nothing() {
+    let mut story = Story::begin(vec![able(ONE)]);
+    story.act(|verify, actions| verify.fail(Moment(1100), 7, "of another", actions));
+    assert_eq!(story.actions, []);
+    story.act(|verify, actions| verify.fail(Moment(1100), 1, "no thread", actions));
+    assert_eq!(story.outcomes(), [Outcome::Failed("no thread".to_owned())]);
+}
