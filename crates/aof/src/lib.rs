@@ -26,10 +26,13 @@ mod sealing;
 
 mod scan;
 
+mod reader;
+
 pub use annotation::{Annotation, At, Damaged, MAX_LINE, Sum, encode_end, encode_timestamp};
 pub use manifest::{
     BaseFormat, File, Increment, MAX_MANIFEST_LEN, Manifest, ManifestError, Start, manifest_name,
     temporary_name,
 };
+pub use reader::{Found, ReadError, Reader};
 pub use scan::{Content, Ending, Fault, Piece, Scanner, Search, count_commands};
 pub use sealing::Sealing;
