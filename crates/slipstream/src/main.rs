@@ -2,7 +2,7 @@
 //! `slipstream playground`.
 //!
 //! Called by the name of a program it replaces (redis-server, valkey-server,
-//! slipstream-server, redis-check-rdb) it behaves as that program, so that scripts, packages and
+//! slipstream-server, redis-check-rdb, redis-check-aof) it behaves as that program, so that scripts, packages and
 //! service files need nothing but a link.
 
 mod check;
@@ -27,6 +27,8 @@ const USAGE: &str = "\
 Usage: slipstream server [config-file] [--directive value ...]   serve, as redis-server does
        slipstream server --help                                  more about that
        slipstream check rdb FILE...                              what is in a snapshot, or where it is broken
+       slipstream check aof [--fix] FILE...                      the same of an append-only file
+       slipstream check manifest FILE...                         which files it is made of
        slipstream convert FILE --to FORMAT OUTPUT                a snapshot for another program, or as JSON
        slipstream playground [--seconds N] ...                   a primary and two replicas to watch
        slipstream playground --help                              more about that
@@ -47,6 +49,9 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
     }
     if check::RDB_NAMES.contains(&name) {
         return check::run_as_rdb_checker(name, arguments);
+    }
+    if check::AOF_NAMES.contains(&name) {
+        return check::run_as_aof_checker(name, arguments);
     }
     match arguments.first().and_then(|word| word.to_str()) {
         Some("server") => slipstream_server::run("slipstream server", &arguments[1..]),

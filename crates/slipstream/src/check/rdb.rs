@@ -16,6 +16,11 @@ use crate::progress::Bar;
 
 /// Says what is in the file at `path`; whether it is right. Fails if what is said cannot be written.
 pub(super) fn check(path: &Path, out: &mut impl Write) -> io::Result<bool> {
+    Ok(check_with_end(path, out)?.is_some())
+}
+
+/// The same; where the snapshot ends if it is right.
+pub(super) fn check_with_end(path: &Path, out: &mut impl Write) -> io::Result<Option<u64>> {
     writeln!(out, "[offset 0] Checking RDB file {}", path.display())?;
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     match opened {
@@ -23,7 +28,7 @@ pub(super) fn check(path: &Path, out: &mut impl Write) -> io::Result<bool> {
         Err(error) => {
             writeln!(out, "--- RDB ERROR DETECTED ---")?;
             writeln!(out, "[offset 0] Cannot open {}: {error}", path.display())?;
-            Ok(false)
+            Ok(None)
         }
     }
 }
@@ -33,7 +38,12 @@ fn now() -> UnixMillis {
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn check_content(input: impl Read, length: u64, now: UnixMillis, out: &mut impl Write) -> io::Result<bool> {
+fn check_content(
+    input: impl Read,
+    length: u64,
+    now: UnixMillis,
+    out: &mut impl Write,
+) -> io::Result<Option<u64>> {
     let mut summary = Summary::default();
     let outcome = read(input, (length, now), &mut summary, out)?;
     match &outcome {
@@ -56,12 +66,12 @@ fn check_content(input: impl Read, length: u64, now: UnixMillis, out: &mut impl 
     for line in summary.lines() {
         writeln!(out, "[info] {line}")?;
     }
-    if let Ok(end) = outcome
-        && end < length
+    if let Ok(end) = &outcome
+        && *end < length
     {
         writeln!(out, "[info] {} bytes follow the end of the snapshot", length - end)?;
     }
-    Ok(outcome.is_ok())
+    Ok(outcome.ok())
 }
 
 /// Scripts look for these words.
@@ -136,7 +146,7 @@ mod tests {
     fn checked(bytes: &[u8]) -> (bool, String) {
         let mut out = Vec::new();
         let is_right = check_content(bytes, bytes.len() as u64, NOW, &mut out).unwrap();
-        (is_right, String::from_utf8(out).unwrap())
+        (is_right.is_some(), String::from_utf8(out).unwrap())
     }
 
     #[test]
