@@ -39,15 +39,21 @@ struct Group {
 }
 
 /// Why the stream cannot go on.
-struct Refusal {
-    reason: String,
+pub(crate) struct Refusal {
+    /// The command that cannot be applied; `None` if it is none.
+    pub(crate) command: Option<String>,
+    pub(crate) reason: String,
+    /// Where it begins in what was to be applied.
+    pub(crate) position: usize,
     /// Whether a part of a transaction has been applied: the data is that of no offset.
     torn: bool,
 }
 
 impl Refusal {
-    fn new(reason: String) -> Refusal {
-        Refusal { reason, torn: false }
+    /// `args` cannot be applied.
+    fn of(args: Args<'_>, reason: &str) -> Refusal {
+        let command = Some(String::from_utf8_lossy(&args[0]).into_owned());
+        Refusal { command, reason: reason.to_owned(), position: 0, torn: false }
     }
 }
 
@@ -83,19 +89,26 @@ impl Core {
     pub(crate) fn apply(&mut self, keyspace: &mut Keyspace, bytes: &[u8]) {
         let mut stream = std::mem::take(&mut self.replication.stream);
         let outcome = if stream.rest.is_empty() {
-            self.apply_commands(keyspace, &mut stream, bytes)
+            self.apply_commands(keyspace, &mut stream, bytes, usize::MAX)
                 .map(|applied| stream.rest.extend_from_slice(&bytes[applied..]))
         } else {
             let mut rest = std::mem::take(&mut stream.rest);
             rest.extend_from_slice(bytes);
-            self.apply_commands(keyspace, &mut stream, &rest).map(|applied| {
+            self.apply_commands(keyspace, &mut stream, &rest, usize::MAX).map(|applied| {
                 rest.drain(..applied);
                 stream.rest = rest;
             })
         };
         self.replication.stream = stream;
         self.replication.link.on_applied(self.log.end());
-        if let Err(Refusal { reason, torn }) = outcome {
+        if let Err(Refusal { command, reason, torn, .. }) = outcome {
+            let offset = self.log.end();
+            let reason = match command {
+                Some(name) => {
+                    format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}")
+                }
+                None => format!("the stream is broken at offset {offset}: {reason}"),
+            };
             self.stats.unexpected_error_replies += 1;
             let mut actions = Vec::new();
             self.replication.link.halt(self.clock.moment(), reason, &mut actions);
@@ -109,12 +122,14 @@ impl Core {
         }
     }
 
-    /// Applies the whole commands at the beginning of `bytes`; returns how many bytes they took.
-    fn apply_commands(
+    /// Applies the whole commands at the beginning of `bytes` until they are `most` bytes; returns how many bytes
+    /// they took.
+    pub(crate) fn apply_commands(
         &mut self,
         keyspace: &mut Keyspace,
         stream: &mut Stream,
         bytes: &[u8],
+        most: usize,
     ) -> Result<usize, Refusal> {
         let mut decoder = std::mem::take(&mut stream.decoder);
         let mut session = primary_session(stream.db, self);
@@ -125,8 +140,8 @@ impl Core {
                 Ok(Progress::Incomplete) => break Ok(position),
                 Ok(Progress::Complete { consumed }) => consumed,
                 Err(error) => {
-                    let offset = self.log.end().0;
-                    break Err(Refusal::new(format!("the stream is broken at offset {offset}: {error}")));
+                    let reason = error.to_string();
+                    break Err(Refusal { command: None, reason, position, torn: false });
                 }
             };
             let raw = &bytes[position..position + length];
@@ -137,7 +152,7 @@ impl Core {
             }
             let mut machine = Machine { keyspace, core: self, session: &mut session, reply: &mut reply };
             if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw) {
-                break Err(refusal);
+                break Err(Refusal { position, ..refusal });
             }
             stream.last_command = Some(session.last_command);
             position += length;
@@ -145,7 +160,7 @@ impl Core {
                 stream.db = session.db;
                 self.propagation.note_selected(self.log.end(), session.db);
             }
-            if self.is_restoring() && !self.install_due(keyspace) {
+            if position >= most || self.is_restoring() && !self.install_due(keyspace) {
                 break Ok(position);
             }
         };
@@ -185,10 +200,12 @@ impl Machine<'_> {
         }
         let entry = self.known(args)?;
         self.session.last_command = entry.command.full_name;
+        // What a primary told its replicas in its life is not told to those of the next.
+        let is_told = !self.core.is_replaying();
         match (entry.command.name, group.as_mut()) {
             ("multi", None) => *group = Some(Group { bytes: raw.to_vec(), requests: Vec::new() }),
             // Run inside, it would queue what follows instead of doing it.
-            ("multi", Some(_)) => return Err(self.refusal(args, "a transaction is open")),
+            ("multi", Some(_)) => return Err(Refusal::of(args, "a transaction is open")),
             ("exec", Some(_)) => {
                 let mut whole = group.take().expect("just matched");
                 whole.bytes.extend_from_slice(raw);
@@ -203,16 +220,16 @@ impl Machine<'_> {
                 open.requests.push((OwnedRequest::new(args), entry));
             }
             ("replconf", None) => {
-                if args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
+                if is_told && args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
                     self.core.replication.link.on_getack(self.core.clock.moment());
                 }
-                if let Some(clock) = slipstream_replication::wire::read_clock(args) {
+                if is_told && let Some(clock) = slipstream_replication::wire::read_clock(args) {
                     self.core.replication.link.on_clock(self.core.clock.moment(), clock);
                 }
                 self.core.log.append(raw);
             }
             ("ping", None) => {
-                if let Some(message) = args.get(1) {
+                if is_told && let Some(message) = args.get(1) {
                     self.core.on_ping_message(self.keyspace, message);
                 }
                 self.core.log.append(raw);
@@ -226,12 +243,12 @@ impl Machine<'_> {
     }
 
     fn known(&self, args: Args<'_>) -> Result<Entry, Refusal> {
-        let entry = self.core.table.resolve(args).map_err(|error| self.refusal(args, error.as_str()))?;
+        let entry = self.core.table.resolve(args).map_err(|error| Refusal::of(args, error.as_str()))?;
         if !entry.command.accepts(args.len()) || entry.command.run.is_none() {
-            return Err(self.refusal(args, "wrong number of arguments"));
+            return Err(Refusal::of(args, "wrong number of arguments"));
         }
         if entry.command.has(flag::ADMIN) && entry.command.name != "replconf" {
-            return Err(self.refusal(args, "an operator's command is no change of the data"));
+            return Err(Refusal::of(args, "an operator's command is no change of the data"));
         }
         Ok(entry)
     }
@@ -245,14 +262,8 @@ impl Machine<'_> {
         let text = failed.then(|| String::from_utf8_lossy(self.reply.as_bytes()).trim_end().to_owned());
         self.reply.clear();
         match text {
-            Some(text) => Err(self.refusal(args, &text)),
+            Some(text) => Err(Refusal::of(args, &text)),
             None => Ok(()),
         }
-    }
-
-    fn refusal(&self, args: Args<'_>, reason: &str) -> Refusal {
-        let name = String::from_utf8_lossy(&args[0]).into_owned();
-        let offset = self.core.log.end().0;
-        Refusal::new(format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}"))
     }
 }

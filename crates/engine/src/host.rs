@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use slipstream_aof::Manifest;
 use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
 use slipstream_log::Offset;
 use slipstream_rdb::Target;
@@ -179,6 +180,10 @@ pub enum Effect {
     CancelSave,
     /// Load `dbfilename`; answer with [`Node::loaded_file`](crate::Node::loaded_file).
     LoadFile,
+    /// Load the append-only file of this manifest: tell of its pieces with
+    /// [`Node::replay`](crate::Node::replay) and its siblings, and of its end with
+    /// [`Node::loaded_log`](crate::Node::loaded_log).
+    LoadLog(Box<Manifest>),
     /// Encode a snapshot into a spool of this number, for the replicas that join it; answer with
     /// [`Node::sync_encoded`](crate::Node::sync_encoded), and with
     /// [`Node::sync_outgrown`](crate::Node::sync_outgrown) before anything of it is forgotten.

@@ -35,6 +35,7 @@ pub mod propagate;
 pub mod reclaim;
 mod redact;
 mod reload;
+pub mod replaying;
 pub mod replication;
 pub mod saving;
 pub mod session;
@@ -42,6 +43,7 @@ pub mod shutdown;
 pub mod slowlog;
 pub mod state;
 pub mod stats;
+pub mod stored;
 pub mod syntax;
 pub mod table;
 pub mod transaction;
@@ -53,8 +55,10 @@ pub use host::{
 pub use loading::{LoadOptions, Loading, Source, load};
 pub use node::{Core, Node, Phase, Signal};
 pub use reclaim::Discarded;
+pub use replaying::{ReplayError, Replayed};
 pub use replication::digesting::{DigestOrder, DigestTicket, Digested};
 pub use session::{Endpoint, Flow, Session, SessionId};
+pub use stored::{LoadedLog, Stored};
 
 /// The version of Redis whose behaviour is offered, as INFO and HELLO tell it, so that clients find its features.
 pub const REDIS_VERSION: &str = "7.2.4";

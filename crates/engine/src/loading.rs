@@ -16,9 +16,10 @@ use slipstream_rdb::{
 };
 
 use crate::config::VersionCheck;
-use crate::host::{Effect, Level, LoadedData};
+use crate::host::{Clock, Effect, Level, LoadedData};
 use crate::node::{Core, Node, Phase};
 use crate::reclaim::Content;
+use crate::stored::Stored;
 
 /// What a load needs to know of its node.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +44,37 @@ pub struct LoadOptions {
 pub enum Source {
     /// A file, at the start.
     File,
+    /// The base of an append-only file: what became of its keys stands behind it.
+    LogBase,
     /// A full sync.
     Sync,
+}
+
+/// How far the load of what is stored is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredProgress {
+    /// When it began.
+    pub(crate) began: Clock,
+    /// Bytes in all.
+    pub(crate) size: u64,
+    /// Bytes that are read.
+    pub(crate) reached: u64,
+}
+
+impl StoredProgress {
+    /// Percent of it.
+    #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+    pub(crate) fn percent(&self) -> f64 {
+        if self.size == 0 { 0.0 } else { self.reached.min(self.size) as f64 * 100.0 / self.size as f64 }
+    }
+
+    /// About how many seconds are left, if it goes on as it went so far.
+    pub(crate) fn seconds_left(&self, now: Clock) -> Option<u64> {
+        let left = u128::from(self.size.saturating_sub(self.reached));
+        let micros = u128::from(now.micros - self.began.micros);
+        let left = (micros * left).checked_div(u128::from(self.reached))?.div_ceil(1_000_000);
+        u64::try_from(left).ok()
+    }
 }
 
 /// Why data cannot be loaded.
@@ -149,14 +179,20 @@ impl Node {
         self.core.load_options(&self.keyspace, source)
     }
 
-    /// Starts to serve: at once, or when the file is loaded if there is one. Whoever connects to a node
-    /// without a file is never told that it is loading.
-    pub fn start(&mut self, has_file: bool) {
-        if has_file {
-            self.core.phase = Phase::Loading;
-            self.core.effects.push(Effect::LoadFile);
-        } else {
-            self.loaded_file(Ok(None));
+    /// Starts to serve: at once, or when what is stored is loaded. Whoever connects to a node without data is
+    /// never told that it is loading.
+    pub fn start(&mut self, stored: Stored) {
+        match stored {
+            Stored::Nothing => self.loaded_file(Ok(None)),
+            Stored::Snapshot(size) => {
+                self.core.begin_loading(size);
+                self.core.effects.push(Effect::LoadFile);
+            }
+            Stored::Log { manifest, size } => {
+                self.core.begin_loading(size);
+                self.begin_replaying();
+                self.core.effects.push(Effect::LoadLog(Box::new(manifest)));
+            }
         }
     }
 
@@ -185,10 +221,26 @@ impl Node {
                 return;
             }
         }
-        self.core.phase = Phase::Serving;
+        self.serve();
+    }
+
+    /// What was stored is loaded.
+    pub(crate) fn serve(&mut self) {
+        // A shutdown that was begun meanwhile goes on.
+        if self.core.phase == Phase::Loading {
+            self.core.phase = Phase::Serving;
+        }
+        self.core.loading = None;
         self.follow_configured();
         self.core.begin_empty_start(&self.keyspace);
         self.core.notice(Level::Notice, "Ready to accept connections");
+    }
+
+    /// So many bytes of what is stored are read.
+    pub fn load_reached(&mut self, bytes: u64) {
+        if let Some(loading) = &mut self.core.loading {
+            loading.reached = bytes;
+        }
     }
 
     /// Exchanges the data for what was loaded; the old one is dropped elsewhere. Returns what was left out.
@@ -200,6 +252,11 @@ impl Node {
 }
 
 impl Core {
+    fn begin_loading(&mut self, size: u64) {
+        self.phase = Phase::Loading;
+        self.loading = Some(StoredProgress { began: self.clock, size, reached: 0 });
+    }
+
     /// Replicas that continue from before the restart still have what was left out.
     pub(crate) fn propagate_expired(&mut self, expired: &[(usize, Vec<u8>)]) {
         for (db, key) in expired {
@@ -212,7 +269,7 @@ impl Core {
     pub(crate) fn load_options(&mut self, keyspace: &Keyspace, source: Source) -> LoadOptions {
         // A node that is about to follow a primary is as good as a replica: it has no link yet.
         let follows = self.is_replica() || self.config.replicaof.is_some();
-        let keeps_due = source == Source::Sync || follows;
+        let keeps_due = source != Source::File || follows;
         LoadOptions {
             databases: self.config.databases,
             seed: std::array::from_fn(|_| self.rng.u64(..)),

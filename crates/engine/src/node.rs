@@ -20,6 +20,7 @@ use crate::expiry::Expiry;
 use crate::host::{Clock, Effect, Host, Level};
 use crate::info::Rates;
 use crate::latency::LatencyMonitor;
+use crate::loading::StoredProgress;
 use crate::local_expiry::LocalDeadlines;
 use crate::look_ahead::LookAhead;
 use crate::pause::Pause;
@@ -27,12 +28,14 @@ use crate::propagate::Propagation;
 use crate::reclaim::Reclaim;
 use crate::redact::redacted;
 use crate::reload::Present;
+use crate::replaying::Replaying;
 use crate::replication::Replication;
 use crate::saving::Saving;
 use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Stats};
+use crate::stored::LoadedLog;
 use crate::table::{CommandTable, Entry};
 use crate::transaction::Watches;
 
@@ -113,6 +116,12 @@ pub struct Core {
     pub cron_paused: bool,
     /// DEBUG RELOAD NOSAVE under way.
     pub(crate) reloading: Option<Present>,
+    /// How far the load of what was stored is.
+    pub(crate) loading: Option<StoredProgress>,
+    /// An append-only file that is being loaded.
+    pub(crate) replaying: Option<Replaying>,
+    /// One that is loaded, until its writer goes on from it.
+    pub loaded_log: Option<LoadedLog>,
     /// A shutdown under way.
     pub shutdown: Option<Shutdown>,
     /// Function libraries of the loaded data, kept to be written again.
@@ -187,6 +196,9 @@ impl Node {
             cron_paused: false,
             spool_memory: 0,
             reloading: None,
+            loading: None,
+            replaying: None,
+            loaded_log: None,
             shutdown: None,
             functions: Vec::new(),
             loaded: (0, 0),
@@ -380,10 +392,11 @@ impl Core {
         self.slowlog.shorten(self.config.slowlog_max_len);
     }
 
-    /// Whether effects of commands go into this node's log: not where the log is a primary's.
+    /// Whether effects of commands go into this node's log: not where the log is a primary's, nor while what is
+    /// applied comes from it.
     #[inline]
     pub fn log_takes_effects(&self) -> bool {
-        self.log.is_active() && !self.is_replica()
+        self.log.is_active() && !self.is_replica() && !self.is_replaying()
     }
 
     /// The wait of a session is over, and so nothing else answers it: its requests are taken up again soon.
@@ -409,7 +422,7 @@ impl Core {
 
     /// Keys that are due are removed where this node decides on its data, and not while that stands still.
     pub(crate) fn rest_or_expire(&self, keyspace: &mut Keyspace) {
-        keyspace.set_deletes_due(!self.is_replica() && !self.pause.is_active());
+        keyspace.set_deletes_due(!self.is_replica() && !self.pause.is_active() && !self.is_replaying());
     }
 
     /// Writes a log line.

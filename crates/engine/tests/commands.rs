@@ -24,6 +24,7 @@ mod commands {
     mod memory;
     mod pipelines;
     mod remembering;
+    mod replaying;
     mod restoring;
     mod saving;
     mod serving;

@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
+use slipstream_aof::Manifest;
 use slipstream_engine::{Effect, Level, Node, SessionId, Source};
 
 use self::link::Lines;
@@ -28,6 +29,7 @@ use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
 use crate::kernel;
 use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
+use crate::log_load::{LogLoad, LogLoadOptions};
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 use crate::spool::Spool;
@@ -66,6 +68,7 @@ pub struct EventLoop {
     feeder: Feeder,
     log_disk: LogDisk,
     lines: Lines,
+    log_load: Option<LogLoad>,
     load: Option<SyncLoad>,
     /// Over which connection its snapshot comes.
     load_line: Line,
@@ -101,6 +104,7 @@ impl EventLoop {
             feeder: Feeder::start(waker, log_disk.clone())?,
             log_disk,
             lines: Lines::default(),
+            log_load: None,
             load: None,
             load_line: Line::Main,
             saves: Saves::default(),
@@ -179,6 +183,7 @@ impl EventLoop {
         if let Some(load) = &mut self.load {
             load.advance();
         }
+        self.log_load.take_if(|load| !load.advance(&mut self.node));
         for line in [Line::Main, Line::Side] {
             if self.lines.wants_reading(line) {
                 self.link_ready(line, true, false);
@@ -193,7 +198,8 @@ impl EventLoop {
         let is_behind = self.load.as_ref().is_some_and(SyncLoad::is_behind);
         // What the decoder has no room for is not read; the stream beside it is, and clients are.
         let reads = |line| self.lines.wants_reading(line) && !(is_behind && line == self.load_line);
-        if !self.unread.is_empty() || [Line::Main, Line::Side].into_iter().any(reads) {
+        let replays = self.log_load.as_ref().is_some_and(LogLoad::is_behind);
+        if replays || !self.unread.is_empty() || [Line::Main, Line::Side].into_iter().any(reads) {
             return Duration::ZERO;
         }
         if is_behind {
@@ -254,6 +260,10 @@ impl EventLoop {
                 let options = self.node.load_options(Source::File);
                 jobs::load_file(self.reporter.clone(), path, options);
             }
+            Effect::LoadLog(manifest) => {
+                let options = self.log_load_options(*manifest);
+                self.log_load = Some(LogLoad::begin(self.reporter.clone(), options));
+            }
             Effect::StartStream { replica, from, batch } => {
                 self.starting.push(Start { replica, from, batch })
             }
@@ -296,6 +306,18 @@ impl EventLoop {
         }
     }
 
+    fn log_load_options(&mut self, manifest: Manifest) -> LogLoadOptions {
+        let base = self.node.load_options(Source::LogBase);
+        let config = &self.node.core.config;
+        LogLoadOptions {
+            manifest,
+            folder: jobs::full_path(&config.appenddirname),
+            base,
+            cuts_tail: config.aof_load_truncated,
+            corrupt_tail: config.aof_load_corrupt_tail_max_size,
+        }
+    }
+
     fn save_options(&self, number: u64) -> SaveOptions {
         self.saves.begin(number);
         let config = &self.node.core.config;
@@ -324,6 +346,7 @@ impl EventLoop {
                 Report::LoadedFile(result) => {
                     self.node.loaded_file(result.map(|data| data.map(|data| *data)))
                 }
+                Report::LoadReached(bytes) => self.node.load_reached(bytes),
                 Report::LoadedSync(number, result) => {
                     self.node.loaded_sync(number, result.map(|data| *data));
                 }

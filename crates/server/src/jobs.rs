@@ -42,6 +42,8 @@ pub enum Report {
     SaveProgress(u64, SaveProgress),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
+    /// So many bytes of what is stored are read.
+    LoadReached(u64),
     /// So much of a full sync is decoded.
     LoadProgress(u64, Reached),
     /// A full sync is loaded, or why not. The number tells which.
@@ -105,6 +107,12 @@ impl Reporter {
         if poll(&mut [PollFd::new(&*self.loop_events, PollFlags::IN)], Some(&at_once)) == Ok(1) {
             thread::yield_now();
         }
+    }
+
+    /// Wakes the loop for what it finds elsewhere.
+    pub(crate) fn wake(&self) {
+        // It wakes by itself before long.
+        self.waker.wake().ok();
     }
 
     pub(crate) fn report(&self, report: Report) {
@@ -241,6 +249,24 @@ impl Write for SyncedFile<'_> {
     }
 }
 
+/// How often progress is told.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// Tells now and then.
+#[derive(Debug, Default)]
+pub(crate) struct Pace(Option<Instant>);
+
+impl Pace {
+    /// Whether it is time to tell again.
+    pub(crate) fn is_due(&mut self) -> bool {
+        let is_due = self.0.is_none_or(|told| told.elapsed() >= PROGRESS_PERIOD);
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
 /// Loads a file.
 pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
     let failed = |reason| Report::LoadedFile(Err(reason));
@@ -251,7 +277,13 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
             Err(error) => Err(explain(&error)),
             Ok(file) => {
                 let input = BufReader::with_capacity(1 << 20, file);
-                let mut on_progress = |_| ControlFlow::Continue(());
+                let mut pace = Pace::default();
+                let mut on_progress = |reached: Reached| {
+                    if pace.is_due() {
+                        reporter.report(Report::LoadReached(reached.bytes));
+                    }
+                    ControlFlow::Continue(())
+                };
                 loader::load(input, options, Halves::of_file(), &reporter, &mut on_progress)
                     .map(Some)
                     .map_err(|error| explain(&error))

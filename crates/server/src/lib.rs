@@ -19,6 +19,8 @@ pub mod listeners;
 mod loader;
 pub mod log_disk;
 pub mod log_file;
+mod log_folder;
+mod log_load;
 pub mod memory;
 mod mptcp;
 pub mod process;

@@ -19,7 +19,7 @@ use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
-use crate::{allocator, kernel, mptcp, state_file};
+use crate::{allocator, kernel, log_folder, mptcp, state_file};
 
 /// Set for the process that `daemonize yes` leaves running.
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
@@ -93,8 +93,11 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
     let mut node = Node::new(config, Box::new(process), seed)?;
     node.remember(state_file::read(&node.core.state_file()));
-    let has_file = Path::new(&node.core.config.dbfilename).exists();
-    node.start(has_file);
+    let (stored, notice) = log_folder::find(&node.core.config).inspect_err(|reason| node.warn(reason))?;
+    if let Some(text) = notice {
+        node.core.notice(Level::Notice, &text);
+    }
+    node.start(stored);
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
     let event_loop = EventLoop::new(node, listening, signals).map_err(|error| error.to_string())?;
     let status = event_loop.run().map_err(|error| error.to_string());

@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
-use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal};
+use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal, Stored};
 use slipstream_log::Offset;
 use slipstream_resp::{Value, decode_value, encode_request};
 
@@ -192,7 +192,7 @@ impl Process {
         let state = self.disk.state.clone();
         self.turn(env, |node| {
             node.remember(Ok(state));
-            node.start(true);
+            node.start(Stored::Snapshot(0));
         });
     }
 
@@ -403,6 +403,7 @@ impl Process {
             // No number is this.
             Effect::CancelSave => self.newest_save = 0,
             Effect::LoadFile => self.load_file(env),
+            Effect::LoadLog(_) => unreachable!("a node here is never told of an append-only file"),
             // The virtual network delivers pieces of any size.
             Effect::StartStream { replica, from, batch: _ } => drop(self.starting.insert(replica, from)),
             Effect::StartSync(order) => self.start_sync(env, &order),

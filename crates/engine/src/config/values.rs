@@ -86,6 +86,10 @@ pub struct Config {
     pub rdb_key_save_delay: i32,
     /// `key-load-delay`, in the same way.
     pub key_load_delay: i32,
+    /// Whether an append-only file is loaded whose end is torn off.
+    pub aof_load_truncated: bool,
+    /// Most bytes at the end of one that are cut off if they are no commands.
+    pub aof_load_corrupt_tail_max_size: u64,
     /// Whether every write goes to the append-only file.
     pub appendonly: bool,
     /// What the names of its files begin with.
@@ -451,6 +455,8 @@ impl Default for Config {
             rdb_save_incremental_fsync: true,
             rdb_key_save_delay: 0,
             key_load_delay: 0,
+            aof_load_truncated: true,
+            aof_load_corrupt_tail_max_size: 0,
             appendonly: false,
             appendfilename: "appendonly.aof".to_owned(),
             appenddirname: "appendonlydir".to_owned(),

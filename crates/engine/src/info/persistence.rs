@@ -47,6 +47,14 @@ pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("aof_last_cow_size", 0);
     fields.add("module_fork_in_progress", 0);
     fields.add("module_fork_last_cow_size", 0);
+    if let Some(loading) = core.loading {
+        fields.add("loading_start_time", loading.began.unix_micros / 1_000_000);
+        fields.add("loading_total_bytes", loading.size);
+        fields.add("loading_rdb_used_mem", 0);
+        fields.add("loading_loaded_bytes", loading.reached);
+        fields.add("loading_loaded_perc", format_args!("{:.2}", loading.percent()));
+        fields.add("loading_eta_seconds", optional(loading.seconds_left(core.clock)));
+    }
 }
 
 fn optional(value: Option<u64>) -> i64 {

@@ -103,9 +103,11 @@ impl Core {
         if !self.log.is_active() {
             return None;
         }
-        // What was loaded is the history before the one that began with this start.
-        let (id, offset) = self.log.history().previous?;
-        [state.position, state.previous].into_iter().flatten().any(|known| known.id == id).then_some(offset)
+        // What was loaded is the history before the one that began with this start, or goes on in its own.
+        let history = self.log.history();
+        let loaded = [Some((history.id, self.log.end())), history.previous].into_iter().flatten();
+        let known = [state.position, state.previous].into_iter().flatten();
+        { loaded }.find(|(id, _)| known.clone().any(|known| known.id == *id)).map(|(_, offset)| offset)
     }
 
     /// The wait is over.

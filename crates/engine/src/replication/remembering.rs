@@ -85,6 +85,11 @@ impl Node {
 }
 
 impl Core {
+    /// Whether the state file says that this node followed another in its last life.
+    pub(crate) fn was_replica(&self) -> bool {
+        self.replication.remembering.found.as_ref().is_some_and(|state| state.primary.is_some())
+    }
+
     /// The name of the state file in `dir`.
     pub fn state_file(&self) -> String {
         format!("{}.state", self.config.dbfilename)
@@ -92,7 +97,7 @@ impl Core {
 
     /// Has the state file written if it says something that is no longer so.
     pub(crate) fn keep_state_if_due(&mut self, keyspace: &Keyspace) {
-        if self.phase == Phase::Loading || self.is_awaiting_claim() {
+        if self.has_no_state_yet() {
             return;
         }
         self.note_replicas();
@@ -104,7 +109,7 @@ impl Core {
 
     /// Has it written for the last time.
     pub(crate) fn keep_last_state(&mut self, keyspace: &Keyspace) {
-        if self.phase == Phase::Loading || self.is_awaiting_claim() {
+        if self.has_no_state_yet() {
             return;
         }
         self.note_replicas();
@@ -114,6 +119,11 @@ impl Core {
         if self.has_state(&state) && !is_written {
             self.keep_state(state);
         }
+    }
+
+    /// Whether what is loaded so far is not what there was, be it that a shutdown was begun meanwhile.
+    fn has_no_state_yet(&self) -> bool {
+        self.phase == Phase::Loading || self.loading.is_some() || self.is_awaiting_claim()
     }
 
     pub(super) fn keep_state(&mut self, state: NodeState) {

@@ -1,7 +1,7 @@
 //! A primary that starts without its data: when it waits for a replica that has it, and what ends the wait.
 
 use slipstream_engine::config::Config;
-use slipstream_engine::{Effect, LoadedData, Signal, Source, load};
+use slipstream_engine::{Effect, LoadedData, Signal, Source, Stored, load};
 
 use crate::script::Script;
 
@@ -24,7 +24,7 @@ fn with_a_replica() -> Vec<u8> {
 fn start(config: Config, file: &[u8]) -> Script {
     let mut script = Script::with_config(config);
     script.node.remember(Ok(Some(file.to_vec())));
-    script.node.start(false);
+    script.node.start(Stored::Nothing);
     script
 }
 
@@ -53,7 +53,7 @@ fn a_file_that_tells_nothing_is_no_reason_to_wait() {
     assert!(!waits(&mut start(Config::default(), b"REDIS0010")));
     let mut script = Script::new();
     script.node.remember(Err("permission denied".into()));
-    script.node.start(false);
+    script.node.start(Stored::Nothing);
     assert!(!waits(&mut script));
 }
 
@@ -90,7 +90,7 @@ fn waits_with_snapshot(keys: usize, beyond: u64) -> bool {
     let replica = format!("replica {position} 7002 10.0.0.2");
     let mut script = Script::new();
     script.node.remember(Ok(Some(state_file(&["role primary", &history, "keys 10", &replica]))));
-    script.node.start(true);
+    script.node.start(Stored::Snapshot(100));
     let options = script.node.load_options(Source::File);
     let data: LoadedData = load(bytes.as_slice(), options).unwrap();
     script.node.loaded_file(Ok(Some(data)));
@@ -182,12 +182,12 @@ fn restarts_do_not_lengthen_the_wait() {
     let mut again = Script::new();
     again.advance(45_000);
     again.node.remember(Ok(Some(kept.clone())));
-    again.node.start(false);
+    again.node.start(Stored::Nothing);
     assert!(again.ask("INFO replication").contains("empty_start_wait_seconds_left:15"));
     let mut late = Script::new();
     late.advance(70_000);
     late.node.remember(Ok(Some(kept)));
-    late.node.start(false);
+    late.node.start(Stored::Nothing);
     assert!(!waits(&mut late));
 }
 

@@ -1,6 +1,6 @@
 //! The guard of a replica's data: which full syncs it refuses, and what consent is.
 
-use slipstream_engine::{Effect, LoadedData, Source, load};
+use slipstream_engine::{Effect, LoadedData, Source, Stored, load};
 
 use crate::script::Script;
 
@@ -195,7 +195,7 @@ fn restarted(keys: usize, primary: &str, percent: u32) -> Script {
     let refused = format!("refused {OTHER} it was empty");
     let role = format!("role replica 1 {primary}");
     script.node.remember(Ok(Some(super::empty_start::state_file(&[&role, "keys 10", &refused]))));
-    script.node.start(true);
+    script.node.start(Stored::Snapshot(100));
     let options = script.node.load_options(Source::File);
     let data = load(bytes.as_slice(), options).unwrap();
     script.node.loaded_file(Ok(Some(data)));

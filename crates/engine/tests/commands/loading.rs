@@ -1,6 +1,6 @@
 //! Data that takes the place of what was there.
 
-use slipstream_engine::{Source, load};
+use slipstream_engine::{Source, Stored, load};
 
 use crate::script::Script;
 
@@ -17,7 +17,7 @@ fn empty_file() -> Vec<u8> {
 #[test]
 fn directives_set_while_a_file_is_loaded_hold_for_its_data() {
     let mut script = Script::new();
-    script.node.start(true);
+    script.node.start(Stored::Snapshot(100));
     let options = script.node.load_options(Source::File);
     script.ask("CONFIG SET set-max-intset-entries 1 set-max-listpack-entries 1");
     let data = load(empty_file().as_slice(), options).unwrap();
@@ -29,14 +29,14 @@ fn directives_set_while_a_file_is_loaded_hold_for_its_data() {
 #[test]
 fn a_node_without_a_file_serves_at_once() {
     let mut script = Script::new();
-    script.node.start(false);
+    script.node.start(Stored::Nothing);
     script.check("SET k v", "+OK", "SET k v");
 }
 
 #[test]
 fn who_watches_a_node_is_answered_while_it_loads() {
     let mut script = Script::new();
-    script.node.start(true);
+    script.node.start(Stored::Snapshot(100));
     assert!(script.ask("INFO persistence").contains("loading:1"));
     assert!(script.ask("ROLE").starts_with("[master"));
     assert_eq!(script.ask("REPLCONF listening-port 1"), "+OK");

@@ -1,7 +1,7 @@
 //! SHUTDOWN and the signals that end a node; what its final snapshot must hold.
 
 use slipstream_engine::config::{Config, SavePoint};
-use slipstream_engine::{Effect, Endpoint, Signal};
+use slipstream_engine::{Effect, Endpoint, Signal, Stored};
 
 use crate::script::Script;
 
@@ -41,7 +41,7 @@ fn a_shutdown_saves_and_then_exits() {
 #[test]
 fn a_signal_while_the_file_is_loaded_leaves_it_alone() {
     let mut script = with_save_points();
-    script.node.start(true);
+    script.node.start(Stored::Snapshot(100));
     script.node.signal(Signal::Terminate);
     assert_eq!(wanted(&mut script), ["exit 0"]);
 }

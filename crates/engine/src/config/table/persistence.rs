@@ -111,8 +111,15 @@ pub(super) const ROWS: &[Directive] = &[
     ),
     yes_no(
         "aof-load-truncated",
-        later("yes", AOF),
+        field!(aof_load_truncated),
         "Load a file whose end is cut off, up to its last whole command.",
+    ),
+    bytes(
+        "aof-load-corrupt-tail-max-size",
+        (0, MAX_I64),
+        field!(aof_load_corrupt_tail_max_size),
+        "Cut off that much at most from the end of another program's file whose end is no command; a directive of \
+         Redis 8's.",
     ),
     yes_no("aof-use-rdb-preamble", field!(aof_use_rdb_preamble), "Begin a rewritten file with a snapshot."),
     yes_no(
