@@ -294,6 +294,26 @@ fn an_old_primary_that_went_on_writing_gets_its_keys_from_the_new_one() {
     assert_eq!(world.command(0, "EXISTS lost"), "0");
 }
 
+/// Found by a seed: what came behind SWAPDB in its transaction was applied to the databases as they were before, and
+/// stopped replication when it could not be.
+#[test]
+fn what_comes_behind_a_command_that_nobody_can_leave_out_is_not_applied() {
+    let mut world = World::calm(&[0, 0]);
+    world.pipeline(0, &["SELECT 1", "SET x text", "SELECT 2", "HSET x field 1"]);
+    world.converge();
+    converges(&mut world, (1, 2), |world| {
+        world.isolate(0, true);
+        world.command(0, "SET lost 1");
+        world.promote(1);
+        world.follow(2, 1);
+        world.pipeline(1, &["SELECT 1", "MULTI", "SWAPDB 1 2", "HINCRBY x field 1", "EXEC"]);
+        world.run(5000);
+        world.isolate(0, false);
+        world.follow(0, 1);
+    });
+    assert_eq!(world.pipeline(0, &["SELECT 1", "HGET x field"]), ["OK", "2"]);
+}
+
 #[test]
 fn a_restarted_replica_with_its_dump_continues() {
     let mut world = World::calm(&[0, 0]);

@@ -139,6 +139,10 @@ impl Core {
     /// Whether a command of the stream can be executed although keys are stale. If not, what it writes is stale too.
     pub(crate) fn can_apply(&mut self, command: &Command, args: Args<'_>, db: usize) -> bool {
         let restoring = &mut self.replication.restoring;
+        if restoring.failure.is_some() {
+            // The rest of the same transaction: all data is taken anew behind it.
+            return false;
+        }
         match Touched::by(command, args, db) {
             Touched::Nothing | Touched::All => true,
             Touched::Keys(keys) => {
