@@ -141,6 +141,28 @@ fn half_a_transaction_is_asked_for_again() {
     assert_eq!(world.command(1, "EXISTS a b"), "2");
 }
 
+/// Found by a seed: nobody waited for the takeover any more, and it went on to refuse any primary that had not taken
+/// over.
+#[test]
+fn whose_failover_had_no_answer_follows_the_target_when_it_is_told_to() {
+    let mut world = World::with_options(&[0, 0], Options { guard: 0, ..Options::calm() });
+    world.command(0, "FAILOVER TO 10.0.0.2 6379");
+    world.run_until(|world| world.node(0).core.is_replica());
+    world.kill(1);
+    world.start(1);
+    world.run(500);
+    world.promote(1);
+    world.run_until(|world| world.story().contains("The target is a primary already"));
+    world.isolate(1, true);
+    world.run_until(|world| !world.node(0).core.replication.failover.is_under_way());
+    world.isolate(1, false);
+    world.follow(2, 1);
+    world.run(20_000);
+    assert!(!world.node(0).core.replication.link.is_up(), "it may be the only one that has the data");
+    world.follow(0, 1);
+    world.converge();
+}
+
 #[test]
 fn siblings_of_a_promoted_replica_continue() {
     let mut world = World::calm(&[0, 0, 2]);

@@ -72,7 +72,8 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let primary = endpoint(&call.args[1], &call.args[2])?;
     let link = &call.core.replication.link;
-    let anew = link.halted().is_some() || (force && !link.is_up());
+    // One that goes on to ask its target to take over, though nobody waits for that any more, is to follow it as it is.
+    let anew = link.halted().is_some() || link.asks_to_take_over() || (force && !link.is_up());
     if link.primary() == Some(&primary) && !anew {
         call.reply.simple("OK Already connected to specified master");
         return Ok(());

@@ -47,6 +47,11 @@ impl Asking {
 }
 
 impl Link {
+    /// Whether it follows nobody but one that takes over.
+    pub fn asks_to_take_over(&self) -> bool {
+        self.asking != Asking::No
+    }
+
     /// The word behind `PSYNC id offset`, if there is one to be.
     pub(super) fn ask_to_take_over(&mut self, actions: &mut Vec<Action<'_>>) -> Option<&'static [u8]> {
         let doubt = match self.asking {
