@@ -285,6 +285,14 @@ impl Network {
         !self.blocked.contains(&(a, b)) && !self.blocked.contains(&(b, a))
     }
 
+    /// Whether something from a client is on its way.
+    pub fn brings_requests(&self) -> bool {
+        self.wires.values().any(|wire| {
+            let [_, to_server] = &wire.pipes;
+            matches!(wire.places[0], Place::Client(_)) && !to_server.bytes.is_empty() && !to_server.is_severed
+        })
+    }
+
     /// The connections that end at a place.
     pub fn wires_of(&self, place: Place) -> Vec<WireId> {
         let touches = |wire: &Wire| wire.places.contains(&place);

@@ -64,6 +64,8 @@ impl World {
         for index in 0..self.clients.len() {
             self.disconnect_client(index);
         }
+        // What they sent last comes yet.
+        self.run_until(|world| !world.env.network.brings_requests());
         for node in 0..self.processes.len() {
             self.processes[node].stalled_until = 0;
             self.processes[node].disk.full_until = 0;
