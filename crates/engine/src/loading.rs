@@ -108,6 +108,7 @@ pub fn load(input: impl Read, options: LoadOptions) -> Result<LoadedData, LoadEr
         insertion.insert(&mut records).map_err(LoadError::Snapshot)?;
     }
     insertion.insert(&mut records).map_err(LoadError::Snapshot)?;
+    while insertion.advance().map_err(LoadError::Snapshot)? {}
     let keys = insertion.keys();
     Ok(loading.finish(keyspace, keys))
 }

@@ -12,7 +12,8 @@ use crate::aux::Aux;
 use crate::decode::{Decoder, Shape};
 use crate::format::Version;
 use crate::input::{Progress, Result};
-use crate::records::{Insertion, Records};
+use crate::insertion::Insertion;
+use crate::records::Records;
 
 /// How to read a snapshot.
 pub struct ReadOptions<'a> {
@@ -109,6 +110,7 @@ pub fn read<R: Read>(input: R, into: &mut Keyspace, options: ReadOptions<'_>) ->
         insertion.insert(&mut records)?;
     }
     insertion.insert(&mut records)?;
+    while insertion.advance()? {}
     Ok(Loaded { keys_loaded: insertion.keys(), ..decoder.into_loaded() })
 }
 

@@ -1,24 +1,16 @@
 //! Keys and values between their decoder and the keyspace: in batches, so that the two may be two threads.
 //!
 //! Short strings, which most values are, lie in one run of bytes with the keys: a batch that was emptied is used
-//! again, and what passes from thread to thread is not allocated on one and freed on the other. A batch is as big as
-//! the nearest caches, and its keys are looked for together ([`Database::prefetch`]) before they are inserted.
-//!
-//! [`Database::prefetch`]: slipstream_keyspace::Database::prefetch
+//! again, and what passes from thread to thread is not allocated on one and freed on the other. Where they go is
+//! `insertion.rs`.
 
 use std::ops::Range;
 
-use slipstream_keyspace::{Batch, Keyspace, Str, UnixMillis, Value};
-
-use crate::error::{KeyName, ReadError, Reason};
-use crate::read::Duplicates;
+use slipstream_keyspace::{Str, UnixMillis, Value};
 
 /// A batch is full with so many bytes of keys and short strings, or with so many keys.
 const FULL_BYTES: usize = 64 * 1024;
 const FULL_KEYS: usize = 512;
-
-/// Tables with fewer keys stay in the caches by themselves.
-const WORTHWHILE_KEYS: usize = 20_000;
 
 /// A batch of keys with their values, in the order of the snapshot.
 #[derive(Default)]
@@ -27,17 +19,17 @@ pub struct Records {
     records: Vec<Record>,
 }
 
-struct Record {
-    database: usize,
+pub(crate) struct Record {
+    pub(crate) database: usize,
     /// Of the batch's bytes.
-    key: Range<usize>,
-    content: Content,
-    attributes: Attributes,
+    pub(crate) key: Range<usize>,
+    pub(crate) content: Content,
+    pub(crate) attributes: Attributes,
     /// Where in the snapshot it ends.
-    offset: u64,
+    pub(crate) offset: u64,
 }
 
-enum Content {
+pub(crate) enum Content {
     /// A string, of the batch's bytes.
     Short(Range<usize>),
     Value(Value<'static>),
@@ -110,7 +102,32 @@ impl Records {
         start..self.bytes.len()
     }
 
-    fn clear(&mut self) {
+    /// The records, and the bytes that they lie in.
+    pub(crate) fn parts(&mut self) -> (&mut [Record], &[u8]) {
+        (&mut self.records, &self.bytes)
+    }
+
+    /// Bytes of keys and short strings.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Moves each record to the one of `others` that `pick` names for it.
+    pub(crate) fn sort_onto(&mut self, others: &mut [Records], pick: impl Fn(&Record, &[u8]) -> usize) {
+        for record in self.records.drain(..) {
+            let target = &mut others[pick(&record, &self.bytes)];
+            let key = target.keep(&self.bytes[record.key.clone()]);
+            let content = match record.content {
+                Content::Short(range) => Content::Short(target.keep(&self.bytes[range])),
+                value @ Content::Value(_) => value,
+            };
+            target.records.push(Record { key, content, ..record });
+        }
+        self.clear();
+    }
+
+    /// Forgets all, and keeps the room for the next batch.
+    pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.bytes.clear();
         // One long key must not stay for good.
@@ -128,75 +145,4 @@ pub struct KeyRecord<'a> {
     pub value: Value<'a>,
     /// When it is due.
     pub deadline: Option<UnixMillis>,
-}
-
-/// Puts records into a keyspace.
-pub struct Insertion<'k> {
-    keyspace: &'k mut Keyspace,
-    now: UnixMillis,
-    duplicates: Duplicates,
-    ahead: Batch,
-    keys: u64,
-}
-
-impl<'k> Insertion<'k> {
-    /// Into a fresh keyspace, of the shape that the decoder was told.
-    pub fn new(keyspace: &'k mut Keyspace, now: UnixMillis, duplicates: Duplicates) -> Insertion<'k> {
-        Insertion { keyspace, now, duplicates, ahead: Batch::default(), keys: 0 }
-    }
-
-    /// Keys inserted so far.
-    pub fn keys(&self) -> u64 {
-        self.keys
-    }
-
-    /// Takes in a batch, which is empty afterwards.
-    pub fn insert(&mut self, records: &mut Records) -> Result<(), ReadError> {
-        let mut rest = records.records.as_mut_slice();
-        while !rest.is_empty() {
-            let (near, far) = rest.split_at_mut(rest.len().min(Batch::CAPACITY));
-            self.look_ahead(near, &records.bytes);
-            for record in near {
-                self.insert_one(record, &records.bytes)?;
-            }
-            rest = far;
-        }
-        records.clear();
-        Ok(())
-    }
-
-    fn look_ahead(&mut self, records: &[Record], bytes: &[u8]) {
-        let database = self.keyspace.db(records[0].database);
-        if database.len() < WORTHWHILE_KEYS {
-            return;
-        }
-        self.ahead.clear();
-        for record in records {
-            database.expect(&bytes[record.key.clone()], &mut self.ahead);
-        }
-        database.prefetch(&self.ahead);
-    }
-
-    fn insert_one(&mut self, record: &mut Record, bytes: &[u8]) -> Result<(), ReadError> {
-        let key = &bytes[record.key.clone()];
-        let Attributes { deadline, idle_seconds, frequency } = record.attributes;
-        let database = self.keyspace.db_mut(record.database);
-        let was_there = match std::mem::replace(&mut record.content, Content::Short(0..0)) {
-            Content::Short(value) => database.set_string(key, &bytes[value], deadline, self.now),
-            Content::Value(value) => database.insert(key, value, deadline).is_some(),
-        };
-        if was_there && self.duplicates == Duplicates::Refuse {
-            let number = u64::try_from(record.database).expect("usize fits in u64");
-            let key = Some(KeyName { database: number, name: key.into() });
-            return Err(ReadError { offset: record.offset, key, reason: Reason::DuplicateKey });
-        }
-        if let Some(seconds) = idle_seconds {
-            database.set_idle(key, seconds, self.now);
-        }
-        if let Some(frequency) = frequency {
-            database.set_frequency(key, frequency, self.now);
-        }
-        self.keys += 1;
-        Ok(())
-    }
 }

@@ -269,8 +269,9 @@ impl Pace {
 
 /// Loads a file.
 pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
-    let failed = |reason| Report::LoadedFile(Err(reason));
-    spawn_or_report("rdb-load", reporter, failed, move |reporter| {
+    let own = reporter.clone();
+    let load = move || {
+        let reporter = own;
         let explain = |error: &dyn Display| format!("{}: {error}", path.display());
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -290,7 +291,11 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
             }
         };
         reporter.report(Report::LoadedFile(result));
-    });
+    };
+    // Nobody is served before it is done: it gives way to nobody.
+    if let Err(error) = thread::Builder::new().name("rdb-load".to_owned()).spawn(load) {
+        reporter.report(Report::LoadedFile(Err(format!("no thread for it: {error}"))));
+    }
 }
 
 /// How to connect to the primary.

@@ -86,7 +86,7 @@ fn in_turn(
         insertion.insert(&mut records).map_err(|error| error.to_string())?;
         reporter.give_way();
     }
-    Ok(insertion.keys())
+    finish(insertion, reporter)
 }
 
 fn at_once(
@@ -136,6 +136,14 @@ fn insert_all(
         insertion.insert(&mut records).map_err(|error| error.to_string())?;
         // The last ones come back to nobody.
         empty.send(records).ok();
+        reporter.give_way();
+    }
+    finish(insertion, reporter)
+}
+
+/// Inserts what is still to be, and returns how many keys there are.
+fn finish(mut insertion: Insertion<'_>, reporter: &Reporter) -> Result<u64, String> {
+    while insertion.advance().map_err(|error| error.to_string())? {
         reporter.give_way();
     }
     Ok(insertion.keys())

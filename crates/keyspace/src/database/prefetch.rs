@@ -7,6 +7,12 @@ use super::Database;
 use crate::table::Batch;
 
 impl Database {
+    /// Where `key` is stored: keys with near hints are stored near each other.
+    #[inline]
+    pub fn order_hint(&self, key: &[u8]) -> u64 {
+        self.table.hash(key)
+    }
+
     /// Adds `key` to the keys that are about to be accessed here, unless there are enough.
     #[inline]
     pub fn expect(&self, key: &[u8], batch: &mut Batch) {

@@ -359,7 +359,26 @@ fn a_batch_is_handed_on_before_more_is_read() {
         insertion.insert(&mut records).unwrap();
     }
     insertion.insert(&mut records).unwrap();
+    while insertion.advance().unwrap() {}
     assert_eq!((insertion.keys(), into.db(0).len()), (2000, 2000));
+}
+
+#[test]
+fn keys_of_a_big_snapshot_are_all_there_in_whatever_order_they_are_inserted() {
+    let key = |number: u16, value: u8| [&[0, 2][..], &number.to_be_bytes(), &[1, value]].concat();
+    let keys: Vec<u8> = (0..60_000).flat_map(|number| key(number, b'v')).collect();
+    let (into, loaded) = load(&file("REDIS0010", &keys), replica());
+    assert_eq!((loaded.unwrap().keys_loaded, into.db(0).len()), (60_000, 60_000));
+    for number in 0..60_000u16 {
+        assert!(into.db(0).peek(&number.to_be_bytes(), UnixMillis(0)).is_some(), "{number}");
+    }
+
+    let twice = file("REDIS0010", &[keys, key(50_000, b'w')].concat());
+    let error = load(&twice, replica()).1.unwrap_err();
+    assert_eq!(error, format!("at offset {}, key '\\xc3P' of database 0: duplicate key", 9 + 60_001 * 6));
+    let options = ReadOptions { duplicates: Duplicates::Replace, ..replica() };
+    let (into, _) = load(&twice, options);
+    assert_eq!(shown(&into.db(0).peek(&50_000u16.to_be_bytes(), UnixMillis(0)).unwrap()), "w");
 }
 
 #[test]
