@@ -52,6 +52,14 @@ impl LocalDeadlines {
         self.due.insert((deadline, place));
     }
 
+    /// A key is the primary's again.
+    pub(crate) fn forget(&mut self, db: usize, key: &[u8]) {
+        let place = (db, Arc::from(key));
+        if let Some(deadline) = self.times.remove(&place) {
+            self.due.remove(&(deadline, place));
+        }
+    }
+
     fn take_due(&mut self, now: UnixMillis) -> Option<Place> {
         self.due.first().filter(|(deadline, _)| *deadline < now)?;
         let (_, place) = self.due.pop_first()?;
@@ -114,5 +122,23 @@ impl Node {
         }
         self.core.tick_clock();
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_the_primarys_again_is_not_listed_any_more() {
+        let mut deadlines = LocalDeadlines::default();
+        for (db, deadline) in [(0, 10), (1, 20)] {
+            deadlines.insert((db, Arc::from(&b"k"[..])), UnixMillis(deadline));
+        }
+        deadlines.forget(0, b"k");
+        deadlines.forget(0, b"unknown");
+        assert_eq!(deadlines.len(), 1);
+        assert_eq!(deadlines.take_due(UnixMillis(30)), Some((1, Arc::from(&b"k"[..]))));
+        assert_eq!(deadlines.take_due(UnixMillis(30)), None);
     }
 }

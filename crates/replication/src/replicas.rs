@@ -293,7 +293,7 @@ impl Replicas {
         self.end_waits(turn.now, actions);
         self.drop_unreachable(turn, actions);
         self.enforce_output_limits(turn, actions);
-        self.keep_pace(turn);
+        self.keep_pace(turn, actions);
         if !self.replicas.is_empty() && self.next_tick <= turn.now {
             self.next_tick = turn.now.after_ms(TICK_MS);
             self.drop_silent(turn.now, actions);

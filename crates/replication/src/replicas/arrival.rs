@@ -7,6 +7,7 @@ use std::fmt;
 
 use slipstream_log::{Log, Offset, Refusal, ReplicationId};
 
+use super::pacing::Waited;
 use super::replica::{Phase, Protocol, Replica, SyncProgress};
 use super::{Action, ReplicaId, Replicas, Role, TICK_MS, Turn};
 use crate::Moment;
@@ -108,6 +109,7 @@ impl Replicas {
             over_soft_limit: None,
             moved: (Offset(0), now),
             observed: None,
+            waited: Waited::NOTHING,
         };
         self.is_back(&replica);
         if let Some(not_before) = self.failures.not_before(&replica) {

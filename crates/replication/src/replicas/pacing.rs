@@ -3,7 +3,8 @@
 //! A replica far behind that takes less than is written will never catch up: the log would grow until its disk
 //! is full. Then writes are let into the log at somewhat less than that replica takes, a millisecond's worth
 //! at a time, until it is near again; after that the pace is raised step by step. Nothing is refused. A
-//! replica that takes nothing at all slows nobody: other limits end it.
+//! replica that takes nothing at all slows nobody: other limits end it. Neither does one that has not
+//! come nearer in a minute of that, until it is near; and no pace is below a tenth of what was written before.
 //!
 //! ```text
 //! every window:  far, and takes no more than is written   → 7/8 of what it takes
@@ -13,7 +14,7 @@
 use slipstream_log::Offset;
 
 use super::replica::Phase;
-use super::{Replicas, Role, Turn};
+use super::{Action, Replicas, Role, Turn};
 use crate::Moment;
 
 /// How long a link is observed before something is concluded, in milliseconds.
@@ -25,6 +26,39 @@ const LEAST_FAR: u64 = 8 << 20;
 /// Writers may always write so many bytes per second.
 const LEAST_RATE: u64 = 64 << 10;
 
+/// Writers keep this part of the rate that they had when the first pace was set.
+const LEAST_SHARE: u64 = 10;
+
+/// A replica that has not come nearer, by an eighth, while writers went at its pace for so long is not waited for.
+const LONGEST_WAIT_MS: u64 = 60_000;
+
+/// What a replica that is far has cost the writers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waited {
+    /// For how long they have gone at a pace since it came nearer last, in milliseconds.
+    ms: u64,
+    /// How far behind it was then, in bytes.
+    nearest: u64,
+}
+
+impl Waited {
+    pub(super) const NOTHING: Waited = Waited { ms: 0, nearest: u64::MAX };
+
+    fn is_over(self) -> bool {
+        self.ms >= LONGEST_WAIT_MS
+    }
+
+    /// It is still so far behind after another while.
+    fn note(&mut self, behind: u64, ms: u64) {
+        let is_nearer = behind <= self.nearest - self.nearest / 8;
+        match (self.is_over(), is_nearer) {
+            (true, _) => {}
+            (false, true) => *self = Waited { ms: 0, nearest: behind },
+            (false, false) => self.ms += ms,
+        }
+    }
+}
+
 /// A pace lets so many milliseconds' worth of writes through at once.
 const BURST_MS: u64 = 4;
 
@@ -34,6 +68,8 @@ pub(super) struct Pacing {
     began: Moment,
     end: Offset,
     pace: Option<Pace>,
+    /// No pace is below that, in bytes per second.
+    floor: u64,
 }
 
 /// Writes are held back at the moment.
@@ -49,7 +85,7 @@ pub struct Pace {
 
 impl Pacing {
     pub(super) fn new(now: Moment) -> Pacing {
-        Pacing { began: now, end: Offset(0), pace: None }
+        Pacing { began: now, end: Offset(0), pace: None, floor: 0 }
     }
 }
 
@@ -84,7 +120,7 @@ impl Replicas {
     }
 
     /// Observes the links, and lets more into the log as time goes by.
-    pub(super) fn keep_pace(&mut self, turn: Turn<'_>) {
+    pub(super) fn keep_pace(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
         if !self.settings.pacing || self.role != Role::Primary || self.replicas.is_empty() {
             self.pacing = Pacing::new(turn.now);
             return;
@@ -94,7 +130,12 @@ impl Replicas {
             let end = turn.log.end();
             let rate = self.pacing.pace.map(|pace| pace.rate);
             let far = turn.log.kept_anyway().max(LEAST_FAR);
-            let next = next_rate(rate, end.since(self.pacing.end.min(end)), ms, far, &self.observe(end));
+            let written = end.since(self.pacing.end.min(end));
+            if rate.is_none() {
+                self.pacing.floor = written.saturating_mul(1000) / ms / LEAST_SHARE;
+            }
+            let links = self.observe(end, far, rate.map_or(0, |_| ms), actions);
+            let next = next_rate(rate, written, ms, far, &links).map(|rate| rate.max(self.pacing.floor));
             self.pacing.began = turn.now;
             self.pacing.end = end;
             self.pacing.pace = next.map(|rate| match self.pacing.pace {
@@ -107,14 +148,27 @@ impl Replicas {
         }
     }
 
-    /// What each link did since the last time.
-    fn observe(&mut self, end: Offset) -> Vec<Observed> {
+    /// What each link did since the last time, for as long as it is waited for; writers went at a pace for `paced_ms`
+    /// of that.
+    fn observe(&mut self, end: Offset, far: u64, paced_ms: u64, actions: &mut Vec<Action>) -> Vec<Observed> {
         let mut links = Vec::new();
         for replica in self.replicas.values_mut() {
             let Phase::Online { cursor } = replica.phase else { continue };
             let taken = cursor.since(replica.observed.unwrap_or(cursor).min(cursor));
             replica.observed = Some(cursor);
-            links.push(Observed { behind: end.since(cursor.min(end)), taken });
+            let behind = end.since(cursor.min(end));
+            let was_over = replica.waited.is_over();
+            if behind <= far / 2 {
+                replica.waited = Waited::NOTHING;
+            } else if paced_ms > 0 && taken > 0 {
+                replica.waited.note(behind, paced_ms);
+            }
+            if !replica.waited.is_over() {
+                links.push(Observed { behind, taken });
+            } else if !was_over {
+                let text = "writes were slowed for it, and it does not catch up: they wait for it no longer";
+                actions.push(Action::warning(format!("Replica {replica}: {text} (repl-pacing)")));
+            }
         }
         links
     }

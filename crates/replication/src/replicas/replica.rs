@@ -17,6 +17,7 @@ use std::fmt;
 
 use slipstream_log::Offset;
 
+use super::pacing::Waited;
 use super::{JobId, Profile, ReplicaId};
 use crate::Moment;
 
@@ -99,6 +100,8 @@ pub struct Replica {
     pub(super) moved: (Offset, Moment),
     /// What it had taken when the links' pace was last looked at.
     pub(super) observed: Option<Offset>,
+    /// What writers have waited for it.
+    pub(super) waited: Waited,
 }
 
 /// How it asked.

@@ -3,12 +3,15 @@
 //! What it has behind the fork was never copied. If that is pings only, nothing is lost and nothing is sent again; if
 //! there are writes, they are kept in a file, and the keys that they wrote are taken from the new primary.
 
+use fastrand::Rng;
+
 use crate::client::Client;
 use crate::content::Content;
 use crate::copies::{assert_same, follow, wait_until_linked};
 use crate::dataset;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
+use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::traffic::Traffic;
 use crate::wait::wait_until;
@@ -171,6 +174,37 @@ fn keys_written_behind_the_fork_of_redis_are_taken_from_it() {
 #[test]
 fn keys_written_behind_the_fork_of_valkey_are_taken_from_it() {
     check_written_keys_are_taken(Valkey9);
+}
+
+/// The link is held up where the values come, and where the stream comes that leads to them; the node is killed there,
+/// with a file that it saved just then, and comes back.
+#[test]
+fn who_is_killed_while_it_takes_the_keys_ends_with_all_data() {
+    for (reached, is_back) in [(60_000, false), (600_000, true)] {
+        let Parted { mut old, sibling, new } = part(Ours, |client| {
+            DIVERGENCE.iter().for_each(|line| client.call::<()>(line));
+        });
+        drop(sibling);
+        let mut random = Rng::with_seed(reached);
+        dataset::fill_noise(&mut new.client(), &mut random, 30, 50_000);
+        let proxy = Proxy::start_held(new.port, reached);
+        follow(&old, proxy.port);
+        wait_until("so much of it has come", || proxy.is_holding());
+        let mut client = old.client();
+        assert_eq!(client.info("replication", "master_link_status").as_deref(), Some("down"));
+        assert_eq!(client.info_number("replication", "last_divergence_writes"), 13);
+        wait_until("it has gone back to the fork if it has all values", || {
+            client.info("replication", "stale_keys").is_some() == is_back
+        });
+        client.call::<()>("SAVE");
+        old.kill();
+        proxy.release();
+        old.restart();
+        follow(&old, new.port);
+        wait_until_linked(&old);
+        new.client().call::<()>("SET later x");
+        assert_same(&new, &old);
+    }
 }
 
 /// Both sides write the same keys, by commands that read some and write others.

@@ -130,7 +130,8 @@ pub(super) const ROWS: &[Directive] = &[
         "repl-pacing",
         field!(repl_pacing),
         "Slow writers down, by waits of a millisecond, while they outrun a replica that is far behind \
-         and does take its stream. INFO shows it as `repl_pacing_rate` and `repl_pacing_usec`.",
+         and does take its stream: to no less than a tenth of what they wrote before, and no longer than a \
+         minute in which it does not come nearer. INFO shows it as `repl_pacing_rate` and `repl_pacing_usec`.",
     ),
     one_of(
         "repl-compression",

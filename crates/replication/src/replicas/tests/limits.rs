@@ -171,3 +171,40 @@ fn writers_wait_for_a_link_that_they_outrun() {
     story.turn();
     assert_eq!(story.replicas.pace(), None);
 }
+
+#[test]
+fn nobody_waits_for_ever_for_a_replica_that_does_not_catch_up() {
+    let output_limit = OutputLimit { hard: 0, soft: 0, soft_ms: 0 };
+    let mut story = Story::new(Settings { output_limit, ping_period_ms: 1 << 40, ..SETTINGS });
+    story.online(A);
+    story.log.append(&vec![b'x'; 40_000_000]);
+    story.turn();
+    let (mut taken, mut written) = (0, 800_000);
+    let mut quarter = |story: &mut Story, number: u64, takes: u64| {
+        story.log.append(&vec![b'x'; written]);
+        taken += takes;
+        story.replicas.on_sent(A, Offset(1000 + taken));
+        story.now = Moment(number * 250);
+        let told = story
+            .turn()
+            .iter()
+            .any(|action| matches!(action, Action::Log(_, text) if text.contains("no longer")));
+        let pace = story.replicas.pace().map(|pace| pace.rate);
+        written = pace.map_or(800_000, |rate| usize::try_from(rate / 4).unwrap().min(800_000));
+        (pace, told)
+    };
+    quarter(&mut story, 1, 1);
+    assert_eq!(quarter(&mut story, 2, 1000), (Some(320_000), false), "a tenth of what was written");
+    let mut over = 0;
+    for number in 3..300 {
+        let (pace, told) = quarter(&mut story, number, 1000);
+        assert!(pace.is_none_or(|rate| rate >= 320_000), "{pace:?}");
+        over += usize::from(told);
+        assert_eq!(over == 0, number < 243, "{number}: a minute");
+        story.replconf(A, "ACK 1000");
+        if number > 280 {
+            assert_eq!(pace, None, "{number}");
+        }
+    }
+    assert_eq!(over, 1, "that is told once");
+}
