@@ -31,6 +31,15 @@ impl Version {
     /// Length of the magic with the version's digits.
     pub(crate) const MAGIC_LENGTH: usize = 9;
 
+    /// Whether what begins so is a snapshot, of whatever version. The longest that is looked at are
+    /// [`SIGN_LENGTH`](Self::SIGN_LENGTH) bytes.
+    pub fn is_sign(head: &[u8]) -> bool {
+        head.starts_with(b"REDIS") || head.starts_with(b"VALKEY")
+    }
+
+    /// Bytes that [`is_sign`](Self::is_sign) needs.
+    pub const SIGN_LENGTH: usize = 6;
+
     /// Unless `all` are wanted, a version that is not known here is refused.
     pub(crate) fn from_magic(magic: [u8; Self::MAGIC_LENGTH], all: bool) -> Result<Version, Reason> {
         let number = |digits: &[u8]| {
@@ -265,6 +274,15 @@ mod tests {
         check(b"VALKEY011", "cannot handle the format of Valkey, version 11");
         check(b"REDIS00x1", "wrong signature: neither a Redis nor a Valkey snapshot");
         check(b"*3\r\n$3\r\nS", "wrong signature: neither a Redis nor a Valkey snapshot");
+    }
+
+    #[test]
+    fn a_snapshot_of_any_version_is_told_from_commands() {
+        for (head, expected) in
+            [(&b"REDIS"[..], true), (b"VALKEY", true), (b"VALKE", false), (b"*1\r\n$4", false)]
+        {
+            assert_eq!(Version::is_sign(head), expected, "{}", head.escape_ascii());
+        }
     }
 
     #[test]

@@ -15,23 +15,26 @@ use slipstream_engine::config::Config;
 
 use crate::process::{replace_file, sync_folder};
 
-/// What is found in the current folder, and a line for the log if there is something to say.
-pub(crate) fn find(config: &Config) -> Result<(Stored, Option<String>), String> {
+/// What is found in `dir`, and a line for the log if there is something to say.
+pub(crate) fn find(config: &Config, dir: &Path) -> Result<(Stored, Option<String>), String> {
     if !config.appendonly {
-        return Ok((find_snapshot(config)?, None));
+        return Ok((find_snapshot(config, dir)?, None));
     }
-    let folder = Path::new(&config.appenddirname);
+    let folder = dir.join(&config.appenddirname);
     let mut notice = None;
-    let mut manifest = read_manifest(&manifest_path(config))?.unwrap_or_default();
-    if is_old_style(config, &manifest)? {
-        take_over(config, &mut manifest)?;
+    let mut manifest =
+        read_manifest(&folder.join(manifest_name(&config.appendfilename)))?.unwrap_or_default();
+    let old =
+        OldStyle { name: &config.appendfilename, file: dir.join(&config.appendfilename), folder: &folder };
+    if old.is_there(&manifest)? {
+        old.take_over(&mut manifest)?;
         notice = Some(format!(
             "Successfully migrated an old-style AOF file ({}) into the AOF directory ({}).",
             config.appendfilename, config.appenddirname
         ));
     }
     if manifest.is_empty() {
-        let stored = find_snapshot(config)?;
+        let stored = find_snapshot(config, dir)?;
         if let Stored::Snapshot(_) = stored {
             notice = Some(format!("There is no append-only file yet: loading {} instead", config.dbfilename));
         }
@@ -41,13 +44,8 @@ pub(crate) fn find(config: &Config) -> Result<(Stored, Option<String>), String> 
     Ok((Stored::Log { manifest, size }, notice))
 }
 
-/// Where the manifest lies.
-pub(crate) fn manifest_path(config: &Config) -> PathBuf {
-    Path::new(&config.appenddirname).join(manifest_name(&config.appendfilename))
-}
-
-fn find_snapshot(config: &Config) -> Result<Stored, String> {
-    match fs::metadata(&config.dbfilename) {
+fn find_snapshot(config: &Config, dir: &Path) -> Result<Stored, String> {
+    match fs::metadata(dir.join(&config.dbfilename)) {
         Ok(known) => Ok(Stored::Snapshot(known.len())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Stored::Nothing),
         Err(error) => Err(format!("Fatal error loading the DB: {}: {error}. Exiting.", config.dbfilename)),
@@ -78,37 +76,45 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>, String> {
     }
 }
 
-/// Whether a file of before Redis 7 lies there that is not a part of the manifest's yet. A crash may have come between
-/// writing the manifest and moving the file.
-fn is_old_style(config: &Config, manifest: &Manifest) -> Result<bool, String> {
-    let old = Path::new(&config.appendfilename);
-    match fs::metadata(old) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(format!("Fatal error: can't look at {}: {error}", old.display())),
-        Ok(known) if !known.is_file() => return Ok(false),
-        Ok(_) => {}
-    }
-    let is_base = manifest.base.as_ref().is_some_and(|base| base.name == config.appendfilename);
-    let is_moved = Path::new(&config.appenddirname).join(&config.appendfilename).exists();
-    Ok(manifest.is_empty() || is_base && manifest.increments.is_empty() && !is_moved)
+/// A file of before Redis 7.
+struct OldStyle<'a> {
+    name: &'a str,
+    file: PathBuf,
+    folder: &'a Path,
 }
 
-/// Makes the old file the base: first the manifest says so, then it is moved.
-fn take_over(config: &Config, manifest: &mut Manifest) -> Result<(), String> {
-    manifest.base = Some(Part { name: config.appendfilename.clone(), sequence: 1 });
-    let (old, folder) = (Path::new(&config.appendfilename), Path::new(&config.appenddirname));
-    let take = || -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        sync_folder(folder)?;
-        replace_file(&manifest_path(config), &manifest.encode())?;
-        fs::rename(old, folder.join(old))?;
-        sync_folder(&folder.join(old))?;
-        sync_folder(old)
-    };
-    take().map_err(|error| {
-        let (old, folder) = (old.display(), folder.display());
-        format!("Error trying to move the old AOF file {old} into dir {folder}: {error}")
-    })
+impl OldStyle<'_> {
+    /// Whether there is one that is not a part of the manifest's yet. A crash may have come between writing the
+    /// manifest and moving the file.
+    fn is_there(&self, manifest: &Manifest) -> Result<bool, String> {
+        match fs::metadata(&self.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(format!("Fatal error: can't look at {}: {error}", self.file.display())),
+            Ok(known) if !known.is_file() => return Ok(false),
+            Ok(_) => {}
+        }
+        let is_base = manifest.base.as_ref().is_some_and(|base| base.name == self.name);
+        let is_moved = self.folder.join(self.name).exists();
+        Ok(manifest.is_empty() || is_base && manifest.increments.is_empty() && !is_moved)
+    }
+
+    /// Makes it the base: first the manifest says so, then it is moved.
+    fn take_over(&self, manifest: &mut Manifest) -> Result<(), String> {
+        manifest.base = Some(Part { name: self.name.to_owned(), sequence: 1 });
+        let take = || -> io::Result<()> {
+            fs::create_dir_all(self.folder)?;
+            sync_folder(self.folder)?;
+            replace_file(&self.folder.join(manifest_name(self.name)), &manifest.encode())?;
+            let moved = self.folder.join(self.name);
+            fs::rename(&self.file, &moved)?;
+            sync_folder(&moved)?;
+            sync_folder(&self.file)
+        };
+        take().map_err(|error| {
+            let folder = self.folder.display();
+            format!("Error trying to move the old AOF file {} into dir {folder}: {error}", self.name)
+        })
+    }
 }
 
 fn size_of(path: &Path) -> Result<u64, String> {
@@ -117,4 +123,96 @@ fn size_of(path: &Path) -> Result<u64, String> {
         ErrorKind::NotFound => format!("The append log file {} doesn't exist: {error}", path.display()),
         _ => format!("Fatal error: can't open the append log file {} for reading: {error}", path.display()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that goes with the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let name = format!("slipstream-log-folder-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::remove_dir_all(&path).ok();
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn write(&self, name: &str, content: &str) {
+            let path = self.0.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+
+        fn find(&self, appendonly: bool) -> Result<Stored, String> {
+            let mut config = Config::default();
+            config.appendonly = appendonly;
+            find(&config, &self.0).map(|(stored, _)| stored)
+        }
+
+        fn has(&self, name: &str) -> bool {
+            self.0.join(name).exists()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    const MANIFEST: &str = "appendonlydir/appendonly.aof.manifest";
+
+    #[test]
+    fn the_append_only_file_comes_before_the_snapshot() {
+        let folder = Folder::new("order");
+        assert_eq!(folder.find(true), Ok(Stored::Nothing));
+        folder.write("dump.rdb", "12345");
+        assert_eq!(folder.find(false), Ok(Stored::Snapshot(5)));
+        assert_eq!(folder.find(true), Ok(Stored::Snapshot(5)), "nothing is lost by switching it on");
+        folder.write(MANIFEST, "file b seq 1 type b\nfile i seq 1 type i\nfile h seq 1 type h\n");
+        folder.write("appendonlydir/b", "123");
+        assert!(folder.find(true).unwrap_err().contains("doesn't exist"));
+        folder.write("appendonlydir/i", "1234");
+        let Ok(Stored::Log { manifest, size: 7 }) = folder.find(true) else {
+            panic!("{:?}", folder.find(true))
+        };
+        assert_eq!(manifest.files().count(), 2);
+        assert_eq!(folder.find(false), Ok(Stored::Snapshot(5)));
+    }
+
+    #[test]
+    fn a_manifest_that_tells_nothing_ends_the_start() {
+        let folder = Folder::new("manifest");
+        folder.write("dump.rdb", "12345");
+        for content in ["", "file b seq 1 type b", "file ../b seq 1 type b\n"] {
+            folder.write(MANIFEST, content);
+            let reason = folder.find(true).unwrap_err();
+            assert!(reason.contains("slipstream check manifest"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_single_file_is_taken_over_even_if_a_crash_came_between() {
+        let folder = Folder::new("old");
+        let is_taken = |folder: &Folder| {
+            let found = folder.find(true);
+            assert!(matches!(found, Ok(Stored::Log { size: 5, .. })), "{found:?}");
+            assert!(folder.has("appendonlydir/appendonly.aof") && !folder.has("appendonly.aof"));
+        };
+        folder.write("appendonly.aof", "12345");
+        assert_eq!(folder.find(false), Ok(Stored::Nothing));
+        is_taken(&folder);
+        is_taken(&folder);
+        // The manifest was there, and the file had not been moved.
+        fs::rename(folder.0.join("appendonlydir/appendonly.aof"), folder.0.join("appendonly.aof")).unwrap();
+        is_taken(&folder);
+        // One that lies there beside files of its own is not looked at.
+        folder.write("appendonly.aof", "old");
+        assert!(matches!(folder.find(true), Ok(Stored::Log { size: 5, .. })));
+        assert!(folder.has("appendonly.aof"));
+    }
 }

@@ -93,7 +93,8 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
     let mut node = Node::new(config, Box::new(process), seed)?;
     node.remember(state_file::read(&node.core.state_file()));
-    let (stored, notice) = log_folder::find(&node.core.config).inspect_err(|reason| node.warn(reason))?;
+    let (stored, notice) =
+        log_folder::find(&node.core.config, Path::new("")).inspect_err(|reason| node.warn(reason))?;
     if let Some(text) = notice {
         node.core.notice(Level::Notice, &text);
     }

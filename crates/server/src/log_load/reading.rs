@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use slipstream_aof::{Content, Ending, Fault, Found, ReadError, Reader, count_commands};
 use slipstream_engine::{Level, LoadedLog, Replayed};
+use slipstream_rdb::{Reached, Version};
 
 use super::{Delivery, INSPECT, LogLoadOptions, Run};
 use crate::jobs::{Pace, Report, Reporter};
@@ -134,10 +135,9 @@ impl Reading {
         if opened.length == 0 {
             return Ok(Ended { is_ours: true, ..Ended::default() });
         }
-        let mut magic = [0; 5];
-        let is_snapshot = read_full(&opened.file, &mut magic).map_err(|error| unreadable(opened, &error))?
-            == 5
-            && magic == *b"REDIS";
+        let mut head = [0; Version::SIGN_LENGTH];
+        let count = read_full(&opened.file, &mut head).map_err(|error| unreadable(opened, &error))?;
+        let is_snapshot = Version::is_sign(&head[..count]);
         let from = if is_snapshot { self.read_snapshot(opened)? } else { 0 };
         if is_snapshot && from == opened.length {
             return Ok(Ended { length: from, ..Ended::default() });
@@ -161,7 +161,7 @@ impl Reading {
         (&opened.file).seek(SeekFrom::Start(0)).map_err(|error| explain(&error))?;
         let input = BufReader::with_capacity(READ_SIZE, &opened.file);
         let mut pace = Pace::default();
-        let mut on_progress = |reached: slipstream_rdb::Reached| {
+        let mut on_progress = |reached: Reached| {
             if pace.is_due() {
                 self.reporter.report(Report::LoadReached(self.before + reached.bytes));
             }

@@ -11,6 +11,7 @@ use std::path::Path;
 use slipstream_aof::{
     Content, Found, MAX_MANIFEST_LEN, Manifest, ManifestError, ReadError, Reader, count_commands,
 };
+use slipstream_rdb::Version;
 
 use crate::progress::Bar;
 
@@ -143,8 +144,10 @@ fn check_old_style(path: &Path, mending: Mending, talk: &mut Talk<'_, impl Write
 }
 
 fn is_snapshot(path: &Path) -> bool {
-    let mut magic = [0; 5];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"REDIS"
+    let mut head = Vec::new();
+    let most = Version::SIGN_LENGTH as u64;
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut head));
+    read.is_ok() && Version::is_sign(&head)
 }
 
 /// One file of an append-only file.
