@@ -13,12 +13,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use slipstream_aof::{At, Manifest};
 use slipstream_engine::{Level, LoadOptions, LoadedData, LoadedLog, Node, ReplayError, Replayed};
 
-use crate::jobs::{Reporter, spawn};
+use crate::jobs::Reporter;
 use crate::log_load::reading::Reading;
 
 /// Pieces that wait for the executor, at most.
@@ -107,7 +108,10 @@ impl LogLoad {
     pub(crate) fn begin(reporter: Reporter, options: LogLoadOptions) -> LogLoad {
         let (sender, deliveries) = sync_channel(QUEUED_PIECES);
         let (spent, empty) = channel();
-        spawn("aof-load", move || Reading::new(reporter, options, sender, empty).run());
+        // Nobody is served before it is done: it gives way to nobody.
+        let reading = Reading::new(reporter, options, sender, empty);
+        let thread = thread::Builder::new().name("aof-load".to_owned());
+        thread.spawn(move || reading.run()).expect("the system has room for a thread");
         LogLoad { deliveries, spent, file: Arc::from(""), in_hand: None, is_behind: false }
     }
 
