@@ -28,7 +28,9 @@ impl Node {
 
     /// A turn ends: its block of the log is finished, what no reader needs is forgotten.
     pub fn end_turn(&mut self) {
-        self.core.log.trim(self.core.replication.replicas.oldest_needed());
+        self.core.feed_aof(false);
+        let needed = [self.core.replication.replicas.oldest_needed(), self.core.aof.needs()];
+        self.core.log.trim(needed.into_iter().flatten().min());
         if self.core.log.disk_lag() > MOST_UNWRITTEN {
             self.disk_failed("it takes less than is written");
         }
@@ -59,6 +61,7 @@ impl Node {
         self.core.end_empty_start_if_due();
         self.make_room_if_due();
         self.expire_actively();
+        self.aof_turn();
         self.replication_turn();
         while self.core.has_woken() {
             // Whoever waited goes on in this turn, and may wait again.
@@ -84,6 +87,7 @@ impl Node {
             self.core.shutdown.as_ref().and_then(crate::shutdown::Shutdown::deadline),
             self.core.replication.deadline(),
             self.core.claim_deadline(),
+            self.core.aof_deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().unwrap_or(now);
         Duration::from_millis(next.0.saturating_sub(now.0))
@@ -99,6 +103,7 @@ impl Node {
         self.core.keep_state_if_due(&self.keyspace);
         if self.core.phase == Phase::Serving {
             self.save_if_due();
+            self.core.rewrite_aof_if_grown();
         }
     }
 

@@ -126,13 +126,17 @@ fn memory_is_left(candidate: &Candidate<'_>) -> Result<(), CommandError> {
 
 fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let concerned = candidate.flags & flag::WRITE != 0 || candidate.entry.command.name == "ping";
-    if concerned
-        && candidate.core.saving.blocks_writes(&candidate.core.config)
-        && !candidate.core.is_replica()
-    {
+    let core = candidate.core;
+    if !concerned || core.is_replica() {
+        return Ok(());
+    }
+    if core.saving.blocks_writes(&core.config) {
         return Err(CommandError::MISCONF_RDB);
     }
-    Ok(())
+    match core.aof.refusal() {
+        Some(reason) => Err(CommandError::misconf_aof(reason)),
+        None => Ok(()),
+    }
 }
 
 fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {

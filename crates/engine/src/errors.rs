@@ -142,6 +142,14 @@ impl CommandError {
     pub const MASTERDOWN: Self =
         Self::fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
     pub const NOREPLICAS: Self = Self::fixed("NOREPLICAS Not enough good replicas to write.");
+    pub const REWRITE_RUNS: Self =
+        Self::fixed("ERR Background append only file rewriting already in progress");
+    pub const OTHER_JOB: Self = Self::fixed(
+        "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+    );
+    pub fn misconf_aof(reason: &str) -> Self {
+        Self::text(format!("MISCONF Errors writing to the AOF file: {reason}"))
+    }
     pub const MISCONF_RDB: Self = Self::fixed(
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
     );

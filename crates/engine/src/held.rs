@@ -1,4 +1,4 @@
-//! Replies of one client that are held back until enough replicas have what was written.
+//! Replies of one client that are held back until enough replicas, or the disk, have what was written.
 //!
 //! The replies stay where they were written, in the client's output, and what comes behind them queues there
 //! too: held is a mark in that output up to which bytes may go. Later commands of the client run meanwhile.
@@ -22,6 +22,8 @@ pub(crate) struct Hold {
     pub(crate) offset: Offset,
     /// How many replicas must have that.
     pub(crate) replicas: usize,
+    /// Whether it must be on this node's disk.
+    pub(crate) on_disk: bool,
     /// When an error takes its place; `None` for never.
     pub(crate) until: Option<Moment>,
 }
@@ -74,12 +76,13 @@ impl Held {
         self.queue.iter_mut()
     }
 
-    /// Lets those go that are acknowledged, up to `mark` by as many replicas as it is asked for, and puts
-    /// `error` in the place of those whose time is over. Returns how many these were.
+    /// Lets those go that are acknowledged, up to `mark` by as many replicas as it is asked for, and on disk, up to
+    /// `durable`, if they wait for that; puts `error` in the place of those whose replicas took too long. Returns how
+    /// many these were.
     pub(crate) fn settle(
         &mut self,
         now: Moment,
-        mark: impl Fn(usize) -> Option<Offset>,
+        (mark, durable): (impl Fn(usize) -> Option<Offset>, Offset),
         (reply, error): (&mut Reply, &str),
     ) -> usize {
         let mut known: Option<(usize, Option<Offset>)> = None;
@@ -94,7 +97,9 @@ impl Held {
                     break;
                 }
                 failed.push(hold.place.clone());
-            } else {
+            } else if hold.on_disk && durable < hold.offset {
+                break;
+            } else if hold.replicas > 0 {
                 self.kept = Some((hold.offset, hold.replicas));
             }
             self.queue.pop_front();
@@ -143,7 +148,7 @@ mod tests {
             if let Some(offset) = offset {
                 let place = start..reply.position();
                 let until = Some(Moment(*offset));
-                held.push(Hold { place, offset: Offset(*offset), replicas: 1, until });
+                held.push(Hold { place, offset: Offset(*offset), replicas: 1, on_disk: false, until });
             }
         }
         (reply, held)
@@ -155,7 +160,7 @@ mod tests {
             [("a", None), ("b", Some(10)), ("c", None), ("d", Some(20)), ("e", Some(30)), ("f", None)];
         let (mut reply, mut held) = output(&replies);
         reply.consume("+a\r\n".len());
-        held.settle(Moment(now), |_| Some(Offset(mark)), (&mut reply, "LATE"));
+        held.settle(Moment(now), (|_| Some(Offset(mark)), Offset(0)), (&mut reply, "LATE"));
         let all = String::from_utf8(reply.as_bytes().to_vec()).unwrap().replace("\r\n", " ");
         let split = held
             .first()
@@ -178,6 +183,25 @@ mod tests {
         check(20, 9, "-LATE +c -LATE", "+e +f");
         check(20, 10, "+b +c -LATE", "+e +f");
         check(30, 0, "-LATE +c -LATE -LATE +f", "");
+    }
+
+    #[test]
+    fn a_reply_that_waits_for_the_disk_goes_when_both_have_it() {
+        let check = |replicas: usize, (acked, durable): (u64, u64), goes: bool| {
+            let (mut reply, mut held) = output(&[("a", Some(10))]);
+            for hold in held.iter_mut() {
+                *hold = Hold { replicas, on_disk: true, ..hold.clone() };
+            }
+            let mark = |wanted: usize| if wanted == 0 { Some(Offset(u64::MAX)) } else { Some(Offset(acked)) };
+            held.settle(Moment(0), (mark, Offset(durable)), (&mut reply, "LATE"));
+            assert_eq!(held.is_empty(), goes, "{replicas} replicas, acked {acked}, durable {durable}");
+            assert_eq!(held.take_kept().is_some(), goes && replicas > 0);
+        };
+        check(0, (0, 9), false);
+        check(0, (0, 10), true);
+        check(1, (10, 9), false);
+        check(1, (9, 10), false);
+        check(1, (10, 10), true);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub use slipstream_replication::Level;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::Framing;
 
+use crate::aof::{BaseOrder, Order};
 use crate::config::Config;
 use crate::reclaim::Discarded;
 use crate::replication::digesting::DigestOrder;
@@ -178,6 +179,12 @@ pub enum Effect {
     },
     /// The snapshot that is being written is not wanted any more: its temporary file goes. Nobody is told.
     CancelSave,
+    /// What the writer of the append-only file is to do; it answers with
+    /// [`Node::aof_reported`](crate::Node::aof_reported).
+    Aof(Order),
+    /// Write a base of the append-only file; answer with
+    /// [`Node::aof_base_written`](crate::Node::aof_base_written). An older one that is still being written is given up.
+    AofBase(Box<BaseOrder>),
     /// Load `dbfilename`; answer with [`Node::loaded_file`](crate::Node::loaded_file).
     LoadFile,
     /// Load the append-only file of this manifest: tell of its pieces with

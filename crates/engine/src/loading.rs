@@ -232,6 +232,8 @@ impl Node {
             self.core.phase = Phase::Serving;
         }
         self.core.loading = None;
+        let loaded = self.core.loaded_log.clone();
+        self.core.begin_aof(loaded);
         self.follow_configured();
         self.core.begin_empty_start(&self.keyspace);
         self.core.notice(Level::Notice, "Ready to accept connections");

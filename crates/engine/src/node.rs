@@ -11,6 +11,7 @@ use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply};
 
+use crate::aof::Aof;
 use crate::command::flag;
 use crate::commands::monitor::Monitors;
 use crate::config::Config;
@@ -90,6 +91,8 @@ pub struct Core {
     pub pause: Pause,
     /// Snapshots to disk.
     pub saving: Saving,
+    /// The append-only file.
+    pub aof: Aof,
     /// Whether commands on the data are served.
     pub phase: Phase,
     /// Keys that make room.
@@ -183,6 +186,7 @@ impl Node {
             monitors: Monitors::default(),
             pause: Pause::default(),
             saving: Saving::new(clock),
+            aof: Aof::default(),
             phase: Phase::Serving,
             eviction: Eviction::default(),
             reclaim: Reclaim::default(),
@@ -358,6 +362,7 @@ impl Node {
         crate::commands::transactions::discard(&mut self.core, &mut session);
         self.core.monitors.remove(id);
         self.core.limit_age(&mut session, None);
+        self.core.forget_disk_wait(id);
         self.replica_closed(&session);
     }
 }

@@ -178,7 +178,8 @@ fn replica_settings(config: &Config) -> replicas::Settings {
         two_links: config.dual_channel_replication_enabled && config.repl_diskless_sync,
         sync_max_replicas: max,
         pacing: config.repl_pacing,
-        backlog_ttl_ms: Some(config.repl_backlog_ttl * 1000).filter(|ttl| *ttl > 0),
+        // The append-only file reads the log whoever else does.
+        backlog_ttl_ms: Some(config.repl_backlog_ttl * 1000).filter(|ttl| *ttl > 0 && !config.appendonly),
         output_limit: OutputLimit { hard: limit.hard, soft: limit.soft, soft_ms: limit.soft_seconds * 1000 },
     }
 }

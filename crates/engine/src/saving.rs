@@ -82,13 +82,13 @@ impl Saving {
     }
 
     /// Whether a save point is reached.
-    fn is_due(&self, config: &Config, clock: Clock) -> bool {
+    fn is_due(&self, config: &Config, clock: Clock, is_rewriting: bool) -> bool {
         let now = clock.moment();
         let elapsed = now.seconds_since(self.saved_at);
         let reached = |point: &SavePoint| self.changes >= point.changes && elapsed > point.seconds;
         let since_attempt = self.last_attempt.map_or(u64::MAX, |attempt| now.seconds_since(attempt));
         let may_retry = self.last_ok || since_attempt > RETRY_SECONDS;
-        self.running.is_none() && may_retry && config.save.iter().any(reached)
+        self.running.is_none() && !is_rewriting && may_retry && config.save.iter().any(reached)
     }
 }
 
@@ -130,7 +130,13 @@ impl Core {
 
     /// A snapshot of this moment with the facts that belong into its head.
     pub fn snapshot_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
-        let preface = Preface { aux: self.aux(), functions: self.functions.clone() };
+        let preface = Preface { aux: self.aux(false), functions: self.functions.clone() };
+        SnapshotJob { snapshot: keyspace.snapshot(), preface }
+    }
+
+    /// The same as the base of an append-only file.
+    pub(crate) fn aof_base_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
+        let preface = Preface { aux: self.aux(true), functions: self.functions.clone() };
         SnapshotJob { snapshot: keyspace.snapshot(), preface }
     }
 
@@ -203,7 +209,12 @@ impl Node {
 
     /// Saves if a save point is reached.
     pub(crate) fn save_if_due(&mut self) {
-        if self.core.saving.is_due(&self.core.config, self.core.clock) {
+        let is_rewriting = self.core.aof.is_rewriting();
+        let saving = &self.core.saving;
+        if saving.scheduled && saving.running.is_none() && !is_rewriting {
+            return self.core.begin_save(&self.keyspace, SaveReason::Background);
+        }
+        if self.core.saving.is_due(&self.core.config, self.core.clock, is_rewriting) {
             let changes = self.core.saving.changes;
             let text = format!("{changes} changes since the last save reached a save point. Saving...");
             self.core.notice(Level::Notice, &text);
@@ -232,7 +243,7 @@ impl Core {
     }
 
     /// What the head of a snapshot says about this node.
-    fn aux(&mut self) -> Aux {
+    fn aux(&mut self, is_aof_base: bool) -> Aux {
         let facts = self.host.facts();
         let maker = Maker {
             version_name: "redis-ver",
@@ -248,6 +259,6 @@ impl Core {
             id: *self.log.history().id.as_bytes(),
             offset: i64::try_from(self.log.end().0).unwrap_or(i64::MAX),
         });
-        Aux::describe(maker, point.as_ref(), false)
+        Aux::describe(maker, point.as_ref(), is_aof_base)
     }
 }

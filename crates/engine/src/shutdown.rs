@@ -37,6 +37,8 @@ enum Step {
         deadline: Moment,
     },
     Saving,
+    /// The first base of the append-only file is on its way.
+    WritingBase,
 }
 
 impl Shutdown {
@@ -44,7 +46,7 @@ impl Shutdown {
     pub fn deadline(&self) -> Option<Moment> {
         match self.step {
             Step::HandingOver { deadline } | Step::WaitingForReplicas { deadline } => Some(deadline),
-            Step::Saving => None,
+            Step::Saving | Step::WritingBase => None,
         }
     }
 }
@@ -91,7 +93,7 @@ impl Core {
 
     /// Whether the snapshot with which this node ends is being saved.
     pub(crate) fn is_saving_last(&self) -> bool {
-        matches!(self.shutdown, Some(Shutdown { step: Step::Saving, .. }))
+        matches!(self.shutdown, Some(Shutdown { step: Step::Saving | Step::WritingBase, .. }))
     }
 
     /// Whether a replica is to take over before the end.
@@ -122,6 +124,7 @@ impl Core {
                 }
             }
             Step::Saving => {}
+            Step::WritingBase => self.exit_with_aof(options),
         }
     }
 
@@ -177,21 +180,36 @@ impl Core {
             self.notice(Level::Notice, "Saving the final RDB snapshot before exiting.");
             self.begin_save(keyspace, SaveReason::Shutdown);
         } else {
-            self.exit();
+            self.exit_with_aof(options);
         }
     }
 
     /// The final snapshot is on disk, or could not be written.
     pub(crate) fn shutdown_saved(&mut self, ok: bool) {
-        let forced = self.shutdown.is_some_and(|shutdown| shutdown.options.force);
-        if ok || forced {
-            return self.exit();
+        let options = self.shutdown.map(|shutdown| shutdown.options).unwrap_or_default();
+        if ok || options.force {
+            return self.exit_with_aof(options);
         }
         self.notice(Level::Warning, "Error trying to save the DB, can't exit.");
         self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
     }
 
+    /// The next start loads what the manifest names: before that is this data, this node does not end.
+    fn exit_with_aof(&mut self, options: ShutdownOn) {
+        if options.force || !self.config.appendonly || !self.aof.is_beginning() || !self.log.is_active() {
+            return self.exit();
+        }
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.step = Step::WritingBase;
+        }
+        if self.aof.failure().is_some() {
+            self.notice(Level::Warning, "Writing initial AOF, can't exit.");
+            self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
+        }
+    }
+
     fn exit(&mut self) {
+        self.finish_aof();
         self.notice(Level::Warning, "Redis is now ready to exit, bye bye...");
         self.effects.push(Effect::Exit(0));
     }

@@ -110,6 +110,8 @@ pub struct Link {
     freshness: Freshness,
     /// How often the primary is to tell its clock, in milliseconds.
     beat_ms: Option<u64>,
+    /// Up to where everything is on disk here, if there is an append-only file.
+    durable: Option<Offset>,
     events: Events,
     tries: Tries,
     /// A history whose data the engine will not have.
@@ -138,6 +140,7 @@ impl Link {
             asking: Asking::No,
             freshness: Freshness::default(),
             beat_ms: None,
+            durable: None,
             events: Events::default(),
             tries: Tries::default(),
             blocked: None,
@@ -413,6 +416,14 @@ impl Link {
         if self.dialect && self.is_up() {
             let beat = self.beat_ms.unwrap_or(0).to_string();
             actions.push(Action::Send(wire::request(&[b"REPLCONF", b"beat", beat.as_bytes()])));
+        }
+    }
+
+    /// Says up to where everything is on disk here: acknowledgements tell it. `None` without an append-only file.
+    pub fn set_durable(&mut self, durable: Option<Offset>) {
+        self.durable = durable;
+        if let Phase::Streaming(streaming) = &mut self.phase {
+            streaming.durable = durable;
         }
     }
 

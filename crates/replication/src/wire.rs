@@ -40,6 +40,10 @@ pub fn read_clock(args: Args<'_>) -> Option<Moment> {
 }
 
 /// What a replica reports to its primary.
-pub(crate) fn ack(applied: Offset) -> Vec<u8> {
-    request(&[b"REPLCONF", b"ACK", applied.to_string().as_bytes()])
+pub(crate) fn ack(applied: Offset, durable: Option<Offset>) -> Vec<u8> {
+    let applied = applied.to_string();
+    match durable.map(|durable| durable.to_string()) {
+        None => request(&[b"REPLCONF", b"ACK", applied.as_bytes()]),
+        Some(durable) => request(&[b"REPLCONF", b"ACK", applied.as_bytes(), b"FACK", durable.as_bytes()]),
+    }
 }

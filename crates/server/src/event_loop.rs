@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 use slipstream_aof::Manifest;
-use slipstream_engine::{Effect, Level, Node, SessionId, Source};
+use slipstream_engine::{Effect, Level, Node, SessionId, Source, aof};
 
 use self::link::Lines;
 use self::replicas::Start;
+use crate::aof_writer::AofWriter;
 use crate::connection::Connection;
 use crate::feeder::Feeder;
 use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
@@ -73,6 +74,9 @@ pub struct EventLoop {
     /// Over which connection its snapshot comes.
     load_line: Line,
     saves: Saves,
+    aof_writer: AofWriter,
+    /// Bases of the append-only file.
+    bases: Saves,
     signals: Signals,
     reports: Receiver<Report>,
     reporter: Reporter,
@@ -108,6 +112,8 @@ impl EventLoop {
             load: None,
             load_line: Line::Main,
             saves: Saves::default(),
+            aof_writer: AofWriter::start(reporter.clone())?,
+            bases: Saves::default(),
             signals,
             reports,
             state_file: StateFile::start(reporter.clone()),
@@ -135,6 +141,7 @@ impl EventLoop {
         self.feeder.finish(&self.node.core.log);
         self.log_disk.finish();
         self.state_file.finish();
+        self.aof_writer.finish();
         Ok(self.exit.unwrap_or(0))
     }
 
@@ -146,6 +153,9 @@ impl EventLoop {
         }
         self.node.begin_turn();
         self.take_news();
+        if let Some(progress) = self.aof_writer.take_progress() {
+            self.node.aof_reported(aof::Report::Progress(progress));
+        }
         for id in std::mem::take(&mut self.unread) {
             self.read_client(id);
         }
@@ -255,6 +265,15 @@ impl EventLoop {
             }
             Effect::Save { number, job } => jobs::save(self.reporter.clone(), job, self.save_options(number)),
             Effect::CancelSave => self.saves.cancel(),
+            Effect::Aof(order) => {
+                if self.aof_writer.order(order) {
+                    self.node.aof_was_delayed();
+                }
+            }
+            Effect::AofBase(order) => {
+                let options = self.base_options(order.number, &order.temporary);
+                jobs::aof_base(self.reporter.clone(), order, options);
+            }
             Effect::LoadFile => {
                 let path = jobs::full_path(&self.node.core.config.dbfilename);
                 let options = self.node.load_options(Source::File);
@@ -332,6 +351,20 @@ impl EventLoop {
         }
     }
 
+    fn base_options(&self, number: u64, temporary: &str) -> SaveOptions {
+        self.bases.begin(number);
+        let config = &self.node.core.config;
+        SaveOptions {
+            number,
+            saves: self.bases.clone(),
+            file: self.aof_writer.folder().join(temporary),
+            compress: config.rdbcompression,
+            checksum: config.rdbchecksum,
+            incremental_sync: config.aof_rewrite_incremental_fsync,
+            key_delay: config.rdb_key_save_delay,
+        }
+    }
+
     fn take_signals(&mut self) {
         for signal in self.signals.take() {
             self.node.signal(signal);
@@ -343,6 +376,8 @@ impl EventLoop {
             match report {
                 Report::Saved(number, result) => self.node.saved(number, result),
                 Report::SaveProgress(number, progress) => self.node.save_progress(number, progress),
+                Report::Aof(report) => self.node.aof_reported(report),
+                Report::AofBase(number, result) => self.node.aof_base_written(number, result),
                 Report::LoadedFile(result) => {
                     self.node.loaded_file(result.map(|data| data.map(|data| *data)))
                 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use slipstream_aof::BaseFormat;
+use slipstream_engine::aof::{BaseOrder, write_commands};
 use slipstream_engine::{
     DigestOrder, Digested, LoadOptions, LoadedData, SaveProgress, SessionId, SnapshotJob, SyncOrder,
 };
@@ -40,6 +42,10 @@ pub enum Report {
     Saved(u64, Result<(), String>),
     /// How far it is.
     SaveProgress(u64, SaveProgress),
+    /// The writer of the append-only file tells something.
+    Aof(slipstream_engine::aof::Report),
+    /// A base of the append-only file is written, of so many bytes, or why not. The number tells which.
+    AofBase(u64, Result<u64, String>),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// So many bytes of what is stored are read.
@@ -118,7 +124,7 @@ impl Reporter {
     pub(crate) fn report(&self, report: Report) {
         // Without a receiver the loop has ended, and with it the need for reports.
         if self.sender.send(report).is_ok() {
-            self.waker.wake().ok();
+            self.wake();
         }
     }
 }
@@ -214,6 +220,39 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
 
 /// How often the loop is told how far a save is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Writes a base of the append-only file under its temporary name, and makes it durable.
+pub fn aof_base(reporter: Reporter, order: Box<BaseOrder>, options: SaveOptions) {
+    spawn("aof-rewrite", move || {
+        let number = order.number;
+        let result = aof_base_file(*order, &options, &reporter);
+        let explain = |error: io::Error| format!("{}: {error}", options.file.display());
+        reporter.report(Report::AofBase(number, result.map_err(explain)));
+    });
+}
+
+fn aof_base_file(order: BaseOrder, options: &SaveOptions, reporter: &Reporter) -> io::Result<u64> {
+    let target = order.job.disk_target();
+    let written = Cell::new(0);
+    let mut file =
+        SyncedFile { file: File::create(&options.file)?, written: &written, unsynced: 0, options, reporter };
+    let mut delay = KeyDelay::new(options.key_delay);
+    let mut progress = |keys| delay.reach(keys);
+    let result = match order.format {
+        BaseFormat::Commands => write_commands(order.job, &mut file),
+        BaseFormat::Rdb => {
+            let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
+            let (job, progress) = (order.job, &mut progress);
+            slipstream_rdb::write_watched(job.snapshot, &job.preface, write, &mut file, progress)
+                .map_err(io::Error::other)
+        }
+    };
+    let result = result.and_then(|length| file.file.sync_all().map(|()| length));
+    if result.is_err() {
+        fs::remove_file(&options.file).ok();
+    }
+    result
+}
 
 /// Bytes between two flushes.
 const SYNC_STEP: usize = 4 * 1024 * 1024;

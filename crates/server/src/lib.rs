@@ -8,6 +8,7 @@
 //! Read next: [`startup`], then [`event_loop`].
 
 pub mod allocator;
+mod aof_writer;
 pub mod connection;
 pub mod event_loop;
 pub mod feeder;

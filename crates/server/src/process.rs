@@ -12,6 +12,7 @@ use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
 
 use crate::allocator;
+use crate::aof_writer;
 use crate::listeners::SharedListening;
 use crate::log_file::LogFile;
 use crate::memory;
@@ -102,6 +103,13 @@ impl Host for Process {
         let log = concerns(&["logfile", "loglevel"]).then(|| LogFile::open(config)).transpose()?;
         if concerns(&["repl-mptcp"]) {
             mptcp::check(config)?;
+        }
+        if concerns(&["appendonly"]) && config.appendonly {
+            // One that CONFIG SET moves to another folder at the same time is made there.
+            let folder = Path::new(&config.appenddirname);
+            aof_writer::make_folder(folder).map_err(|error| {
+                format!("Unable to turn on AOF. Check server logs. {}: {error}", folder.display())
+            })?;
         }
         if concerns(&["port", "bind"]) {
             self.listening.borrow_mut().rebind(config).map_err(refused)?;

@@ -402,6 +402,7 @@ impl Process {
             Effect::Save { number, job } => self.save(env, number, &job),
             // No number is this.
             Effect::CancelSave => self.newest_save = 0,
+            Effect::Aof(_) | Effect::AofBase(_) => unreachable!("no simulated node has an append-only file"),
             Effect::LoadFile => self.load_file(env),
             Effect::LoadLog(_) => unreachable!("a node here is never told of an append-only file"),
             // The virtual network delivers pieces of any size.

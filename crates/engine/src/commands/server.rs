@@ -43,6 +43,14 @@ pub const COMMANDS: &[Command] = &[
         .history(&[("3.2.2", "Knows SCHEDULE."), ("8.1.0", "Knows CANCEL.")])
         .doc(Group::Server, "1.0.0", "Begins to write a snapshot to disk.", "O(1)")
         .syntax("operation:[SCHEDULE | CANCEL]"),
+    Command::new("bgrewriteaof", 1, bgrewriteaof)
+        .flags(flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING)
+        .doc(
+            Group::Server,
+            "1.0.0",
+            "Begins to write the append-only file anew, as short as the data allows.",
+            "O(1)",
+        ),
     Command::new("lastsave", 1, lastsave)
         .flags(flag::LOADING | flag::STALE | flag::FAST)
         .categories(&["admin", "dangerous"])
@@ -207,7 +215,13 @@ fn bgsave(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
         _ => return Err(CommandError::SYNTAX),
     };
-    if call.core.saving.running.is_none() {
+    if call.core.saving.running.is_none() && call.core.aof.is_rewriting() {
+        if !schedule {
+            return Err(CommandError::OTHER_JOB);
+        }
+        call.core.saving.scheduled = true;
+        call.reply.simple("Background saving scheduled");
+    } else if call.core.saving.running.is_none() {
         call.core.begin_save(call.db.keyspace, SaveReason::Background);
         call.reply.simple("Background saving started");
     } else if schedule && call.core.saving.running.is_some_and(|save| save.reason != SaveReason::Background) {
@@ -216,6 +230,16 @@ fn bgsave(call: &mut Call<'_>) -> Result<(), CommandError> {
     } else {
         return Err(CommandError::fixed("ERR Background save already in progress"));
     }
+    Ok(())
+}
+
+fn bgrewriteaof(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.core.aof.is_rewriting() {
+        return Err(CommandError::REWRITE_RUNS);
+    }
+    let is_begun = call.core.rewrite_aof(call.db.keyspace);
+    let what = if is_begun { "started" } else { "scheduled" };
+    call.reply.simple(&format!("Background append only file rewriting {what}"));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use slipstream_keyspace::UnixMillis;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::{self, WaiterId};
 
+use crate::aof::FileWait;
 use crate::call::{Call, integer};
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
@@ -68,8 +69,18 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.core.is_replica() {
         return Err(CommandError::WAITAOF_ON_REPLICA);
     }
-    if local {
+    if local && !call.core.config.appendonly {
         return Err(CommandError::WAITAOF_WITHOUT_FILE);
+    }
+    let offset = call.session.last_write;
+    let waits_for_disk = local && !call.core.is_on_disk(offset);
+    if waits_for_disk && !must_not_wait(call) {
+        let until = deadline(call, timeout);
+        call.core.await_disk(call.session.id, FileWait { offset, replicas: wanted, until });
+        call.session.flow = Flow::Waiting(Wait::Files);
+        if call.core.replication.replicas.reported(Wait::Files.measure(), offset) >= wanted {
+            return Ok(());
+        }
     }
     wait_for(call, Wait::Files, wanted, timeout);
     Ok(())
@@ -83,7 +94,7 @@ fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.integer(answer.unwrap_or(0));
         return Ok(());
     }
-    let until = (timeout > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout)));
+    let until = deadline(call, timeout);
     call.core.await_token(call.session.id, token, until);
     call.session.flow = Flow::Waiting(Wait::Offset);
     Ok(())
@@ -92,16 +103,25 @@ fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
 /// Answers at once if enough replicas have reported, or waiting is out of the question.
 fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
     let (offset, measure) = (call.session.last_write, what.measure());
-    let replicas = &mut call.core.replication.replicas;
-    let reported = replicas.reported(measure, offset);
-    if reported >= wanted || call.session.in_transaction() || call.core.propagation.is_grouping() {
-        return what.answer(call.reply, reported);
+    let reported = call.core.replication.replicas.reported(measure, offset);
+    if reported >= wanted || must_not_wait(call) {
+        let is_durable = call.core.is_on_disk(offset);
+        return what.answer(call.reply, is_durable, reported);
     }
-    let until = (timeout_ms > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout_ms)));
+    let until = deadline(call, timeout_ms);
     let wait = replicas::Wait { offset, replicas: wanted, measure, until };
     // Nothing is over yet, so nothing is to be done.
-    replicas.on_wait(WaiterId::Command(call.session.id.0), wait, &mut Vec::new());
+    call.core.replication.replicas.on_wait(WaiterId::Command(call.session.id.0), wait, &mut Vec::new());
     call.session.flow = Flow::Waiting(what);
+}
+
+/// Inside MULTI nobody waits.
+fn must_not_wait(call: &Call<'_>) -> bool {
+    call.session.in_transaction() || call.core.propagation.is_grouping()
+}
+
+fn deadline(call: &Call<'_>, timeout_ms: u64) -> Option<Moment> {
+    (timeout_ms > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout_ms)))
 }
 
 /// A timeout whose end the wall clock can still name.

@@ -185,7 +185,6 @@ mod the_table {
         let refused: Vec<_> = directives().filter(|row| row.awaited_feature().is_some()).collect();
         assert!(refused.len() > 50);
         for (line, feature) in [
-            ("appendonly yes", "not supported yet (the append-only file): the only accepted value is 'no'"),
             ("cluster-enabled yes", "not supported yet (cluster mode): the only accepted value is 'no'"),
             ("tls-port 7000", "not supported yet (TLS): the only accepted value is '0'"),
             (

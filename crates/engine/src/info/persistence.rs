@@ -4,7 +4,7 @@
 
 use super::{Fields, Subject};
 use crate::host::SaveReason;
-use crate::node::Phase;
+use crate::node::{Core, Phase};
 
 pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
     let core = subject.core;
@@ -36,15 +36,7 @@ pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("rdb_last_cow_size", 0);
     fields.add("rdb_last_load_keys_expired", core.loaded.1);
     fields.add("rdb_last_load_keys_loaded", core.loaded.0);
-    fields.add("aof_enabled", 0);
-    fields.add("aof_rewrite_in_progress", 0);
-    fields.add("aof_rewrite_scheduled", 0);
-    fields.add("aof_last_rewrite_time_sec", -1);
-    fields.add("aof_current_rewrite_time_sec", -1);
-    fields.add("aof_last_bgrewrite_status", "ok");
-    fields.add("aof_rewrites", 0);
-    fields.add("aof_last_write_status", "ok");
-    fields.add("aof_last_cow_size", 0);
+    append_only(core, fields);
     fields.add("module_fork_in_progress", 0);
     fields.add("module_fork_last_cow_size", 0);
     if let Some(loading) = core.loading {
@@ -55,6 +47,37 @@ pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("loading_loaded_perc", format_args!("{:.2}", loading.percent()));
         fields.add("loading_eta_seconds", optional(loading.seconds_left(core.clock)));
     }
+    if core.aof.is_enabled() {
+        append_only_file(core, fields);
+    }
+}
+
+fn append_only(core: &Core, fields: &mut Fields) {
+    let (aof, stats) = (&core.aof, core.aof.stats());
+    let current = aof.rewriting_since().map(|began| (core.clock.micros - began.micros) / 1_000_000);
+    fields.add_switch("aof_enabled", aof.is_enabled());
+    fields.add_switch("aof_rewrite_in_progress", aof.is_rewriting());
+    fields.add_switch("aof_rewrite_scheduled", aof.is_scheduled());
+    fields.add("aof_last_rewrite_time_sec", optional(stats.last_rewrite_seconds));
+    fields.add("aof_current_rewrite_time_sec", optional(current));
+    fields.add("aof_last_bgrewrite_status", if stats.last_rewrite_ok { "ok" } else { "err" });
+    fields.add("aof_rewrites", stats.rewrites);
+    fields.add("aof_rewrites_consecutive_failures", aof.consecutive_failures());
+    fields.add("aof_last_write_status", if aof.failure().is_none() { "ok" } else { "err" });
+    fields.add("aof_last_cow_size", 0);
+}
+
+/// What there is to tell while there is a file.
+fn append_only_file(core: &Core, fields: &mut Fields) {
+    let (all, at_rewrite) = core.aof.sizes();
+    fields.add("aof_current_size", all);
+    fields.add("aof_base_size", at_rewrite);
+    fields.add_switch("aof_pending_rewrite", core.aof.is_scheduled());
+    fields.add("aof_buffer_length", core.aof.unwritten(&core.log));
+    // One thread writes and brings to disk: nothing else waits for its turn.
+    fields.add("aof_pending_bio_fsync", 0);
+    fields.add("aof_delayed_fsync", core.aof.stats().delayed);
+    fields.add("aof_durable_offset", core.aof.durable());
 }
 
 fn optional(value: Option<u64>) -> i64 {

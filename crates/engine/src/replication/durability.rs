@@ -1,10 +1,11 @@
-//! Clients that wait for replicas: with WAIT and WAITAOF, or with replies that are held back.
+//! Clients that wait for replicas or the disk: with WAIT and WAITAOF, or with replies that are held back.
 //!
 //! The machine says when a wait is over ([`slipstream_replication::replicas::WaiterId`]); here its client gets
 //! what it waits for. A session whose replies are held has one wait in the machine, for the first of them.
 //!
 //! Held is the reply of each write under `min-replicas-to-ack`, also of one that changed nothing: what it
-//! reports may be the work of a write that no replica has yet. Errors are not held.
+//! reports may be the work of a write that no replica has yet. Errors are not held. The same holds for the disk under
+//! `appendfsync always`.
 
 use slipstream_log::Offset;
 use slipstream_replication::Moment;
@@ -32,12 +33,11 @@ impl Wait {
         }
     }
 
-    /// Writes what WAIT or WAITAOF replies when so many replicas have reported.
-    pub(crate) fn answer(&self, reply: &mut Reply, reported: usize) {
+    /// Writes what WAIT or WAITAOF replies when so many replicas have reported, and this node's disk has it or not.
+    pub(crate) fn answer(&self, reply: &mut Reply, is_durable: bool, reported: usize) {
         if *self == Wait::Files {
             reply.array(2);
-            // This node has no append-only file that anything could be in.
-            reply.integer(0);
+            reply.integer(is_durable.into());
         }
         reply.count(reported);
     }
@@ -53,10 +53,25 @@ impl Core {
     }
 
     fn answer_wait(&mut self, id: SessionId, reported: usize) {
-        if let Some(wait) = self.replica_wait(id) {
-            self.answer(id, |reply| wait.answer(reply, reported));
-            self.wake(id);
+        let Some(wait) = self.replica_wait(id) else { return };
+        if self.awaits_disk(id) && !self.is_late_for_disk(id) {
+            // The replicas have it, and the disk is still to come.
+            return;
         }
+        self.forget_disk_wait(id);
+        let is_durable = self.is_durable_for(id);
+        self.answer(id, |reply| wait.answer(reply, is_durable, reported));
+        self.wake(id);
+    }
+
+    /// Whether what a session wrote is on this node's disk.
+    fn is_durable_for(&self, id: SessionId) -> bool {
+        self.is_on_disk(self.sessions.get(id).map_or(Offset(0), |session| session.last_write))
+    }
+
+    /// Whether everything before `offset` is on this node's disk.
+    pub(crate) fn is_on_disk(&self, offset: Offset) -> bool {
+        self.aof.is_on() && offset <= self.aof.durable()
     }
 
     /// What a session waits for, if that is something of the replicas.
@@ -77,9 +92,11 @@ impl Core {
         let offset = self.sessions.get(id).map_or(Offset(0), |session| session.last_write);
         let reported = self.replication.replicas.reported(wait.measure(), offset);
         self.replication.replicas.cancel_wait(WaiterId::Command(id.0));
+        self.forget_disk_wait(id);
+        let is_durable = self.is_durable_for(id);
         self.answer(id, |reply| match &error {
             Some(error) => reply.error(error.as_str()),
-            None => wait.answer(reply, reported),
+            None => wait.answer(reply, is_durable, reported),
         });
         self.wake(id);
         true
@@ -108,25 +125,35 @@ impl Core {
 
 /// Held replies.
 impl Core {
-    /// A write of `session` was answered from `start` on. The answer is held if replicas must have the write
-    /// first.
+    /// A write of `session` was answered from `start` on. The answer is held if replicas or the disk must have the
+    /// write first.
     pub(crate) fn hold_reply(&mut self, session: &mut Session, reply: &Reply, start: usize) {
         let wanted = session.durability.unwrap_or(self.config.min_replicas_to_ack as usize);
         let answer = &reply.as_bytes()[start..];
-        if wanted == 0 || self.is_replica() || answer.first().is_none_or(|first| *first == b'-') {
+        let holds = wanted > 0 || self.aof.holds_replies();
+        if !holds || self.is_replica() || answer.first().is_none_or(|first| *first == b'-') {
             return;
         }
         let offset = self.propagation.changes_end(&self.log);
-        if self.replication.replicas.reported(Measure::Confirmed, offset) >= wanted {
+        let is_acked =
+            wanted == 0 || self.replication.replicas.reported(Measure::Confirmed, offset) >= wanted;
+        let on_disk = self.disk_mark() < offset;
+        if is_acked && !on_disk {
             return;
         }
         let place = reply.position() - answer.len() as u64..reply.position();
-        let hold = Hold { place, offset, replicas: wanted, until: self.hold_until() };
-        if session.held.is_empty() {
+        let until = if is_acked { None } else { self.hold_until() };
+        let hold = Hold { place, offset, replicas: if is_acked { 0 } else { wanted }, on_disk, until };
+        if session.held.is_empty() && !is_acked {
             self.replication.replicas.wait(WaiterId::Replies(session.id.0), wait_for(&hold));
         }
         session.held.push(hold);
-        self.replication.replicas.request_acks();
+        if on_disk {
+            self.await_release(session.id, offset);
+        }
+        if !is_acked {
+            self.replication.replicas.request_acks();
+        }
     }
 
     fn hold_until(&self) -> Option<Moment> {
@@ -135,16 +162,22 @@ impl Core {
     }
 
     /// Lets those replies of a session go that are acknowledged or late.
-    fn release(&mut self, id: SessionId) {
+    pub(crate) fn release(&mut self, id: SessionId) {
+        let durable = self.disk_mark();
         let Some(session) = self.sessions.get_mut(id) else { return };
         let replicas = &mut self.replication.replicas;
         let mark = |wanted| replicas.mark(Measure::Confirmed, wanted);
         let error = CommandError::NOT_ACKNOWLEDGED;
         let reply = (&mut session.output, error.as_str());
-        let late = session.held.settle(self.clock.moment(), mark, reply);
+        let late = session.held.settle(self.clock.moment(), (mark, durable), reply);
         session.promised = session.held.take_kept().or(session.promised);
-        match session.held.first() {
-            Some(hold) => replicas.wait(WaiterId::Replies(id.0), wait_for(hold)),
+        let is_behind = |hold: &&Hold| mark(hold.replicas) < Some(hold.offset);
+        match session.held.first().filter(is_behind) {
+            Some(hold) => {
+                let wait = wait_for(hold);
+                replicas.wait(WaiterId::Replies(id.0), wait);
+            }
+            // The disk tells when it has the first of them.
             None => replicas.cancel_wait(WaiterId::Replies(id.0)),
         }
         self.count_unacknowledged(late);

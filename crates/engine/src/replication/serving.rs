@@ -97,6 +97,8 @@ impl Node {
         self.core.retry_disk();
         let mut actions = Vec::new();
         self.core.follow_age_limits(&mut actions);
+        let durable = self.core.aof.is_enabled().then(|| self.core.aof.durable());
+        self.core.replication.link.set_durable(durable);
         self.core.replication.link.on_turn(now, &mut actions);
         self.core.perform_link(&mut self.keyspace, actions);
         self.core.continue_failover(&mut self.keyspace);

@@ -306,6 +306,9 @@ pub(super) struct Streaming {
     pub(super) next_beat: Moment,
     /// What the primary was told last.
     pub(super) told: Offset,
+    /// Up to where everything is on disk here, if there is an append-only file, and what was told of that.
+    pub(super) durable: Option<Offset>,
+    pub(super) told_durable: Option<Offset>,
     /// Whether it asked and has had no answer.
     pub(super) owed: bool,
     /// Until when it is told unasked.
@@ -327,13 +330,15 @@ impl Streaming {
 
     pub(super) fn acknowledge(&mut self, actions: &mut Vec<Action<'_>>) {
         self.told = self.applied;
+        self.told_durable = self.durable;
         self.owed = false;
         if self.acknowledges {
-            actions.push(Action::Send(wire::ack(self.applied)));
+            actions.push(Action::Send(wire::ack(self.applied, self.durable)));
         }
     }
 
     pub(super) fn owes_ack(&self, now: Moment) -> bool {
-        self.owed || self.told != self.applied && self.eager_until.is_some_and(|until| now < until)
+        let has_news = self.told != self.applied || self.told_durable != self.durable;
+        self.owed || has_news && self.eager_until.is_some_and(|until| now < until)
     }
 }

@@ -336,6 +336,8 @@ impl Link {
             acknowledges,
             next_beat,
             told: at,
+            durable: self.durable,
+            told_durable: None,
             owed: false,
             eager_until: None,
             replay: Default::default(),

@@ -32,7 +32,7 @@ fn primary() -> Endpoint {
 }
 
 fn ack(offset: u64) -> Action<'static> {
-    Action::Send(wire::ack(Offset(offset)))
+    Action::Send(wire::ack(Offset(offset), None))
 }
 
 fn send(words: &[&str]) -> Action<'static> {

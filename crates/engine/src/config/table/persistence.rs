@@ -4,8 +4,6 @@
 
 use super::*;
 
-const AOF: &str = "the append-only file";
-
 pub(super) const ROWS: &[Directive] = &[
     row(
         "save",
@@ -77,7 +75,8 @@ pub(super) const ROWS: &[Directive] = &[
         "Loaded bytes between two looks at the sockets.",
     )
     .hidden(),
-    yes_no("appendonly", later("no", AOF), "Log every write to the append-only file.").denied_while_loading(),
+    yes_no("appendonly", field!(appendonly), "Log every write to the append-only file.")
+        .denied_while_loading(),
     checked("appendfilename", checks::append_file, field!(appendfilename), "Base name of its files.")
         .immutable(),
     checked(

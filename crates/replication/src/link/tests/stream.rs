@@ -33,6 +33,24 @@ fn acknowledgements_go_out_every_second_and_when_asked_for() {
     assert_eq!(story.act(|link, now, actions| link.on_turn(now, actions)), [], "once");
 }
 
+#[test]
+fn an_acknowledgement_tells_what_is_on_disk_here() {
+    let mut story = dialect();
+    let on_turn = |story: &mut Story| story.act(|link, now, actions| link.on_turn(now, actions));
+    let told = |applied: u64, durable: u64| {
+        let words = [applied, durable].map(|offset| offset.to_string());
+        let request = [b"REPLCONF".as_slice(), b"ACK", words[0].as_bytes(), b"FACK", words[1].as_bytes()];
+        [Action::Send(wire::request(&request))]
+    };
+    story.link.set_durable(Some(Offset(90)));
+    assert_eq!(on_turn(&mut story), [], "nobody asked");
+    story.link.on_getack(story.now);
+    assert_eq!(on_turn(&mut story), told(100, 90));
+    story.link.set_durable(Some(Offset(100)));
+    assert_eq!(on_turn(&mut story), told(100, 100), "somebody may wait for it");
+    assert_eq!(on_turn(&mut story), []);
+}
+
 /// The stream of a primary of this project flows from offset 100 on; its clock is 5000 behind.
 fn dialect() -> Story {
     let mut story = Story::new(settings());

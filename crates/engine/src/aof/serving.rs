@@ -1,0 +1,216 @@
+//! The append-only file as the node uses it: when the machine is asked, bases from snapshots, and clients that wait
+//! for the disk.
+
+use slipstream_keyspace::Keyspace;
+use slipstream_log::Offset;
+
+use super::{Aof, BaseOrder, FileWait, Report, Turn};
+use crate::errors::CommandError;
+use crate::host::Effect;
+use crate::node::{Core, Node, Phase};
+use crate::session::{SessionId, Wait};
+use crate::stored::LoadedLog;
+
+impl Node {
+    /// The writer of the append-only file told something.
+    pub fn aof_reported(&mut self, report: Report) {
+        self.core.tick_clock();
+        self.core.with_aof(|aof, turn| aof.on_report(turn, report));
+        self.core.settle_aof();
+        self.run_woken();
+    }
+
+    /// A base was written under its temporary name, of so many bytes, or could not be.
+    pub fn aof_base_written(&mut self, number: u64, result: Result<u64, String>) {
+        self.core.tick_clock();
+        self.core.with_aof(|aof, turn| aof.on_base_written(turn, number, result));
+    }
+
+    /// The node had to wait for the writer, which was too far behind.
+    pub fn aof_was_delayed(&mut self) {
+        self.core.aof.stats.delayed += 1;
+    }
+
+    /// Lets the append-only file do what is due.
+    pub(crate) fn aof_turn(&mut self) {
+        let core = &mut self.core;
+        if core.phase == Phase::Loading || !core.aof.is_enabled() && !core.wants_aof() {
+            return;
+        }
+        core.activate_for_aof();
+        if core.with_aof(Aof::on_turn) {
+            core.begin_base(&self.keyspace);
+        }
+        core.settle_aof();
+        self.run_woken();
+    }
+}
+
+impl Core {
+    fn wants_aof(&self) -> bool {
+        self.config.appendonly || self.aof.is_once
+    }
+
+    /// The data is loaded: the append-only file goes on behind it. Where the log stands is settled before.
+    pub(crate) fn begin_aof(&mut self, found: Option<LoadedLog>) {
+        if self.config.appendonly {
+            self.activate_for_aof();
+            self.with_aof(|aof, turn| aof.start(turn, found));
+        }
+    }
+
+    /// The file is a reader of the log, and so the log must be active. A replica's begins with its primary's history.
+    fn activate_for_aof(&mut self) {
+        let follows = self.is_replica() || self.config.replicaof.is_some();
+        if self.wants_aof() && !self.log.is_active() && !follows && !self.is_awaiting_claim() {
+            self.log.activate(&mut self.rng);
+            self.propagation.select_again();
+            self.propagation.note_selected(self.log.end(), self.stream_database());
+        }
+    }
+
+    /// Hands over what was appended to the log in this turn.
+    pub(crate) fn feed_aof(&mut self, is_urgent: bool) {
+        if self.aof.has_file() {
+            self.with_aof(|aof, turn| aof.feed(turn, is_urgent));
+        }
+    }
+
+    /// The process ends: everything goes to disk, and the file tells that nothing was said behind its end.
+    pub(crate) fn finish_aof(&mut self) {
+        if self.aof.is_enabled() {
+            self.with_aof(Aof::finish);
+        }
+    }
+
+    /// BGREWRITEAOF: whether the rewrite begins at once.
+    pub(crate) fn rewrite_aof(&mut self, keyspace: &Keyspace) -> bool {
+        let can_begin = self.with_aof(|aof, turn| aof.is_on() && turn.is_settled && !turn.is_saving);
+        self.aof.is_once |= !self.config.appendonly;
+        self.aof.schedule();
+        if can_begin {
+            self.begin_base(keyspace);
+        }
+        can_begin || self.saving.running.is_none() && !self.propagation.is_grouping()
+    }
+
+    pub(crate) fn rewrite_aof_if_grown(&mut self) {
+        self.with_aof(|aof, turn| aof.rewrite_if_grown(turn));
+    }
+
+    fn begin_base(&mut self, keyspace: &Keyspace) {
+        let base = self.with_aof(Aof::begin_rewrite);
+        let job = self.aof_base_job(keyspace);
+        let order = BaseOrder { number: base.number, temporary: base.temporary, format: base.format, job };
+        self.effects.push(Effect::AofBase(Box::new(order)));
+    }
+
+    fn with_aof<R>(&mut self, run: impl FnOnce(&mut Aof, Turn<'_>) -> R) -> R {
+        let is_settled = self.phase != Phase::Loading
+            && self.propagation.is_empty()
+            && !self.propagation.is_grouping()
+            && !self.has_stale_keys()
+            && !self.is_awaiting_claim();
+        let turn = Turn {
+            clock: self.clock,
+            config: &self.config,
+            log: &self.log,
+            propagation: &self.propagation,
+            database: self.stream_database(),
+            is_settled,
+            is_saving: self.saving.running.is_some(),
+            needs_snapshot: !self.functions.is_empty(),
+        };
+        let result = run(&mut self.aof, turn);
+        self.effects.extend(self.aof.orders.drain(..).map(Effect::Aof));
+        for (level, text) in std::mem::take(&mut self.aof.notices) {
+            self.notice(level, &text);
+        }
+        result
+    }
+}
+
+/// Clients that wait for the disk.
+impl Core {
+    /// Up to where replies may go that wait for it.
+    pub(crate) fn disk_mark(&self) -> Offset {
+        if self.aof.holds_replies() { self.aof.durable() } else { Offset(u64::MAX) }
+    }
+
+    /// Lets those go on who have what they waited for.
+    fn settle_aof(&mut self) {
+        if std::mem::take(&mut self.aof.has_moved) {
+            let mark = self.disk_mark();
+            while let Some((offset, id)) = self.aof.holds.front().copied()
+                && offset <= mark
+            {
+                self.aof.holds.pop_front();
+                self.release(id);
+            }
+        }
+        self.end_file_waits();
+    }
+
+    /// Answers clients of WAITAOF that have what they wait for on this node's disk and on those of replicas, that
+    /// have waited long enough, or that wait for a file which there is none of.
+    fn end_file_waits(&mut self) {
+        let (now, durable) = (self.clock.moment(), self.aof.durable());
+        let is_over =
+            |wait: &FileWait| wait.offset <= durable || wait.until.is_some_and(|until| until <= now);
+        let waits = &self.aof.waits;
+        let is_enabled = self.aof.is_enabled();
+        let over: Vec<SessionId> =
+            waits.iter().filter(|(_, wait)| !is_enabled || is_over(wait)).map(|(id, _)| *id).collect();
+        for id in over {
+            if !is_enabled {
+                self.unblock(id, Some(CommandError::WAITAOF_WITHOUT_FILE));
+            } else {
+                self.disk_wait_over(id);
+            }
+        }
+    }
+
+    fn disk_wait_over(&mut self, id: SessionId) {
+        let Some(wait) = self.aof.waits.remove(&id) else { return };
+        let measure = Wait::Files.measure();
+        let reported = self.replication.replicas.reported(measure, wait.offset);
+        let is_late = wait.until.is_some_and(|until| until <= self.clock.moment());
+        // Else the replicas' side tells when they have it.
+        if is_late || reported >= wait.replicas {
+            self.unblock(id, None);
+        }
+    }
+
+    /// A client waits for this node's disk, and for as many replicas.
+    pub(crate) fn await_disk(&mut self, id: SessionId, wait: FileWait) {
+        self.aof.waits.insert(id, wait);
+    }
+
+    /// Whether a client waits for this node's disk.
+    pub(crate) fn awaits_disk(&self, id: SessionId) -> bool {
+        self.aof.waits.contains_key(&id)
+    }
+
+    /// Whether it has waited long enough.
+    pub(crate) fn is_late_for_disk(&self, id: SessionId) -> bool {
+        let until = self.aof.waits.get(&id).and_then(|wait| wait.until);
+        until.is_some_and(|until| until <= self.clock.moment())
+    }
+
+    /// A client's wait is over, or the client is gone.
+    pub(crate) fn forget_disk_wait(&mut self, id: SessionId) {
+        self.aof.waits.remove(&id);
+    }
+
+    /// A reply of a session waits until the disk has everything before `offset`.
+    pub(crate) fn await_release(&mut self, id: SessionId, offset: Offset) {
+        self.aof.holds.push_back((offset, id));
+    }
+
+    /// When the next client has waited long enough for the disk.
+    pub(crate) fn aof_deadline(&self) -> Option<slipstream_replication::Moment> {
+        let waits = self.aof.waits.values().filter_map(|wait| wait.until).min();
+        let aof = &self.aof;
+        [waits, aof.feed_deadline(&self.log), aof.retry_deadline()].into_iter().flatten().min()
+    }
+}
