@@ -236,6 +236,7 @@ impl Core {
 
     /// Follows what has been a replica of this node, and asks it to take over.
     pub(crate) fn hand_over(&mut self, keyspace: &mut Keyspace, target: Endpoint) {
+        let target = (target, !self.replication.failover.is_forced());
         self.begin_to_follow(keyspace, |link, now, actions| link.hand_over(now, target, actions));
     }
 

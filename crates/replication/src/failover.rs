@@ -48,6 +48,8 @@ enum State {
         deadline: Moment,
         /// Whether the request to take over has left.
         asked: bool,
+        /// Whether what the target lacks is given up.
+        forced: bool,
     },
 }
 
@@ -180,7 +182,7 @@ impl Failover {
         let in_step = candidates.find(|replica| replica.is_online() && replicas.has_all(replica, end));
         if let Some(target) = in_step.and_then(endpoint) {
             actions.push(Action::notice(format!("Failover target {target} is synced, failing over.")));
-            self.hand_over(now, target, actions);
+            self.hand_over(now, (target, false), actions);
         }
     }
 
@@ -190,15 +192,15 @@ impl Failover {
                 let target = target.clone();
                 actions
                     .push(Action::notice(format!("FAILOVER to {target} time out exceeded, failing over.")));
-                self.hand_over(now, target, actions);
+                self.hand_over(now, (target, true), actions);
             }
             _ => self.abort("Replica never caught up before timeout", actions),
         }
     }
 
-    fn hand_over(&mut self, now: Moment, target: Endpoint, actions: &mut Vec<Action>) {
+    fn hand_over(&mut self, now: Moment, (target, forced): (Endpoint, bool), actions: &mut Vec<Action>) {
         actions.push(Action::HandOver(target.clone()));
-        self.state = State::InProgress { target, deadline: now.after_ms(TAKEOVER_MS), asked: false };
+        self.state = State::InProgress { target, deadline: now.after_ms(TAKEOVER_MS), asked: false, forced };
     }
 
     /// The time that somebody else has for it is over.
@@ -286,6 +288,11 @@ impl Failover {
     /// Whether this node has stepped down and its target has not answered.
     pub fn is_in_progress(&self) -> bool {
         matches!(self.state, State::InProgress { .. })
+    }
+
+    /// Whether it hands over to a target that may not have everything.
+    pub fn is_forced(&self) -> bool {
+        matches!(self.state, State::InProgress { forced: true, .. })
     }
 
     /// The word for INFO's `master_failover_state`.

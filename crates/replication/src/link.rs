@@ -107,6 +107,8 @@ pub struct Link {
     failed_syncs: u32,
     /// Whether the other end is to become the primary first.
     asking: Asking,
+    /// Whether the target of a takeover is to have all that this node has.
+    needs_all: bool,
     freshness: Freshness,
     /// How often the primary is to tell its clock, in milliseconds.
     beat_ms: Option<u64>,
@@ -138,6 +140,7 @@ impl Link {
             failed_fetches: 0,
             failed_syncs: 0,
             asking: Asking::No,
+            needs_all: false,
             freshness: Freshness::default(),
             beat_ms: None,
             durable: None,
@@ -160,8 +163,15 @@ impl Link {
     }
 
     /// Follows what has been a replica of this node, once it has taken over: `PSYNC … FAILOVER`.
-    pub fn hand_over(&mut self, now: Moment, target: Endpoint, actions: &mut Vec<Action<'_>>) {
+    /// If `needs_all`, only with everything that this node has: the target may have lost some since it was chosen.
+    pub fn hand_over(
+        &mut self,
+        now: Moment,
+        (target, needs_all): (Endpoint, bool),
+        actions: &mut Vec<Action<'_>>,
+    ) {
         self.begin(now, target, Asking::Wanted, actions);
+        self.needs_all = needs_all;
     }
 
     fn begin(&mut self, now: Moment, primary: Endpoint, asking: Asking, actions: &mut Vec<Action<'_>>) {

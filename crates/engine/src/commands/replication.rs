@@ -188,6 +188,11 @@ fn take_over(call: &mut Call<'_>) -> Result<(), CommandError> {
     if !id.eq_ignore_ascii_case(core.log.history().id.as_bytes()) {
         return Err(CommandError::fixed("ERR PSYNC FAILOVER replid must match my replid."));
     }
+    let theirs = integer(&call.args[2]).ok().and_then(Offset::from_next_byte);
+    if call.args.get(4).is_some_and(|word| is_word(word, "COMPLETE")) && theirs > Some(core.log.end()) {
+        // It was chosen since it had everything, and has lost some with its last life.
+        return Err(CommandError::fixed("ERR PSYNC FAILOVER asks for more than this replica has."));
+    }
     core.promote(call.db.keyspace);
     core.config.replicaof = None;
     let text = format!("MASTER MODE enabled (failover request from '{}')", call.session.peer);

@@ -54,7 +54,7 @@ fn asking() -> (Script, SessionId) {
     script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
     let sent = wanted(&mut script);
     let request = sent.last().unwrap();
-    assert!(request.starts_with(REQUEST) && request.ends_with("$8 FAILOVER"), "{sent:?}");
+    assert!(request.starts_with(REQUEST) && request.ends_with("$8 FAILOVER $8 COMPLETE"), "{sent:?}");
     assert_eq!(state(&mut script), "failover-in-progress");
     assert_eq!(script.received(writer), "");
     (script, writer)
@@ -167,6 +167,13 @@ fn a_replica_takes_over_at_the_word_of_its_primary() {
     script.ask("REPLICAOF a 1");
     let stranger = format!("PSYNC {} 1 FAILOVER", "b".repeat(40));
     assert_eq!(script.ask_as(peer, &stranger), "-ERR PSYNC FAILOVER replid must match my replid.");
+    assert!(script.node.core.is_replica());
+    let ahead = format!("PSYNC {id} 2 FAILOVER COMPLETE");
+    assert_eq!(
+        script.ask_as(peer, &ahead),
+        "-ERR PSYNC FAILOVER asks for more than this replica has.",
+        "it had that when it was chosen"
+    );
     assert!(script.node.core.is_replica());
     script.ask_as(peer, "REPLCONF capa psync2");
     let answer = script.ask_as(peer, &request);

@@ -153,8 +153,8 @@ impl Link {
         let (id, number) = (position.id, position.offset.next_byte());
         let text = format!("Trying a partial resynchronization (request {id}:{number}).");
         actions.push(Action::notice(text));
-        let word = self.ask_to_take_over(actions);
-        self.send_psync(now, position, word, actions);
+        let words = self.ask_to_take_over(actions);
+        self.send_psync(now, position, words, actions);
     }
 
     /// A portion of the values that were asked for has come, or will not.

@@ -52,16 +52,16 @@ impl Link {
         self.asking != Asking::No
     }
 
-    /// The word behind `PSYNC id offset`, if there is one to be.
-    pub(super) fn ask_to_take_over(&mut self, actions: &mut Vec<Action<'_>>) -> Option<&'static [u8]> {
+    /// The words behind `PSYNC id offset`, if there are any to be. Redis and Valkey read only the first.
+    pub(super) fn ask_to_take_over(&mut self, actions: &mut Vec<Action<'_>>) -> &'static [&'static [u8]] {
         let doubt = match self.asking {
             Asking::Wanted => false,
             Asking::Doubtful => true,
-            Asking::No | Asking::Asked { .. } | Asking::Probing { .. } => return None,
+            Asking::No | Asking::Asked { .. } | Asking::Probing { .. } => return &[],
         };
         self.asking = Asking::Asked { doubt };
         actions.push(Action::Takeover(Takeover::Asked));
-        Some(b"FAILOVER")
+        if self.needs_all { &[b"FAILOVER", b"COMPLETE"] } else { &[b"FAILOVER"] }
     }
 
     /// What the answer to PSYNC says about the takeover. Gives the decision back if the link is to go by it.
@@ -86,7 +86,7 @@ impl Link {
             (Asking::Asked { doubt }, Decision::Unsupported) if says_primary(line) => {
                 actions.push(Action::notice("The target is a primary already: does it continue our stream?"));
                 self.asking = Asking::Probing { doubt };
-                self.send_psync(now, resume, None, actions);
+                self.send_psync(now, resume, &[], actions);
             }
             (Asking::Asked { doubt: true } | Asking::Probing { doubt: true }, Decision::NotNow) => {
                 return Some(decision);
@@ -109,12 +109,12 @@ impl Link {
         &mut self,
         now: Moment,
         position: Position,
-        word: Option<&[u8]>,
+        words: &[&[u8]],
         actions: &mut Vec<Action<'_>>,
     ) {
         let (id, next_byte) = (position.id.to_string(), position.offset.next_byte().to_string());
         let mut request: Vec<&[u8]> = vec![b"PSYNC", id.as_bytes(), next_byte.as_bytes()];
-        request.extend(word);
+        request.extend(words);
         actions.push(Action::Send(wire::request(&request)));
         self.await_decision(now, Some(position));
     }

@@ -5,7 +5,7 @@ use super::*;
 /// A link that asks its other end to take over, up to the request.
 fn handing_over() -> Story {
     let mut story = Story { link: Link::new(settings()), now: Moment(0) };
-    story.act(|link, now, actions| link.hand_over(now, primary(), actions));
+    story.act(|link, now, actions| link.hand_over(now, (primary(), true), actions));
     ask_again(&mut story);
     story
 }
@@ -14,7 +14,7 @@ fn ask_again(story: &mut Story) {
     story.connected(Some(position(b'a', 100)));
     story.receive(b"+PONG\r\n");
     let asked = story.receive(b"+OK\r\n+OK\r\n+OK\r\n");
-    let request = send(&["PSYNC", &id(b'a').to_string(), "101", "FAILOVER"]);
+    let request = send(&["PSYNC", &id(b'a').to_string(), "101", "FAILOVER", "COMPLETE"]);
     assert_eq!(deeds(asked), [Action::Takeover(Takeover::Asked), request]);
 }
 
