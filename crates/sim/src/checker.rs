@@ -12,12 +12,15 @@
 //!   (`checker/answers.rs`).
 //! - One process writes a history, and nobody goes on with it in its place.
 //! - A log keeps no more in memory than its limits allow, however slowly somebody reads.
+//! - A planned failover loses nothing and costs no snapshot (`checker/handovers.rs`).
 //! - No verification finds a difference that nobody planted (`checker/verdicts.rs`).
 //! - What was answered under min-replicas-to-ack outlives its primary (`checker/witness.rs`).
 
 mod picture;
 
 mod answers;
+
+pub mod handovers;
 
 mod verdicts;
 
@@ -31,6 +34,7 @@ use slipstream_log::{History, Offset, ReplicationId};
 
 pub(crate) use self::answers::check_request;
 pub use self::answers::{Answer, Judgement};
+pub use self::handovers::Handovers;
 pub use self::picture::{Picture, Print, difference, picture, print};
 pub use self::verdicts::Verdicts;
 pub use self::witness::Witness;
@@ -63,6 +67,8 @@ pub struct Checker {
     pub scrutiny: Scrutiny,
     /// A node whose data was changed past all commands, and is compared with nobody's meanwhile.
     pub(crate) changed: Option<usize>,
+    /// Planned failovers.
+    pub(crate) handovers: Handovers,
     written: BTreeMap<ReplicationId, Offset>,
     /// Whether each node was a primary when it was looked at last.
     primaries: BTreeMap<usize, bool>,
@@ -90,6 +96,7 @@ impl Checker {
         let Some(node) = &process.node else { return };
         let halted = node.core.replication.link.halted();
         assert!(halted.is_none(), "{} cannot apply the stream: {halted:?}", process.place());
+        self.handovers.observe(process, node);
         let Some((id, end)) = position(node) else { return };
         // A primary may write and hand over within one step.
         let wrote =

@@ -36,6 +36,7 @@ const POSSIBLE_ERRORS: &[&str] = &[
     "ERR source and destination objects are the same",
     "ERR The bit is out of range",
     "ERR invalid expire time",
+    "ERR Errors trying to SHUTDOWN",
     "ERR The ID specified in XADD is equal or smaller",
     "UNBLOCKED ",
     "NOREPLACK ",

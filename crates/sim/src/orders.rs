@@ -92,10 +92,11 @@ impl World {
         let words = forms[self.env.rng.usize(..forms.len())];
         self.env.tell(Place::Node(old), format_args!("--- is told {}", words.join(" ")));
         let reply = self.processes[old].command(&mut self.env, words);
-        self.observe(old);
         if matches!(reply, Value::Error(_)) {
-            return;
+            return self.observe(old);
         }
+        self.checker.handovers.begin(&self.processes[old], words.contains(&"FORCE"));
+        self.observe(old);
         let length = self.fault_length();
         if self.env.rng.u32(..4) == 0 {
             self.env.after(length / 2, Event::Command(old, "FAILOVER ABORT"));

@@ -47,7 +47,7 @@ pub struct World {
     commands_left: u32,
     /// Whether things go wrong.
     is_attacked: bool,
-    checker: Checker,
+    pub(crate) checker: Checker,
     full_syncs: u64,
     continuations: u64,
     continuations_from_disk: u64,
@@ -253,6 +253,11 @@ impl World {
     /// How often an answer was seen that promised replicas to have a write.
     pub fn promises(&self) -> u64 {
         self.checker.promises
+    }
+
+    /// How many targets of planned failovers took over with everything.
+    pub fn handed_over(&self) -> u64 {
+        self.checker.handovers.complete
     }
 
     /// How many of the reconnects needed what lies on disk.

@@ -141,6 +141,39 @@ fn half_a_transaction_is_asked_for_again() {
     assert_eq!(world.command(1, "EXISTS a b"), "2");
 }
 
+#[test]
+fn a_planned_failover_forks_where_the_primary_stands_and_costs_no_snapshot() {
+    let mut world = World::calm(&[0, 0, 2]);
+    world.command(0, "SET a 1");
+    converges(&mut world, (0, 2), |world| {
+        world.command(0, "FAILOVER TO 10.0.0.2 6379");
+        assert_eq!(world.handed_over(), 0);
+        world.run_until(|world| world.handed_over() == 1);
+        world.promote(1);
+        world.follow(0, 1);
+        world.follow(2, 1);
+    });
+    assert_eq!(world.command(0, "GET a"), "1");
+}
+
+/// Found by a seed: it had acknowledged all, was restarted with an older file, and took over with that.
+#[test]
+fn a_target_that_lost_what_it_had_does_not_take_over() {
+    let mut world = World::calm(&[0, 0]);
+    world.command(1, "BGSAVE");
+    world.run(1000);
+    world.command(0, "SET a 1");
+    world.converge();
+    world.command(0, "FAILOVER TO 10.0.0.2 6379");
+    world.run_until(|world| world.node(0).core.is_replica());
+    world.kill(1);
+    world.start(1);
+    world.run_until(|world| !world.node(0).core.replication.failover.is_under_way());
+    assert!(!world.node(0).core.is_replica(), "it is the primary again");
+    world.converge();
+    assert_eq!(world.command(1, "GET a"), "1");
+}
+
 /// Found by a seed: nobody waited for the takeover any more, and it went on to refuse any primary that had not taken
 /// over.
 #[test]
@@ -445,6 +478,28 @@ fn an_expired_key_is_deleted_before_it_is_made_anew() {
     world.command(0, "INCRBYFLOAT due 0.5");
     world.converge();
     assert_eq!(world.command(1, "GET due"), "0.5");
+}
+
+/// Found by a seed: nothing is deleted while a shutdown waits, and the first write behind one that failed made a key
+/// that was due anew without the deletion that replicas need.
+#[test]
+fn a_shutdown_that_fails_deletes_what_is_due_before_held_writes() {
+    let slow = Options { disk_delay: 300_000..=400_000, ..Options::calm() };
+    let mut world = World::with_options(&[0], slow);
+    let (operator, writer) = (world.connect_client(0), world.connect_client(0));
+    world.processes[0].disk.full_until = u64::MAX;
+    world.command(0, "SET due 1 PX 200");
+    world.run(20);
+    world.client_sends(operator, &["SHUTDOWN SAVE"]);
+    world.run(50);
+    world.client_sends(writer, &["INCR due"]);
+    world.run(180);
+    assert!(world.client_gets(writer).is_empty(), "held back until the key is due");
+    world.run(1000);
+    assert_eq!(world.client_gets(operator), ["ERR Errors trying to SHUTDOWN. Check logs."]);
+    assert_eq!(world.client_gets(writer), ["1"]);
+    world.converge();
+    assert_eq!(world.pipeline(1, &["GET due", "TTL due"]), ["1", "-1"]);
 }
 
 /// Found by a seed: what came behind WAIT was taken up by chance, and the wait could be answered twice.

@@ -6,7 +6,7 @@
 use slipstream_engine::Phase;
 
 use super::{REPEAT_ORDER, World};
-use crate::checker::{Answer, Judgement, Scrutiny};
+use crate::checker::{Answer, Judgement, Scrutiny, handovers};
 use crate::environment::Event;
 use crate::network::{Arrival, Place, Side, WireId};
 use crate::process::Process;
@@ -173,7 +173,9 @@ impl World {
         let asking = |process: &Process| process.link.as_ref().filter(|link| link.wire == wire)?.asked;
         let judgement =
             asking(&self.processes[caller]).and_then(|asked| Judgement::of(&self.processes[node], asked));
+        let asked = handovers::Asked::of(&self.processes[caller], &self.processes[node], wire);
         self.processes[node].received(&mut self.env, wire, bytes);
+        self.checker.handovers.check(&self.processes[caller], (&self.processes[node], asked));
         let (Some(judgement), Some(primary)) = (judgement, &self.processes[node].node) else { return };
         if let Some(answer) = judgement.check(primary) {
             match answer {

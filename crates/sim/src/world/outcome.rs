@@ -23,6 +23,8 @@ pub struct Outcome {
     pub promises: u64,
     /// Primaries that died, and whose successors had what was answered.
     pub survived: u64,
+    /// Targets of planned failovers that took over with everything.
+    pub handed_over: u64,
     /// Virtual time in microseconds.
     pub micros: u64,
 }
@@ -38,6 +40,7 @@ impl Outcome {
         self.planted += other.planted;
         self.promises += other.promises;
         self.survived += other.survived;
+        self.handed_over += other.handed_over;
         self.micros += other.micros;
     }
 }
@@ -50,8 +53,8 @@ impl std::fmt::Display for Outcome {
             f,
             "{hours} hours of virtual time, {full_syncs} full syncs, {continuations} partial ones ({from_disk} of \
              them from disk), {compared} times two nodes compared, {verified} verifications found no difference and \
-             {planted} planted ones were found, {} promises, {} primaries replaced without a loss",
-            self.promises, self.survived
+             {planted} planted ones were found, {} promises, {} primaries replaced and {} failovers without a loss",
+            self.promises, self.survived, self.handed_over
         )
     }
 }
@@ -67,6 +70,7 @@ impl World {
             planted: self.planted,
             promises: self.checker.promises,
             survived: self.witness.survived,
+            handed_over: self.checker.handovers.complete,
             micros: self.env.now(),
         }
     }
