@@ -6,7 +6,7 @@ use crate::script::Script;
 
 const TARGET: &str = "10.0.0.9 6380";
 /// What the target is asked for in the end.
-const REQUEST: &str = "*4 $5 PSYNC";
+const REQUEST: &str = "*5 $5 PSYNC";
 
 /// What the node wants done with its link.
 fn wanted(script: &mut Script) -> Vec<String> {
