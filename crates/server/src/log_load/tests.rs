@@ -101,7 +101,7 @@ fn load(folder: &Folder, increments: &[&[u8]], change: impl FnOnce(&mut LogLoadO
     change(&mut options);
     let mut load = LogLoad::begin(reporter, options);
     while load.advance(&mut node) {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let exited = node.take_effects().iter().any(|effect| matches!(effect, Effect::Exit(1)));
     Outcome { node, exited }
