@@ -21,6 +21,7 @@ mod copies;
 mod dataset;
 mod traffic;
 
+mod append_only;
 mod backlog;
 mod chaos;
 mod checking;
