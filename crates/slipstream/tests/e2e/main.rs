@@ -7,6 +7,7 @@
 mod wait;
 
 mod client;
+mod foreign_logs;
 mod forged;
 mod peer;
 mod ports;
@@ -42,6 +43,7 @@ mod links;
 mod listening;
 mod load_modes;
 mod loads;
+mod log_restarts;
 mod memory;
 mod no_threads;
 mod persistence;
