@@ -5,9 +5,11 @@
 //! each offset. A transaction is applied when its EXEC is there, and counts
 //! then. A command that is unknown or fails stops replication: going on would
 //! make the copy differ in silence. What needs a stale key is left
-//! out: `replication/restoring.rs`.
+//! out: `replication/restoring.rs`. A line that ends the history in place of a
+//! command is none of its bytes.
 
 use slipstream_keyspace::Keyspace;
+use slipstream_replication::wire;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecoder};
 
 use crate::command::flag;
@@ -36,6 +38,15 @@ pub struct Stream {
 struct Group {
     bytes: Vec<u8>,
     requests: Vec<(OwnedRequest, Entry)>,
+}
+
+/// Why no more is applied for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// What comes next is not here yet, or not to be applied yet.
+    Incomplete,
+    /// The history ends here, and the primary is to be asked how it goes on.
+    HistoryChanged,
 }
 
 /// Why the stream cannot go on.
@@ -89,55 +100,83 @@ impl Core {
     pub(crate) fn apply(&mut self, keyspace: &mut Keyspace, bytes: &[u8]) {
         let mut stream = std::mem::take(&mut self.replication.stream);
         let outcome = if stream.rest.is_empty() {
-            self.apply_commands(keyspace, &mut stream, bytes, usize::MAX)
-                .map(|applied| stream.rest.extend_from_slice(&bytes[applied..]))
+            self.apply_commands(keyspace, &mut stream, bytes, usize::MAX).map(|(applied, stop)| {
+                stream.rest.extend_from_slice(&bytes[applied..]);
+                stop
+            })
         } else {
             let mut rest = std::mem::take(&mut stream.rest);
             rest.extend_from_slice(bytes);
-            self.apply_commands(keyspace, &mut stream, &rest, usize::MAX).map(|applied| {
+            self.apply_commands(keyspace, &mut stream, &rest, usize::MAX).map(|(applied, stop)| {
                 rest.drain(..applied);
                 stream.rest = rest;
+                stop
             })
         };
         self.replication.stream = stream;
         self.replication.link.on_applied(self.log.end());
-        if let Err(Refusal { command, reason, torn, .. }) = outcome {
-            let offset = self.log.end();
-            let reason = match command {
-                Some(name) => {
-                    format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}")
-                }
-                None => format!("the stream is broken at offset {offset}: {reason}"),
-            };
-            self.stats.unexpected_error_replies += 1;
-            let mut actions = Vec::new();
-            self.replication.link.halt(self.clock.moment(), reason, &mut actions);
-            self.perform_link(keyspace, actions);
-            if torn {
-                // Nobody may continue from here, neither this node nor one that follows it.
-                self.forget_position();
+        match outcome {
+            Ok(Stop::Incomplete) => self.settle_restoring(keyspace),
+            Ok(Stop::HistoryChanged) => {
+                self.settle_restoring(keyspace);
+                self.ask_again(keyspace);
             }
-        } else {
-            self.settle_restoring(keyspace);
+            Err(refusal) => self.halt_link(keyspace, refusal),
         }
     }
 
+    fn halt_link(&mut self, keyspace: &mut Keyspace, Refusal { command, reason, torn, .. }: Refusal) {
+        let offset = self.log.end();
+        let reason = match command {
+            Some(name) => {
+                format!("cannot apply '{name}' from the primary's stream at offset {offset}: {reason}")
+            }
+            None => format!("the stream is broken at offset {offset}: {reason}"),
+        };
+        self.stats.unexpected_error_replies += 1;
+        let mut actions = Vec::new();
+        self.replication.link.halt(self.clock.moment(), reason, &mut actions);
+        self.perform_link(keyspace, actions);
+        if torn {
+            // Nobody may continue from here, neither this node nor one that follows it.
+            self.forget_position();
+        }
+    }
+
+    /// Whether what stands in the place of the next command ends the history: the whole line, or its beginning.
+    fn end_of_history(&self, stream: &Stream, bytes: &[u8]) -> Option<Progress> {
+        let line = wire::HISTORY_CHANGED;
+        let begins = bytes.first() == line.first() && line.starts_with(&bytes[..bytes.len().min(line.len())]);
+        if !begins || stream.group.is_some() || !self.replication.link.may_be_told() {
+            return None;
+        }
+        let is_whole = bytes.len() >= line.len();
+        Some(if is_whole { Progress::Complete { consumed: line.len() } } else { Progress::Incomplete })
+    }
+
     /// Applies the whole commands at the beginning of `bytes` until they are `most` bytes; returns how many bytes
-    /// they took.
+    /// they took, and why it ended.
     pub(crate) fn apply_commands(
         &mut self,
         keyspace: &mut Keyspace,
         stream: &mut Stream,
         bytes: &[u8],
         most: usize,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<(usize, Stop), Refusal> {
         let mut decoder = std::mem::take(&mut stream.decoder);
         let mut session = primary_session(stream.db, self);
         let mut reply = Reply::default();
         let (mut position, mut noticed) = (0, 0);
         let outcome = loop {
+            match self.end_of_history(stream, &bytes[position..]) {
+                None => {}
+                Some(Progress::Incomplete) => break Ok((position, Stop::Incomplete)),
+                Some(Progress::Complete { consumed }) => {
+                    break Ok((position + consumed, Stop::HistoryChanged));
+                }
+            }
             let length = match decoder.decode(&bytes[position..], &LIMITS) {
-                Ok(Progress::Incomplete) => break Ok(position),
+                Ok(Progress::Incomplete) => break Ok((position, Stop::Incomplete)),
                 Ok(Progress::Complete { consumed }) => consumed,
                 Err(error) => {
                     let reason = error.to_string();
@@ -161,7 +200,7 @@ impl Core {
                 self.propagation.note_selected(self.log.end(), session.db);
             }
             if position >= most || self.is_restoring() && !self.install_due(keyspace) {
-                break Ok(position);
+                break Ok((position, Stop::Incomplete));
             }
         };
         stream.db = session.db;
@@ -223,7 +262,7 @@ impl Machine<'_> {
                 if is_told && args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
                     self.core.replication.link.on_getack(self.core.clock.moment());
                 }
-                if is_told && let Some(clock) = slipstream_replication::wire::read_clock(args) {
+                if is_told && let Some(clock) = wire::read_clock(args) {
                     self.core.replication.link.on_clock(self.core.clock.moment(), clock);
                 }
                 self.core.log.append(raw);

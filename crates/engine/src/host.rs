@@ -10,7 +10,7 @@ use std::fmt;
 
 use slipstream_aof::Manifest;
 use slipstream_keyspace::{Keyspace, Snapshot, UnixMillis};
-use slipstream_log::Offset;
+use slipstream_log::{Offset, Slice};
 use slipstream_rdb::Target;
 use slipstream_rdb::frames::HashKey;
 pub use slipstream_replication::Level;
@@ -219,6 +219,17 @@ pub enum Effect {
         from: Offset,
         /// Let the system gather small pieces (`repl-disable-tcp-nodelay`).
         batch: bool,
+    },
+    /// End such a stream at `end`: send `rest`, as far as that is not sent, and nothing more; answer with
+    /// [`Node::stream_ended`](crate::Node::stream_ended) when that is done and the session has its socket again. The
+    /// log may be another one by now.
+    EndStream {
+        /// Its session.
+        replica: SessionId,
+        /// What may not be sent yet, up to the end.
+        rest: Vec<Slice>,
+        /// Where.
+        end: Offset,
     },
     /// Open the link to the primary instead of any other; answer with
     /// [`Node::link_connected`](crate::Node::link_connected) or

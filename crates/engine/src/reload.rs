@@ -9,6 +9,8 @@
 use slipstream_keyspace::Keyspace;
 use slipstream_rdb::WriteOptions;
 
+use slipstream_replication::replicas::Change;
+
 use crate::host::{Effect, Level, LoadedData};
 use crate::loading::{Source, load};
 use crate::node::{Core, Node, Phase};
@@ -56,12 +58,12 @@ impl Core {
 
     /// The data is another than the log says: whoever follows must copy it anew, and so must this node.
     fn leave_history(&mut self, keyspace: &mut Keyspace) {
+        self.change_history(Change::Replaced);
         if self.log.is_active() {
             self.log.deactivate(&mut self.rng);
             self.log.activate(&mut self.rng);
             self.propagation.select_again();
         }
-        self.disconnect_replicas();
         if self.is_replica() {
             let mut actions = Vec::new();
             self.replication.link.reconnect(self.clock.moment(), &mut actions);

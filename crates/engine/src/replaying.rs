@@ -103,11 +103,11 @@ impl Node {
             replaying.stream = stream;
         }
         match outcome {
-            Ok(0) if !bytes.is_empty() => {
+            Ok((0, _)) if !bytes.is_empty() => {
                 let reason = "a batch that ends within a command".to_owned();
                 Err(ReplayError { position: 0, command: None, reason })
             }
-            Ok(applied) => Ok(applied),
+            Ok((applied, _)) => Ok(applied),
             Err(Refusal { position, command, reason, .. }) => Err(ReplayError { position, command, reason }),
         }
     }

@@ -39,7 +39,7 @@ pub(crate) mod verifying;
 use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_replication::link::{self, Endpoint, Link, Position};
-use slipstream_replication::replicas::{self, OutputLimit, Role};
+use slipstream_replication::replicas::{self, Change, OutputLimit, Role, Turn};
 use slipstream_replication::{Failover, Moment, Replicas};
 
 use self::empty_start::EmptyStart;
@@ -283,12 +283,15 @@ impl Core {
         self.propagation.select_again();
         keyspace.set_deletes_due(true);
         self.replication.replicas.set_role(now, Role::Primary);
-        self.disconnect_replicas();
+        self.change_history(Change::Renamed);
     }
 
-    pub(crate) fn disconnect_replicas(&mut self) {
+    /// Replicas of this node must learn that its history changes: those that know how ask again, the others are
+    /// closed. To be called while the log has what they may not have been sent yet.
+    pub(crate) fn change_history(&mut self, change: Change) {
         let mut actions = Vec::new();
-        self.replication.replicas.disconnect_all(self.clock.moment(), &mut actions);
+        let turn = Turn { now: self.clock.moment(), log: &self.log };
+        self.replication.replicas.change_history(turn, change, &mut actions);
         self.perform_replicas(actions);
     }
 }

@@ -127,6 +127,14 @@ impl Deref for Slice {
     }
 }
 
+impl PartialEq for Slice {
+    fn eq(&self, other: &Slice) -> bool {
+        self.start == other.start && **self == **other
+    }
+}
+
+impl Eq for Slice {}
+
 impl AsRef<[u8]> for Slice {
     fn as_ref(&self) -> &[u8] {
         self

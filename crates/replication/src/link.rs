@@ -27,6 +27,8 @@ mod lines;
 
 mod replies;
 
+mod changing;
+
 mod fetching;
 
 mod pairing;
@@ -44,6 +46,7 @@ use std::borrow::Cow;
 
 use slipstream_log::{Offset, ReplicationId};
 
+use self::changing::Changes;
 use self::fetching::Fetching;
 use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
@@ -99,6 +102,10 @@ pub struct Link {
     /// Whether the histories of both sides may have parted: since this primary is followed, it has not sent the
     /// stream.
     is_stranger: bool,
+    /// Whether the link counts as up although the stream stands still: it is asked for again over the connection
+    /// that it came over.
+    stays_up: bool,
+    changes: Changes,
     /// What this node has, as of the present connection.
     standing: Standing,
     /// Connections that were lost while values of single keys were asked for.
@@ -136,6 +143,8 @@ impl Link {
             dialect: false,
             writes_log: false,
             is_stranger: true,
+            stays_up: false,
+            changes: Changes::default(),
             standing: Standing::default(),
             failed_fetches: 0,
             failed_syncs: 0,
@@ -258,6 +267,11 @@ impl Link {
     /// The primary sent something.
     pub fn on_received<'a>(&mut self, now: Moment, input: &'a [u8], actions: &mut Vec<Action<'a>>) {
         self.heard = Some(now);
+        self.take_in(now, input, actions);
+        self.note_end_of_stay(now);
+    }
+
+    fn take_in<'a>(&mut self, now: Moment, input: &'a [u8], actions: &mut Vec<Action<'a>>) {
         let mut rest = input;
         while !rest.is_empty() {
             let step = match &mut self.phase {
@@ -506,12 +520,16 @@ impl Link {
 
     /// How far it has come.
     pub fn state(&self) -> State {
-        self.phase.state()
+        if self.staying_at().is_some() { State::Connected } else { self.phase.state() }
     }
 
-    /// Whether the stream flows (`master_link_status:up`).
+    /// Whether the stream flows, or stands still while it is asked for again over the same connection
+    /// (`master_link_status:up`).
     pub fn is_up(&self) -> bool {
-        matches!(&self.phase, Phase::Streaming(streaming) if !streaming.is_restoring)
+        match &self.phase {
+            Phase::Streaming(streaming) => !streaming.is_restoring,
+            _ => self.staying_at().is_some(),
+        }
     }
 
     /// Whether a full sync is under way (`master_sync_in_progress`).
@@ -572,7 +590,7 @@ impl Link {
     pub fn offsets(&self) -> Option<(Offset, Offset)> {
         match &self.phase {
             Phase::Streaming(streaming) => Some((streaming.received, streaming.applied)),
-            _ => None,
+            _ => self.staying_at().map(|offset| (offset, offset)),
         }
     }
 

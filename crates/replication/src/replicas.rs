@@ -6,7 +6,7 @@
 //! shell from the replica's cursor on.
 //!
 //! Invariant: a replica receives newlines only before its snapshot begins. Behind it every byte is a byte of
-//! the stream and counts.
+//! the stream and counts, up to the one line that ends the stream of a replica that knows it (`parting.rs`).
 //!
 //! Contract with the engine: actions are done in order and at once, so that nothing is written to the log
 //! between the call and its actions; [`Replicas::on_turn`] is called at the end of each turn of the loop and
@@ -25,6 +25,8 @@ mod limits;
 mod pacing;
 
 mod pairing;
+
+mod parting;
 
 mod profile;
 
@@ -59,6 +61,7 @@ pub use self::action::{Action, Counters, OutputLimit, Role, Settings, Turn};
 pub use self::arrival::{Newcomer, Request, SyncRefused};
 pub use self::hearing::{Heard, Hearing};
 pub use self::pacing::Pace;
+pub use self::parting::Change;
 pub use self::profile::{Part, Profile, Reader, ReplconfError, TwoLinks};
 pub use self::replica::{Replica, ReplicaState, SnapshotSent, SyncProgress};
 pub use self::sync::{Framing, JobId, SyncJob, SyncMember};
@@ -216,7 +219,8 @@ impl Replicas {
         newcomer: Newcomer<'_>,
         actions: &mut Vec<Action>,
     ) -> Result<(), SyncRefused> {
-        if self.replicas.contains_key(&newcomer.id) && !self.is_redirected(newcomer.id) {
+        let may_ask = self.is_redirected(newcomer.id) || self.is_told(newcomer.id);
+        if self.replicas.contains_key(&newcomer.id) && !may_ask {
             return Ok(());
         }
         if self.role == (Role::Replica { link_up: false }) {
@@ -228,6 +232,7 @@ impl Replicas {
         if self.is_redirected(newcomer.id) {
             return self.on_second_request(turn, newcomer, actions);
         }
+        self.take_again(newcomer.id);
         self.check_main(newcomer.id)?;
         let mut replica = self.arrive(turn.now, newcomer);
         self.complete_carrier(&mut replica);
@@ -253,7 +258,9 @@ impl Replicas {
     /// The stream of a replica has been handed to its socket up to `offset`.
     pub fn on_sent(&mut self, replica: ReplicaId, offset: Offset) {
         let phase = self.replicas.get_mut(&replica).map(|replica| &mut replica.phase);
-        if let Some(Phase::Online { cursor } | Phase::Buffering { cursor }) = phase {
+        if let Some(Phase::Online { cursor } | Phase::Buffering { cursor } | Phase::Parting { cursor, .. }) =
+            phase
+        {
             *cursor = offset;
         }
     }
@@ -274,19 +281,6 @@ impl Replicas {
         }
     }
 
-    /// Closes all replicas, for they must learn of a new history: after a promotion, when the primary's id
-    /// has changed, and before this node's data is replaced.
-    pub fn disconnect_all(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        self.departed.clear();
-        let ids: Vec<ReplicaId> = self.replicas.keys().copied().collect();
-        for id in ids {
-            if self.replicas.contains_key(&id) {
-                self.drop_replica(now, id, "closed: another history or other data", actions);
-            }
-        }
-        self.kept.clear();
-    }
-
     /// Does what is due at the end of a turn.
     pub fn on_turn(&mut self, turn: Turn<'_>, actions: &mut Vec<Action>) {
         self.note_written(turn);
@@ -294,8 +288,10 @@ impl Replicas {
         self.drop_unreachable(turn, actions);
         self.enforce_output_limits(turn, actions);
         self.keep_pace(turn, actions);
+        self.tell_parting(turn.now, actions);
         if !self.replicas.is_empty() && self.next_tick <= turn.now {
             self.next_tick = turn.now.after_ms(TICK_MS);
+            self.watch_drains(turn.now);
             self.drop_silent(turn.now, actions);
             self.send_newlines(actions);
         }

@@ -12,6 +12,13 @@ use crate::Moment;
 /// grows when a later dialect cannot be told by its options.
 pub(crate) const DIALECT: &[u8] = b"slipstream1";
 
+/// The capability of a replica that goes on over the same connection when its primary's history changes.
+pub(crate) const STAYS: &[u8] = b"slipstream-history";
+
+/// What stands in such a replica's stream, in the place of a request, where the history ends that it knows. No
+/// request begins like this.
+pub const HISTORY_CHANGED: &[u8] = b"+HISTORY\r\n";
+
 /// One request.
 pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipstream_log::{DiskSize, Log, Offset, ReplicationId};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::{
-    Ack, Action, JobId, Newcomer, OutputLimit, ReplicaId, Replicas, Request, Role, Settings, Turn,
+    Ack, Action, Change, JobId, Newcomer, OutputLimit, ReplicaId, Replicas, Request, Role, Settings, Turn,
 };
 use slipstream_resp::OwnedRequest;
 
@@ -36,6 +36,8 @@ struct World {
     /// Who is being sent which.
     sending: BTreeMap<ReplicaId, JobId>,
     streaming: BTreeSet<ReplicaId>,
+    /// Whose stream is to end, and where.
+    ending: BTreeMap<ReplicaId, Offset>,
 }
 
 impl World {
@@ -55,6 +57,7 @@ impl World {
             jobs: BTreeMap::new(),
             sending: BTreeMap::new(),
             streaming: BTreeSet::new(),
+            ending: BTreeMap::new(),
         }
     }
 
@@ -79,12 +82,21 @@ impl World {
             Action::SealSync(job) => *self.jobs.get_mut(&job).expect("it exists") = false,
             Action::EndSync(job) => drop(self.jobs.remove(&job)),
             Action::StartStream { replica, .. } => {
+                assert!(!self.ending.contains_key(&replica), "one stream ends before the next begins");
                 assert!(self.streaming.insert(replica), "a stream begins once");
             }
             Action::Close(replica) => self.close(replica),
             Action::AppendPing | Action::AppendGetAck | Action::AppendClock => self.log.append(&[b'p'; 14]),
             Action::ActivateLog => self.log.activate(&mut self.rng),
             Action::DeactivateLog => self.log.deactivate(&mut self.rng),
+            Action::EndStream { replica, end, .. } => {
+                assert!(self.streaming.remove(&replica), "a stream that began ends");
+                self.ending.insert(replica, end);
+            }
+            Action::AskAgain(replica) => {
+                let streams = self.streaming.contains(&replica) || self.ending.contains_key(&replica);
+                assert!(!streams, "nothing is said in a stream");
+            }
             Action::Send { .. } | Action::WaitOver { .. } | Action::Log(..) => {}
         }
     }
@@ -93,6 +105,7 @@ impl World {
         self.sessions.retain(|session| *session != replica);
         self.sending.remove(&replica);
         self.streaming.remove(&replica);
+        self.ending.remove(&replica);
         self.act(|replicas, turn, actions| replicas.on_closed(turn.now, replica, actions));
     }
 
@@ -125,6 +138,7 @@ impl World {
             "capa eof",
             "capa psync2",
             "capa slipstream1",
+            "capa slipstream-history",
             "capa dual-channel",
             "capa rdb-channel-repl",
             "version 9.0.0",
@@ -202,8 +216,23 @@ impl World {
         }
     }
 
+    /// The history changes, or the end of a stream has been sent since it did.
+    fn change(&mut self) {
+        let ending: Vec<_> = self.ending.iter().map(|(replica, end)| (*replica, *end)).collect();
+        if let Some((replica, end)) = self.rng.choice(&ending).copied() {
+            self.ending.remove(&replica);
+            return self.replicas.on_stream_ended(replica, end);
+        }
+        let change = [Change::Renamed, Change::Replaced][self.rng.usize(..2)];
+        self.act(|replicas, turn, actions| replicas.change_history(turn, change, actions));
+        match change {
+            Change::Renamed => self.log.promote(&mut self.rng),
+            Change::Replaced => self.log.adopt_snapshot(id(), Offset(1000)),
+        }
+    }
+
     fn step(&mut self) {
-        match self.rng.u8(..32) {
+        match self.rng.u8(..35) {
             0..10 => self.say(),
             10..16 => self.ask(),
             16..22 => self.report(),
@@ -216,9 +245,11 @@ impl World {
                 let session = self.session();
                 self.close(session);
             }
+            31..34 => self.change(),
             _ => {
-                let role =
-                    [Role::Primary, Role::Primary, Role::Replica { link_up: true }][self.rng.usize(..3)];
+                let roles =
+                    [Role::Primary, Role::Replica { link_up: true }, Role::Replica { link_up: false }];
+                let role = roles[self.rng.usize(..3)];
                 self.replicas.set_role(self.now, role);
             }
         }

@@ -286,6 +286,7 @@ impl EventLoop {
             Effect::StartStream { replica, from, batch } => {
                 self.starting.push(Start { replica, from, batch })
             }
+            Effect::EndStream { replica, rest, end } => self.end_stream(replica, rest, end),
             Effect::StartSync(order) => self.start_sync(order),
             Effect::JoinSync { job, replica, framing } => self.join_sync(job, replica, framing),
             Effect::SealSync(job) => self.seal_sync(job),

@@ -7,8 +7,11 @@
 //!
 //! A replica whose stream is older than what is in memory is fed from disk, block by block, until it reaches what is.
 //!
-//! Invariant: a replica is either the loop's or the feeder's, and becomes the feeder's when everything before its
-//! stream is sent.
+//! A stream may end where the history does: what is left of it is sent from blocks of its own, since the log may be
+//! another one already, and then the loop gets the socket back.
+//!
+//! Invariant: a replica is either the loop's or the feeder's. It becomes the feeder's when everything before its
+//! stream is sent, and the loop's again when its stream is.
 
 mod mailbox;
 
@@ -27,9 +30,9 @@ use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
 use slipstream_engine::SessionId;
-use slipstream_log::{Log, Offset};
+use slipstream_log::{Log, Offset, Slice};
 
-pub use self::mailbox::News;
+pub use self::mailbox::{News, Returned};
 
 use self::mailbox::Mailbox;
 use self::outlet::Outlet;
@@ -50,6 +53,8 @@ pub struct Feeder {
     mailbox: Arc<Mailbox>,
     /// Whose stream flows.
     replicas: BTreeSet<SessionId>,
+    /// Whose stream ends; their sockets are to come back.
+    ending: BTreeSet<SessionId>,
     /// The feeder has the log up to here.
     handed: Offset,
     handed_at: Instant,
@@ -72,6 +77,7 @@ impl Feeder {
             waker: own_waker,
             mailbox,
             replicas: BTreeSet::new(),
+            ending: BTreeSet::new(),
             handed: Offset(0),
             handed_at: Instant::now(),
             thread,
@@ -80,7 +86,7 @@ impl Feeder {
 
     /// Whether the socket of that session is here.
     pub fn serves(&self, id: SessionId) -> bool {
-        self.replicas.contains(&id)
+        self.replicas.contains(&id) || self.ending.contains(&id)
     }
 
     /// Takes over the socket of a replica, to send the log from `from` on.
@@ -96,9 +102,22 @@ impl Feeder {
         self.order(Order::Attach { outlet, blocks, end: self.handed, is_first });
     }
 
+    /// Ends a stream at `end`: what is left of it lies in `rest`. Then the socket comes back among the news.
+    pub fn end(&mut self, id: SessionId, rest: Vec<Slice>, end: Offset) {
+        if self.replicas.remove(&id) {
+            self.ending.insert(id);
+            self.order(Order::End { id, rest, end });
+        }
+    }
+
+    /// Whether a socket that came back is expected: its session may be closed by now.
+    pub fn gave_back(&mut self, id: SessionId) -> bool {
+        self.ending.remove(&id)
+    }
+
     /// Closes the socket of a replica; whether it was here.
     pub fn release(&mut self, id: SessionId) -> bool {
-        let was_here = self.replicas.remove(&id);
+        let was_here = self.replicas.remove(&id) || self.ending.remove(&id);
         if was_here {
             self.order(Order::Release(id));
         }
@@ -156,7 +175,7 @@ impl Feeder {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::sync::mpsc::Receiver;
 
@@ -216,5 +235,76 @@ mod tests {
         second.read_exact(&mut rest).unwrap();
         assert_eq!(&rest, b" then");
         story.feeder.finish(&story.log);
+    }
+
+    /// The socket of a replica, once it is back, and what its session was told before.
+    fn returned(story: &mut Story) -> (SessionId, Returned, Vec<u8>) {
+        let mut told = Vec::new();
+        loop {
+            let mut news = story.feeder.take_news().unwrap_or_default();
+            told.extend(news.other.into_iter().flat_map(|(_, bytes)| bytes));
+            if let Some((id, returned)) = news.returned.pop() {
+                return (id, returned, told);
+            }
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_stream_ends_where_its_history_does_and_gives_its_socket_back() {
+        let mut story = Story::new();
+        let mut theirs = story.attach(1, Offset(0));
+        story.log.append(&[b'x'; 100_000]);
+        let (rest, end) = (story.log.blocks_from(Offset(0)).unwrap().collect(), story.log.end());
+        story.feeder.end(SessionId(1), rest, end);
+        assert!(story.feeder.serves(SessionId(1)), "until it has all of that");
+        story.log.adopt_snapshot(story.log.history().id, Offset(50));
+        let mut next = story.attach(2, Offset(50));
+        story.log.append(b"another log");
+        story.feeder.hand_over(&story.log, true);
+
+        let mut all = vec![0; 100_000];
+        theirs.read_exact(&mut all).unwrap();
+        let (id, mut back, _) = returned(&mut story);
+        assert_eq!((id, back.end), (SessionId(1), end));
+        assert!(story.feeder.gave_back(id) && !story.feeder.serves(id));
+        back.socket.write_all(b"told").unwrap();
+        let mut told = [0; 4];
+        theirs.read_exact(&mut told).unwrap();
+        assert_eq!(&told, b"told", "nothing of the other log is before it");
+        let mut other = [0; 11];
+        next.read_exact(&mut other).unwrap();
+        assert_eq!(&other, b"another log");
+        story.feeder.finish(&story.log);
+    }
+
+    #[test]
+    fn no_byte_of_a_replica_is_lost_when_its_socket_comes_back() {
+        let mut story = Story::new();
+        let mut theirs = story.attach(1, Offset(0));
+        let request = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nverify\r\n$1\r\nx\r\n*1\r\n$4\r\nPI";
+        theirs.write_all(request).unwrap();
+        story.feeder.end(SessionId(1), Vec::new(), Offset(0));
+        let (_, mut back, mut told) = returned(&mut story);
+        let mut buffer = [0; 100];
+        while told.len() < request.len() {
+            match back.socket.read(&mut buffer) {
+                Ok(count) => told.extend_from_slice(&buffer[..count]),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        assert_eq!(told, request);
+        story.feeder.finish(&story.log);
+    }
+
+    #[test]
+    fn a_socket_whose_session_is_closed_does_not_come_back() {
+        let mut story = Story::new();
+        let mut theirs = story.attach(1, Offset(0));
+        story.feeder.end(SessionId(1), Vec::new(), Offset(0));
+        assert!(story.feeder.release(SessionId(1)));
+        assert!(!story.feeder.gave_back(SessionId(1)));
+        story.feeder.finish(&story.log);
+        assert_eq!(theirs.read(&mut [0; 10]).unwrap(), 0, "it is closed, in the mailbox as well");
     }
 }

@@ -13,6 +13,7 @@
 //! - One process writes a history, and nobody goes on with it in its place.
 //! - A log keeps no more in memory than its limits allow, however slowly somebody reads.
 //! - A planned failover loses nothing and costs no snapshot (`checker/handovers.rs`).
+//! - Whoever streams from a node whose history changes keeps its connection (`checker/attached.rs`).
 //! - No verification finds a difference that nobody planted (`checker/verdicts.rs`).
 //! - What was answered under min-replicas-to-ack outlives its primary (`checker/witness.rs`).
 
@@ -20,6 +21,7 @@ mod picture;
 
 mod answers;
 
+mod attached;
 pub mod handovers;
 
 mod verdicts;
@@ -34,6 +36,7 @@ use slipstream_log::{History, Offset, ReplicationId};
 
 pub(crate) use self::answers::check_request;
 pub use self::answers::{Answer, Judgement};
+use self::attached::Attached;
 pub use self::handovers::Handovers;
 pub use self::picture::{Picture, Print, difference, picture, print};
 pub use self::verdicts::Verdicts;
@@ -88,6 +91,10 @@ pub struct Checker {
     pub promises: u64,
     /// How often the data of two nodes was compared.
     pub compared: u64,
+    /// Who must keep its connection to each node.
+    attached: BTreeMap<usize, Attached>,
+    /// Connections that outlived a change of the history.
+    pub outlived: u64,
 }
 
 impl Checker {
@@ -97,6 +104,10 @@ impl Checker {
         let halted = node.core.replication.link.halted();
         assert!(halted.is_none(), "{} cannot apply the stream: {halted:?}", process.place());
         self.handovers.observe(process, node);
+        let attached = Attached::to(process, node, env);
+        if let Some(before) = self.attached.insert(process.index, attached) {
+            self.outlived += before.check(process, node);
+        }
         let Some((id, end)) = position(node) else { return };
         // A primary may write and hand over within one step.
         let wrote =
@@ -190,7 +201,11 @@ impl Checker {
         let (Some((id, end)), Some((upper_id, upper_end))) = (position(below), position(above)) else {
             return;
         };
-        if below.core.replication.link.is_up() && id == upper_id {
+        let wire = replica.link.as_ref().map(|link| link.wire);
+        let mut served = above.core.replication.replicas.iter().filter(|served| served.is_online());
+        // One that is to ask again may be ahead of where its primary has gone back to.
+        let streams = served.any(|served| primary.wire_of(SessionId(served.id.0)) == wire);
+        if streams && below.core.replication.link.is_up() && id == upper_id {
             assert!(
                 end <= upper_end,
                 "{} is at {end}, its primary {} at {upper_end}",

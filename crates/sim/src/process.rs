@@ -304,7 +304,13 @@ impl Process {
             node.tick();
         }
         self.perform_all(env);
-        self.feed_replicas(env);
+        if self.feed_replicas(env)
+            && let Some(node) = &mut self.node
+        {
+            // The server's feeder wakes its loop for that.
+            node.tick();
+            self.perform_all(env);
+        }
         self.flush_marked(env);
         if let Some(node) = &mut self.node {
             node.end_turn();
@@ -407,6 +413,7 @@ impl Process {
             Effect::LoadLog(_) => unreachable!("a node here is never told of an append-only file"),
             // The virtual network delivers pieces of any size.
             Effect::StartStream { replica, from, batch: _ } => drop(self.starting.insert(replica, from)),
+            Effect::EndStream { replica, rest, end } => self.end_stream(replica, rest, end),
             Effect::StartSync(order) => self.start_sync(env, &order),
             Effect::JoinSync { job, replica, framing } => self.join_sync(env, job, replica, &framing),
             Effect::SealSync(job) => self.spools.get_mut(&job).expect("not ended yet").sealed = true,

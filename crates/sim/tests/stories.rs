@@ -3,6 +3,7 @@
 //! Node 0 is the primary at first. `World::calm(&[0, 0, 2])` has three replicas: 1 and 2 follow 0, and 3
 //! follows 2. A random world that fails becomes a story here once it is understood.
 
+use slipstream_engine::config::DisklessLoad;
 use slipstream_sim::{Options, Scrutiny, World, survive};
 
 /// Writes more than any backlog here holds.
@@ -104,6 +105,83 @@ fn a_chained_replica_follows_through_a_full_sync() {
         world.isolate(1, false);
     });
     assert_eq!(world.command(2, "STRLEN flood59"), "4000");
+}
+
+/// The connections of nodes to their primaries stay the same.
+#[track_caller]
+fn keeps_connections(world: &mut World, nodes: &[usize], story: impl FnOnce(&mut World)) {
+    let wires = |world: &World| -> Vec<_> {
+        nodes.iter().map(|node| world.processes[*node].link.as_ref().map(|link| link.wire)).collect()
+    };
+    let before = wires(world);
+    story(world);
+    assert_eq!(wires(world), before);
+}
+
+#[test]
+fn who_is_below_a_promoted_replica_keeps_its_connection() {
+    let mut world = World::calm(&[0, 1, 2]);
+    keeps_connections(&mut world, &[2, 3], |world| {
+        converges(world, (0, 3), |world| {
+            world.promote(1);
+            world.follow(0, 1);
+            world.command(1, "SET a 1");
+        });
+    });
+    assert_eq!(world.command(3, "GET a"), "1");
+}
+
+#[test]
+fn who_is_below_a_replica_that_takes_a_snapshot_takes_it_over_the_same_connection() {
+    for diskless_load in [DisklessLoad::Swapdb, DisklessLoad::FlushBeforeLoad] {
+        let mut world = World::with_options(&[0, 1, 2], Options { diskless_load, ..Options::calm() });
+        keeps_connections(&mut world, &[2, 3], |world| {
+            converges(world, (3, 0), |world| {
+                world.cut(1);
+                flood(world, 0);
+            });
+        });
+        assert_eq!(world.command(3, "STRLEN flood59"), "4000");
+    }
+}
+
+#[test]
+fn who_is_below_a_node_that_goes_back_to_a_fork_goes_back_over_the_same_connection() {
+    let mut world = World::calm(&[0, 0, 2]);
+    keeps_connections(&mut world, &[2, 3], |world| {
+        converges(world, (0, 3), |world| {
+            world.isolate(1, true);
+            world.promote(1);
+            world.run(30_000);
+            for number in 0..40 {
+                world.command(0, &format!("SET filler{number} 1"));
+            }
+            world.command(0, "SET lost 1");
+            world.command(1, "SET a 1");
+            world.isolate(1, false);
+            world.follow(0, 1);
+        });
+    });
+    assert_eq!(world.command(3, "EXISTS lost a"), ":1");
+}
+
+#[test]
+fn a_history_that_changes_while_somebody_reads_slowly_is_told_behind_its_end() {
+    let mut world = World::calm(&[0, 1]);
+    world.limit_reading(2, Some(2000));
+    keeps_connections(&mut world, &[2], |world| {
+        converges(world, (0, 2), |world| {
+            for number in 0..10 {
+                world.command(0, &format!("SET key{number} {}", "x".repeat(1000)));
+            }
+            world.run_until(|world| world.node(1).core.log.end() == world.node(0).core.log.end());
+            assert!(world.node(2).core.log.end() < world.node(1).core.log.end());
+            world.promote(1);
+            world.command(1, "SET last 1");
+            world.follow(0, 1);
+        });
+    });
+    assert_eq!(world.command(2, "DBSIZE"), "11");
 }
 
 #[test]

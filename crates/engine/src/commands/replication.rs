@@ -131,8 +131,9 @@ fn wire(offset: u64) -> i64 {
 }
 
 fn replconf(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if call.args.len() == 3 && call.is_word(1, "VERIFY") && call.session.role == Role::Replica {
-        let replica = ReplicaId(call.session.id.0);
+    let replica = ReplicaId(call.session.id.0);
+    let is_replica = call.core.replication.replicas.get(replica).is_some();
+    if call.args.len() == 3 && call.is_word(1, "VERIFY") && is_replica {
         // No reply, as to an acknowledgement: whatever is said to a replica counts as stream.
         call.core.on_verify_message(call.db.keyspace, replica, &call.args[2]);
         return Ok(());

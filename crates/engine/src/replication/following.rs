@@ -8,6 +8,7 @@ use slipstream_log::Offset;
 use slipstream_rdb::Reached;
 use slipstream_replication::Level;
 use slipstream_replication::link::{self, Endpoint, Position, Standing};
+use slipstream_replication::replicas::Change;
 
 use super::OpenLink;
 use super::progress::SyncProgress;
@@ -100,7 +101,7 @@ impl Core {
     /// copy of, it is no longer.
     fn flush_for_load(&mut self, keyspace: &mut Keyspace) {
         self.notice(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
-        self.disconnect_replicas();
+        self.change_history(Change::Replaced);
         self.log.deactivate(&mut self.rng);
         let gone = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
         self.all_keys_changed();
@@ -117,12 +118,21 @@ impl Core {
         }
     }
 
+    /// The primary says in the stream that its history has changed. This node asks again from where it stands.
+    pub(crate) fn ask_again(&mut self, keyspace: &mut Keyspace) {
+        self.replication.restoring.stop();
+        let standing = self.standing();
+        let mut actions = Vec::new();
+        self.replication.link.on_history_changed(self.clock.moment(), standing, &mut actions);
+        self.perform_link(keyspace, actions);
+    }
+
     /// The primary goes on from where this node stands, perhaps under a new name.
     pub(super) fn continue_under(&mut self, id: Option<slipstream_log::ReplicationId>) {
         self.replication.stream.forget_rest();
         if let Some(id) = id.filter(|id| *id != self.log.history().id) {
             self.log.adopt_id(id);
-            self.disconnect_replicas();
+            self.change_history(Change::Renamed);
         }
     }
 
@@ -296,7 +306,7 @@ impl Node {
 
     /// The data of a full sync takes the place of the old. Returns where the log goes on.
     fn adopt(&mut self, data: LoadedData) -> Offset {
-        self.core.disconnect_replicas();
+        self.core.change_history(Change::Replaced);
         let db = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
         let offset = self.adopt_position();
         self.core.replication.stream = Stream::starting_in(db);

@@ -13,6 +13,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_replication::Level;
 use slipstream_replication::link::{Key, Position, Rewound};
+use slipstream_replication::replicas::Change;
 use slipstream_resp::encode_request;
 
 use super::restoring::Restored;
@@ -107,8 +108,8 @@ impl Core {
 
     /// Goes back to the fork, where the stream goes on in this database.
     pub(super) fn go_back(&mut self, fork: Position, database: Option<usize>) -> bool {
-        // Who follows this node may be further on than the fork: it comes again and asks.
-        self.disconnect_replicas();
+        // Who follows this node may be further on than the fork: it asks again.
+        self.change_history(Change::Replaced);
         let is_there = self.log.rewind(&fork.id, fork.offset);
         if is_there {
             self.propagation.rewind(fork.offset);

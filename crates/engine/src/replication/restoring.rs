@@ -19,6 +19,7 @@ use slipstream_keyspace::{Keyspace, UnixMillis};
 use slipstream_log::Offset;
 use slipstream_replication::Level;
 use slipstream_replication::link::{Content, Fetched, Key, Position};
+use slipstream_replication::replicas::Change;
 use slipstream_resp::Args;
 
 use super::touched::{Place, Touched};
@@ -268,8 +269,8 @@ impl Core {
     /// The data is a copy of nothing any more: nobody may continue from here, neither this node nor one that follows
     /// it.
     pub(crate) fn forget_position(&mut self) {
+        self.change_history(Change::Replaced);
         self.log.deactivate(&mut self.rng);
-        self.disconnect_replicas();
         self.replication.restoring = Restoring::default();
     }
 }

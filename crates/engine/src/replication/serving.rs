@@ -10,6 +10,8 @@ use slipstream_replication::replicas::{
     self, JobId, Newcomer, Part, Reader, ReplicaId, Request, Role, SnapshotSent, SyncJob, SyncMember, Turn,
 };
 
+use slipstream_replication::wire;
+
 use crate::errors::CommandError;
 use crate::host::{Effect, SyncOrder};
 use crate::node::{Core, Node};
@@ -143,7 +145,7 @@ impl Node {
                 core.replication.replicas.on_asked(at);
             }
             Action::AppendClock => {
-                let clock = slipstream_replication::wire::clock(core.clock.moment());
+                let clock = wire::clock(core.clock.moment());
                 core.append_message(&clock.each_ref().map(String::as_bytes));
             }
             Action::StartSync(job) => self.start_sync(job),
@@ -160,6 +162,15 @@ impl Node {
                 }
                 let batch = core.config.repl_disable_tcp_nodelay;
                 core.effects.push(Effect::StartStream { replica: SessionId(replica.0), from, batch });
+            }
+            Action::EndStream { replica, rest, end } => {
+                core.effects.push(Effect::EndStream { replica: SessionId(replica.0), rest, end });
+            }
+            Action::AskAgain(replica) => {
+                core.send_to(replica, wire::HISTORY_CHANGED);
+                if let Some(session) = core.sessions.get_mut(SessionId(replica.0)) {
+                    session.role = crate::session::Role::Client;
+                }
             }
             Action::Close(replica) => core.effects.push(Effect::Disconnect(SessionId(replica.0))),
             Action::WaitOver { waiter, acked } => core.wait_over(waiter, acked),
@@ -242,7 +253,7 @@ impl Node {
     /// The stream of a replica was handed to its socket up to `offset`.
     pub fn replica_sent(&mut self, id: SessionId, offset: Offset) {
         let replica = ReplicaId(id.0);
-        let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.cursor())
+        let Some(cursor) = self.core.replication.replicas.get(replica).and_then(|replica| replica.sent())
         else {
             return;
         };
@@ -252,6 +263,14 @@ impl Node {
             session.traffic.1 += bytes;
         }
         self.core.replication.replicas.on_sent(replica, offset);
+    }
+
+    /// The stream of a replica has ended at `offset`, and its session has its socket again.
+    pub fn stream_ended(&mut self, id: SessionId, offset: Offset) {
+        self.replica_sent(id, offset);
+        self.core.replication.replicas.on_stream_ended(ReplicaId(id.0), offset);
+        // What it digests for this node it will not tell.
+        self.verification_lost(ReplicaId(id.0));
     }
 
     /// A replica whose stream flows acknowledged what it has.

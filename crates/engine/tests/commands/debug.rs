@@ -201,6 +201,29 @@ fn nosave_takes_the_data_of_the_file() {
 }
 
 #[test]
+fn a_replica_that_knows_how_copies_the_reloaded_data_over_the_same_connection() {
+    let mut script = Script::with_debug();
+    let replica = script.connect();
+    script.ask_as(replica, "REPLCONF capa eof capa psync2 capa slipstream1 capa slipstream-history");
+    let asks = format!("PSYNC {} 1", script.node.core.log.history().id);
+    assert!(script.ask_as(replica, &asks).starts_with("+CONTINUE"));
+    script.node.tick();
+    script.effects();
+    assert_eq!(reload(&mut script, ""), "+OK");
+    for effect in script.effects() {
+        match effect {
+            Effect::EndStream { replica, end, .. } => script.node.stream_ended(replica, end),
+            Effect::Disconnect(id) => panic!("session {} is closed", id.0),
+            _ => {}
+        }
+    }
+    script.node.tick();
+    assert_eq!(script.received(replica), "+HISTORY");
+    assert_eq!(script.ask_as(replica, &asks), "", "it waits for a snapshot");
+    assert_eq!(script.node.core.replication.replicas.counters().full, 1);
+}
+
+#[test]
 fn other_clients_wait_for_a_load() {
     let mut script = Script::with_debug();
     let other = script.connect();

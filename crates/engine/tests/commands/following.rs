@@ -89,6 +89,55 @@ fn stream(script: &mut Script, commands: &[&str]) {
     }
 }
 
+/// The same of a primary of this project.
+fn streaming_in_dialect() -> Script {
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    script.node.link_connected(1);
+    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK slipstream1 1000\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
+    assert!(script.node.core.replication.link.is_up());
+    script.node.take_effects();
+    script
+}
+
+#[test]
+fn a_line_that_ends_the_history_is_no_part_of_it_at_every_split() {
+    let line = b"+HISTORY\r\n";
+    for split in 0..=line.len() {
+        let mut script = streaming_in_dialect();
+        stream(&mut script, &["SET k v"]);
+        script.node.link_received(1, &line[..split]);
+        script.node.link_received(1, &line[split..]);
+        let asked = wanted(&mut script).pop().unwrap_or_default();
+        assert!(asked.contains("REPLCONF"), "split at {split}: {asked}");
+        script.node.link_received(1, b"+OK\r\n+OK slipstream1 1000\r\n+OK\r\n-NOPERM\r\n");
+        assert!(
+            wanted(&mut script).pop().is_some_and(|asked| asked.contains("PSYNC") && asked.ends_with(" 28"))
+        );
+        assert!(script.ask("INFO replication").contains("master_link_status:up"));
+        script.node.link_received(1, format!("+CONTINUE {ID}\r\n").as_bytes());
+        stream(&mut script, &["SET l w"]);
+        assert_eq!((script.node.core.log.end().0, script.ask("GET l").as_str()), (54, "w"));
+        assert_eq!(script.node.core.log.history().id.as_str(), ID);
+    }
+}
+
+#[test]
+fn a_line_that_ends_the_history_is_understood_of_this_projects_nodes_between_two_commands_only() {
+    let mut script = streaming();
+    script.node.link_received(1, b"+HISTORY\r\n");
+    assert!(script.node.core.replication.link.halted().is_some(), "a primary that never spoke our dialect");
+    let mut script = streaming_in_dialect();
+    stream(&mut script, &["MULTI", "SET k v"]);
+    script.node.link_received(1, b"+HISTORY\r\n");
+    assert!(script.node.core.replication.link.halted().is_some(), "within a transaction");
+    assert!(!script.has("k"));
+    let mut script = streaming_in_dialect();
+    script.node.link_received(1, b"*1\r\n$10\r\n+HISTORY\r\n");
+    assert_eq!(script.node.core.log.end().0, 0, "the beginning of a longer request");
+    assert!(script.node.core.replication.link.is_up());
+}
+
 #[test]
 fn a_command_that_cannot_be_applied_halts_the_link_until_it_is_told_to_follow_again() {
     let mut script = streaming();

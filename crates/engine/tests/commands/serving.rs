@@ -85,6 +85,49 @@ fn replicas_below_stay_while_the_link_above_is_down_and_newcomers_wait() {
     assert!(!script.effects().iter().any(closed));
 }
 
+const STAYS: &str = "listening-port 1 capa eof capa psync2 capa slipstream1 capa slipstream-history";
+
+/// The shell sends what is left of the streams that end.
+fn end_streams(script: &mut Script) {
+    for effect in script.effects() {
+        match effect {
+            Effect::EndStream { replica, end, .. } => script.node.stream_ended(replica, end),
+            Effect::Disconnect(id) => script.node.closed(id),
+            _ => {}
+        }
+    }
+    script.node.tick();
+}
+
+#[test]
+fn a_replica_of_ours_outlasts_a_promotion_and_stock_ones_do_not() {
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    script.node.link_connected(1);
+    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
+    script.node.tick();
+    let continues = psync(&script);
+    let ours = attach(&mut script, STAYS, &continues);
+    let stock = attach(&mut script, "listening-port 2 capa eof capa psync2", &continues);
+    script.effects();
+    script.received(ours);
+    script.ask("REPLICAOF NO ONE");
+    script.ask("SET k v");
+    end_streams(&mut script);
+    assert!(script.node.core.sessions.get(stock).is_none());
+    assert_eq!(script.received(ours), "+HISTORY");
+    assert!(script.ask("CLIENT LIST").contains(&format!("id={} ", ours.0)));
+    assert_eq!(script.ask_as(ours, "REPLCONF verify chunk"), "", "what was on its way is not answered");
+    assert_eq!(script.ask_as(ours, "REPLCONF ACK 0"), "");
+    assert!(script.ask_as(ours, "INFO replication").contains("role:master"));
+    let answer = script.ask_as(ours, &continues);
+    assert_eq!(answer, format!("+CONTINUE {}", script.node.core.log.history().id));
+    script.node.tick();
+    assert!(script.ask("INFO replication").contains(",port=1,state=online,"));
+    let begins = |effect: Effect| matches!(effect, Effect::StartStream { replica, .. } if replica == ours);
+    assert!(script.effects().into_iter().any(begins));
+}
+
 #[test]
 fn a_replica_that_asks_for_data_at_no_number_is_told_so() {
     let mut script = Script::new();

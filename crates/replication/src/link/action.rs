@@ -154,7 +154,7 @@ pub enum Action<'a> {
     /// The snapshot will not be completed, or not be wanted. Forget it, and report nothing of it.
     SnapshotAbort,
     /// The data stays and the stream goes on from where it stands, under this id if it has changed. (Then
-    /// replicas of this node must be told: disconnect them.)
+    /// replicas of this node must be told: [`Replicas::change_history`](crate::Replicas::change_history).)
     Continue {
         /// The id of the history from here on; `None` from a primary that does not say.
         id: Option<ReplicationId>,

@@ -60,22 +60,32 @@ pub(super) fn is_welcome(line: &str) -> bool {
 
 /// All requests after PING, and the order in which they will be answered.
 pub(super) fn introduction(settings: &Settings, two_links: bool) -> (Vec<u8>, Vec<Step>) {
+    let (mut out, mut steps) = (Vec::new(), Vec::new());
+    if let Some(words) = auth(settings) {
+        wire::push_request(&mut out, &words);
+        steps.push(Step::Auth);
+    }
+    let (profile, further) = profile(settings, two_links);
+    out.extend(profile);
+    steps.extend(further);
+    (out, steps)
+}
+
+/// What the node says of itself, and the order in which it will be answered.
+pub(super) fn profile(settings: &Settings, two_links: bool) -> (Vec<u8>, Vec<Step>) {
     let mut out = Vec::new();
     let mut steps = Vec::new();
     let mut say = |step, words: &[&[u8]]| {
         wire::push_request(&mut out, words);
         steps.push(step);
     };
-    if let Some(words) = auth(settings) {
-        say(Step::Auth, &words);
-    }
     let port = settings.announced_port.to_string();
     say(Step::ListeningPort, &[b"REPLCONF", b"listening-port", port.as_bytes()]);
     if let Some(address) = &settings.announced_ip {
         say(Step::IpAddress, &[b"REPLCONF", b"ip-address", address.as_bytes()]);
     }
     let mut words: Vec<&[u8]> =
-        vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT];
+        vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT, b"capa", wire::STAYS];
     if two_links {
         words.extend([b"capa".as_slice(), b"rdb-channel-repl", b"capa", b"dual-channel"]);
     }

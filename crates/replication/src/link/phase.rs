@@ -14,6 +14,9 @@
 //! other's values of some keys (Fetching). Then Streaming is no copy yet until the stream has come to where those
 //! are from. One that refused the other's data asks the same, until there is something else to be had (Refusing).
 //!
+//! A primary whose history changes says so within the stream, and Streaming goes back to Introducing over the same
+//! connection (`changing.rs`).
+//!
 //! A loss goes back to Connecting at once when the last attempt is long enough ago. Loading survives the loss
 //! of the connection: the snapshot is complete, and the stream is asked for again afterwards.
 

@@ -57,12 +57,15 @@ impl Link {
         }
         let Phase::Greeting { resume, .. } = self.phase else { unreachable!("called in this phase") };
         actions.push(Action::notice("Master replied to PING, replication can continue..."));
-        // What fails twice over two connections may work over one.
-        let two_links = self.settings.two_links && self.failed_syncs < MAX_FAILURES;
-        let (requests, steps) = greeting::introduction(&self.settings, two_links);
+        let (requests, steps) = greeting::introduction(&self.settings, self.may_take_two_links());
         actions.push(Action::Send(requests));
         let awaited = steps.into();
         self.phase = Phase::Introducing { resume, awaited, lines: Default::default(), since: now };
+    }
+
+    /// What fails twice over two connections may work over one.
+    pub(super) fn may_take_two_links(&self) -> bool {
+        self.settings.two_links && self.failed_syncs < MAX_FAILURES
     }
 
     pub(super) fn on_introduction_answer(&mut self, now: Moment, line: &str, actions: &mut Vec<Action<'_>>) {
@@ -319,7 +322,9 @@ impl Link {
     pub(super) fn come_up(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         self.is_stranger = false;
         self.failed_fetches = 0;
-        self.tries.on_up(now, self.down_since.take());
+        if !std::mem::take(&mut self.stays_up) {
+            self.tries.on_up(now, self.down_since.take());
+        }
         self.blocked = None;
         if self.beat_ms.is_some() {
             self.ask_for_beat(actions);
@@ -423,6 +428,7 @@ impl Link {
     pub(super) fn lose(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
         self.buffered_peak = self.buffered_peak();
         self.heard = None;
+        self.stays_up = false;
         self.failed_fetches += u32::from(matches!(self.phase, Phase::Fetching(_)));
         self.asking = self.asking.after_loss();
         self.down_since.get_or_insert(now);

@@ -139,6 +139,7 @@ fn deeds<'a>(actions: Vec<Action<'a>>) -> Vec<Action<'a>> {
     actions.into_iter().filter(|action| !matches!(action, Action::Log(..))).collect()
 }
 
+mod changing;
 mod handshake;
 mod loss;
 mod pairing;

@@ -2,7 +2,7 @@
 //!
 //! Settings go in, actions come out. Nothing here decides anything.
 
-use slipstream_log::{Log, Offset};
+use slipstream_log::{Log, Offset, Slice};
 
 use super::ReplicaId;
 use super::sync::{JobId, SyncJob, SyncMember};
@@ -103,6 +103,19 @@ pub enum Action {
         /// From where.
         from: Offset,
     },
+    /// End a stream at `end`: send `rest`, as far as that is not sent, and nothing more. Report `on_stream_ended`
+    /// when the session has its socket back.
+    EndStream {
+        /// Whose.
+        replica: ReplicaId,
+        /// What lies before the end and may not be sent yet.
+        rest: Vec<Slice>,
+        /// Where.
+        end: Offset,
+    },
+    /// Write [`wire::HISTORY_CHANGED`](crate::wire::HISTORY_CHANGED) behind its stream. From here on the session is
+    /// answered as a client's.
+    AskAgain(ReplicaId),
     /// Close the session, after an attempt to write what was sent before.
     Close(ReplicaId),
     /// A client that waited has its answer.

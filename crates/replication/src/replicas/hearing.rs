@@ -62,6 +62,13 @@ impl Hearing {
     }
 }
 
+impl Hearing {
+    /// The beginning of a request, when nothing more is sorted.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.input
+    }
+}
+
 fn tell(bytes: &[u8], heard: &mut impl FnMut(Heard)) {
     if !bytes.is_empty() {
         heard(Heard::Other(bytes.to_vec()));

@@ -25,6 +25,8 @@ pub struct Profile {
     pub takes_new_ids: bool,
     /// It is a node of this project, in the dialect that both speak.
     pub speaks_dialect: bool,
+    /// It asks again over the same connection when it is told that the history has changed.
+    pub stays: bool,
     /// How often it wants to hear the primary's clock, in milliseconds.
     pub beat_ms: Option<u64>,
     /// It wants a snapshot and no stream.
@@ -135,6 +137,7 @@ impl Profile {
             b"capa" if value.eq_ignore_ascii_case(b"eof") => self.takes_marks = true,
             b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.takes_new_ids = true,
             b"capa" if value.eq_ignore_ascii_case(wire::DIALECT) => self.speaks_dialect = true,
+            b"capa" if value.eq_ignore_ascii_case(wire::STAYS) => self.stays = true,
             // Who can do both is spared the request that Valkey's way takes more.
             b"capa" if value.eq_ignore_ascii_case(b"rdb-channel-repl") => {
                 self.two_links = Some(TwoLinks::Redis)
@@ -231,6 +234,7 @@ mod tests {
             ("capa", "psync2"),
             ("capa", "never-heard-of"),
             ("capa", "slipstream1"),
+            ("capa", "slipstream-history"),
             ("beat", "250"),
             ("rdb-only", "1"),
             ("rdb-filter-only", ""),
@@ -250,6 +254,7 @@ mod tests {
             takes_marks: true,
             takes_new_ids: true,
             speaks_dialect: true,
+            stays: true,
             beat_ms: Some(250),
             snapshot_only: true,
             part: Part::Functions,

@@ -10,6 +10,8 @@
 //!     └──► Redirected ── the snapshot's offset is known ──► Buffering ───────┘
 //! ```
 //!
+//! A change of the history ends a stream, and with it the connection or not: `parting.rs`.
+//!
 //! Behind a mark nothing is sent until the replica has answered: it finds the mark because it is the last
 //! that comes. From `Syncing` on the log keeps what lies behind the snapshot; `cursor()` says from where.
 
@@ -137,6 +139,24 @@ pub(super) enum Phase {
     Buffering {
         cursor: Offset,
     },
+    /// The history that it knows has ended, and it is to ask again. `is_held` while the log has what it will ask
+    /// for.
+    Parting {
+        cursor: Offset,
+        is_held: bool,
+        stage: Parting,
+    },
+}
+
+/// How far the end of a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// The rest of the stream is being sent.
+    Draining,
+    /// All of it is; the replica is told when this node can answer it.
+    Waiting,
+    /// It has been told.
+    Told,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,9 +189,10 @@ impl Replica {
     /// How far it is.
     pub fn state(&self) -> ReplicaState {
         match self.phase {
-            Phase::Queued { .. } | Phase::Redirected | Phase::Syncing { stage: Stage::Preparing, .. } => {
-                ReplicaState::WaitSnapshot
-            }
+            Phase::Queued { .. }
+            | Phase::Redirected
+            | Phase::Parting { .. }
+            | Phase::Syncing { stage: Stage::Preparing, .. } => ReplicaState::WaitSnapshot,
             Phase::Syncing { .. } | Phase::Loading { .. } | Phase::Buffering { .. } => {
                 ReplicaState::SendSnapshot
             }
@@ -186,7 +207,9 @@ impl Replica {
             Phase::Syncing { stage: Stage::Preparing, .. } => "preparing",
             Phase::Syncing { stage: Stage::Sending { .. }, .. } => "sending",
             Phase::Loading { .. } => "loading",
-            Phase::Redirected | Phase::Buffering { .. } | Phase::Online { .. } => return None,
+            Phase::Redirected | Phase::Buffering { .. } | Phase::Online { .. } | Phase::Parting { .. } => {
+                return None;
+            }
         };
         Some((phase, self.sync))
     }
@@ -210,6 +233,17 @@ impl Replica {
             Phase::Queued { .. } | Phase::Redirected => None,
             Phase::Syncing { from, .. } | Phase::Loading { from } => Some(from),
             Phase::Online { cursor } | Phase::Buffering { cursor } => Some(cursor),
+            Phase::Parting { cursor, is_held, .. } => is_held.then_some(cursor),
+        }
+    }
+
+    /// Up to where its socket took the stream, if it has one.
+    pub fn sent(&self) -> Option<Offset> {
+        match self.phase {
+            Phase::Online { cursor } | Phase::Buffering { cursor } | Phase::Parting { cursor, .. } => {
+                Some(cursor)
+            }
+            _ => None,
         }
     }
 
@@ -227,6 +261,8 @@ impl Replica {
             Phase::Loading { .. } | Phase::Online { .. } | Phase::Buffering { .. } => {
                 (self.protocol == Protocol::Psync).then_some(self.heard)
             }
+            Phase::Parting { stage: Parting::Draining, .. } => Some(self.moved.1.min(self.heard)),
+            Phase::Parting { .. } => Some(self.heard),
             Phase::Queued { .. } | Phase::Redirected | Phase::Syncing { .. } => None,
         }
     }

@@ -174,6 +174,7 @@ mod arrival;
 mod heartbeat;
 mod limits;
 mod pairing;
+mod parting;
 mod snapshots;
 mod transfer;
 mod waiting;

@@ -45,6 +45,11 @@ impl Replicas {
     /// A replica says how far it is.
     pub fn on_ack(&mut self, turn: Turn<'_>, id: ReplicaId, ack: Ack, actions: &mut Vec<Action>) {
         let Some(replica) = self.replicas.get_mut(&id) else { return };
+        if matches!(replica.phase, Phase::Parting { .. }) {
+            // What it has of a history that has ended says nothing of the one that goes on.
+            replica.heard = turn.now;
+            return;
+        }
         // Nobody can have what has not been written; a lie would end somebody's WAIT.
         let end = turn.log.end();
         replica.acked = replica.applied().max(ack.applied.min(end));
@@ -88,7 +93,8 @@ impl Replicas {
     pub(super) fn send_newlines(&self, actions: &mut Vec<Action>) {
         for replica in self.replicas.values() {
             // What a redirected one gets next is its stream, and whoever reads its socket may know that already.
-            if replica.state() == ReplicaState::WaitSnapshot && replica.phase != Phase::Redirected {
+            let waits = !matches!(replica.phase, Phase::Redirected | Phase::Parting { .. });
+            if replica.state() == ReplicaState::WaitSnapshot && waits {
                 actions.push(Action::Send { replica: replica.id, bytes: b"\n".to_vec() });
             }
         }

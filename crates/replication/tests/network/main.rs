@@ -110,6 +110,89 @@ fn after_a_promotion_everybody_continues() {
     assert_eq!(loads(&world), [0, 1, 1], "the old primary had not gone past the fork");
 }
 
+/// Runs until all is quiet, while somebody goes on to write; the links of nodes `below` stay up all the time.
+fn run_below(world: &mut World, primary: usize, below: &[usize]) {
+    for step in 0..100 {
+        world.write(primary, &format!("set during {step}\n"));
+        world.run(50);
+        assert!(below.iter().all(|node| world.nodes[*node].link.is_up()), "step {step}");
+    }
+    world.run(5000);
+}
+
+#[test]
+fn a_promotion_in_the_middle_leaves_those_below_where_they_are() {
+    let mut world = World::new(4, 1);
+    (1..4).for_each(|node| world.follow(node, node - 1));
+    world.write(0, "set a 1\n");
+    world.run(30_000);
+    assert_equal(&world);
+    let (connections, loaded) = (world.connections_of(&[2, 3]), loads(&world));
+    world.isolate(0, true);
+    world.promote(1);
+    run_below(&mut world, 1, &[2, 3]);
+    assert_eq!(world.connections_of(&[2, 3]), connections, "at no level");
+    world.isolate(0, false);
+    world.follow(0, 1);
+    world.run(10_000);
+    assert_equal(&world);
+    assert_eq!(loads(&world), loaded);
+}
+
+#[test]
+fn a_new_primary_above_leaves_those_below_where_they_are() {
+    let mut world = World::new(5, 2);
+    [(1, 0), (2, 0), (3, 2), (4, 3)].into_iter().for_each(|(node, above)| world.follow(node, above));
+    world.write(0, "set a 1\n");
+    world.run(30_000);
+    assert_equal(&world);
+    let (connections, loaded) = (world.connections_of(&[3, 4]), loads(&world));
+    world.isolate(0, true);
+    world.promote(1);
+    world.follow(2, 1);
+    run_below(&mut world, 1, &[3, 4]);
+    assert_eq!(world.connections_of(&[3, 4]), connections);
+    world.isolate(0, false);
+    world.follow(0, 4);
+    world.run(10_000);
+    assert_equal(&world);
+    assert_eq!(loads(&world), loaded);
+}
+
+#[test]
+fn a_full_sync_in_the_middle_reaches_those_below_over_the_same_connections() {
+    let mut world = World::new(4, 3);
+    (1..4).for_each(|node| world.follow(node, node - 1));
+    world.write(0, "set a 1\n");
+    world.run(30_000);
+    let (connections, loaded) = (world.connections_of(&[1, 2, 3]), loads(&world));
+    world.forget_log(0);
+    world.write(0, "set b 2\n");
+    world.run(60_000);
+    assert_equal(&world);
+    assert_eq!(world.connections_of(&[1, 2, 3]), connections);
+    assert_eq!(
+        loads(&world),
+        loaded.iter().enumerate().map(|(at, loads)| loads + u32::from(at > 0)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn half_a_transaction_above_a_promotion_is_gone_below_it_too() {
+    let mut world = chain();
+    let connections = world.connections_of(&[2]);
+    world.write(0, "multi\nset b 2\n");
+    world.run(200);
+    world.isolate(0, true);
+    world.promote(1);
+    world.write(1, "set c 3\n");
+    world.run(3000);
+    assert_eq!(world.connections_of(&[2]), connections);
+    let data = String::from_utf8(world.nodes[2].data.clone()).expect("commands are text");
+    assert!(data.contains("set c 3") && !data.contains("set b 2"), "half of it was never passed on: {data}");
+    assert!(world.nodes[1].data == world.nodes[2].data);
+}
+
 #[test]
 fn an_old_primary_that_went_on_writing_is_replaced() {
     let mut world = chain();

@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use slipstream_log::{Log, Offset};
 use slipstream_replication::link::{Endpoint, Position, Rewound, Standing};
 use slipstream_replication::replicas::{
-    Answer, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SnapshotSent, SyncJob, SyncMember, Turn,
+    Answer, Change, JobId, Newcomer, OutputLimit, ReplicaId, Request, Role, SnapshotSent, SyncJob,
+    SyncMember, Turn,
 };
-use slipstream_replication::{Link, Moment, Replicas, link, replicas};
+use slipstream_replication::{Link, Moment, Replicas, link, replicas, wire};
 use slipstream_resp::{Args, Limits, Progress, RequestDecoder};
 
 const REPLICAS: replicas::Settings = replicas::Settings {
@@ -133,7 +134,7 @@ impl World {
     pub(crate) fn promote(&mut self, node: usize) {
         self.link(node, |link, _, actions| link.stop(actions));
         self.nodes[node].log.promote(&mut self.rng);
-        self.replicas(node, |replicas, turn, actions| replicas.disconnect_all(turn.now, actions));
+        self.change_history(node, Change::Renamed);
         self.update_role(node);
     }
 
@@ -142,6 +143,18 @@ impl World {
         assert!(self.nodes[node].link.primary().is_none(), "only primaries write");
         self.nodes[node].data.extend_from_slice(commands.as_bytes());
         self.nodes[node].log.append(commands.as_bytes());
+    }
+
+    /// The connections of some nodes to their primaries.
+    pub(crate) fn connections_of(&self, nodes: &[usize]) -> Vec<Option<u64>> {
+        nodes.iter().map(|node| self.nodes[*node].upstream).collect()
+    }
+
+    /// Lets a node's log begin anew, so that nobody may continue with it.
+    pub(crate) fn forget_log(&mut self, node: usize) {
+        self.change_history(node, Change::Replaced);
+        self.nodes[node].log.deactivate(&mut self.rng);
+        self.nodes[node].log.activate(&mut self.rng);
     }
 
     /// Loses the connection of a node to its primary.
@@ -180,6 +193,10 @@ impl World {
         self.feed_streams(node);
         let node = &mut self.nodes[node];
         node.log.trim(node.replicas.oldest_needed());
+    }
+
+    fn change_history(&mut self, node: usize, change: Change) {
+        self.replicas(node, |replicas, turn, actions| replicas.change_history(turn, change, actions));
     }
 
     fn update_role(&mut self, node: usize) {
@@ -355,8 +372,8 @@ impl World {
             Action::ResumeReading => self.upstream(at).paused = false,
             Action::SnapshotBegin { position, .. } => {
                 node.incoming = (Vec::new(), position);
-                node.log.deactivate(&mut self.rng);
-                self.replicas(at, |replicas, turn, actions| replicas.disconnect_all(turn.now, actions));
+                self.change_history(at, Change::Replaced);
+                self.nodes[at].log.deactivate(&mut self.rng);
             }
             Action::SnapshotBytes(bytes) => node.incoming.0.extend_from_slice(&bytes),
             Action::SnapshotEnd => node.loading_until = Some(self.now.after_ms(self.rng.u64(..2000))),
@@ -370,7 +387,7 @@ impl World {
                 let id = id.unwrap_or(node.log.history().id);
                 if id != node.log.history().id {
                     node.log.adopt_id(id);
-                    self.replicas(at, |replicas, turn, actions| replicas.disconnect_all(turn.now, actions));
+                    self.change_history(at, Change::Renamed);
                 }
             }
             Action::Apply(bytes) => {
@@ -399,13 +416,9 @@ impl World {
         let (to_server, to_client, requests) = Default::default();
         let connection = Connection { client, server, to_server, to_client, paused: false, requests };
         self.connections.insert(id, connection);
-        let node = &mut self.nodes[client];
-        node.upstream = Some(id);
-        let log = &node.log;
-        let resume = log.is_active().then(|| Position { id: log.history().id, offset: log.end() });
-        self.link(client, |link, now, actions| {
-            link.on_connected(now, Standing { resume, ..Standing::default() }, actions)
-        });
+        self.nodes[client].upstream = Some(id);
+        let standing = self.nodes[client].standing();
+        self.link(client, |link, now, actions| link.on_connected(now, standing, actions));
     }
 
     fn finish_loading(&mut self, at: usize) {
@@ -423,6 +436,10 @@ impl World {
     fn apply(&mut self, at: usize) {
         while let Some(len) = complete_command(&self.nodes[at].partial) {
             let command: Vec<u8> = self.nodes[at].partial.drain(..len).collect();
+            if command == wire::HISTORY_CHANGED {
+                let standing = self.nodes[at].standing();
+                return self.link(at, |link, now, actions| link.on_history_changed(now, standing, actions));
+            }
             if command == b"getack\n" {
                 self.link(at, |link, now, _| link.on_getack(now));
             }
@@ -478,6 +495,20 @@ impl World {
             Action::StartStream { replica, from } => {
                 node.streams.insert(replica, from);
             }
+            Action::EndStream { replica, rest, end } => {
+                let cursor = node.streams.remove(&replica).expect("it has begun");
+                let connection = self.connections.get_mut(&replica.0).expect("forgotten with its connection");
+                for slice in rest {
+                    let skipped = usize::try_from(cursor.since(slice.start())).expect("logs are small");
+                    connection.to_client.extend_from_slice(slice.get(skipped..).unwrap_or_default());
+                }
+                node.replicas.on_stream_ended(replica, end);
+            }
+            Action::AskAgain(replica) => {
+                if let Some(connection) = self.connections.get_mut(&replica.0) {
+                    connection.to_client.extend_from_slice(wire::HISTORY_CHANGED);
+                }
+            }
             Action::Close(replica) => self.lose(replica.0),
             Action::WaitOver { .. } | Action::Log(..) => {}
         }
@@ -499,6 +530,12 @@ impl World {
 }
 
 impl Node {
+    fn standing(&self) -> Standing {
+        let log = &self.log;
+        let resume = log.is_active().then(|| Position { id: log.history().id, offset: log.end() });
+        Standing { resume, ..Standing::default() }
+    }
+
     fn join_sync(&mut self, member: &SyncMember) {
         let data = &self.spools[&member.job];
         let head = member.framing.head(data.len() as u64);

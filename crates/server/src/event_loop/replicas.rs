@@ -1,19 +1,21 @@
 //! Replicas of this node: streams to the feeder, snapshots to those that need one.
 //!
-//! A socket that a full sync borrows is not written to. One whose stream flows is the feeder's: the session stays
-//! here, and what the feeder tells of it comes in with the next turn.
+//! A socket that a full sync borrows is not written to. One whose stream flows is the feeder's, until the stream ends
+//! or the socket does: the session stays here, and what the feeder tells of it comes in with the next turn.
 
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mio::Token;
 use slipstream_engine::config::Compression;
 use slipstream_engine::{SessionId, SyncOrder};
-use slipstream_log::Offset;
+use slipstream_log::{Offset, Slice};
 use slipstream_replication::replicas::Framing;
 
 use super::EventLoop;
-use crate::feeder::News;
+use crate::connection::Connection;
+use crate::feeder::{News, Returned};
 use crate::jobs;
 use crate::spool::{Bounds, Spool, Way};
 use crate::sync_send::{EncodeOptions, Outlet};
@@ -63,9 +65,37 @@ impl EventLoop {
         true
     }
 
+    /// Has the feeder send the rest of a stream and give the socket back. One whose stream was still to begin has its
+    /// socket here.
+    pub(super) fn end_stream(&mut self, id: SessionId, rest: Vec<Slice>, end: Offset) {
+        let waiting = self.starting.iter().position(|start| start.replica == id);
+        match waiting.map(|at| self.starting.swap_remove(at)) {
+            Some(start) => self.node.stream_ended(id, start.from),
+            None => self.feeder.end(id, rest, end),
+        }
+    }
+
+    /// A socket is back from the feeder: its session goes on as any client's.
+    fn take_back(&mut self, id: SessionId, Returned { mut socket, end }: Returned) {
+        if !self.feeder.gave_back(id) {
+            return;
+        }
+        let number = usize::try_from(id.0).expect("sessions are counted from 1");
+        // What goes to and fro now are single requests.
+        let ready =
+            socket.set_nodelay(true).and_then(|()| socket.register(self.poll.registry(), Token(number)));
+        match ready {
+            Ok(()) => {
+                self.connections.insert(id, Connection { id, socket, writable: true, ended: false });
+                self.node.stream_ended(id, end);
+            }
+            Err(_) => self.node.closed(id),
+        }
+    }
+
     /// Takes up what the feeder has to tell.
     pub(super) fn take_news(&mut self) {
-        let Some(News { sent, acks, other, closed, .. }) = self.feeder.take_news() else { return };
+        let Some(News { sent, acks, other, closed, returned, .. }) = self.feeder.take_news() else { return };
         for (id, offset) in sent {
             self.node.replica_sent(id, offset);
         }
@@ -80,6 +110,9 @@ impl EventLoop {
         }
         for id in closed {
             self.drop_connection(id);
+        }
+        for (id, socket) in returned {
+            self.take_back(id, socket);
         }
     }
 

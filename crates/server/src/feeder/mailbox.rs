@@ -11,6 +11,8 @@ use slipstream_engine::SessionId;
 use slipstream_log::Offset;
 use slipstream_replication::replicas::Ack;
 
+use crate::connection::Socket;
+
 /// Most bytes of requests that wait for the loop; one reading may go beyond it.
 const MAX_OTHER: usize = 1 << 20;
 
@@ -25,7 +27,18 @@ pub struct News {
     pub other: Vec<(SessionId, Vec<u8>)>,
     /// Replicas whose socket is closed.
     pub closed: Vec<SessionId>,
+    /// Sockets whose stream has ended.
+    pub returned: Vec<(SessionId, Returned)>,
     other_bytes: usize,
+}
+
+/// A socket that is the loop's again.
+#[derive(Debug)]
+pub struct Returned {
+    /// The socket.
+    pub socket: Socket,
+    /// Where its stream has ended.
+    pub end: Offset,
 }
 
 /// Acknowledgements of one replica.
@@ -48,7 +61,8 @@ impl News {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.acks.is_empty() && self.other.is_empty() && self.closed.is_empty()
+        let has_ended = !self.closed.is_empty() || !self.returned.is_empty();
+        self.sent.is_empty() && self.acks.is_empty() && self.other.is_empty() && !has_ended
     }
 
     pub(super) fn add_other(&mut self, id: SessionId, bytes: Vec<u8>) {
@@ -78,7 +92,7 @@ impl Mailbox {
 
     /// Adds what one pass over the replicas brought.
     pub(super) fn post(&self, pass: News) {
-        let must_wake = !pass.other.is_empty() || !pass.closed.is_empty();
+        let must_wake = !pass.other.is_empty() || !pass.closed.is_empty() || !pass.returned.is_empty();
         let has_acks = !pass.acks.is_empty();
         let mut news = self.lock();
         news.sent.extend(pass.sent);
@@ -88,6 +102,7 @@ impl Mailbox {
         news.other.extend(pass.other);
         news.other_bytes += pass.other_bytes;
         news.closed.extend(pass.closed);
+        news.returned.extend(pass.returned);
         drop(news);
         self.has_news.store(true, Ordering::SeqCst);
         if must_wake || has_acks && self.wants_acks.load(Ordering::SeqCst) {

@@ -32,6 +32,14 @@ pub(super) struct Outlet {
     pub(super) readable: bool,
     hearing: Hearing,
     supply: Supply,
+    ending: Option<Ending>,
+}
+
+/// What is left of a stream that ends.
+#[derive(Debug)]
+struct Ending {
+    rest: VecDeque<Slice>,
+    end: Offset,
 }
 
 /// Blocks from disk, for a replica whose cursor is not in memory any more.
@@ -55,7 +63,28 @@ impl Outlet {
             readable: true,
             hearing: Hearing::default(),
             supply: Supply::None,
+            ending: None,
         }
+    }
+
+    /// The stream ends at `end`; what is left of it lies in `rest`.
+    pub(super) fn end(&mut self, rest: Vec<Slice>, end: Offset) {
+        self.ending = Some(Ending { rest: rest.into(), end });
+    }
+
+    /// Whether it is fed from what all share.
+    pub(super) fn shares(&self) -> bool {
+        self.ending.is_none()
+    }
+
+    /// Whether its stream has ended and is all sent.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| self.cursor >= ending.end)
+    }
+
+    /// The socket, and what it brought that is not sorted.
+    pub(super) fn into_parts(self) -> (Socket, Vec<u8>) {
+        (self.socket, self.hearing.into_rest())
     }
 
     /// What was read from disk.
@@ -65,7 +94,7 @@ impl Outlet {
 
     /// Whether blocks are to be read from disk, which then is asked for once.
     pub(super) fn wants_supply(&mut self, held_from: Offset) -> bool {
-        let wants = self.cursor < held_from && matches!(self.supply, Supply::None);
+        let wants = self.shares() && self.cursor < held_from && matches!(self.supply, Supply::None);
         if wants {
             self.supply = Supply::Asked;
         }
@@ -74,6 +103,9 @@ impl Outlet {
 
     /// Whether there is something to write and room for it. `held_from` is where memory begins, `end` where it ends.
     pub(super) fn can_write(&self, held_from: Offset, end: Offset) -> bool {
+        if let Some(ending) = &self.ending {
+            return self.writable && self.cursor < ending.end;
+        }
         let has_blocks = self.cursor >= held_from || matches!(self.supply, Supply::Here(_));
         self.writable && self.cursor < end && has_blocks
     }
@@ -81,6 +113,11 @@ impl Outlet {
     /// Writes what the socket takes of `window`, which begins at `held_from`, or of what was read from disk, up to a
     /// share.
     pub(super) fn write(&mut self, window: &VecDeque<Slice>, held_from: Offset) -> io::Result<()> {
+        if let Some(ending) = self.ending.take() {
+            let written = self.write_from(&ending.rest);
+            self.ending = Some(ending);
+            return written;
+        }
         if self.cursor >= held_from {
             self.supply = Supply::None;
             return self.write_from(window);

@@ -12,7 +12,7 @@ use mio::{Events, Poll, Token, Waker};
 use slipstream_engine::SessionId;
 use slipstream_log::{Offset, Slice};
 
-use super::mailbox::{Mailbox, News};
+use super::mailbox::{Mailbox, News, Returned};
 use super::outlet::Outlet;
 use super::window::Window;
 use crate::log_disk::LogDisk;
@@ -34,6 +34,8 @@ pub(super) enum Order {
     Blocks { blocks: Vec<Slice>, held_from: Offset },
     /// What was read from disk for a replica; none if it is not there any more.
     Read { id: SessionId, blocks: Vec<Slice> },
+    /// Send the rest of a stream, and give the socket back.
+    End { id: SessionId, rest: Vec<Slice>, end: Offset },
     /// Close the socket of a replica.
     Release(SessionId),
     /// Send what the sockets take and end.
@@ -133,6 +135,11 @@ impl Work {
                         outlet.supply(blocks);
                     }
                 }
+                Ok(Order::End { id, rest, end }) => {
+                    if let Some(outlet) = self.outlets.get_mut(&id) {
+                        outlet.end(rest, end);
+                    }
+                }
                 Ok(Order::Release(id)) => {
                     if let Some(outlet) = self.outlets.remove(&id) {
                         self.close(outlet);
@@ -183,11 +190,30 @@ impl Work {
             }
             news.closed.push(id);
         }
+        self.give_back(&mut news);
         self.release_blocks(Offset(0));
         if !news.is_empty() {
             self.mailbox.post(news);
         }
         self.patience(reads)
+    }
+
+    /// The loop gets the sockets back whose stream has ended.
+    fn give_back(&mut self, news: &mut News) {
+        let ended = self.outlets.values().filter(|outlet| outlet.has_ended()).map(|outlet| outlet.id);
+        for id in ended.collect::<Vec<_>>() {
+            let Some(mut outlet) = self.outlets.remove(&id) else { continue };
+            let end = outlet.cursor;
+            if outlet.socket.deregister(self.poll.registry()).is_err() {
+                news.closed.push(id);
+                continue;
+            }
+            let (socket, unsorted) = outlet.into_parts();
+            if !unsorted.is_empty() {
+                news.add_other(id, unsorted);
+            }
+            news.returned.push((id, Returned { socket, end }));
+        }
     }
 
     fn patience(&self, reads: bool) -> Option<Duration> {
@@ -199,7 +225,8 @@ impl Work {
 
     /// Forgets what all replicas have, and what is before `held_from`.
     fn release_blocks(&mut self, held_from: Offset) {
-        let slowest = self.outlets.values().map(|outlet| outlet.cursor).min();
+        let sharing = self.outlets.values().filter(|outlet| outlet.shares());
+        let slowest = sharing.map(|outlet| outlet.cursor).min();
         self.window.release(slowest.unwrap_or(self.window.end()).max(held_from));
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Stream {
     cursor: Offset,
     hearing: Hearing,
     supply: Supply,
+    /// What is left of it if it ends, and where it does.
+    ending: Option<(Vec<Slice>, Offset)>,
 }
 
 /// Blocks from disk, for a replica whose cursor is not in memory any more.
@@ -117,15 +119,46 @@ impl Process {
         }
     }
 
-    pub(super) fn feed_replicas(&mut self, env: &mut Environment) {
+    /// The rest of a stream is to be sent. One that was still to begin has none.
+    pub(super) fn end_stream(&mut self, id: SessionId, rest: Vec<Slice>, end: Offset) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.ending = Some((rest, end));
+        } else if let (Some(from), Some(node)) = (self.starting.remove(&id), &mut self.node) {
+            node.stream_ended(id, from);
+        }
+    }
+
+    /// Whether a stream has ended with this.
+    pub(super) fn feed_replicas(&mut self, env: &mut Environment) -> bool {
         for (id, from) in std::mem::take(&mut self.starting) {
             if !self.start_stream(env, id, from) {
                 self.starting.insert(id, from);
             }
         }
+        let mut has_ended = false;
         for id in self.streams.keys().copied().collect::<Vec<_>>() {
-            self.feed(env, id);
+            match self.streams.get_mut(&id).and_then(|stream| stream.ending.take()) {
+                None => self.feed(env, id),
+                Some(rest) => has_ended |= self.feed_rest(env, id, rest),
+            }
         }
+        has_ended
+    }
+
+    /// Sends what is left of a stream that ends; whether that is all sent, and the session's are the bytes again.
+    fn feed_rest(&mut self, env: &mut Environment, id: SessionId, (rest, end): (Vec<Slice>, Offset)) -> bool {
+        let (Some(node), Some(wire)) = (&mut self.node, self.sessions.get(&id)) else { return false };
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        stream.write(env, *wire, rest.iter().cloned());
+        node.replica_sent(id, stream.cursor);
+        if stream.cursor < end {
+            stream.ending = Some((rest, end));
+            return false;
+        }
+        let Some(Stream { hearing, cursor, .. }) = self.streams.remove(&id) else { return false };
+        node.receive(id, &hearing.into_rest());
+        node.stream_ended(id, cursor);
+        true
     }
 
     /// The stream begins once what comes before it is sent and no request is half read; whether that is settled.
@@ -137,7 +170,10 @@ impl Process {
         if self.outgoing.contains_key(&id) || !session.output.is_empty() || !session.is_between_requests() {
             return false;
         }
-        self.streams.insert(id, Stream { cursor: from, hearing: Hearing::default(), supply: Supply::None });
+        self.streams.insert(
+            id,
+            Stream { cursor: from, hearing: Hearing::default(), supply: Supply::None, ending: None },
+        );
         true
     }
 

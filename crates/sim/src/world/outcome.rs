@@ -25,6 +25,8 @@ pub struct Outcome {
     pub survived: u64,
     /// Targets of planned failovers that took over with everything.
     pub handed_over: u64,
+    /// Connections that outlived a change of the history.
+    pub outlived: u64,
     /// Virtual time in microseconds.
     pub micros: u64,
 }
@@ -41,6 +43,7 @@ impl Outcome {
         self.promises += other.promises;
         self.survived += other.survived;
         self.handed_over += other.handed_over;
+        self.outlived += other.outlived;
         self.micros += other.micros;
     }
 }
@@ -53,8 +56,9 @@ impl std::fmt::Display for Outcome {
             f,
             "{hours} hours of virtual time, {full_syncs} full syncs, {continuations} partial ones ({from_disk} of \
              them from disk), {compared} times two nodes compared, {verified} verifications found no difference and \
-             {planted} planted ones were found, {} promises, {} primaries replaced and {} failovers without a loss",
-            self.promises, self.survived, self.handed_over
+             {planted} planted ones were found, {} promises, {} primaries replaced and {} failovers without a loss, {} \
+              connections outlived their history",
+            self.promises, self.survived, self.handed_over, self.outlived
         )
     }
 }
@@ -71,6 +75,7 @@ impl World {
             promises: self.checker.promises,
             survived: self.witness.survived,
             handed_over: self.checker.handovers.complete,
+            outlived: self.checker.outlived,
             micros: self.env.now(),
         }
     }

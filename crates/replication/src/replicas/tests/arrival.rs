@@ -152,14 +152,3 @@ fn a_replica_never_drops_its_log() {
     story.replicas.set_role(story.now, Role::Primary);
     assert_eq!(story.replicas.deadline(), Some(Moment(3_609_000)), "counted from its promotion");
 }
-
-#[test]
-fn a_new_history_closes_everyone() {
-    let mut story = Story::new(SETTINGS);
-    story.online(A);
-    story.newcomer(B);
-    story.wait_until(5000);
-    let closed = story.act(|replicas, turn, actions| replicas.disconnect_all(turn.now, actions));
-    assert_eq!(closed, [Action::Close(A), Action::Close(B), Action::EndSync(JobId(0))]);
-    assert_eq!(story.closed(A), [], "the session's end is no news");
-}
