@@ -24,6 +24,7 @@ mod traffic;
 
 mod append_only;
 mod backlog;
+mod chains;
 mod chaos;
 mod checking;
 mod commandline;

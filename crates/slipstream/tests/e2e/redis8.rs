@@ -49,8 +49,7 @@ fn our_replica_takes_its_snapshot_beside_the_stream() {
     let mut main = accept();
     answer(&mut main, "PING", "+PONG\r\n");
     answer(&mut main, &format!("REPLCONF listening-port {}", replica.port), "+OK\r\n");
-    let capabilities =
-        "REPLCONF capa eof capa psync2 capa slipstream1 capa rdb-channel-repl capa dual-channel";
+    let capabilities = "REPLCONF capa eof capa psync2 capa slipstream1 capa slipstream-history capa rdb-channel-repl capa dual-channel";
     answer(&mut main, capabilities, "+OK\r\n");
     assert_eq!(main.read_request()[..2], ["REPLCONF", "version"]);
     main.send(b"-ERR Unrecognized REPLCONF option: version\r\n");
