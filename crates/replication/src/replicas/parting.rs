@@ -81,6 +81,9 @@ impl Replicas {
             if let Phase::Parting { stage: stage @ Parting::Waiting, .. } = &mut replica.phase {
                 *stage = Parting::Told;
                 replica.heard = now;
+                // How it takes a full sync it says each time.
+                let profile = &mut replica.profile;
+                (profile.two_links, profile.main, profile.carrier) = (None, None, None);
                 let text = format!("Replica {replica} is told that the history has changed, and asks again");
                 actions.push(Action::notice(text));
                 actions.push(Action::AskAgain(replica.id));
@@ -104,9 +107,7 @@ impl Replicas {
         if self.is_told(id)
             && let Some(replica) = self.replicas.remove(&id)
         {
-            let mut profile = replica.profile;
-            (profile.main, profile.carrier) = (None, None);
-            self.profiles.insert(id, profile);
+            self.profiles.insert(id, replica.profile);
         }
     }
 }
