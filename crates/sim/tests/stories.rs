@@ -162,7 +162,7 @@ fn who_is_below_a_node_that_goes_back_to_a_fork_goes_back_over_the_same_connecti
             world.follow(0, 1);
         });
     });
-    assert_eq!(world.command(3, "EXISTS lost a"), ":1");
+    assert_eq!(world.command(3, "EXISTS lost a"), "1");
 }
 
 #[test]
