@@ -97,6 +97,8 @@ impl World {
 
     /// Once all are equal, the loss of a connection costs nobody a snapshot.
     pub(super) fn reconnect_everybody(&mut self) {
+        // Who waits between two attempts for longer than a log is kept without a replica needs one.
+        (0..self.processes.len()).for_each(|node| _ = self.command(node, "CONFIG SET repl-backlog-ttl 3600"));
         let before = self.full_syncs;
         let primary = self.primary();
         for replica in 0..self.processes.len() {
