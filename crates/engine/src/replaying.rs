@@ -135,7 +135,7 @@ impl Node {
         );
         self.core.notice(Level::Notice, &text);
         self.core.loaded = (keys as u64, 0);
-        self.core.go_on_from(replaying.stream.database(), loaded.has_ended);
+        self.core.go_on_from(replaying.stream.database());
         self.core.loaded_log = Some(loaded);
         self.core.all_keys_changed();
         self.core.tell_broken_watches();
@@ -173,8 +173,9 @@ impl Core {
         Ok(())
     }
 
-    /// What is loaded is all there is: whose history goes on from it.
-    fn go_on_from(&mut self, database: usize, has_ended: bool) {
+    /// What is loaded is all there is: whose history goes on from it. A primary's forks, however it ended: more may
+    /// have been told than is on disk, the history may be somebody else's, or the files a copy.
+    fn go_on_from(&mut self, database: usize) {
         if !self.log.is_active() {
             return;
         }
@@ -182,8 +183,7 @@ impl Core {
         self.propagation.note_selected(end, database);
         if self.config.replicaof.is_some() {
             self.replication.stream = Stream::starting_in(database);
-        } else if !has_ended || self.was_replica() {
-            // Somebody may have been told more than is on disk, or the history is somebody else's.
+        } else {
             self.log.promote(&mut self.rng);
         }
     }

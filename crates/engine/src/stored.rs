@@ -33,6 +33,4 @@ pub struct LoadedLog {
     pub base_size: u64,
     /// Bytes of the base and of all increments.
     pub size: u64,
-    /// Whether the last thing in it is the mark of a clean end.
-    pub has_ended: bool,
 }

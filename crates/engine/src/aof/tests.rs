@@ -380,13 +380,8 @@ fn a_folder_that_cannot_be_used_is_tried_again() {
 #[test]
 fn what_was_loaded_goes_on_where_it_was_good() {
     let manifest = b"file a.2.base.rdb seq 2 type b\nfile a.3.incr.aof seq 3 type i\n";
-    let found = LoadedLog {
-        manifest: Manifest::parse(manifest).unwrap(),
-        resume: Some(50),
-        base_size: 20,
-        size: 70,
-        has_ended: false,
-    };
+    let found =
+        LoadedLog { manifest: Manifest::parse(manifest).unwrap(), resume: Some(50), base_size: 20, size: 70 };
     let mut story = Story::new();
     story.with(|aof, turn| aof.start(turn, Some(found.clone())));
     story.check(&["open appendonlydir", "policy EverySecond", "resume 1 a.3.incr.aof at 50: AT 100 0 a"]);

@@ -85,11 +85,6 @@ impl Node {
 }
 
 impl Core {
-    /// Whether the state file says that this node followed another in its last life.
-    pub(crate) fn was_replica(&self) -> bool {
-        self.replication.remembering.found.as_ref().is_some_and(|state| state.primary.is_some())
-    }
-
     /// The name of the state file in `dir`.
     pub fn state_file(&self) -> String {
         format!("{}.state", self.config.dbfilename)

@@ -58,7 +58,6 @@ pub(super) struct Reading {
 #[derive(Clone, Copy, Debug, Default)]
 struct Ended {
     is_ours: bool,
-    has_ended: bool,
     length: u64,
 }
 
@@ -114,8 +113,7 @@ impl Reading {
             self.deliver(Delivery::Notice(Level::Notice, text))?;
         }
         let resume = (!manifest.increments.is_empty() && self.last.is_ours).then_some(self.last.length);
-        let has_ended = self.last.has_ended;
-        Ok(LoadedLog { manifest, resume, base_size: self.base_size, size: self.before, has_ended })
+        Ok(LoadedLog { manifest, resume, base_size: self.base_size, size: self.before })
     }
 
     fn open(&self, name: &str, is_last: bool) -> Result<Opened, Stop> {
@@ -242,7 +240,7 @@ impl<'a> Commands<'a> {
         };
         flush(&mut self.run, self.reading)?;
         match ending {
-            Ending::Whole { has_ended } => Ok(self.ended(self.opened.length, has_ended)),
+            Ending::Whole { .. } => Ok(self.ended(self.opened.length)),
             Ending::Cut => self.torn(TRUNCATED),
             Ending::WithinMulti => {
                 let text =
@@ -253,8 +251,8 @@ impl<'a> Commands<'a> {
         }
     }
 
-    fn ended(&self, length: u64, has_ended: bool) -> Ended {
-        Ended { is_ours: self.reader.scanner().stream().is_some(), has_ended, length }
+    fn ended(&self, length: u64) -> Ended {
+        Ended { is_ours: self.reader.scanner().stream().is_some(), length }
     }
 
     /// The file is not good any further.
@@ -305,7 +303,7 @@ impl<'a> Commands<'a> {
             .open(path)
             .map_err(|error| Stop::Failed(format!("Error truncating the AOF file {name}: {error}")))?;
         self.reading.deliver(Delivery::Cut { file, length: good })?;
-        Ok(self.ended(good, false))
+        Ok(self.ended(good))
     }
 
     /// How many whole commands begin at `good`, of what is looked at.

@@ -67,14 +67,15 @@ fn a_killed_replica_continues_behind_its_last_byte() {
 }
 
 #[test]
-fn a_primary_that_ended_as_it_should_goes_on_in_its_history() {
+fn a_primary_that_ended_as_it_should_begins_a_history_that_forks_there() {
     let mut pair = Pair::start();
     let id = |server: &Server| server.client().info("replication", "master_replid");
     let before = id(&pair.primary);
     pair.primary.signal("TERM");
     assert!(pair.primary.wait_for_end().success());
     pair.primary.restart();
-    assert_eq!(id(&pair.primary), before);
+    assert_ne!(id(&pair.primary), before);
+    assert_eq!(pair.primary.client().info("replication", "master_replid2"), before);
     pair.assert_synced(0, 1);
 }
 
