@@ -5,7 +5,6 @@
 //! Cloning copies pointers, and an owned small value's bytes; whoever changes a clone of a big
 //! value copies the chunk that it changes. How a small value is stored is in `packed.rs`.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the table is yet to store small values this way"))]
 pub(crate) mod packed;
 
 use crate::hash::Hash;

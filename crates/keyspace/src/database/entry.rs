@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::table::{EntryRef, Layout};
 use crate::time::UnixMillis;
 use crate::value::Value;
-use crate::value::packed::{Kind, unpack};
+use crate::value::packed::{BESIDE, Kind, unpack};
 
 /// The deadline of an entry that has none.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -78,7 +78,7 @@ impl Header {
             [.., 0, 0] => (SHORT_DEADLINE, 6),
             _ => (LONG_DEADLINE, 8),
         };
-        bytes[0] = self.kind.map_or(0, |kind| kind as u8) | flag;
+        bytes[0] = self.kind.map_or(BESIDE, |kind| kind as u8) | flag;
         bytes[1..FIXED].copy_from_slice(&self.clock.to_le_bytes()[..3]);
         bytes[FIXED..FIXED + len].copy_from_slice(&deadline[..len]);
         (bytes, FIXED + len)

@@ -16,7 +16,7 @@ impl Database {
     /// Adds `key` to the keys that are about to be accessed here, unless there are enough.
     #[inline]
     pub fn expect(&self, key: &[u8], batch: &mut Batch) {
-        batch.push(self.table.hash(key));
+        batch.push(self.order_hint(key));
     }
 
     /// Brings what accesses to the keys of `batch` read near to the processor, for all of them at a

@@ -40,6 +40,13 @@ fn send(words: &[&str]) -> Action<'static> {
     Action::Send(wire::request(&words))
 }
 
+/// What a link says that it understands.
+fn capabilities() -> Vec<u8> {
+    let words: [&[u8]; 9] =
+        [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", b"capa", wire::DIALECT, b"capa", wire::STAYS];
+    wire::request(&words)
+}
+
 fn newline() -> Action<'static> {
     Action::Send(b"\n".to_vec())
 }

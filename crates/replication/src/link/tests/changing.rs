@@ -38,17 +38,7 @@ fn a_renamed_history_is_continued_over_the_same_connection_and_the_link_stays_up
     story.now = Moment(500);
     let requests = [
         wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
-        wire::request(&[
-            b"REPLCONF",
-            b"capa",
-            b"eof",
-            b"capa",
-            b"psync2",
-            b"capa",
-            wire::DIALECT,
-            b"capa",
-            wire::STAYS,
-        ]),
+        capabilities(),
         wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
     ];
     assert_eq!(deeds(told(&mut story, 100)), [Action::Send(requests.concat())]);

@@ -18,17 +18,7 @@ fn the_handshake_goes_in_the_order_of_redis() {
     );
     let introduction = [
         wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
-        wire::request(&[
-            b"REPLCONF",
-            b"capa",
-            b"eof",
-            b"capa",
-            b"psync2",
-            b"capa",
-            wire::DIALECT,
-            b"capa",
-            wire::STAYS,
-        ]),
+        capabilities(),
         wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
     ];
     assert_eq!(
@@ -63,17 +53,7 @@ fn a_password_and_an_address_are_given_in_their_place() {
         wire::request(&[b"AUTH", b"replicator", b"secret"]),
         wire::request(&[b"REPLCONF", b"listening-port", b"6380"]),
         wire::request(&[b"REPLCONF", b"ip-address", b"replica.example"]),
-        wire::request(&[
-            b"REPLCONF",
-            b"capa",
-            b"eof",
-            b"capa",
-            b"psync2",
-            b"capa",
-            wire::DIALECT,
-            b"capa",
-            wire::STAYS,
-        ]),
+        capabilities(),
         wire::request(&[b"REPLCONF", b"version", b"9.0.0"]),
     ];
     let answer = deeds(story.receive(b"-NOAUTH Authentication required.\r\n"));
