@@ -1,31 +1,19 @@
-//! The thread that writes the append-only file: appends, brings to disk, replaces the manifest.
+//! The thread that writes the append-only file: it does what the [`Writer`] of the storage says.
 //!
-//! Orders come from the engine's machine and are carried out one after the other ([`Order`]); what to do when is not
-//! decided here, except for when `appendfsync` has the disk asked. What was appended since the last look becomes one
-//! batch behind its seal, written by one call, and one fsync covers all that has come by then: under `appendfsync
-//! always` the next group gathers while the disk is busy with this one.
-//!
-//! A write that fails is taken back and tried again each second; what failed to reach the disk is not trusted any more,
-//! and reported as lost. Whatever waits here has a bound, and whoever hands over more waits.
-
-mod files;
-mod work;
+//! Whatever waits here has a bound, and whoever hands over more waits.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use slipstream_engine::aof::{Order, Progress};
+use slipstream_engine::aof::{Order, Progress, Report};
+use slipstream_storage::{MOST_WAITING, Outbox, Writer, remove_files};
 
-pub(crate) use self::files::make_folder;
-
-use self::work::Work;
-use crate::jobs::{Reporter, full_path};
-
-/// Bytes that may wait to be written.
-const MOST_WAITING: u64 = 64 << 20;
+use crate::jobs::{self, Reporter, full_path, spawn};
+use crate::system_files::SystemFiles;
 
 /// A handle on the thread.
 #[derive(Debug)]
@@ -41,9 +29,10 @@ impl AofWriter {
     pub(crate) fn start(reporter: Reporter) -> std::io::Result<AofWriter> {
         let (sender, orders) = channel();
         let shared = Arc::new(Shared::default());
-        let work = Work::new(reporter, Arc::clone(&shared));
+        let told = Told { reporter, shared: Arc::clone(&shared) };
+        let work = move || run(Writer::new(SystemFiles, told), &orders);
         // Replies may wait for it: it does not give way as jobs do.
-        let thread = thread::Builder::new().name("aof".to_owned()).spawn(move || work.run(&orders))?;
+        let thread = thread::Builder::new().name("aof".to_owned()).spawn(work)?;
         Ok(AofWriter { orders: sender, shared, folder: PathBuf::new(), thread })
     }
 
@@ -87,6 +76,63 @@ impl AofWriter {
     }
 }
 
+/// Serves until there are no more orders.
+fn run(mut writer: Writer<SystemFiles, Told>, orders: &Receiver<Order>) {
+    loop {
+        let order = match writer.patience() {
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(patience) => orders.recv_timeout(Duration::from_micros(patience)),
+        };
+        match order {
+            Ok(order) => writer.take(order),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return writer.write_and_sync(),
+        }
+        orders.try_iter().for_each(|order| writer.take(order));
+        writer.write_and_sync();
+    }
+}
+
+/// Whom the writer tells: the loop.
+#[derive(Debug)]
+struct Told {
+    reporter: Reporter,
+    shared: Arc<Shared>,
+}
+
+impl Outbox for Told {
+    fn report(&self, report: Report) {
+        self.reporter.report(jobs::Report::Aof(report));
+    }
+
+    fn set_progress(&self, progress: Progress) {
+        self.shared.lock().progress = progress;
+        self.shared.has_news.store(true, Ordering::Release);
+    }
+
+    fn wake(&self) {
+        self.reporter.wake();
+    }
+
+    fn took(&self, bytes: u64) {
+        self.shared.lock().waiting -= bytes;
+        self.shared.has_room.notify_one();
+    }
+
+    fn set_stuck(&self, is_stuck: bool) {
+        self.shared.lock().is_stuck = is_stuck;
+        self.shared.has_room.notify_one();
+    }
+
+    fn remove_beside(&self, folder: &Path, names: Vec<String>) {
+        let (folder, reporter) = (folder.to_owned(), self.reporter.clone());
+        spawn("aof-remove", move || {
+            let failed = |reason| reporter.report(jobs::Report::Aof(Report::Unremoved(reason)));
+            remove_files(&SystemFiles, &folder, &names, failed);
+        });
+    }
+}
+
 /// Between the loop and the thread.
 #[derive(Debug, Default)]
 struct Shared {
@@ -121,21 +167,5 @@ impl Shared {
         }
         state.waiting += bytes;
         has_waited
-    }
-
-    /// Bytes were written, or given up.
-    fn remove(&self, bytes: u64) {
-        self.lock().waiting -= bytes;
-        self.has_room.notify_one();
-    }
-
-    fn set_stuck(&self, is_stuck: bool) {
-        self.lock().is_stuck = is_stuck;
-        self.has_room.notify_one();
-    }
-
-    fn set_progress(&self, progress: Progress) {
-        self.lock().progress = progress;
-        self.has_news.store(true, Ordering::Release);
     }
 }

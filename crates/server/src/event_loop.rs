@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token, Waker};
 use slipstream_aof::Manifest;
 use slipstream_engine::{Effect, Level, Node, SessionId, Source, aof};
+use slipstream_storage::LogLoadOptions;
 
 use self::link::Lines;
 use self::replicas::Start;
@@ -30,7 +31,7 @@ use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
 use crate::kernel;
 use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
-use crate::log_load::{LogLoad, LogLoadOptions};
+use crate::log_load::LogLoad;
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 use crate::spool::Spool;

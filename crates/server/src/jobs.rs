@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::ControlFlow;
@@ -25,15 +25,16 @@ use slipstream_engine::{
 use slipstream_log::Offset;
 use slipstream_rdb::{Reached, WriteOptions};
 use slipstream_replication::replicas::{Framing, SnapshotSent};
+use slipstream_storage::{Replaced, Unreplaced, replace, write_new};
 use socket2::{Domain, Socket, Type};
 
 use crate::kernel;
 use crate::key_delay::KeyDelay;
 use crate::loader::{self, Halves};
 use crate::mptcp;
-use crate::process::sync_folder;
 use crate::spool::Spool;
 use crate::sync_send::{self, EncodeOptions, Outlet};
+use crate::system_files::{SystemFile, SystemFiles};
 
 /// What a job tells the loop.
 #[derive(Debug)]
@@ -188,10 +189,10 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
     let name = format!("temp-{}-{}.rdb", std::process::id(), options.number);
     let temporary = options.file.with_file_name(name);
     let target = job.disk_target();
-    let write = || {
+    let names = Replaced { path: &options.file, temporary: &temporary };
+    let write = |file: &mut SystemFile| {
         let written = Cell::new(0);
-        let file = File::create(&temporary)?;
-        let mut file = SyncedFile { file, written: &written, unsynced: 0, options, reporter };
+        let mut file = SyncedFile { file: &file.0, written: &written, unsynced: 0, options, reporter };
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
         let mut told = Instant::now();
         let mut delay = KeyDelay::new(options.key_delay);
@@ -204,18 +205,10 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
             }
         };
         slipstream_rdb::write_watched(job.snapshot, &job.preface, write, &mut file, &mut progress)
-            .map_err(io::Error::other)?;
-        file.file.sync_all()?;
-        let newest = options.saves.check(options.number)?;
-        fs::rename(&temporary, &options.file)?;
-        drop(newest);
-        sync_folder(&options.file)
+            .map_err(io::Error::other)
     };
-    let result = write();
-    if result.is_err() {
-        fs::remove_file(&temporary).ok();
-    }
-    result
+    let permit = || options.saves.check(options.number);
+    replace(&SystemFiles, names, write, permit).map(drop).map_err(Unreplaced::into_reason)
 }
 
 /// How often the loop is told how far a save is.
@@ -233,25 +226,21 @@ pub fn aof_base(reporter: Reporter, order: Box<BaseOrder>, options: SaveOptions)
 
 fn aof_base_file(order: BaseOrder, options: &SaveOptions, reporter: &Reporter) -> io::Result<u64> {
     let target = order.job.disk_target();
-    let written = Cell::new(0);
-    let mut file =
-        SyncedFile { file: File::create(&options.file)?, written: &written, unsynced: 0, options, reporter };
     let mut delay = KeyDelay::new(options.key_delay);
     let mut progress = |keys| delay.reach(keys);
-    let result = match order.format {
-        BaseFormat::Commands => write_commands(order.job, &mut file),
-        BaseFormat::Rdb => {
-            let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
-            let (job, progress) = (order.job, &mut progress);
-            slipstream_rdb::write_watched(job.snapshot, &job.preface, write, &mut file, progress)
-                .map_err(io::Error::other)
+    write_new(&SystemFiles, &options.file, |file| {
+        let written = Cell::new(0);
+        let mut file = SyncedFile { file: &file.0, written: &written, unsynced: 0, options, reporter };
+        match order.format {
+            BaseFormat::Commands => write_commands(order.job, &mut file),
+            BaseFormat::Rdb => {
+                let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
+                let (job, progress) = (order.job, &mut progress);
+                slipstream_rdb::write_watched(job.snapshot, &job.preface, write, &mut file, progress)
+                    .map_err(io::Error::other)
+            }
         }
-    };
-    let result = result.and_then(|length| file.file.sync_all().map(|()| length));
-    if result.is_err() {
-        fs::remove_file(&options.file).ok();
-    }
-    result
+    })
 }
 
 /// Bytes between two flushes.
@@ -260,7 +249,7 @@ const SYNC_STEP: usize = 4 * 1024 * 1024;
 /// A file that is flushed to disk as it grows, so that no flush takes long, and lets the loop run between two
 /// pieces. It fails once a newer snapshot is begun.
 struct SyncedFile<'a> {
-    file: File,
+    file: &'a File,
     written: &'a Cell<u64>,
     unsynced: usize,
     options: &'a SaveOptions,
@@ -394,12 +383,9 @@ pub fn keep_file(reporter: Reporter, path: PathBuf, content: Vec<u8>) {
 }
 
 fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_folder(path)
+    let names = Replaced { path, temporary: &path.with_extension("tmp") };
+    let write = |file: &mut SystemFile| file.write_all(content);
+    replace(&SystemFiles, names, write, || Ok(())).map_err(Unreplaced::into_reason)
 }
 
 /// Digests a snapshot for REPLICA VERIFY.

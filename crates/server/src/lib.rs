@@ -20,7 +20,6 @@ pub mod listeners;
 mod loader;
 pub mod log_disk;
 pub mod log_file;
-mod log_folder;
 mod log_load;
 pub mod memory;
 mod mptcp;
@@ -32,6 +31,7 @@ pub mod startup;
 mod state_file;
 mod sync_load;
 mod sync_send;
+mod system_files;
 
 pub use slipstream_engine::REDIS_VERSION;
 pub use startup::run;

@@ -1,85 +1,67 @@
 //! Loading an append-only file at the start: a thread reads, the executor applies.
 //!
-//! The thread reads the base, and then the increments batch by batch, looks at every checksum, and hands on what is
-//! good through a queue with a bound. The executor applies it for some milliseconds per turn of the loop, so that
-//! LOADING is answered, INFO tells how far it is, and a signal ends it at once. What is torn off at the end of the
-//! last file is cut off when everything before it has been applied, and not before: what cannot be loaded is left as
-//! it is.
+//! What the thread hands on waits in a queue with a bound. The executor applies it for some milliseconds per turn of
+//! the loop, so that LOADING is answered, INFO tells how far it is, and a signal ends it at once.
 
-mod reading;
-
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slipstream_aof::{At, Manifest};
-use slipstream_engine::{Level, LoadOptions, LoadedData, LoadedLog, Node, ReplayError, Replayed};
+use slipstream_engine::{LoadOptions, LoadedData, LoadedLog, Node};
+use slipstream_rdb::Reached;
+use slipstream_storage::{Intake, LogLoadOptions, Reading, Replay, Unwanted};
 
-use crate::jobs::Reporter;
-use crate::log_load::reading::Reading;
+use crate::jobs::{Pace, Report, Reporter};
+use crate::key_delay::KeyDelay;
+use crate::loader::{self, Halves};
+use crate::system_files::SystemFiles;
 
 /// Pieces that wait for the executor, at most.
 const QUEUED_PIECES: usize = 16;
 /// How long the executor applies before it looks at anything else.
 const SLICE: Duration = Duration::from_millis(4);
 
-/// How the operator looks at a file.
-const INSPECT: &str =
-    "make a backup of your AOF file, then use slipstream check aof --fix <filename.manifest>";
+type Delivery = slipstream_storage::Delivery<SystemFiles>;
 
-/// How an append-only file is to be loaded.
-#[derive(Clone, Debug)]
-pub(crate) struct LogLoadOptions {
-    /// Its files.
-    pub(crate) manifest: Manifest,
-    /// The folder that they are in.
-    pub(crate) folder: PathBuf,
-    /// For a base that is a snapshot.
-    pub(crate) base: LoadOptions,
-    /// `aof-load-truncated`.
-    pub(crate) cuts_tail: bool,
-    /// `aof-load-corrupt-tail-max-size`.
-    pub(crate) corrupt_tail: u64,
+/// The thread's end of the queue.
+struct Inlet {
+    reporter: Reporter,
+    sender: SyncSender<Delivery>,
+    empty: Receiver<Vec<u8>>,
+    delay: KeyDelay,
 }
 
-/// What the thread hands on, in order.
-enum Delivery {
-    Notice(Level, String),
-    /// The base is a snapshot, and this is its data.
-    Base(Box<LoadedData>),
-    /// Commands from another file follow.
-    File(Arc<str>),
-    /// What follows begins there; where the line is in the file.
-    At(Box<At>, u64),
-    Run(Run),
-    /// Nothing behind this is taken.
-    Cut {
-        file: File,
-        length: u64,
-    },
-    Done(Result<Box<LoadedLog>, String>),
-}
+impl Intake<SystemFiles> for Inlet {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Unwanted> {
+        self.sender.send(delivery).map_err(|_| Unwanted)?;
+        self.reporter.wake();
+        Ok(())
+    }
 
-/// Whole commands that follow each other.
-#[derive(Debug)]
-struct Run {
-    what: Replayed,
-    bytes: Vec<u8>,
-    /// Where they lie in the file: from here in `bytes` on, there in the file.
-    places: Vec<(usize, u64)>,
-    /// Bytes of all files up to the end of these.
-    reached: u64,
-}
+    fn buffer(&self) -> Vec<u8> {
+        self.empty.try_recv().unwrap_or_default()
+    }
 
-impl Run {
-    fn place_of(&self, at: usize) -> u64 {
-        let next = self.places.partition_point(|(start, _)| *start <= at);
-        let (start, position) = self.places[..next].last().copied().unwrap_or_default();
-        position + (at - start) as u64
+    fn load_snapshot(
+        &self,
+        input: impl Read,
+        options: LoadOptions,
+        before: u64,
+    ) -> Result<Box<LoadedData>, String> {
+        let mut pace = Pace::default();
+        let mut on_progress = |reached: Reached| {
+            if pace.is_due() {
+                self.reporter.report(Report::LoadReached(before + reached.bytes));
+            }
+            ControlFlow::Continue(())
+        };
+        loader::load(input, options, Halves::of_file(), &self.reporter, &mut on_progress)
+    }
+
+    fn pace(&mut self, commands: u64) {
+        self.delay.reach(commands);
     }
 }
 
@@ -96,9 +78,7 @@ pub(crate) struct LogLoad {
     deliveries: Receiver<Delivery>,
     /// Buffers to be used again.
     spent: Sender<Vec<u8>>,
-    file: Arc<str>,
-    /// What is being applied, and up to where.
-    in_hand: Option<(Run, usize)>,
+    replay: Replay,
     /// Whether there is more to do at once.
     is_behind: bool,
 }
@@ -109,10 +89,11 @@ impl LogLoad {
         let (sender, deliveries) = sync_channel(QUEUED_PIECES);
         let (spent, empty) = channel();
         // Nobody is served before it is done: it gives way to nobody.
-        let reading = Reading::new(reporter, options, sender, empty);
+        let delay = KeyDelay::new(options.base.key_delay);
+        let reading = Reading::new(SystemFiles, Inlet { reporter, sender, empty, delay }, options);
         let thread = thread::Builder::new().name("aof-load".to_owned());
         thread.spawn(move || reading.run()).expect("the system has room for a thread");
-        LogLoad { deliveries, spent, file: Arc::from(""), in_hand: None, is_behind: false }
+        LogLoad { deliveries, spent, replay: Replay::default(), is_behind: false }
     }
 
     /// Whether there is more to do at once.
@@ -145,80 +126,19 @@ impl LogLoad {
     }
 
     fn step(&mut self, node: &mut Node) -> Result<Step, String> {
-        if self.in_hand.is_some() {
-            self.apply(node)?;
+        if self.replay.is_busy() {
+            if let Some(buffer) = self.replay.apply(node)? {
+                // The thread may have ended.
+                self.spent.send(buffer).ok();
+            }
             return Ok(Step::Applied);
         }
         match self.deliveries.try_recv() {
-            Ok(Delivery::Done(result)) => result.map(Step::Done),
-            Ok(delivery) => self.take(delivery, node).map(|()| Step::Applied),
+            Ok(delivery) => Ok(self.replay.take(delivery, node)?.map_or(Step::Applied, Step::Done)),
             Err(TryRecvError::Empty) => Ok(Step::Idle),
             Err(TryRecvError::Disconnected) => panic!("the thread that reads says how it ended"),
         }
     }
-
-    fn take(&mut self, delivery: Delivery, node: &mut Node) -> Result<(), String> {
-        match delivery {
-            Delivery::Notice(level, text) => node.core.notice(level, &text),
-            Delivery::Base(data) => node.replay_base(*data),
-            Delivery::File(name) => {
-                self.file = name;
-                node.replay_file();
-            }
-            Delivery::At(at, position) => {
-                node.replay_at(&at).map_err(|reason| self.bad_format(position, &reason))?
-            }
-            Delivery::Run(run) => self.in_hand = Some((run, 0)),
-            Delivery::Cut { file, length } => cut(&file, length)
-                .map_err(|error| format!("Error truncating the AOF file {}: {error}", self.file))?,
-            Delivery::Done(_) => unreachable!("the caller ends with it"),
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, node: &mut Node) -> Result<(), String> {
-        let Some((run, position)) = &mut self.in_hand else { return Ok(()) };
-        match node.replay(run.what, &run.bytes[*position..]) {
-            Ok(applied) => *position += applied,
-            Err(error) => {
-                let place = run.place_of(*position + error.position);
-                return Err(self.explain(&error, place));
-            }
-        }
-        if *position < run.bytes.len() {
-            return Ok(());
-        }
-        node.load_reached(run.reached);
-        if let Some((run, _)) = self.in_hand.take() {
-            // The thread may have ended.
-            self.spent.send(run.bytes).ok();
-        }
-        Ok(())
-    }
-
-    fn explain(&self, ReplayError { command, reason, .. }: &ReplayError, place: u64) -> String {
-        let file = &self.file;
-        match command {
-            None => self.bad_format(place, reason),
-            Some(name) if reason.starts_with("ERR unknown command") => {
-                format!("Unknown command '{name}' reading the append only file {file} at offset {place}")
-            }
-            Some(name) => format!(
-                "Command '{name}' cannot be applied reading the append only file {file} at offset {place}: {reason}; \
-                 {INSPECT}"
-            ),
-        }
-    }
-
-    fn bad_format(&self, place: u64, reason: &str) -> String {
-        let file = &self.file;
-        format!("Bad file format reading the append only file {file} at offset {place}: {reason}; {INSPECT}")
-    }
-}
-
-fn cut(file: &File, length: u64) -> io::Result<()> {
-    file.set_len(length)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

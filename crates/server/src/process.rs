@@ -10,13 +10,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::time::{ClockId, clock_gettime};
 use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
+use slipstream_storage::{Replaced, Unreplaced, make_folder, replace};
 
 use crate::allocator;
-use crate::aof_writer;
 use crate::listeners::SharedListening;
 use crate::log_file::LogFile;
 use crate::memory;
 use crate::mptcp;
+use crate::system_files::SystemFiles;
 
 /// The process as the engine sees it.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Host for Process {
         if concerns(&["appendonly"]) && config.appendonly {
             // One that CONFIG SET moves to another folder at the same time is made there.
             let folder = Path::new(&config.appenddirname);
-            aof_writer::make_folder(folder).map_err(|error| {
+            make_folder(&SystemFiles, folder).map_err(|error| {
                 format!("Unable to turn on AOF. Check server logs. {}: {error}", folder.display())
             })?;
         }
@@ -157,28 +158,8 @@ pub fn replace_file_by<T, E: From<io::Error>>(
 ) -> Result<T, E> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
-    let replace = || {
-        let mut file = fs::File::create(&temporary)?;
-        if let Ok(known) = fs::metadata(path) {
-            file.set_permissions(known.permissions())?;
-        }
-        let written = write(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(path)?;
-        Ok(written)
-    };
-    let result = replace();
-    if result.is_err() {
-        fs::remove_file(&temporary).ok();
-    }
-    result
-}
-
-/// Makes the name of a file in its folder as durable as the file.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder)?.sync_all()
+    let names = Replaced { path, temporary: Path::new(&temporary) };
+    replace(&SystemFiles, names, |file| write(&mut file.0), || Ok(())).map_err(Unreplaced::into_reason)
 }
 
 fn fixed_facts(config_file: Option<&Path>) -> ProcessFacts {

@@ -19,7 +19,8 @@ use crate::event_loop::EventLoop;
 use crate::listeners::{self, SharedListening};
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
-use crate::{allocator, kernel, log_folder, mptcp, state_file};
+use crate::system_files::SystemFiles;
+use crate::{allocator, kernel, mptcp, state_file};
 
 /// Set for the process that `daemonize yes` leaves running.
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
@@ -93,8 +94,8 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
     let mut node = Node::new(config, Box::new(process), seed)?;
     node.remember(state_file::read(&node.core.state_file()));
-    let (stored, notice) =
-        log_folder::find(&node.core.config, Path::new("")).inspect_err(|reason| node.warn(reason))?;
+    let (stored, notice) = slipstream_storage::find(&SystemFiles, &node.core.config, Path::new(""))
+        .inspect_err(|reason| node.warn(reason))?;
     if let Some(text) = notice {
         node.core.notice(Level::Notice, &text);
     }

@@ -15,8 +15,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-aof", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-replication", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-engine", PURE),
-    ("slipstream-sim", PURE_AND_ENGINE),
-    ("slipstream-server", PURE_AND_ENGINE),
+    ("slipstream-storage", PURE_AND_ENGINE),
+    ("slipstream-sim", PURE_ENGINE_AND_STORAGE),
+    ("slipstream-server", PURE_ENGINE_AND_STORAGE),
     // Its tools read files as a server does, without one.
     (
         "slipstream",
@@ -42,6 +43,17 @@ const PURE_AND_ENGINE: &[&str] = &[
     "slipstream-aof",
     "slipstream-replication",
     "slipstream-engine",
+];
+
+const PURE_ENGINE_AND_STORAGE: &[&str] = &[
+    "slipstream-resp",
+    "slipstream-keyspace",
+    "slipstream-rdb",
+    "slipstream-log",
+    "slipstream-aof",
+    "slipstream-replication",
+    "slipstream-engine",
+    "slipstream-storage",
 ];
 
 /// Foreign crates that reach the operating system, and the crates that may use them.

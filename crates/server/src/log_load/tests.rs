@@ -1,10 +1,11 @@
 //! Files in a folder, loaded as at a start.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mio::{Poll, Token, Waker};
-use slipstream_aof::{At, BaseFormat, Increment, Sealing, encode_end};
+use slipstream_aof::{At, BaseFormat, Increment, Manifest, Sealing, encode_end};
 use slipstream_engine::config::Config;
 use slipstream_engine::{Effect, Source, Stored};
 use slipstream_log::{History, Offset, ReplicationId};

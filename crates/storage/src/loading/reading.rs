@@ -1,23 +1,18 @@
-//! The thread that reads an append-only file: what is in each of its files, and how each ends.
+//! What is in each file of an append-only file, and how each ends.
 //!
 //! Never writes: what is to be cut off is handed on, to be cut once all before it is applied.
 
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
-use std::ops::ControlFlow;
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
-use std::time::Instant;
 
 use slipstream_aof::{Content, Ending, Fault, Found, ReadError, Reader, count_commands};
 use slipstream_engine::{Level, LoadedLog, Replayed};
-use slipstream_rdb::{Reached, Version};
+use slipstream_rdb::Version;
 
-use super::{Delivery, INSPECT, LogLoadOptions, Run};
-use crate::jobs::{Pace, Report, Reporter};
-use crate::key_delay::KeyDelay;
-use crate::loader::{self, Halves};
+use super::{Delivery, INSPECT, Intake, LogLoadOptions, Run, Unwanted};
+use crate::files::{DiskFile, Files};
+use crate::replacing::FileReader;
 
 /// What is read at once.
 const READ_SIZE: usize = 1 << 20;
@@ -26,9 +21,6 @@ const RUN_SIZE: usize = 256 << 10;
 /// The directives that allow a tail to be cut off.
 const TRUNCATED: &str = "aof-load-truncated";
 const CORRUPT_TAIL: &str = "aof-load-corrupt-tail-max-size";
-
-/// The loop has ended: nobody wants the data any more.
-struct Unwanted;
 
 /// What ends the reading of a file early.
 enum Stop {
@@ -42,11 +34,12 @@ impl From<Unwanted> for Stop {
     }
 }
 
-pub(super) struct Reading {
-    reporter: Reporter,
+/// Reads all of an append-only file.
+#[derive(Debug)]
+pub struct Reading<F, I> {
+    files: F,
+    intake: I,
     options: LogLoadOptions,
-    sender: SyncSender<Delivery>,
-    empty: Receiver<Vec<u8>>,
     /// Bytes of the files that are read.
     before: u64,
     base_size: u64,
@@ -62,38 +55,29 @@ struct Ended {
 }
 
 /// One file of several.
-struct Opened {
+struct Opened<T> {
     name: Arc<str>,
     path: PathBuf,
-    file: File,
+    file: T,
     length: u64,
     is_last: bool,
 }
 
-impl Reading {
-    pub(super) fn new(
-        reporter: Reporter,
-        options: LogLoadOptions,
-        sender: SyncSender<Delivery>,
-        empty: Receiver<Vec<u8>>,
-    ) -> Reading {
-        Reading { reporter, options, sender, empty, before: 0, base_size: 0, last: Ended::default() }
+impl<F: Files, I: Intake<F>> Reading<F, I> {
+    /// Nothing is read yet.
+    pub fn new(files: F, intake: I, options: LogLoadOptions) -> Reading<F, I> {
+        Reading { files, intake, options, before: 0, base_size: 0, last: Ended::default() }
     }
 
-    pub(super) fn run(mut self) {
+    /// Reads until the end, or until nobody wants more.
+    pub fn run(mut self) {
         let result = match self.read_all() {
             Ok(loaded) => Ok(Box::new(loaded)),
             Err(Stop::Failed(reason)) => Err(reason),
             Err(Stop::Unwanted) => return,
         };
         // Without a loop there is nobody to tell.
-        self.deliver(Delivery::Done(result)).ok();
-    }
-
-    fn deliver(&self, delivery: Delivery) -> Result<(), Unwanted> {
-        self.sender.send(delivery).map_err(|_| Unwanted)?;
-        self.reporter.wake();
-        Ok(())
+        self.intake.deliver(Delivery::Done(result)).ok();
     }
 
     fn read_all(&mut self) -> Result<LoadedLog, Stop> {
@@ -101,22 +85,23 @@ impl Reading {
         let (base, count) = (manifest.base.is_some(), manifest.files().count());
         for (index, part) in manifest.files().enumerate() {
             let kind = if base && index == 0 { "base" } else { "incr" };
-            let began = Instant::now();
+            let began = self.files.micros();
             let opened = self.open(&part.name, index + 1 == count)?;
             self.last = self.read_file(&opened)?;
             self.before += self.last.length;
             if kind == "base" {
                 self.base_size = self.last.length;
             }
-            let seconds = began.elapsed().as_secs_f64();
-            let text = format!("DB loaded from {kind} file {}: {seconds:.3} seconds", part.name);
-            self.deliver(Delivery::Notice(Level::Notice, text))?;
+            let millis = (self.files.micros() - began) / 1000;
+            let (seconds, millis) = (millis / 1000, millis % 1000);
+            let text = format!("DB loaded from {kind} file {}: {seconds}.{millis:03} seconds", part.name);
+            self.intake.deliver(Delivery::Notice(Level::Notice, text))?;
         }
         let resume = (!manifest.increments.is_empty() && self.last.is_ours).then_some(self.last.length);
         Ok(LoadedLog { manifest, resume, base_size: self.base_size, size: self.before })
     }
 
-    fn open(&self, name: &str, is_last: bool) -> Result<Opened, Stop> {
+    fn open(&self, name: &str, is_last: bool) -> Result<Opened<F::File>, Stop> {
         let path = self.options.folder.join(name);
         let explain = |error: io::Error| match error.kind() {
             ErrorKind::NotFound => Stop::Failed(format!("The append log file {name} doesn't exist: {error}")),
@@ -124,12 +109,12 @@ impl Reading {
                 "Fatal error: can't open the append log file {name} for reading: {error}"
             )),
         };
-        let file = File::open(&path).map_err(explain)?;
-        let length = file.metadata().map_err(explain)?.len();
+        let file = self.files.open(&path).map_err(explain)?;
+        let length = file.length().map_err(explain)?;
         Ok(Opened { name: Arc::from(name), path, file, length, is_last })
     }
 
-    fn read_file(&mut self, opened: &Opened) -> Result<Ended, Stop> {
+    fn read_file(&mut self, opened: &Opened<F::File>) -> Result<Ended, Stop> {
         if opened.length == 0 {
             return Ok(Ended { is_ours: true, ..Ended::default() });
         }
@@ -140,50 +125,41 @@ impl Reading {
         if is_snapshot && from == opened.length {
             return Ok(Ended { length: from, ..Ended::default() });
         }
-        self.deliver(Delivery::File(Arc::clone(&opened.name)))?;
-        (&opened.file).seek(SeekFrom::Start(from)).map_err(|error| unreadable(opened, &error))?;
+        self.intake.deliver(Delivery::File(Arc::clone(&opened.name)))?;
         Commands::new(self, opened, from).read()
     }
 
     /// Loads a snapshot at the beginning of a file; returns where it ends.
-    fn read_snapshot(&self, opened: &Opened) -> Result<u64, Stop> {
+    fn read_snapshot(&self, opened: &Opened<F::File>) -> Result<u64, Stop> {
         let name = &opened.name;
         let text = format!("Reading RDB base file {name} on AOF loading...");
-        self.deliver(Delivery::Notice(Level::Notice, text))?;
+        self.intake.deliver(Delivery::Notice(Level::Notice, text))?;
         let explain = |reason: &dyn std::fmt::Display| {
             let advice = "look at it with slipstream check rdb";
             Stop::Failed(format!(
                 "Error reading the RDB base file {name}, AOF loading aborted: {reason}; {advice}"
             ))
         };
-        (&opened.file).seek(SeekFrom::Start(0)).map_err(|error| explain(&error))?;
-        let input = BufReader::with_capacity(READ_SIZE, &opened.file);
-        let mut pace = Pace::default();
-        let mut on_progress = |reached: Reached| {
-            if pace.is_due() {
-                self.reporter.report(Report::LoadReached(self.before + reached.bytes));
-            }
-            ControlFlow::Continue(())
-        };
-        let data =
-            loader::load(input, self.options.base, Halves::of_file(), &self.reporter, &mut on_progress)
-                .map_err(|reason| explain(&reason))?;
+        let input = BufReader::with_capacity(READ_SIZE, FileReader { file: &opened.file, position: 0 });
+        let loaded = self.intake.load_snapshot(input, self.options.base, self.before);
+        let data = loaded.map_err(|reason| explain(&reason))?;
         let length = data.loaded.length;
-        self.deliver(Delivery::Base(data))?;
+        self.intake.deliver(Delivery::Base(data))?;
         Ok(length)
     }
 }
 
-fn unreadable(opened: &Opened, error: &io::Error) -> Stop {
+fn unreadable<T>(opened: &Opened<T>, error: &io::Error) -> Stop {
     let name = &opened.name;
     Stop::Failed(format!("Unrecoverable error reading the append only file {name}: {error}"))
 }
 
 /// Reads until the buffer is full or the file ends; how many bytes.
-fn read_full(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_full(file: &impl DiskFile, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut input = FileReader { file, position: 0 };
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
+        match input.read(&mut buffer[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -194,20 +170,19 @@ fn read_full(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// The commands of one file.
-struct Commands<'a> {
-    reading: &'a Reading,
-    opened: &'a Opened,
-    reader: Reader<&'a File>,
+struct Commands<'a, F: Files, I> {
+    reading: &'a mut Reading<F, I>,
+    opened: &'a Opened<F::File>,
+    reader: Reader<FileReader<'a, F::File>>,
     run: Option<Run>,
-    delay: KeyDelay,
     commands: u64,
 }
 
-impl<'a> Commands<'a> {
-    fn new(reading: &'a Reading, opened: &'a Opened, from: u64) -> Commands<'a> {
-        let reader = Reader::new(&opened.file, from, opened.length);
-        let delay = KeyDelay::new(reading.options.base.key_delay);
-        Commands { reading, opened, reader, run: None, delay, commands: 0 }
+impl<'a, F: Files, I: Intake<F>> Commands<'a, F, I> {
+    fn new(reading: &'a mut Reading<F, I>, opened: &'a Opened<F::File>, from: u64) -> Commands<'a, F, I> {
+        let input = FileReader { file: &opened.file, position: from };
+        let reader = Reader::new(input, from, opened.length);
+        Commands { reading, opened, reader, run: None, commands: 0 }
     }
 
     fn read(mut self) -> Result<Ended, Stop> {
@@ -220,14 +195,14 @@ impl<'a> Commands<'a> {
                         Content::Commands { .. } => Replayed::Plain,
                         Content::At(at) => {
                             flush(&mut self.run, self.reading)?;
-                            self.reading.deliver(Delivery::At(Box::new(at), position))?;
+                            self.reading.intake.deliver(Delivery::At(Box::new(at), position))?;
                             continue;
                         }
                         Content::Timestamp(_) | Content::End(_) | Content::Remark => continue,
                     };
                     if self.reading.options.base.key_delay != 0 {
                         self.commands += count_commands(bytes);
-                        self.delay.reach(self.commands);
+                        self.reading.intake.pace(self.commands);
                     }
                     add(&mut self.run, self.reading, (what, position, bytes))?;
                 }
@@ -245,7 +220,7 @@ impl<'a> Commands<'a> {
             Ending::WithinMulti => {
                 let text =
                     format!("Revert incomplete MULTI/EXEC transaction in AOF file {}", self.opened.name);
-                self.reading.deliver(Delivery::Notice(Level::Warning, text))?;
+                self.reading.intake.deliver(Delivery::Notice(Level::Warning, text))?;
                 self.torn(TRUNCATED)
             }
         }
@@ -296,37 +271,38 @@ impl<'a> Commands<'a> {
                  {commands} whole commands"
             ),
         ] {
-            self.reading.deliver(Delivery::Notice(Level::Warning, text))?;
+            self.reading.intake.deliver(Delivery::Notice(Level::Warning, text))?;
         }
-        let file = File::options()
-            .write(true)
-            .open(path)
+        let file = self
+            .reading
+            .files
+            .open_to_write(path)
             .map_err(|error| Stop::Failed(format!("Error truncating the AOF file {name}: {error}")))?;
-        self.reading.deliver(Delivery::Cut { file, length: good })?;
+        self.reading.intake.deliver(Delivery::Cut { file, length: good })?;
         Ok(self.ended(good))
     }
 
     /// How many whole commands begin at `good`, of what is looked at.
     fn commands_behind(&self, good: u64) -> io::Result<u64> {
-        let mut file = &self.opened.file;
-        file.seek(SeekFrom::Start(good))?;
         let mut tail = Vec::new();
-        file.take(64 * READ_SIZE as u64).read_to_end(&mut tail)?;
+        FileReader { file: &self.opened.file, position: good }
+            .take(64 * READ_SIZE as u64)
+            .read_to_end(&mut tail)?;
         Ok(count_commands(&tail))
     }
 }
 
 /// Adds commands to those that are handed on together.
-fn add(
+fn add<F: Files, I: Intake<F>>(
     run: &mut Option<Run>,
-    reading: &Reading,
+    reading: &Reading<F, I>,
     (what, position, bytes): (Replayed, u64, &[u8]),
 ) -> Result<(), Unwanted> {
     if run.as_ref().is_some_and(|run| run.what != what) {
         flush(run, reading)?;
     }
     let open = run.get_or_insert_with(|| {
-        let mut bytes = reading.empty.try_recv().unwrap_or_default();
+        let mut bytes = reading.intake.buffer();
         bytes.clear();
         Run { what, bytes, places: Vec::new(), reached: 0 }
     });
@@ -339,6 +315,6 @@ fn add(
     Ok(())
 }
 
-fn flush(run: &mut Option<Run>, reading: &Reading) -> Result<(), Unwanted> {
-    run.take().map_or(Ok(()), |run| reading.deliver(Delivery::Run(run)))
+fn flush<F: Files, I: Intake<F>>(run: &mut Option<Run>, reading: &Reading<F, I>) -> Result<(), Unwanted> {
+    run.take().map_or(Ok(()), |run| reading.intake.deliver(Delivery::Run(run)))
 }

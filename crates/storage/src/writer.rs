@@ -1,121 +1,114 @@
-//! What the thread does with its orders.
+//! The writer of the append-only file: appends, brings to disk, replaces the manifest.
 //!
-//! It owns the file that is appended to, and what is still to be appended. Invariant: the file ends behind a whole
-//! batch, or is not appended to any more.
+//! Orders come from the engine's machine and are carried out one after the other ([`Order`]); what to do when is not
+//! decided here, except for when `appendfsync` has the disk asked. What was appended since the last look becomes one
+//! batch behind its seal, written by one call, and one fsync covers all that has come by then: under `appendfsync
+//! always` the next group gathers while the disk is busy with this one.
+//!
+//! A write that fails is taken back and tried again each second; what failed to reach the disk is not trusted any more,
+//! and reported as lost. It owns the file that is appended to, and what is still to be appended. Invariant: the file
+//! ends behind a whole batch, or is not appended to any more.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, IoSlice, Seek, SeekFrom, Write};
+mod current;
+
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
-use slipstream_aof::{Sealing, encode_timestamp};
+use slipstream_aof::temporary_name;
 use slipstream_engine::aof::{Order, Progress, Report};
 use slipstream_engine::config::AppendFsync;
-use slipstream_log::{Offset, Slice};
+use slipstream_log::Offset;
 
-use super::files::{self, Unreplaced, reason};
-use super::{MOST_WAITING, Shared};
-use crate::jobs::{self, Reporter, spawn};
+use self::current::{Current, Piece, Trouble, batch_len};
+use crate::files::{DiskFile, Files};
+use crate::replacing::{Replaced, Unreplaced, make_folder, read_manifest, reason, replace, sync_name};
 
-/// `appendfsync everysec`, and how long to wait before a write that failed is tried again.
-const SECOND: Duration = Duration::from_secs(1);
+/// `appendfsync everysec`, and how long to wait before a write that failed is tried again, in microseconds.
+const SECOND: u64 = 1_000_000;
 
-/// A batch that has so many bytes is sealed.
-const ENOUGH: u64 = 1 << 20;
+/// Bytes that may wait to be written.
+pub const MOST_WAITING: u64 = 64 << 20;
 
-pub(super) struct Work {
-    reporter: Reporter,
-    shared: Arc<Shared>,
+/// Whom the writer tells.
+pub trait Outbox {
+    /// The node is told something.
+    fn report(&self, report: Report);
+    /// How far it is, for whoever looks.
+    fn set_progress(&self, progress: Progress);
+    /// Somebody may wait for what the disk has by now.
+    fn wake(&self);
+    /// So many bytes of the log were written, or given up.
+    fn took(&self, bytes: u64);
+    /// Whether nothing can be written for now.
+    fn set_stuck(&self, is_stuck: bool);
+    /// Files of a folder are to be removed ([`remove_files`]), and that may take long: replies wait for the writer.
+    fn remove_beside(&self, folder: &Path, names: Vec<String>);
+}
+
+/// Removes files that may not be there; an error says which could not be, and why.
+pub fn remove_files<F: Files>(files: &F, folder: &Path, names: &[String], mut failed: impl FnMut(String)) {
+    for name in names {
+        match files.remove(&folder.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                failed(format!("{name}: {}", reason(&error)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Writer<F: Files, O> {
+    files: F,
+    outbox: O,
     folder: PathBuf,
     manifest: String,
     policy: AppendFsync,
-    file: Option<Current>,
+    file: Option<Current<F::File>>,
     /// What is to be appended, in its order.
     pending: Vec<Piece>,
     pending_bytes: u64,
-    synced_at: Instant,
+    synced_at: u64,
     /// When a write that failed is tried again.
-    retry_at: Option<Instant>,
+    retry_at: Option<u64>,
 }
 
-/// The file that is appended to.
-struct Current {
-    number: u64,
-    name: String,
-    file: File,
-    length: u64,
-    written: Offset,
-    durable: Offset,
-    /// Whether something was written since the last time that the disk was asked.
-    is_dirty: bool,
-}
-
-enum Piece {
-    /// What comes next in the log, as it was handed over at once.
-    Log { blocks: Vec<Slice>, timestamp: Option<i64> },
-    /// What is not of the log.
-    Note(Vec<u8>),
-}
-
-/// Why a file is not appended to any more.
-#[derive(Debug)]
-enum Trouble {
-    /// All that was written is there: it may be tried again.
-    Retry(io::Error),
-    /// What is there is not known.
-    Lost(io::Error),
-}
-
-impl Work {
-    pub(super) fn new(reporter: Reporter, shared: Arc<Shared>) -> Work {
-        Work {
-            reporter,
-            shared,
+impl<F: Files, O: Outbox> Writer<F, O> {
+    /// A writer without a file.
+    pub fn new(files: F, outbox: O) -> Writer<F, O> {
+        Writer {
+            synced_at: files.micros(),
+            files,
+            outbox,
             folder: PathBuf::new(),
             manifest: String::new(),
             policy: AppendFsync::EverySecond,
             file: None,
             pending: Vec::new(),
             pending_bytes: 0,
-            synced_at: Instant::now(),
             retry_at: None,
         }
     }
 
-    /// Serves until there are no more orders.
-    pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        loop {
-            let order = match self.patience() {
-                None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(patience) => orders.recv_timeout(patience),
-            };
-            match order {
-                Ok(order) => self.take(order),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.write_and_sync(),
-            }
-            orders.try_iter().for_each(|order| self.take(order));
-            self.write_and_sync();
-        }
-    }
-
-    fn write_and_sync(&mut self) {
+    /// Writes what is to be written, and asks the disk if that is due.
+    pub fn write_and_sync(&mut self) {
         self.write_if_due();
         self.sync_if_due();
     }
 
-    /// How long there is nothing to do without an order.
-    fn patience(&self) -> Option<Duration> {
-        let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+    /// How long there is nothing to do without an order, in microseconds.
+    pub fn patience(&self) -> Option<u64> {
+        let now = self.files.micros();
+        let retry = self.retry_at.map(|at| at.saturating_sub(now));
         let is_dirty = self.file.as_ref().is_some_and(|file| file.is_dirty);
         let waits = is_dirty && self.policy == AppendFsync::EverySecond;
-        let sync = waits.then(|| SECOND.saturating_sub(self.synced_at.elapsed()));
+        let sync = waits.then(|| (self.synced_at + SECOND).saturating_sub(now));
         [retry, sync].into_iter().flatten().min()
     }
 
-    fn take(&mut self, order: Order) {
+    /// Carries out an order, but for what is appended: that is written by [`write_and_sync`](Self::write_and_sync).
+    pub fn take(&mut self, order: Order) {
         match order {
             Order::Append { blocks, timestamp } => self.push(Piece::Log { blocks, timestamp }),
             Order::Note(bytes) => self.push(Piece::Note(bytes)),
@@ -144,7 +137,7 @@ impl Work {
     fn push(&mut self, piece: Piece) {
         let bytes = piece.log_bytes();
         if self.file.is_none() {
-            return self.shared.remove(bytes);
+            return self.outbox.took(bytes);
         }
         self.pending_bytes += bytes;
         self.pending.push(piece);
@@ -156,7 +149,7 @@ impl Work {
 
     fn open(&mut self, folder: PathBuf, manifest: String) {
         let path = folder.join(&manifest);
-        let result = files::make_folder(&folder).and_then(|()| files::read_manifest(&path));
+        let result = make_folder(&self.files, &folder).and_then(|()| read_manifest(&self.files, &path));
         let result = result.map_err(|error| format!("{}: {}", path.display(), reason(&error)));
         (self.folder, self.manifest) = (folder, manifest);
         self.report(Report::Opened(result));
@@ -169,11 +162,10 @@ impl Work {
         at: Offset,
         head: &[u8],
     ) -> io::Result<()> {
-        let mut file = File::options().write(true).open(self.folder.join(&name))?;
-        file.set_len(length)?;
-        file.seek(SeekFrom::End(0))?;
+        let mut file = self.files.open_to_write(&self.folder.join(&name))?;
+        file.truncate(length)?;
         file.write_all(head)?;
-        file.sync_all()?;
+        file.sync()?;
         let length = length + head.len() as u64;
         self.begun(Current { number, name, file, length, written: at, durable: at, is_dirty: false });
         Ok(())
@@ -190,15 +182,15 @@ impl Work {
         }
         let path = self.folder.join(&name);
         let create = || {
-            let mut file = File::create(&path)?;
+            let mut file = self.files.create(&path)?;
             file.write_all(head)?;
-            file.sync_all()?;
+            file.sync()?;
             Ok(file)
         };
         let made = create().map_err(Unreplaced::Before);
         let named = made.and_then(|file| match &manifest {
             None => Ok(file),
-            Some(manifest) => files::replace(&self.folder, &self.manifest, manifest).map(|()| file),
+            Some(manifest) => self.replace_manifest(manifest).map(|()| file),
         });
         match named {
             Ok(file) => {
@@ -208,7 +200,7 @@ impl Work {
             }
             Err(Unreplaced::Before(error)) => {
                 // One that cannot be removed is taken for another's, and overwritten, the next time.
-                fs::remove_file(&path).ok();
+                self.files.remove(&path).ok();
                 let text = format!("{}: {}", path.display(), reason(&error));
                 self.report(Report::Begun(number, Err(text)));
             }
@@ -222,41 +214,34 @@ impl Work {
         self.report(Report::Lost(format!("{}: {}", path.display(), reason(error))));
     }
 
-    fn begun(&mut self, current: Current) {
+    fn begun(&mut self, current: Current<F::File>) {
         self.tell(&current);
         self.file = Some(current);
     }
 
     fn publish(&mut self, temporary: &str, name: &str, manifest: &[u8]) -> io::Result<()> {
         let named = |error: io::Error| io::Error::other(format!("{name}: {}", reason(&error)));
-        fs::rename(self.folder.join(temporary), self.folder.join(name)).map_err(named)?;
-        files::sync_names(&self.folder).map_err(named)?;
-        match files::replace(&self.folder, &self.manifest, manifest) {
-            Ok(()) => Ok(()),
-            Err(Unreplaced::Before(error) | Unreplaced::Behind(error)) => Err(named(error)),
-        }
+        let path = self.folder.join(name);
+        self.files.rename(&self.folder.join(temporary), &path).map_err(named)?;
+        sync_name(&self.files, &path).map_err(named)?;
+        self.replace_manifest(manifest).map_err(|error| named(error.into_reason()))
     }
 
-    /// Removes files on another thread, since that may take long: replies wait for this one.
+    fn replace_manifest(&self, content: &[u8]) -> Result<(), Unreplaced> {
+        let path = self.folder.join(&self.manifest);
+        let temporary = self.folder.join(temporary_name(&self.manifest));
+        let names = Replaced { path: &path, temporary: &temporary };
+        replace(&self.files, names, |file| file.write_all(content), || Ok(()))
+    }
+
     fn remove(&mut self, names: Vec<String>, manifest: Option<Vec<u8>>) {
         if let Some(manifest) = manifest
-            && let Err(Unreplaced::Before(error) | Unreplaced::Behind(error)) =
-                files::replace(&self.folder, &self.manifest, &manifest)
+            && let Err(error) = self.replace_manifest(&manifest)
         {
-            return self.report(Report::Unremoved(format!("{}: {}", self.manifest, reason(&error))));
+            let reason = reason(&error.into_reason());
+            return self.report(Report::Unremoved(format!("{}: {reason}", self.manifest)));
         }
-        let (folder, reporter) = (self.folder.clone(), self.reporter.clone());
-        spawn("aof-remove", move || {
-            for name in names {
-                match fs::remove_file(folder.join(&name)) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        let text = format!("{name}: {}", reason(&error));
-                        reporter.report(jobs::Report::Aof(Report::Unremoved(text)));
-                    }
-                    _ => {}
-                }
-            }
-        });
+        self.outbox.remove_beside(&self.folder, names);
     }
 
     /// Writes what is to be written, brings it to disk, and goes on without a file.
@@ -284,24 +269,24 @@ impl Work {
         self.file = None;
         self.drop_pending();
         if self.retry_at.take().is_some() {
-            self.shared.set_stuck(false);
+            self.outbox.set_stuck(false);
         }
     }
 
     fn drop_pending(&mut self) {
         self.pending.clear();
-        self.shared.remove(std::mem::take(&mut self.pending_bytes));
+        self.outbox.took(std::mem::take(&mut self.pending_bytes));
     }
 
     fn report(&self, report: Report) {
-        self.reporter.report(jobs::Report::Aof(report));
+        self.outbox.report(report);
     }
 }
 
 /// Appending.
-impl Work {
+impl<F: Files, O: Outbox> Writer<F, O> {
     fn write_if_due(&mut self) {
-        if self.retry_at.is_none_or(|at| at <= Instant::now()) {
+        if self.retry_at.is_none_or(|at| at <= self.files.micros()) {
             self.write_now();
         }
     }
@@ -325,8 +310,8 @@ impl Work {
         }
         self.pending.drain(..taken);
         self.pending_bytes -= bytes;
-        self.shared.remove(bytes);
-        self.shared.set_progress(current.progress());
+        self.outbox.took(bytes);
+        self.outbox.set_progress(current.progress());
         match trouble {
             None => self.recover(),
             Some(Trouble::Retry(error)) => self.fail(&error),
@@ -335,14 +320,14 @@ impl Work {
     }
 
     fn fail(&mut self, error: &io::Error) {
-        self.retry_at = Some(Instant::now() + SECOND);
-        self.shared.set_stuck(true);
+        self.retry_at = Some(self.files.micros() + SECOND);
+        self.outbox.set_stuck(true);
         self.report(Report::Failing(Some(reason(error))));
     }
 
     fn recover(&mut self) {
         if self.retry_at.take().is_some() {
-            self.shared.set_stuck(false);
+            self.outbox.set_stuck(false);
             self.report(Report::Failing(None));
         }
     }
@@ -350,7 +335,7 @@ impl Work {
     fn sync_if_due(&mut self) {
         let is_due = match self.policy {
             AppendFsync::Always => true,
-            AppendFsync::EverySecond => self.synced_at.elapsed() >= SECOND,
+            AppendFsync::EverySecond => self.files.micros() - self.synced_at >= SECOND,
             AppendFsync::No => false,
         };
         if is_due {
@@ -364,13 +349,13 @@ impl Work {
     fn sync(&mut self) -> Result<(), ()> {
         let Some(current) = self.file.as_mut().filter(|file| file.is_dirty) else { return Ok(()) };
         let result = current.file.sync_data();
-        self.synced_at = Instant::now();
+        self.synced_at = self.files.micros();
         match result {
             Ok(()) => {
                 current.is_dirty = false;
                 current.durable = current.written;
-                self.shared.set_progress(current.progress());
-                self.reporter.wake();
+                self.outbox.set_progress(current.progress());
+                self.outbox.wake();
                 Ok(())
             }
             Err(error) => {
@@ -390,77 +375,8 @@ impl Work {
         self.report(Report::Lost(format!("{name}: {}", reason(error))));
     }
 
-    fn tell(&self, current: &Current) {
-        self.shared.set_progress(current.progress());
-        self.reporter.wake();
+    fn tell(&self, current: &Current<F::File>) {
+        self.outbox.set_progress(current.progress());
+        self.outbox.wake();
     }
-}
-
-impl Current {
-    fn progress(&self) -> Progress {
-        Progress { number: self.number, written: self.written, durable: self.durable, size: self.length }
-    }
-
-    /// Appends what goes into one batch, or nothing of it.
-    fn append(&mut self, batch: &[Piece]) -> Result<(), Trouble> {
-        let head = self.head(batch);
-        let blocks = batch.iter().flat_map(Piece::blocks);
-        let mut pieces: Vec<IoSlice<'_>> = vec![IoSlice::new(&head)];
-        pieces.extend(blocks.clone().map(|block| IoSlice::new(block)));
-        let length = pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        if let Err(error) = files::write_all(&mut self.file, &mut pieces) {
-            let back = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
-            return Err(if back.is_ok() { Trouble::Retry(error) } else { Trouble::Lost(error) });
-        }
-        self.length += length;
-        self.is_dirty = true;
-        self.written = blocks.last().map_or(self.written, Slice::end);
-        Ok(())
-    }
-
-    /// What stands before the bytes of the log.
-    fn head(&self, batch: &[Piece]) -> Vec<u8> {
-        if let [Piece::Note(note)] = batch {
-            return note.clone();
-        }
-        let mut head = Vec::new();
-        if let Some(seconds) = batch.iter().filter_map(Piece::timestamp).next_back() {
-            encode_timestamp(&mut head, seconds);
-        }
-        let mut sealing = Sealing::default();
-        batch.iter().flat_map(Piece::blocks).for_each(|block| sealing.push(block));
-        head.extend(sealing.seal(self.written, self.durable));
-        head
-    }
-}
-
-impl Piece {
-    fn blocks(&self) -> &[Slice] {
-        match self {
-            Piece::Log { blocks, .. } => blocks,
-            Piece::Note(_) => &[],
-        }
-    }
-
-    fn timestamp(&self) -> Option<i64> {
-        match self {
-            Piece::Log { timestamp, .. } => *timestamp,
-            Piece::Note(_) => None,
-        }
-    }
-
-    fn log_bytes(&self) -> u64 {
-        self.blocks().iter().map(|block| block.len() as u64).sum()
-    }
-}
-
-/// How many of the pieces, at least one, go into one batch.
-fn batch_len(pieces: &[Piece]) -> usize {
-    let mut bytes = 0;
-    let is_more = |piece: &&Piece| {
-        let fits = matches!(piece, Piece::Log { .. }) && bytes < ENOUGH;
-        bytes += piece.log_bytes();
-        fits
-    };
-    pieces.iter().take_while(is_more).count().max(1)
 }
