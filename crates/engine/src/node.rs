@@ -345,9 +345,9 @@ impl Node {
 
     /// An empty line: a replica says that it is still loading.
     fn sign_of_life(&mut self, session: &Session) {
-        if session.role == Role::Replica {
+        if session.role.is_replica() {
             let now = self.core.clock.moment();
-            self.core.replication.replicas.on_newline(now, ReplicaId(session.id.0));
+            self.core.replication.replicas.on_sign_of_life(now, ReplicaId(session.id.0));
         }
     }
 

@@ -226,14 +226,14 @@ impl Replicas {
         if self.role == (Role::Replica { link_up: false }) {
             return Err(SyncRefused::NoLink);
         }
-        if self.profiles.get(&newcomer.id).is_some_and(Profile::is_out_of_reach) {
+        if self.profile(newcomer.id).is_some_and(Profile::is_out_of_reach) {
             return Err(SyncRefused::FilteredWithoutMark);
         }
         if self.is_redirected(newcomer.id) {
             return self.on_second_request(turn, newcomer, actions);
         }
-        self.take_again(newcomer.id);
         self.check_main(newcomer.id)?;
+        self.take_again(newcomer.id);
         let mut replica = self.arrive(turn.now, newcomer);
         self.complete_carrier(&mut replica);
         actions.push(Action::notice(format!("Replica {replica} asks for synchronization")));
@@ -249,7 +249,7 @@ impl Replicas {
     }
 
     /// A replica sent an empty line: a sign of life while it loads.
-    pub fn on_newline(&mut self, now: Moment, replica: ReplicaId) {
+    pub fn on_sign_of_life(&mut self, now: Moment, replica: ReplicaId) {
         if let Some(replica) = self.replicas.get_mut(&replica) {
             replica.heard = now;
         }

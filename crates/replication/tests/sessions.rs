@@ -223,10 +223,12 @@ impl World {
             self.ending.remove(&replica);
             return self.replicas.on_stream_ended(replica, end);
         }
-        let change = [Change::Renamed, Change::Replaced][self.rng.usize(..2)];
+        let to = Offset(self.rng.u64(self.log.start().0..=self.log.end().0));
+        let change = [Change::Renamed, Change::Rewound(to), Change::Replaced][self.rng.usize(..3)];
         self.act(|replicas, turn, actions| replicas.change_history(turn, change, actions));
         match change {
             Change::Renamed => self.log.promote(&mut self.rng),
+            Change::Rewound(to) => assert!(self.log.rewind(&self.log.history().id.clone(), to)),
             Change::Replaced => self.log.adopt_snapshot(id(), Offset(1000)),
         }
     }

@@ -108,8 +108,9 @@ impl Core {
 
     /// Goes back to the fork, where the stream goes on in this database.
     pub(super) fn go_back(&mut self, fork: Position, database: Option<usize>) -> bool {
-        // Who follows this node may be further on than the fork: it asks again.
-        self.change_history(Change::Replaced);
+        // Who follows this node may be further on than the fork: it asks again, and goes back there itself.
+        let is_held = self.log.slices_from(fork.offset).is_some();
+        self.change_history(if is_held { Change::Rewound(fork.offset) } else { Change::Replaced });
         let is_there = self.log.rewind(&fork.id, fork.offset);
         if is_there {
             self.propagation.rewind(fork.offset);

@@ -9,7 +9,7 @@ use slipstream_log::{Log, Offset, Refusal, ReplicationId};
 
 use super::pacing::Waited;
 use super::replica::{Phase, Protocol, Replica, SyncProgress};
-use super::{Action, ReplicaId, Replicas, Role, TICK_MS, Turn};
+use super::{Action, Profile, ReplicaId, Replicas, Role, TICK_MS, Turn};
 use crate::Moment;
 
 /// How a session asks for data.
@@ -85,6 +85,11 @@ pub(super) fn continuation(request: &Request<'_>, log: &Log) -> Result<Offset, N
 
 /// Arrivals and departures.
 impl Replicas {
+    /// What a session has said of itself.
+    pub(super) fn profile(&self, id: ReplicaId) -> Option<&Profile> {
+        self.profiles.get(&id).or_else(|| self.replicas.get(&id).map(|replica| &replica.profile))
+    }
+
     pub(super) fn arrive(&mut self, now: Moment, newcomer: Newcomer<'_>) -> Replica {
         self.alone_since = None;
         if self.replicas.is_empty() {
@@ -191,8 +196,8 @@ impl Replicas {
             self.journal.note(now, replica.to_string(), why);
         }
         self.forget(now, id, actions);
-        let is_in_sync = |main: &ReplicaId| self.replicas.get(main).is_some_and(|main| !main.is_online());
-        if let Some(main) = main.filter(is_in_sync) {
+        let needs_it = |main: &ReplicaId| self.replicas.get(main).is_some_and(Replica::is_syncing);
+        if let Some(main) = main.filter(needs_it) {
             self.drop_replica(now, main, why, actions);
         }
     }

@@ -43,7 +43,7 @@ impl Replicas {
                 replica.over_soft_limit.is_some_and(|since| turn.now.ms_since(since) > limit.soft_ms);
             // Who continues is as far behind as the log reaches: to close it for that would be to do so for ever.
             let too_far = limit.hard > 0 && behind >= limit.hard.max(turn.log.reaches_anyway());
-            let is_spared = replica.reads(cursor, turn.now) && is_kept_for_readers(turn.log, behind);
+            let is_spared = replica.reads(turn.now) && is_kept_for_readers(turn.log, behind);
             if (too_long || too_far) && !is_spared {
                 over.push(replica.id);
             }
@@ -122,8 +122,9 @@ impl Replica {
     }
 
     /// Whether it takes what it is sent. A full sync is watched by its own clock.
-    fn reads(&mut self, cursor: Offset, now: Moment) -> bool {
-        if cursor != self.moved.0 || !self.is_online() {
+    fn reads(&mut self, now: Moment) -> bool {
+        let cursor = self.sent().unwrap_or_default();
+        if cursor != self.moved.0 || self.is_syncing() {
             self.moved = (cursor, now);
         }
         now.ms_since(self.moved.1) < READS_MS

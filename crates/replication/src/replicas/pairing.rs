@@ -86,7 +86,7 @@ impl Replicas {
 
     /// A carrier that names its main connection is refused when that does not wait for it.
     pub(super) fn check_main(&self, id: ReplicaId) -> Result<(), SyncRefused> {
-        let main = self.profiles.get(&id).and_then(|profile| profile.main);
+        let main = self.profile(id).and_then(|profile| profile.main);
         if main.is_none_or(|main| self.is_redirected(main)) { Ok(()) } else { Err(SyncRefused::NoMain) }
     }
 

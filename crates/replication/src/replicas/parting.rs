@@ -29,8 +29,21 @@ const MOST_REST: u64 = 16 << 20;
 pub enum Change {
     /// It goes on under another id from where it ends: after a promotion, or as the primary's does.
     Renamed,
-    /// It ends. Other data takes its place, or less of the log.
+    /// What lies behind an offset was never a part of it: the log goes on from there, under another id or not.
+    Rewound(Offset),
+    /// It ends, and other data takes its place.
     Replaced,
+}
+
+impl Change {
+    /// From where the log has what a replica will ask for that has it from `held` on before the change.
+    fn keeps(self, held: Offset) -> Option<Offset> {
+        match self {
+            Change::Renamed => Some(held),
+            Change::Rewound(to) => Some(held.min(to)),
+            Change::Replaced => None,
+        }
+    }
 }
 
 impl Replicas {
@@ -41,11 +54,11 @@ impl Replicas {
         for id in ids {
             // Gone with its other connection.
             let Some(replica) = self.replicas.get_mut(&id) else { continue };
-            if let Phase::Parting { is_held, .. } = &mut replica.phase {
-                *is_held &= change == Change::Renamed;
+            if let Phase::Parting { held, .. } = &mut replica.phase {
+                *held = held.and_then(|held| change.keeps(held));
             } else if let Some((cursor, rest)) = replica.rest(turn.log) {
-                let is_held = change == Change::Renamed;
-                replica.phase = Phase::Parting { cursor, is_held, stage: Parting::Draining };
+                let held = change.keeps(cursor);
+                replica.phase = Phase::Parting { cursor, held, stage: Parting::Draining };
                 replica.moved = (cursor, turn.now);
                 replica.confirmed = false;
                 self.journal.note(turn.now, replica.to_string(), "the history changes, it is to ask again");

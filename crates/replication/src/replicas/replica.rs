@@ -139,11 +139,11 @@ pub(super) enum Phase {
     Buffering {
         cursor: Offset,
     },
-    /// The history that it knows has ended, and it is to ask again. `is_held` while the log has what it will ask
-    /// for.
+    /// The history that it knows has ended, and it is to ask again. From `held` on the log has what it will ask for;
+    /// nothing if that is to be other data.
     Parting {
         cursor: Offset,
-        is_held: bool,
+        held: Option<Offset>,
         stage: Parting,
     },
 }
@@ -219,6 +219,11 @@ impl Replica {
         matches!(self.phase, Phase::Online { .. })
     }
 
+    /// Whether it has yet to tell that it has what another connection brings.
+    pub(super) fn is_syncing(&self) -> bool {
+        !matches!(self.phase, Phase::Online { .. } | Phase::Parting { .. })
+    }
+
     /// Whole seconds since it was heard; 0 before it is online, as in INFO.
     pub fn lag_seconds(&self, now: Moment) -> u64 {
         if self.is_online() { now.seconds_since(self.heard) } else { 0 }
@@ -233,7 +238,7 @@ impl Replica {
             Phase::Queued { .. } | Phase::Redirected => None,
             Phase::Syncing { from, .. } | Phase::Loading { from } => Some(from),
             Phase::Online { cursor } | Phase::Buffering { cursor } => Some(cursor),
-            Phase::Parting { cursor, is_held, .. } => is_held.then_some(cursor),
+            Phase::Parting { held, .. } => held,
         }
     }
 

@@ -252,7 +252,7 @@ impl World {
         let id = ReplicaId(connection);
         let answer = match args.iter().next() {
             None => {
-                self.nodes[server].replicas.on_newline(self.now, id);
+                self.nodes[server].replicas.on_sign_of_life(self.now, id);
                 return;
             }
             Some(b"PING") => "+PONG\r\n".to_owned(),

@@ -46,7 +46,7 @@ fn silent_and_stuck_replicas_are_dropped() {
     });
     let text = "Disconnecting timedout replica (streaming sync): 10.0.0.9:6380";
     assert_eq!(story.wait_until(90_000), [Action::warning(text), Action::Close(A)]);
-    story.replicas.on_newline(story.now, B);
+    story.replicas.on_sign_of_life(story.now, B);
     let text = "Disconnecting timedout replica (full sync): 10.0.0.9:6380";
     assert_eq!(
         story.wait_until(110_000),

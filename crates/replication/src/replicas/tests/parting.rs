@@ -183,3 +183,90 @@ fn asking_before_the_line_changes_nothing() {
     story.replicas.on_stream_ended(A, Offset(1000));
     assert_eq!(story.psync(A, b'a', 1001), []);
 }
+
+#[test]
+fn the_log_is_held_from_the_fork_on_for_who_will_go_back_there() {
+    let mut story = Story::new(SETTINGS);
+    story.attached(A);
+    story.log.append(&[b'x'; 100]);
+    story.replicas.on_sent(A, Offset(1100));
+    story.change(Change::Rewound(Offset(1050)));
+    assert!(story.log.rewind(&id(b'a'), Offset(1050)));
+    assert_eq!(deeds(story.turn()), [], "nothing that it needs is gone");
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1050)));
+    story.ended(A, 1100);
+    story.log.append(&[b'y'; 1000]);
+    story.renamed();
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1050)), "under the next name as well");
+    story.change(Change::Rewound(Offset(1020)));
+    assert_eq!(story.replicas.oldest_needed(), Some(Offset(1020)));
+    let answer = send(A, &format!("+CONTINUE {}\r\n", id(b'b')));
+    assert_eq!(deeds(story.psync(A, b'a', 1021)), [answer, start_stream(A, 1020)]);
+}
+
+#[test]
+fn who_is_told_and_never_asks_is_held_no_more_than_one_that_does_not_read() {
+    let mut story =
+        Story::new(Settings { output_limit: OutputLimit { hard: 200_000, soft: 0, soft_ms: 0 }, ..SETTINGS });
+    story.log.set_disk_size(DiskSize { kept: 0, most: 1 << 30 });
+    story.attached(A);
+    story.renamed();
+    story.ended(A, 1000);
+    for step in 1..=3 {
+        story.log.append(&[b'x'; 50_000]);
+        assert!(!story.wait_until(step * 2000).contains(&Action::Close(A)), "{step}");
+        story.replconf(A, "ACK 1000");
+    }
+    story.log.append(&[b'x'; 50_000]);
+    assert!(deeds(story.turn()).contains(&Action::Close(A)), "whatever it acknowledges");
+}
+
+#[test]
+fn a_stream_whose_end_is_taken_slowly_is_not_cut_off_for_what_is_written_meanwhile() {
+    let limit = OutputLimit { hard: 200_000, soft: 0, soft_ms: 0 };
+    let mut story = Story::new(Settings { output_limit: limit, ..SETTINGS });
+    story.log.set_disk_size(DiskSize { kept: 0, most: 1 << 30 });
+    story.attached(A);
+    story.log.append(&[b'x'; 100]);
+    story.renamed();
+    for step in 1..=50 {
+        story.log.append(&[b'x'; 50_000]);
+        story.replicas.on_sent(A, Offset(1000 + step));
+        assert!(!story.wait_until(step * 900).contains(&Action::Close(A)), "{step}");
+        story.replconf(A, "ACK 1000");
+    }
+}
+
+#[test]
+fn who_has_loaded_keeps_its_connection_though_that_of_its_snapshot_is_still_there() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.replconf(A, "capa eof capa psync2 capa slipstream-history capa rdb-channel-repl");
+    story.ask(A, Request::Psync { id: b"?", next_byte: -1 });
+    story.replconf(B, &format!("capa eof rdb-only 1 rdb-channel 1 main-ch-client-id {}", A.0));
+    story.ask(B, Request::Psync { id: b"?", next_byte: -1 });
+    story.turn();
+    story.started(0);
+    story.replconf(A, "ACK 1000");
+    assert_eq!(story.state_of(A), Some(ReplicaState::Online), "before it is known that all is sent");
+    assert_eq!(story.renamed(), [end_stream(A, 1000), Action::Close(B), Action::EndSync(JobId(0))]);
+    assert_eq!(story.ended(A, 1000), [Action::AskAgain(A)]);
+}
+
+#[test]
+fn one_that_asks_again_as_what_it_cannot_be_is_refused_and_still_watched() {
+    let mut story = Story::new(SETTINGS);
+    story.attached(A);
+    story.renamed();
+    story.ended(A, 1000);
+    story.replconf(B, "capa eof capa psync2 capa rdb-channel-repl");
+    story.ask(B, Request::Psync { id: b"?", next_byte: -1 });
+    story.replconf(A, &format!("rdb-channel 1 rdb-only 1 main-ch-client-id {}", B.0));
+    story.ask(B, Request::Sync);
+    let newcomer = Newcomer { id: A, peer: "", request: Request::Psync { id: b"?", next_byte: -1 } };
+    let mut actions = Vec::new();
+    let turn = Turn { now: story.now, log: &story.log };
+    assert_eq!(story.replicas.on_sync(turn, newcomer, &mut actions), Err(SyncRefused::NoMain));
+    assert_eq!(story.state_of(A), Some(ReplicaState::WaitSnapshot), "it is listed, and watched");
+    story.replconf(A, "ACK 1000");
+    assert!(story.wait_until(62_000).contains(&Action::Close(A)));
+}
