@@ -6,6 +6,7 @@
 //! times, logs slow ones, feeds monitors and hands the effects to propagation.
 
 use slipstream_keyspace::{Keyspace, UnixMillis};
+use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, OwnedRequest, Reply};
 
 use crate::call::{Call, Outcome};
@@ -192,11 +193,13 @@ fn the_data_is_loaded(candidate: &Candidate<'_>) -> Result<(), CommandError> {
 }
 
 fn a_replica_leaves_the_keyspace_alone(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let keyspace = candidate.flags & (flag::WRITE | flag::READONLY | flag::MAY_REPLICATE) != 0;
-    if candidate.session.role == Role::Replica && keyspace {
-        return Err(CommandError::REPLICA_KEYSPACE);
-    }
-    Ok(())
+    let refused = match candidate.session.role {
+        Role::Replica => flag::WRITE | flag::READONLY | flag::MAY_REPLICATE,
+        // Nothing that it sends is held back, and it may have to take values of single keys from here.
+        Role::ReturningReplica => flag::WRITE | flag::MAY_REPLICATE,
+        Role::Client | Role::Monitor | Role::Primary => 0,
+    };
+    if candidate.flags & refused == 0 { Ok(()) } else { Err(CommandError::REPLICA_KEYSPACE) }
 }
 
 /// The first word of a line that an HTTP request with a body has.
@@ -228,6 +231,11 @@ impl Machine<'_> {
 
     fn take_up(&mut self, args: Args<'_>) -> Handled {
         self.session.last_active = self.core.clock.moment();
+        if self.session.role == Role::ReturningReplica {
+            // What it asks for may take it long.
+            let (now, id) = (self.session.last_active, ReplicaId(self.session.id.0));
+            self.core.replication.replicas.on_sign_of_life(now, id);
+        }
         let entry = match self.resolve(args) {
             Ok(entry) => entry,
             Err(_) if is_http(&args[0]) => return self.hang_up(),

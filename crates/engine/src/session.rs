@@ -47,10 +47,19 @@ pub enum Role {
     Client,
     /// A replica that asked for the log.
     Replica,
+    /// A replica that was told that the history it knows has ended: it asks again, and is answered.
+    ReturningReplica,
     /// A client that watches all commands.
     Monitor,
     /// The stream of this node's own primary.
     Primary,
+}
+
+impl Role {
+    /// Whether it is listed and treated as a replica.
+    pub fn is_replica(self) -> bool {
+        matches!(self, Role::Replica | Role::ReturningReplica)
+    }
 }
 
 /// Whether requests of a session are taken up.
@@ -390,7 +399,7 @@ fn counted_again(sum: usize, session: &mut Session) -> usize {
     let old = session.counted;
     session.counted = match session.role {
         Role::Client | Role::Monitor => session.memory(),
-        Role::Replica | Role::Primary => 0,
+        Role::Replica | Role::ReturningReplica | Role::Primary => 0,
     };
     sum - old + session.counted
 }

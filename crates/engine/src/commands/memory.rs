@@ -9,7 +9,6 @@ use crate::errors::CommandError;
 use crate::host::ProcessFacts;
 use crate::info::Subject;
 use crate::info::memory::{Pages, Usage};
-use crate::session::Role;
 
 /// Elements of a collection that are measured unless asked for more.
 const DEFAULT_SAMPLES: usize = 5;
@@ -93,9 +92,9 @@ fn measure(call: &mut Call<'_>) -> (Usage, ProcessFacts) {
     let mut usage = Usage::of(&subject);
     // The session whose command runs is not among the others.
     let own = call.session.memory() + call.reply.capacity();
-    match call.session.role {
-        Role::Replica => usage.replicas += own,
-        _ => usage.clients += own,
+    match call.session.role.is_replica() {
+        true => usage.replicas += own,
+        false => usage.clients += own,
     }
     (usage, subject.facts)
 }
@@ -211,7 +210,7 @@ fn write_tables(call: &mut Call<'_>, bytes: usize) {
 
 fn doctor(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (usage, facts) = measure(call);
-    let replicas = call.core.sessions.iter().filter(|session| session.role == Role::Replica).count();
+    let replicas = call.core.sessions.iter().filter(|session| session.role.is_replica()).count();
     let clients = call.core.sessions.len() + 1 - replicas;
     let text = diagnose(&usage, &facts, clients, replicas);
     call.reply.verbatim("txt", text.as_bytes());

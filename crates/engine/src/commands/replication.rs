@@ -55,7 +55,7 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.core.replication.failover.is_under_way() {
         return Err(CommandError::fixed("ERR REPLICAOF not allowed while failing over."));
     }
-    if call.session.role == Role::Replica {
+    if call.session.role.is_replica() {
         return Err(CommandError::fixed("ERR Command is not valid when client is a replica."));
     }
     let client = format!("{}", call.session.peer);
@@ -160,7 +160,7 @@ fn sync(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn attach(call: &mut Call<'_>, request: Request<'_>) -> Result<(), CommandError> {
-    if call.session.role != Role::Client {
+    if !matches!(call.session.role, Role::Client | Role::ReturningReplica) {
         return Ok(());
     }
     if !call.reply.is_empty() {

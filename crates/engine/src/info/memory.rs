@@ -6,7 +6,6 @@
 use super::{Fields, Subject, human, ratio};
 use crate::host::ProcessFacts;
 use crate::node::Core;
-use crate::session::Role;
 
 pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
     let (core, facts) = (subject.core, &subject.facts);
@@ -146,7 +145,7 @@ impl Usage {
     pub(crate) fn of(subject: &Subject<'_>) -> Usage {
         let core = subject.core;
         let buffers = |replicas: bool| {
-            let of_role = core.sessions.iter().filter(|s| (s.role == Role::Replica) == replicas);
+            let of_role = core.sessions.iter().filter(|s| s.role.is_replica() == replicas);
             of_role.map(crate::session::Session::memory).sum()
         };
         let tables = (0..subject.keyspace.databases()).map(|db| subject.keyspace.db(db).overhead()).sum();

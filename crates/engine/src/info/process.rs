@@ -3,7 +3,7 @@
 //! Facts that only the process knows come from the host; one that it cannot tell is left out.
 
 use super::{Fields, Subject};
-use crate::session::{Flow, Role};
+use crate::session::Flow;
 
 pub(super) fn server(subject: &Subject<'_>, fields: &mut Fields) {
     let (core, facts) = (subject.core, &subject.facts);
@@ -42,7 +42,7 @@ pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {
     let mut blocked = 0;
     let (mut input, mut output) = (0, 0);
     // The session that asks is out of its place while its command runs.
-    for session in core.sessions.iter().filter(|session| session.role != Role::Replica) {
+    for session in core.sessions.iter().filter(|session| !session.role.is_replica()) {
         clients += 1;
         blocked += usize::from(matches!(session.flow, Flow::Waiting(_)));
         input = input.max(session.input_len());

@@ -169,7 +169,7 @@ impl Node {
             Action::AskAgain(replica) => {
                 core.send_to(replica, wire::HISTORY_CHANGED);
                 if let Some(session) = core.sessions.get_mut(SessionId(replica.0)) {
-                    session.role = crate::session::Role::Client;
+                    session.role = crate::session::Role::ReturningReplica;
                 }
             }
             Action::Close(replica) => core.effects.push(Effect::Disconnect(SessionId(replica.0))),

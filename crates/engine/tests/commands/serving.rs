@@ -192,3 +192,57 @@ fn a_replica_that_is_killed_is_gone_for_the_rest_of_the_transaction() {
     assert!(replies.starts_with("[:1 ") && replies.contains("connected_slaves:0"), "{replies}");
     assert!(script.effects().iter().any(|effect| matches!(effect, Effect::Disconnect(_))));
 }
+
+/// A replica of ours that has been told that the history has changed, and how it would ask again.
+fn told() -> (Script, SessionId, String) {
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    script.node.link_connected(1);
+    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
+    script.node.tick();
+    let continues = psync(&script);
+    let replica = attach(&mut script, STAYS, &continues);
+    script.effects();
+    script.received(replica);
+    script.ask("REPLICAOF NO ONE");
+    end_streams(&mut script);
+    assert_eq!(script.received(replica), "+HISTORY");
+    (script, replica, continues)
+}
+
+#[test]
+fn a_replica_that_asks_again_is_a_replica_for_those_who_list_close_and_pause_clients() {
+    let (mut script, replica, continues) = told();
+    let listed = format!("id={} ", replica.0);
+    assert!(script.ask("CLIENT LIST TYPE replica").contains(&listed));
+    assert!(!script.ask("CLIENT LIST TYPE normal").contains(&listed));
+    let clients = script.ask("CLIENT LIST TYPE normal").lines().count();
+    assert!(script.ask("INFO clients").contains(&format!("connected_clients:{clients}")));
+    script.ask("CLIENT KILL TYPE normal");
+    assert!(script.ask("CLIENT LIST").contains(&listed));
+    assert_eq!(script.ask("CLIENT PAUSE 100000 ALL"), "+OK");
+    let refused = "-ERR Replica can't interact with the keyspace";
+    assert_eq!(script.ask_as(replica, "SET k v"), refused, "it would not be held back");
+    assert_eq!(script.ask_as(replica, "GET k"), "$-1");
+    let answer = script.ask_as(replica, &continues);
+    assert_eq!(answer, format!("+CONTINUE {}", script.node.core.log.history().id));
+}
+
+#[test]
+fn what_a_replica_asks_before_it_continues_are_signs_of_life() {
+    let (mut script, replica, _) = told();
+    let closed_after = |script: &mut Script, ms: u64| {
+        script.advance(ms);
+        script.node.tick();
+        script.effects().into_iter().any(|effect| matches!(effect, Effect::Disconnect(id) if id == replica))
+    };
+    for _ in 0..5 {
+        assert!(!closed_after(&mut script, 50_000), "it takes values of keys, or loads");
+        script.ask_as(replica, "DUMP k");
+    }
+    for _ in 0..5 {
+        assert!(!closed_after(&mut script, 50_000));
+        script.node.receive(replica, b"\n");
+    }
+    assert!(closed_after(&mut script, 62_000), "it says nothing more");
+}

@@ -35,7 +35,7 @@ impl Kind {
     fn of(role: Role) -> Kind {
         match role {
             Role::Client | Role::Monitor => Kind::Normal,
-            Role::Replica => Kind::Replica,
+            Role::Replica | Role::ReturningReplica => Kind::Replica,
             Role::Primary => Kind::Primary,
         }
     }
@@ -182,7 +182,7 @@ pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
 fn flags(session: &Session) -> String {
     let marks = [
         (session.role == Role::Monitor, 'O'),
-        (session.role == Role::Replica, 'S'),
+        (session.role.is_replica(), 'S'),
         (session.role == Role::Primary, 'M'),
         (session.in_transaction(), 'x'),
         (matches!(session.flow, Flow::Waiting(_) | Flow::Paused), 'b'),
