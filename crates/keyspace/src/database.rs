@@ -9,6 +9,7 @@
 mod entry;
 mod eviction;
 mod field_deadlines;
+mod filling;
 mod guard;
 mod occupied;
 mod prefetch;
@@ -22,6 +23,7 @@ pub(crate) use entry::{KeyLayout, view};
 pub use eviction::{Sampled, Sampling};
 pub use field_deadlines::DueFields;
 use field_deadlines::FieldDeadlines;
+pub use filling::{Content, Incoming};
 pub use guard::{Typed, TypedMut, ValueMut};
 pub use occupied::Occupied;
 use store::{Stamp, fits};

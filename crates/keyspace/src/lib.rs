@@ -34,7 +34,9 @@ mod tree;
 mod value;
 
 pub use access::AccessPolicy;
-pub use database::{Database, DueFields, Garbage, Occupied, Sampled, Sampling, Typed, TypedMut, ValueMut};
+pub use database::{
+    Content, Database, DueFields, Garbage, Incoming, Occupied, Sampled, Sampling, Typed, TypedMut, ValueMut,
+};
 pub use digest::ranges::{KeyDigest, RANGES, RangeDigest, digest_ranges, list_ranges};
 pub use digest::{Digest, dataset_digest, value_digest};
 pub use encoding::Encoding;

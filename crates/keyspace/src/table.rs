@@ -21,6 +21,7 @@
 mod block;
 mod entry;
 mod fan;
+mod filling;
 mod iter;
 mod prefetch;
 mod region;

@@ -24,4 +24,10 @@ impl Database {
     pub fn prefetch(&self, batch: &Batch) {
         self.table.prefetch(batch);
     }
+
+    /// Brings what [`take_in`](Self::take_in) needs for new keys with the hints in `batch` near to
+    /// the processor.
+    pub fn prefetch_room(&self, batch: &Batch) {
+        self.table.prefetch_room(batch);
+    }
 }

@@ -91,6 +91,17 @@ impl Blocks {
         u64::from(line(address.place()) ^ line(address.place() + LINE))
     }
 
+    /// Something of the lines at the end of the last block that an entry will take, when `before`
+    /// others have been added.
+    #[inline]
+    pub(super) fn touch_room(&self, before: usize) -> u64 {
+        let Some(last) = self.list.last() else { return 0 };
+        let at = last.used + 2 * LINE * before;
+        let line = |at| last.bytes.get(at).copied().unwrap_or_default();
+        // The counters of the block are beside its first byte.
+        u64::from(line(0) ^ line(at) ^ line(at + LINE))
+    }
+
     /// The same, to be changed; the block is copied first if a snapshot holds it.
     #[inline]
     pub(super) fn at_mut(&mut self, address: Address) -> &mut [u8] {
@@ -110,7 +121,7 @@ impl Blocks {
         if self.live + size > packable(self.longest.max(size)) {
             return None;
         }
-        if let Some(block) = self.list.iter().rposition(|block| block.bytes.len() - block.used >= size) {
+        if let Some(block) = self.with_room(size) {
             return Some(self.take(block, size));
         }
         if self.is_sparse() || !self.grow(size) {
@@ -121,8 +132,7 @@ impl Blocks {
 
     /// Adds a copy of an entry while a region is packed anew.
     pub(super) fn adopt(&mut self, entry: &[u8]) -> Address {
-        let with_room = self.list.iter().rposition(|block| block.bytes.len() - block.used >= entry.len());
-        let block = with_room.unwrap_or_else(|| {
+        let block = self.with_room(entry.len()).unwrap_or_else(|| {
             assert!(self.grow(entry.len()), "no more was taken than can be packed");
             self.list.len() - 1
         });
@@ -172,6 +182,12 @@ impl Blocks {
         blocks
     }
 
+    /// The last block that has room for `size` bytes.
+    #[inline]
+    fn with_room(&self, size: usize) -> Option<usize> {
+        self.list.iter().rposition(|block| block.bytes.len() - block.used >= size)
+    }
+
     fn take(&mut self, block: usize, size: usize) -> Address {
         let place = self.list[block].used;
         self.list[block].used += size;
@@ -206,7 +222,7 @@ impl Blocks {
 
 /// Bytes of entries that can be packed in any order when none is longer than `longest`: a block is
 /// left only when the next entry does not fit, so that its end leaves less than that unused.
-fn packable(longest: usize) -> usize {
+pub(super) fn packable(longest: usize) -> usize {
     (MOST_BLOCKS - 1) * (BLOCK - longest + 1)
 }
 

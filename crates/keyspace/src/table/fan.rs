@@ -197,6 +197,13 @@ impl<T: Clone> Fan<T> {
         Arc::make_mut(&mut self.children[child].node)
     }
 
+    /// The node of `child` and the deadline above it, both to be changed.
+    #[inline]
+    pub(super) fn child_mut(&mut self, child: usize) -> (&mut T, &mut i64) {
+        let child = &mut self.children[child];
+        (Arc::make_mut(&mut child.node), &mut child.earliest)
+    }
+
     /// The node of `child`, to be changed, if nobody else holds it.
     #[inline]
     pub(super) fn node_mut_if_unshared(&mut self, child: usize) -> Option<&mut T> {

@@ -50,8 +50,9 @@ impl Batch {
         self.len = 0;
     }
 
+    /// Adds a key by [`Database::order_hint`](crate::Database::order_hint), unless there are enough.
     #[inline]
-    pub(crate) fn push(&mut self, hash: u64) {
+    pub fn push(&mut self, hash: u64) {
         if let Some(free) = self.hashes.get_mut(self.len) {
             *free = hash;
             self.len += 1;
@@ -95,6 +96,27 @@ impl<L: Layout> Table<L> {
             seen ^= step.region.touch_entry(step.address);
         }
         // What is read must look used.
+        std::hint::black_box(seen);
+    }
+
+    /// Reads what adding new keys with the hashes of `batch` will read. Hashes of one region stand
+    /// together.
+    pub(crate) fn prefetch_room(&self, batch: &Batch) {
+        let first = self.step(0).region;
+        let mut regions = [first; Batch::CAPACITY];
+        let regions = &mut regions[..batch.len];
+        let mut seen = 0;
+        for (region, hash) in regions.iter_mut().zip(batch.hashes()) {
+            let page = self.pages.node(self.pages.find(*hash));
+            *region = page.node(page.find(*hash));
+            seen ^= region.touch();
+        }
+        let (mut last, mut before) = (first, 0);
+        for (region, hash) in regions.iter().zip(batch.hashes()) {
+            before = if std::ptr::eq(*region, last) { before + 1 } else { 0 };
+            last = region;
+            seen ^= region.fan().node(region.fan().find(*hash)).touch(*hash) ^ region.touch_room(before);
+        }
         std::hint::black_box(seen);
     }
 

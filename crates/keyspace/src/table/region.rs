@@ -13,9 +13,9 @@ use super::block::{Address, Blocks, LONGEST_ENTRY};
 use super::entry::{Draft, Key, LONGEST_KEY, Parsed, parse};
 use super::fan::Fan;
 use super::segment::{Beside, Lane, Segment};
-use super::{EntryRef, Layout, NewEntry};
+use super::{EntryRef, Layout, NewEntry, end_of};
 
-const MOST_SEGMENTS: usize = 32;
+pub(super) const MOST_SEGMENTS: usize = 32;
 /// A segment with fewer entries looks at its buddy when one is removed.
 const MERGE_BELOW: usize = 28;
 /// Buddies merge when together they hold no more: half of what makes a segment split.
@@ -57,7 +57,11 @@ impl<L: Layout> Region<L> {
 
     #[inline]
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
-        let segment = self.fan.find(hash);
+        self.find_in(self.fan.find(hash), hash, key)
+    }
+
+    #[inline]
+    fn find_in(&self, segment: usize, hash: u64, key: &[u8]) -> Option<Spot> {
         let node = self.fan.node(segment);
         let lane = node.find(hash, |address| match parse_entry::<L>(self.blocks.at(address)).key {
             Key::Here(found) => found == key,
@@ -86,6 +90,12 @@ impl<L: Layout> Region<L> {
     #[inline]
     pub(super) fn touch(&self) -> u64 {
         u64::from(self.fan.depth()) ^ self.blocks.touch()
+    }
+
+    /// Reads where entry number `next` from now on is likely to be added, and returns something of it.
+    #[inline]
+    pub(super) fn touch_room(&self, next: usize) -> u64 {
+        self.blocks.touch_room(next)
     }
 
     /// Reads the entry at `address`, which need not be one, and returns something of its lines.
@@ -126,6 +136,43 @@ impl<L: Layout> Region<L> {
         let spot = Spot { segment: child, lane };
         self.fan.note_deadline(child, L::deadline(&self.entry(spot)));
         Ok(spot)
+    }
+
+    /// Adds an entry that lies in the blocks alone, unless its key is there already or there is no
+    /// room as things are.
+    #[inline]
+    pub(super) fn add(&mut self, new: &NewEntry<'_, L::Beside>, deadline: i64) -> bool {
+        if new.key.len() > LONGEST_KEY || new.beside.is_some() {
+            return false;
+        }
+        let child = self.fan.find(new.hash);
+        if self.fan.node(child).is_full() || self.find_in(child, new.hash, new.key).is_some() {
+            return false;
+        }
+        let draft = Draft { key: Key::Here(new.key), slot: None, rest: new.rest };
+        let Some(address) = self.blocks.allocate(draft_size::<L>(&draft)) else { return false };
+        self.fan.node_mut(child).link(new.hash, address);
+        write_entry::<L>(&draft, self.blocks.at_mut(address));
+        self.fan.note_deadline(child, deadline);
+        true
+    }
+
+    /// Splits segments until each is at least `depth` bits deep, or there are as many as a region
+    /// has. `first` is the first of the region's hashes.
+    pub(super) fn deepen(&mut self, first: u64, depth: u32, hash_of: &impl Fn(&[u8]) -> u64) {
+        let end = end_of(first, self.fan.depth());
+        let mut at = Some(first);
+        while let Some(hash) = at.filter(|_| at != end) {
+            while self.fan.depth_of(self.fan.find(hash)) < depth && self.fan.len() < MOST_SEGMENTS {
+                self.split_segment(hash, hash_of);
+            }
+            at = end_of(hash, self.fan.depth_of(self.fan.find(hash)));
+        }
+    }
+
+    /// Bytes of entries that are present.
+    pub(super) fn live(&self) -> usize {
+        self.blocks.live()
     }
 
     /// Room for `size` bytes, after packing anew if that makes some.

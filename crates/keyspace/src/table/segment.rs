@@ -133,6 +133,14 @@ impl<S> Segment<S> {
         Address(group.addresses[usize::from(lane.to_le_bytes()[0]) % LANES])
     }
 
+    /// Reads what adding an entry with this hash will read, and returns something of it.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        let (_, home) = tag_and_home(hash);
+        // The counters of the segment are beside its first group.
+        u64::from(self.groups[0].tags[0] ^ self.groups[home].tags[0] ^ self.passed[home])
+    }
+
     #[inline]
     pub(super) fn address(&self, lane: Lane) -> Address {
         Address(self.groups[usize::from(lane.group)].addresses[usize::from(lane.lane)])
