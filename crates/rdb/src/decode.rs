@@ -10,7 +10,7 @@ use slipstream_keyspace::{Encoding, Item, Keyspace, Str, UnixMillis, Value};
 
 use crate::aux::Aux;
 use crate::error::{KeyName, ReadError, Reason};
-use crate::format::{Layout, Version, record};
+use crate::format::{self, Layout, Version, record};
 use crate::input::{Result, Source};
 use crate::read::{Expired, Loaded, ReadOptions};
 use crate::records::{Attributes, Records};
@@ -144,6 +144,7 @@ impl<'a, R: Read> Decoder<'a, R> {
             record::SIZES => {
                 let keys = self.source.length()?;
                 self.source.expect_keys(keys);
+                records.announce(self.database, keys);
                 self.skip_lengths(1)?;
             }
             record::SLOT_SIZES => self.skip_lengths(3)?,
@@ -218,6 +219,15 @@ impl<'a, R: Read> Decoder<'a, R> {
 
     fn key(&mut self, kind: u8, records: &mut Records) -> Result<()> {
         let attributes = std::mem::take(&mut self.next);
+        let is_kept = self.expired == Expired::Keep || attributes.deadline.is_none();
+        if kind == format::kind::STRING
+            && is_kept
+            && let Some(([name, value], offset)) = self.source.plain_pair(SHORT)
+        {
+            records.push_short((self.database, offset), name, value, attributes);
+            self.source.count_key();
+            return Ok(());
+        }
         let mut name = std::mem::take(&mut self.name);
         let start = self.source.offset();
         self.source.string(&mut name)?;

@@ -188,6 +188,21 @@ impl<'a, R: Read> Source<'a, R> {
         })
     }
 
+    /// Takes two strings that have arrived and are written as they are, each of at most `most` bytes;
+    /// the offset behind them.
+    #[inline]
+    pub(crate) fn plain_pair(&mut self, most: usize) -> Option<([&[u8]; 2], u64)> {
+        let buffered = &self.buffer[self.at..self.end];
+        let (first, rest) = plain_string(buffered)?;
+        let (second, rest) = plain_string(rest)?;
+        if first.len().max(second.len()) > most {
+            return None;
+        }
+        self.at = self.end - rest.len();
+        let offset = self.base + u64::try_from(self.at).expect("usize fits in u64");
+        Some(([first, second], offset))
+    }
+
     /// Reads a string, its bytes (if it is not an integer) into `scratch`.
     pub(crate) fn item<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Item<'s>> {
         scratch.clear();
@@ -350,6 +365,18 @@ impl<'a, R: Read> Source<'a, R> {
             _ => Ok(()),
         }
     }
+}
+
+/// The string at the beginning of `bytes` if its length takes one or two bytes and all of it is
+/// there; and what follows it.
+#[inline]
+fn plain_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes {
+        [length @ ..=0x3f, rest @ ..] => (usize::from(*length), rest),
+        [high @ 0x40..=0x7f, low, rest @ ..] => (usize::from(u16::from_be_bytes([high & 0x3f, *low])), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }
 
 #[cfg(test)]
