@@ -20,6 +20,9 @@ pub const MIN_BACKLOG_SIZE: u64 = 16 << 10;
 /// large enough that a reader gets by with few of them.
 const BLOCK_LEN: std::ops::RangeInclusive<u64> = (16 << 10)..=(256 << 10);
 
+/// So many histories are known besides this one and the one before it.
+const MOST_ANCESTORS: usize = 8;
+
 /// What is kept in memory for readers, at least, before it goes to disk; what the backlog keeps, if that is more.
 const MEMORY_FOR_READERS: u64 = 64 << 20;
 
@@ -28,9 +31,9 @@ const MEMORY_FOR_READERS: u64 = 64 << 20;
 pub enum Refusal {
     /// No log is being kept.
     Inactive,
-    /// The id is neither the current one nor the one before it.
+    /// The id is neither the current one nor one that this goes on from.
     UnknownHistory,
-    /// The id is the one before, but the reader went on with it after the fork.
+    /// The id is one before, but the reader went on with it after the fork.
     PastFork,
     /// The bytes at that offset are no longer held.
     Gone,
@@ -42,6 +45,9 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Log {
     history: History,
+    /// What the history before this one goes on from, the oldest first: ids, and up to where each is the same. A node
+    /// that starts several times in a row has several.
+    ancestors: VecDeque<(ReplicationId, Offset)>,
     /// The offset after the last byte.
     end: Offset,
     backlog_size: u64,
@@ -73,6 +79,7 @@ impl Log {
         let backlog_size = backlog_size.max(MIN_BACKLOG_SIZE);
         Log {
             history: History::new(ReplicationId::random(rng)),
+            ancestors: VecDeque::new(),
             end: Offset(0),
             backlog_size,
             block_len: block_len(backlog_size),
@@ -85,6 +92,11 @@ impl Log {
     /// Whose stream this is.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// The histories that this one goes on from and up to where each is the same, the last one first.
+    pub fn forks(&self) -> impl Iterator<Item = (ReplicationId, Offset)> {
+        self.history.previous.into_iter().chain(self.ancestors.iter().rev().copied())
     }
 
     /// Whether what is appended is kept and counted.
@@ -149,13 +161,26 @@ impl Log {
 
     /// Goes on under a fresh id that has nothing in common with the one before.
     pub fn change_id(&mut self, rng: &mut fastrand::Rng) {
-        self.history = History::new(ReplicationId::random(rng));
+        self.begin_history(ReplicationId::random(rng));
+    }
+
+    fn begin_history(&mut self, id: ReplicationId) {
+        self.history = History::new(id);
+        self.ancestors.clear();
+    }
+
+    fn fork(&mut self, id: ReplicationId) {
+        self.ancestors.extend(self.history.previous);
+        if self.ancestors.len() > MOST_ANCESTORS {
+            self.ancestors.pop_front();
+        }
+        self.history = self.history.forked(id, self.end());
     }
 
     /// Goes on under a fresh id of this node's own: readers of the id before may continue up to here. For a
     /// replica that becomes a primary.
     pub fn promote(&mut self, rng: &mut fastrand::Rng) {
-        self.history = self.history.forked(ReplicationId::random(rng), self.end());
+        self.fork(ReplicationId::random(rng));
     }
 
     /// Goes on under the id that the primary has taken on (`+CONTINUE id`), active from now on.
@@ -164,14 +189,14 @@ impl Log {
             self.begin_at(self.end);
         }
         if id != self.history.id {
-            self.history = self.history.forked(id, self.end());
+            self.fork(id);
         }
     }
 
     /// Takes on a primary's history at the offset of the snapshot that was loaded, with nothing held before
     /// it.
     pub fn adopt_snapshot(&mut self, id: ReplicationId, offset: Offset) {
-        self.history = History::new(id);
+        self.begin_history(id);
         self.end = offset;
         self.begin_at(offset);
         self.disk.clear();
@@ -223,10 +248,10 @@ impl Log {
             return Err(Refusal::Inactive);
         }
         if *id != self.history.id {
-            match &self.history.previous {
-                Some((previous, fork)) if previous == id && from <= *fork => {}
-                Some((previous, _)) if previous == id => return Err(Refusal::PastFork),
-                _ => return Err(Refusal::UnknownHistory),
+            match self.forks().find(|(known, _)| known == id) {
+                None => return Err(Refusal::UnknownHistory),
+                Some((_, fork)) if from > fork => return Err(Refusal::PastFork),
+                Some(_) => {}
             }
         }
         match from {
@@ -247,7 +272,7 @@ impl Log {
         };
         let is_held = is_ours && self.is_active() && self.start() <= to && to <= self.end();
         if is_held && self.history.id != *id {
-            self.history = History::new(*id);
+            self.begin_history(*id);
         }
         if let Kept::Blocks(blocks) = &mut self.kept
             && is_held

@@ -210,6 +210,11 @@ fn log(core: &Core, fields: &mut Fields) {
     fields.add("master_replid2", previous);
     fields.add("master_repl_offset", core.log.end().0);
     fields.add("second_repl_offset", fork);
+    let earlier: Vec<String> =
+        core.log.forks().skip(1).map(|(id, fork)| format!("{id}={}", fork.0 + 1)).collect();
+    if !earlier.is_empty() {
+        fields.add("earlier_replids", earlier.join(","));
+    }
     fields.add_switch("repl_backlog_active", core.log.is_active());
     fields.add("repl_backlog_size", core.log.backlog_size());
     let first = if core.log.is_active() { core.log.start().0 + 1 } else { 0 };

@@ -37,12 +37,8 @@ impl Token {
 
     /// Whether a log has come that far.
     fn is_reached(self, log: &Log) -> Reached {
-        let history = log.history();
-        let known = match &history.previous {
-            _ if self.id == history.id => true,
-            Some((id, fork)) => self.id == *id && self.offset <= *fork,
-            None => false,
-        };
+        let known =
+            self.id == log.history().id || log.forks().any(|(id, fork)| self.id == id && self.offset <= fork);
         match known {
             true if self.offset <= log.end() => Reached::Yes,
             true => Reached::NotYet,

@@ -479,3 +479,25 @@ fn whatever_does_not_go_on_from_what_was_before_is_a_break() {
     log.adopt_id(id);
     check(&log, true);
 }
+
+#[test]
+fn who_was_away_during_several_forks_continues_before_the_first() {
+    let (mut rng, mut log) = (rng(), log_at(0));
+    log.adopt_snapshot(id(b'a'), Offset(100));
+    for _ in 0..3 {
+        log.append(b"0123456789");
+        log.promote(&mut rng);
+    }
+    log.append(b"0123456789");
+    assert_eq!(log.can_continue(&id(b'a'), Offset(110)), Ok(()));
+    assert_eq!(log.can_continue(&id(b'a'), Offset(111)), Err(Refusal::PastFork));
+    let forks: Vec<u64> = log.forks().map(|(_, fork)| fork.0).collect();
+    assert_eq!(forks, [130, 120, 110]);
+    for _ in 0..20 {
+        log.promote(&mut rng);
+    }
+    assert_eq!(log.forks().count(), MOST_ANCESTORS + 1);
+    assert_eq!(log.can_continue(&id(b'a'), Offset(110)), Err(Refusal::UnknownHistory));
+    log.adopt_snapshot(id(b'b'), Offset(5));
+    assert_eq!(log.forks().count(), 0);
+}

@@ -16,9 +16,12 @@ pub(super) struct Upstream {
     pub(super) end: Option<Offset>,
     /// Whether its data is that of the end of its log.
     pub(super) standing: Data,
-    /// The history before it, and up to where both are the same.
-    previous: Option<(ReplicationId, Offset)>,
+    /// The histories before it, and up to where each is the same. The first of them is that of any server.
+    forks: [Option<(ReplicationId, Offset)>; MOST_FORKS],
 }
+
+/// More than that are not looked at.
+const MOST_FORKS: usize = 9;
 
 /// A history of this node's that a primary's goes on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,9 @@ impl Upstream {
             (_, Some("up")) => Data::Copied,
             _ => Data::Doubtful,
         };
-        Some(Upstream { id, end, standing, previous: before.zip(fork) })
+        let mut known =
+            before.zip(fork).into_iter().chain(field("earlier_replids").into_iter().flat_map(parse_forks));
+        Some(Upstream { id, end, standing, forks: std::array::from_fn(|_| known.next()) })
     }
 
     /// Where a node that stands at `position` has to go back to, so that this primary may continue it; `None` if
@@ -77,7 +82,8 @@ impl Upstream {
 
     /// The history at `position`, with where it became this primary's, which has all of it.
     pub(super) fn parent(&self, position: &Position) -> Option<Parent> {
-        let (id, fork) = self.previous.filter(|(id, fork)| *id == position.id && *fork >= position.offset)?;
+        let mut forks = self.forks.iter().flatten();
+        let (id, fork) = *forks.find(|(id, fork)| *id == position.id && *fork >= position.offset)?;
         Some(Parent { child: self.id, id, fork })
     }
 
@@ -98,12 +104,20 @@ impl Upstream {
 
     /// How far this primary's history agrees with another, if it knows that.
     fn end_of(&self, id: &ReplicationId) -> Option<Offset> {
-        match &self.previous {
-            _ if self.id == *id => Some(Offset(u64::MAX)),
-            Some((previous, fork)) if previous == id => Some(*fork),
-            _ => None,
+        if self.id == *id {
+            return Some(Offset(u64::MAX));
         }
+        self.forks.iter().flatten().find(|(known, _)| known == id).map(|(_, fork)| *fork)
     }
+}
+
+/// `id=next byte` of each, as `master_replid2` and `second_repl_offset` are.
+fn parse_forks(text: &str) -> impl Iterator<Item = (ReplicationId, Offset)> {
+    text.split(',').filter_map(|fork| {
+        let (id, next_byte) = fork.split_once('=')?;
+        let id = ReplicationId::parse(id.as_bytes())?;
+        Some((id, Offset::from_next_byte(next_byte.parse().ok()?)?))
+    })
 }
 
 #[cfg(test)]
@@ -137,6 +151,18 @@ mod tests {
         let never_promoted = Upstream::parse(info("-1").as_bytes()).unwrap();
         assert_eq!(never_promoted.fork_behind(&position(OLD, 150), None), None);
         assert_eq!(Upstream::parse(b"# Replication\r\nrole:master\r\n"), None);
+    }
+
+    #[test]
+    fn a_node_of_ours_tells_the_forks_before_the_last_one_too() {
+        let text = info("101") + &format!("earlier_replids:{OTHER}=81,?=9,{}=61\r\n", "c".repeat(40));
+        let upstream = Upstream::parse(text.as_bytes()).unwrap();
+        let check = |at: Position, expected| assert_eq!(upstream.fork_behind(&at, None), expected, "{at:?}");
+        check(position(OLD, 150), Some(position(OLD, 100)));
+        check(position(OTHER, 150), Some(position(OTHER, 80)));
+        check(position(OTHER, 80), None);
+        check(position(&"c".repeat(40), 61), Some(position(&"c".repeat(40), 60)));
+        assert!(upstream.continues(&position(OTHER, 80)) && !upstream.continues(&position(OTHER, 81)));
     }
 
     #[test]

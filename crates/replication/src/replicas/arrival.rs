@@ -253,7 +253,7 @@ fn log_refusal(
         Refusal::PastFork => format!(
             "Partial resynchronization not accepted: Requested offset for second ID was {next_byte}, but I can \
              reply up to {}",
-            previous.map_or(0, |(_, fork)| fork.next_byte()),
+            log.forks().find(|(known, _)| Some(*known) == id).map_or(0, |(_, fork)| fork.next_byte()),
         ),
         Refusal::Inactive | Refusal::Gone | Refusal::Ahead => format!(
             "Unable to partial resync with replica {replica} for lack of backlog (Replica request was: {next_byte})."

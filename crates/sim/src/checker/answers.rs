@@ -4,12 +4,12 @@
 //! and the files on the virtual disk say what is there. A full sync is right all the same
 //!
 //! - when the replica asked for one, which [`check_request`] allows only to one that has nothing to continue;
-//! - when what it has is of a history older than the one before this one: PSYNC knows two;
+//! - when what it has is of a history that this one is not known to go on from;
 //! - when it went on with the older one behind the fork;
 //! - when the files are being written or removed at this moment.
 
 use slipstream_engine::Node;
-use slipstream_log::{History, Offset, ReplicationId};
+use slipstream_log::{Log, Offset, ReplicationId};
 
 use super::position;
 use crate::process::{Asked, Process};
@@ -48,7 +48,7 @@ impl Judgement {
         let (held, may_continue) = match asked {
             Asked::Snapshot => (None, false),
             Asked::Continuation(id, offset) => {
-                let is_ours = is_of(primary.core.log.history(), id, offset);
+                let is_ours = is_of(&primary.core.log, id, offset);
                 let held = if is_ours { tier_of(process, primary, offset) } else { None };
                 (held, primary.core.log.can_continue(&id, offset).is_ok())
             }
@@ -72,8 +72,8 @@ impl Judgement {
 }
 
 /// Whether what `id` has up to `offset` is a part of this history.
-fn is_of(history: &History, id: ReplicationId, offset: Offset) -> bool {
-    id == history.id || history.previous.is_some_and(|(previous, fork)| previous == id && offset <= fork)
+fn is_of(log: &Log, id: ReplicationId, offset: Offset) -> bool {
+    id == log.history().id || log.forks().any(|(known, fork)| known == id && offset <= fork)
 }
 
 /// What holds the log from an offset to its end.
