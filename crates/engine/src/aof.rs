@@ -6,7 +6,8 @@
 //!   ▲                       │                 ▲ ▲                               │                │ rewrite │ base
 //!   │                       │ again           │ └──── that failed ──────────────┘                ▼         │ named,
 //!   │                       ▼                 │                                              Rewriting ────┘ or not
-//!   └─ appendonly no ── from any              └──── other data, or the file is lost ────── On, Rewriting
+//!   ├─ appendonly no ── from any              └──── other data, or the file is lost ────── On, Rewriting
+//!   └── the disk has it all, or will not ── Ending ◀── appendonly no, and replies wait for the disk
 //! ```
 //! The file is a reader of the log: an increment is the log's bytes from an offset on, and what stands before it, a
 //! base, is the data as it was there. What the log does not tell, data that is replaced, makes a new base and a new
@@ -81,6 +82,8 @@ pub struct Aof {
     waits: BTreeMap<SessionId, FileWait>,
     /// Whether waits have to be looked at.
     has_moved: bool,
+    /// Whether what replies wait for will not be on disk any more: the data was replaced.
+    has_broken_off: bool,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +100,8 @@ enum Phase {
     On,
     /// As before, and a base is being written.
     Rewriting(Rewrite),
+    /// Switched off. Replies wait until the disk has what is before this, which the writer was handed last.
+    Ending(Offset),
 }
 
 /// A place in the log.
@@ -210,7 +215,7 @@ impl Aof {
     pub(crate) fn on_turn(&mut self, turn: Turn<'_>) -> bool {
         match (turn.config.appendonly || self.is_once, &self.phase) {
             (true, Phase::Off) => self.open(turn),
-            (false, Phase::Off) => return false,
+            (false, Phase::Off) | (_, Phase::Ending(_)) => return false,
             (false, _) => {
                 self.switch_off(turn);
                 return false;
@@ -220,6 +225,7 @@ impl Aof {
         self.follow_policy(turn);
         if self.is_broken_off(turn.log) {
             self.leave();
+            self.has_broken_off = true;
         }
         if self.retry_at.is_some_and(|at| turn.now() < at) {
             return false;
@@ -260,11 +266,22 @@ impl Aof {
         }
     }
 
-    /// CONFIG SET appendonly no: what was written is brought to disk, and the files stay as they are.
+    /// CONFIG SET appendonly no: what was written is brought to disk, and the files stay as they are. Replies that wait
+    /// for that go when it is done.
     fn switch_off(&mut self, turn: Turn<'_>) {
         self.feed(turn, true);
         self.give_up_rewrite();
         self.orders.push(Order::Leave);
+        if self.is_on() && !self.holds.is_empty() {
+            self.phase = Phase::Ending(self.cursor.end);
+            self.has_moved = true;
+        } else {
+            self.forget();
+        }
+    }
+
+    /// It is off.
+    fn forget(&mut self) {
         let stats = self.stats;
         let (orders, notices) = (std::mem::take(&mut self.orders), std::mem::take(&mut self.notices));
         let (holds, waits) = (std::mem::take(&mut self.holds), std::mem::take(&mut self.waits));
@@ -316,9 +333,16 @@ impl Aof {
         self.has_moved |= progress.durable > self.durable;
         self.written = self.written.max(progress.written);
         self.durable = self.durable.max(progress.durable);
+        if matches!(self.phase, Phase::Ending(end) if end <= self.durable) {
+            self.forget();
+        }
     }
 
     fn on_failing(&mut self, reason: Option<String>) {
+        if matches!(self.phase, Phase::Ending(_)) && reason.is_some() {
+            // It will not be tried again, and who switched it off did not want to wait for it.
+            return self.forget();
+        }
         if !self.has_file() {
             return;
         }
@@ -334,6 +358,9 @@ impl Aof {
 
     /// What the file holds behind what is durable may be gone: only a new base with a new increment mends that.
     fn on_lost(&mut self, turn: Turn<'_>, reason: &str) {
+        if matches!(self.phase, Phase::Ending(_)) {
+            return self.forget();
+        }
         if !self.has_file() {
             return;
         }
@@ -392,7 +419,7 @@ impl Aof {
 impl Aof {
     /// Whether `appendonly` is in force.
     pub fn is_enabled(&self) -> bool {
-        !matches!(self.phase, Phase::Off)
+        !matches!(self.phase, Phase::Off | Phase::Ending(_))
     }
 
     /// Whether the writer has a file.
@@ -418,6 +445,15 @@ impl Aof {
     /// Up to where everything is on disk; nothing while no manifest leads there.
     pub fn durable(&self) -> Offset {
         if self.is_on() { self.durable } else { Offset(0) }
+    }
+
+    /// Up to where replies may go that wait for the disk.
+    pub(crate) fn mark(&self) -> Offset {
+        match self.phase {
+            Phase::Ending(_) => self.durable,
+            _ if self.holds_replies() => self.durable(),
+            _ => Offset(u64::MAX),
+        }
     }
 
     /// Why writes are refused, if they are.

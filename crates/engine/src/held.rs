@@ -28,6 +28,13 @@ pub(crate) struct Hold {
     pub(crate) until: Option<Moment>,
 }
 
+impl Hold {
+    /// Whether it waits for others than this node's disk.
+    pub(crate) fn needs_replicas(&self) -> bool {
+        self.replicas > 0
+    }
+}
+
 /// All that are.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
@@ -111,22 +118,32 @@ impl Held {
         failed.len()
     }
 
-    /// Puts `error` in the place of all. Returns how many they were.
-    pub(crate) fn fail_all(&mut self, (reply, error): (&mut Reply, &str)) -> usize {
-        let places: Vec<Range<u64>> = self.queue.drain(..).map(|hold| hold.place).collect();
+    /// Puts `error` in the place of those for which `fails` holds. Returns how many they were.
+    pub(crate) fn fail(&mut self, fails: fn(&Hold) -> bool, (reply, error): (&mut Reply, &str)) -> usize {
+        let (failed, kept): (VecDeque<Hold>, VecDeque<Hold>) = self.queue.drain(..).partition(fails);
+        self.queue = kept;
+        let places: Vec<Range<u64>> = failed.into_iter().map(|hold| hold.place).collect();
         self.replace(&places, (reply, error));
         places.len()
     }
 
+    /// Each that is held moves by what became longer or shorter before it.
     fn replace(&mut self, places: &[Range<u64>], (reply, error): (&mut Reply, &str)) {
         if places.is_empty() {
             return;
         }
         let before = reply.position();
         reply.replace_with_error(places, error);
-        let after = reply.position();
-        let moved = |position: u64| position + after - before;
+        let replaced: u64 = places.iter().map(|place| place.end - place.start).sum();
+        let error_len = (reply.position() + replaced - before) / places.len() as u64;
+        let mut places = places.iter().peekable();
+        let (mut added, mut removed) = (0, 0);
         for hold in &mut self.queue {
+            while let Some(place) = places.next_if(|place| place.end <= hold.place.start) {
+                added += error_len;
+                removed += place.end - place.start;
+            }
+            let moved = |position: u64| position + added - removed;
             hold.place = moved(hold.place.start)..moved(hold.place.end);
         }
     }
@@ -205,10 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn all_fail_at_once() {
-        let (mut reply, mut held) = output(&[("a", None), ("b", Some(1)), ("c", Some(2)), ("d", None)]);
-        assert_eq!(held.fail_all((&mut reply, "GONE")), 2);
+    fn those_that_fail_give_way_to_errors_and_the_others_stay_where_they_are() {
+        let replies = [("a", None), ("b", Some(1)), ("long", Some(2)), ("c", Some(3)), ("d", None)];
+        let (mut reply, mut held) = output(&replies);
+        assert_eq!(held.fail(|hold| hold.offset != Offset(2), (&mut reply, "GONE")), 2);
+        assert_eq!(reply.as_bytes(), b"+a\r\n-GONE\r\n+long\r\n-GONE\r\n+d\r\n");
+        let kept = held.first().unwrap().place.clone();
+        let kept = usize::try_from(kept.start).unwrap()..usize::try_from(kept.end).unwrap();
+        assert_eq!(&reply.as_bytes()[kept], b"+long\r\n");
+        assert_eq!(held.fail(|_| true, (&mut reply, "GONE")), 1);
         assert!(held.is_empty());
-        assert_eq!(reply.as_bytes(), b"+a\r\n-GONE\r\n-GONE\r\n+d\r\n");
     }
 }

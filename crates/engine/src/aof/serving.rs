@@ -132,15 +132,14 @@ impl Core {
 
 /// Clients that wait for the disk.
 impl Core {
-    /// Up to where replies may go that wait for it.
-    pub(crate) fn disk_mark(&self) -> Offset {
-        if self.aof.holds_replies() { self.aof.durable() } else { Offset(u64::MAX) }
-    }
-
     /// Lets those go on who have what they waited for.
     fn settle_aof(&mut self) {
+        if std::mem::take(&mut self.aof.has_broken_off) && self.is_replica() {
+            self.aof.holds.clear();
+            self.give_up_all_held();
+        }
         if std::mem::take(&mut self.aof.has_moved) {
-            let mark = self.disk_mark();
+            let mark = self.aof.mark();
             while let Some((offset, id)) = self.aof.holds.front().copied()
                 && offset <= mark
             {

@@ -419,3 +419,46 @@ fn the_disk_is_not_asked_during_a_rewrite_where_that_is_wanted() {
     story.turn();
     story.check(&["policy Always"]);
 }
+
+/// A machine under `always` with a reply that waits for what was appended last.
+fn holding() -> Story {
+    let mut story = Story::on();
+    story.config.appendfsync = AppendFsync::Always;
+    story.turn();
+    story.append("held");
+    story.feed();
+    story.aof.holds.push_back((story.log.end(), SessionId(1)));
+    story.told();
+    story
+}
+
+#[test]
+fn switched_off_it_lets_replies_go_when_the_disk_has_what_they_wait_for() {
+    let mut story = holding();
+    story.config.appendonly = false;
+    story.turn();
+    story.check(&["leave"]);
+    assert!(!story.aof.is_enabled() && !story.aof.holds_replies());
+    assert_eq!(story.aof.mark(), Offset(0));
+    story.config.appendonly = true;
+    assert!(!story.turn());
+    story.check(&[]);
+    story.progress(1, 104, 100);
+    assert_eq!(story.aof.mark(), Offset(100));
+    story.progress(1, 104, 104);
+    assert_eq!(story.aof.mark(), Offset(u64::MAX));
+    story.turn();
+    story.check(&["open appendonlydir", "policy Always"]);
+}
+
+#[test]
+fn switched_off_it_waits_for_no_disk_that_fails() {
+    for report in [Report::Failing(Some("full".to_owned())), Report::Lost("broken".to_owned())] {
+        let mut story = holding();
+        story.config.appendonly = false;
+        story.turn();
+        story.report(report);
+        assert_eq!(story.aof.mark(), Offset(u64::MAX));
+        assert!(story.aof.has_moved && story.aof.holds.len() == 1);
+    }
+}

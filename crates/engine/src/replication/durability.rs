@@ -113,13 +113,7 @@ impl Core {
             session.last_write = Offset(0);
             session.promised = None;
         }
-        let held: Vec<SessionId> = self.holding_sessions().collect();
-        for id in held {
-            if let Some(mut session) = self.sessions.take(id) {
-                self.give_up_held(&mut session);
-                self.sessions.insert(session);
-            }
-        }
+        self.give_up_each(Hold::needs_replicas);
     }
 }
 
@@ -137,7 +131,7 @@ impl Core {
         let offset = self.propagation.changes_end(&self.log);
         let is_acked =
             wanted == 0 || self.replication.replicas.reported(Measure::Confirmed, offset) >= wanted;
-        let on_disk = self.disk_mark() < offset;
+        let on_disk = self.aof.holds_replies() && self.aof.durable() < offset;
         if is_acked && !on_disk {
             return;
         }
@@ -163,7 +157,7 @@ impl Core {
 
     /// Lets those replies of a session go that are acknowledged or late.
     pub(crate) fn release(&mut self, id: SessionId) {
-        let durable = self.disk_mark();
+        let durable = self.aof.mark();
         let Some(session) = self.sessions.get_mut(id) else { return };
         let replicas = &mut self.replication.replicas;
         let mark = |wanted| replicas.mark(Measure::Confirmed, wanted);
@@ -184,10 +178,28 @@ impl Core {
         self.sessions.mark(id);
     }
 
-    /// This node is no primary any more: nobody will acknowledge what it wrote.
+    /// This node is no primary any more: nobody will acknowledge what it wrote. What waits for the disk alone still may.
     pub(crate) fn give_up_held(&mut self, session: &mut Session) {
+        self.give_up(session, Hold::needs_replicas);
+    }
+
+    /// Other data took the place of what was written here, before the disk had that.
+    pub(crate) fn give_up_all_held(&mut self) {
+        self.give_up_each(|_| true);
+    }
+
+    fn give_up_each(&mut self, fails: fn(&Hold) -> bool) {
+        for id in self.holding_sessions().collect::<Vec<_>>() {
+            if let Some(mut session) = self.sessions.take(id) {
+                self.give_up(&mut session, fails);
+                self.sessions.insert(session);
+            }
+        }
+    }
+
+    fn give_up(&mut self, session: &mut Session, fails: fn(&Hold) -> bool) {
         let error = CommandError::NOT_ACKNOWLEDGED_BY_ROLE;
-        let lost = session.held.fail_all((&mut session.output, error.as_str()));
+        let lost = session.held.fail(fails, (&mut session.output, error.as_str()));
         self.replication.replicas.cancel_wait(WaiterId::Replies(session.id.0));
         self.count_unacknowledged(lost);
         self.sessions.mark(session.id);

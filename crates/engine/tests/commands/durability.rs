@@ -1,6 +1,7 @@
 //! What clients are told of replicas: how many have what was written, and when.
 
-use slipstream_engine::config::{Config, OutputLimit};
+use slipstream_engine::aof::{Progress, Report};
+use slipstream_engine::config::{AppendFsync, Config, OutputLimit};
 use slipstream_engine::{Effect, Endpoint, SessionId};
 
 use crate::script::Script;
@@ -331,6 +332,64 @@ fn who_becomes_a_replica_says_that_held_writes_are_not_acknowledged() {
     script.node.receive(client, b"SET b 2\r\nREPLICAOF other 1\r\nPING\r\n");
     assert_eq!(script.received(client), format!("{lost} +OK +PONG"));
     assert_eq!(script.received(other), lost);
+}
+
+/// A node with an append-only file under `always`.
+fn on_disk() -> Script {
+    let mut config = Config::default();
+    config.appendonly = true;
+    config.appendfsync = AppendFsync::Always;
+    let mut script = Script::with_config(config);
+    script.node.tick();
+    script.node.aof_reported(Report::Opened(Ok(None)));
+    script.node.tick();
+    script.node.aof_reported(Report::Begun(1, Ok(())));
+    script.node.aof_base_written(1, Ok(0));
+    script.node.aof_reported(Report::Published(1, Ok(())));
+    script
+}
+
+/// The disk has everything.
+fn sync(script: &mut Script) {
+    let end = script.node.core.log.end();
+    let progress = Progress { number: 1, written: end, durable: end, size: 0 };
+    script.node.aof_reported(Report::Progress(progress));
+}
+
+#[test]
+fn who_becomes_a_replica_lets_those_wait_who_wait_for_its_disk_alone() {
+    let mut script = on_disk();
+    let (client, other) = (script.client(), script.connect());
+    assert_eq!(script.ask("SET a 1"), "");
+    assert_eq!(script.ask_as(other, "REPLICAOF other 1"), "+OK");
+    assert_eq!(script.received(client), "");
+    sync(&mut script);
+    assert_eq!(script.received(client), "+OK");
+}
+
+#[test]
+fn data_that_is_replaced_before_the_disk_had_it_is_not_acknowledged() {
+    let mut script = on_disk();
+    let (client, other) = (script.client(), script.connect());
+    script.ask("SET a 1");
+    script.ask_as(other, "REPLICAOF other 1");
+    let log = &mut script.node.core.log;
+    log.adopt_snapshot(log.history().id, log.end());
+    script.node.tick();
+    assert!(script.received(client).starts_with("-NOREPLACK"));
+}
+
+#[test]
+fn a_file_that_is_switched_off_is_brought_to_disk_before_its_replies_go() {
+    let mut script = on_disk();
+    let (client, other) = (script.client(), script.connect());
+    script.ask("SET a 1");
+    assert_eq!(script.ask_as(other, "CONFIG SET appendonly no"), "+OK");
+    script.node.tick();
+    assert_eq!(script.received(client), "");
+    assert_eq!(script.ask_as(other, "SET b 1"), "+OK", "what comes now waits for nothing");
+    sync(&mut script);
+    assert_eq!(script.received(client), "+OK");
 }
 
 #[test]
