@@ -13,18 +13,36 @@ pub(crate) fn sim(arguments: &[String]) -> Outcome {
     run(cargo(&["run", "--quiet", "--profile", "sim", "--package", "slipstream-sim", "--"]).args(arguments))
 }
 
-/// Runs one end-to-end test for as long as wanted, optimised, from one seed on.
+/// Runs end-to-end tests for as long as wanted, optimised, from one seed on: random groups, or with `kill` the rounds of
+/// kill -9 under load.
 pub(crate) fn chaos(arguments: &[String]) -> Outcome {
-    let mut test = cargo(&["test", "--release", "--package", "slipstream", "--test", "e2e", "chaos::", "--"]);
-    test.args(["--nocapture", "--test-threads", "1"]).env("SLIPSTREAM_CHAOS_SECONDS", "60");
-    for option in arguments.chunks(2) {
+    let (story, long, options) = match arguments.split_first() {
+        Some((first, rest)) if first == "kill" => {
+            ("kills::", Long { option: "--rounds", variable: "SLIPSTREAM_KILL_ROUNDS", value: "200" }, rest)
+        }
+        _ => {
+            let long = Long { option: "--seconds", variable: "SLIPSTREAM_CHAOS_SECONDS", value: "60" };
+            ("chaos::", long, arguments)
+        }
+    };
+    let mut test = cargo(&["test", "--release", "--package", "slipstream", "--test", "e2e", story, "--"]);
+    test.args(["--nocapture", "--test-threads", "1"]).env(long.variable, long.value);
+    for option in options.chunks(2) {
         match option {
-            [name, value] if name == "--seconds" => test.env("SLIPSTREAM_CHAOS_SECONDS", value),
+            [name, value] if name == long.option => test.env(long.variable, value),
             [name, value] if name == "--seed" => test.env("SLIPSTREAM_SEED", value),
-            _ => return Err(format!("takes --seconds N and --seed S, got {}", option.join(" ")).into()),
+            _ => return Err(format!("takes {} N and --seed S, got {}", long.option, option.join(" ")).into()),
         };
     }
     run(&mut test)
+}
+
+/// How long a test goes on.
+struct Long {
+    option: &'static str,
+    variable: &'static str,
+    /// Unless the option says otherwise.
+    value: &'static str,
 }
 
 /// Needs a nightly toolchain and cargo-fuzz; the corpus of each target also runs as an ordinary test.

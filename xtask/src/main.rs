@@ -48,8 +48,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "chaos",
-        arguments: "[--seconds N] [--seed S]",
-        summary: "groups of real servers, Redis and Valkey among them, under random faults",
+        arguments: "[--seconds N] [--seed S], or kill [--rounds N] [--seed S]",
+        summary: "groups of real servers, Redis and Valkey among them, under random faults; or kill -9 under load",
         run: cargo_tasks::chaos,
     },
     Task {

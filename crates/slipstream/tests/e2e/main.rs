@@ -20,6 +20,7 @@ mod background;
 mod content;
 mod copies;
 mod dataset;
+mod ledger;
 mod traffic;
 
 mod append_only;
@@ -39,6 +40,7 @@ mod fullsync;
 mod guards;
 mod handover;
 mod interop;
+mod kills;
 mod library;
 mod links;
 mod listening;
