@@ -344,7 +344,7 @@ impl Link {
         match outcome {
             Rewound::There => self.ask_for_data(now, Some(fork), actions),
             Rewound::Needs(portions) if self.failed_fetches < MAX_FAILED_FETCHES => {
-                let fetching = Fetching::new(now, (resume, fork), (upstream.id, self.dialect), portions);
+                let fetching = Fetching::new(now, (resume, fork), (upstream, self.dialect), portions);
                 actions.push(fetching.notice());
                 actions.push(Action::Send(fetching.request()));
                 self.phase = Phase::Fetching(fetching);

@@ -23,7 +23,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use slipstream_log::Offset;
+use slipstream_log::{Offset, ReplicationId};
 
 use super::BEAT_MS;
 use super::action::{Action, Position, Transfer};
@@ -33,7 +33,6 @@ use super::greeting::Step;
 use super::lines::LineReader;
 use super::pairing::{Early, Pairing};
 use super::replies::ReplyReader;
-use super::upstream::Upstream;
 use crate::mark::MarkFinder;
 use crate::{Moment, wire};
 
@@ -99,7 +98,8 @@ pub(super) enum Phase {
     },
     Rewinding {
         resume: Position,
-        upstream: Upstream,
+        /// The primary's history.
+        upstream: ReplicationId,
         fork: Position,
     },
     Fetching(Fetching),

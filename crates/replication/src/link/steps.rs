@@ -130,7 +130,7 @@ impl Link {
                 fork.offset
             )));
         }
-        self.phase = Phase::Rewinding { resume, upstream, fork };
+        self.phase = Phase::Rewinding { resume, upstream: upstream.id, fork };
         actions.push(Action::Rewind { to: fork });
     }
 
