@@ -13,6 +13,7 @@ use slipstream_aof::{
 };
 use slipstream_rdb::Version;
 
+use super::reason;
 use crate::progress::Bar;
 
 mod analysis;
@@ -51,7 +52,7 @@ impl From<io::Error> for Stop {
 pub(super) fn check(path: &Path, mending: Mending, talk: &mut Talk<'_, impl Write>) -> io::Result<bool> {
     let outcome = match is_manifest(path) {
         Err(error) => {
-            writeln!(talk.out, "Cannot open file {}: {error}, aborting...", path.display())?;
+            writeln!(talk.out, "Cannot open file {}: {}, aborting...", path.display(), reason(&error))?;
             return Ok(false);
         }
         Ok(true) => check_parts(path, mending, talk),
@@ -101,7 +102,7 @@ fn read_manifest(path: &Path, out: &mut impl Write) -> Result<Manifest, Stop> {
     let mut content = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_MANIFEST_LEN).read_to_end(&mut content));
     if let Err(error) = read {
-        writeln!(out, "Cannot open file {}: {error}, aborting...", path.display())?;
+        writeln!(out, "Cannot open file {}: {}, aborting...", path.display(), reason(&error))?;
         return Err(Stop::Wrong);
     }
     Manifest::parse(&content).map_err(|ManifestError { line, reason }| {
@@ -165,7 +166,7 @@ impl Part<'_> {
         let (length, file) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                let text = format!("Cannot open file {}: {error}, aborting...", path.display());
+                let text = format!("Cannot open file {}: {}, aborting...", path.display(), reason(&error));
                 return self.stop(&text, talk);
             }
         };
@@ -179,7 +180,7 @@ impl Part<'_> {
             writeln!(talk.out, "[info] {line}")?;
         }
         if let Some(until) = self.mending.until {
-            return self.cut_to_time(&analysis, until, talk);
+            return self.cut_to_time(&analysis, (kind, until), talk);
         }
         if let Some(fault) = &analysis.fault {
             writeln!(talk.out, "0x{:16x}: {fault}", analysis.fault_at)?;
@@ -273,7 +274,7 @@ impl Part<'_> {
     fn cut_to_time(
         &self,
         analysis: &Analysis,
-        until: i64,
+        (kind, until): (&str, i64),
         talk: &mut Talk<'_, impl Write>,
     ) -> Result<(), Stop> {
         let Part { name, .. } = self;
@@ -283,6 +284,7 @@ impl Part<'_> {
             }
             None => {
                 writeln!(talk.out, "Truncate nothing in AOF {name} to timestamp {until}")?;
+                writeln!(talk.out, "{kind} {name} is valid")?;
                 Ok(())
             }
             Some(0) => {
@@ -312,7 +314,7 @@ impl Part<'_> {
         };
         match cut() {
             Ok(()) => Ok(()),
-            Err(error) => self.stop(&format!("{failed}: {error}"), talk),
+            Err(error) => self.stop(&format!("{failed}: {}", reason(&error)), talk),
         }
     }
 

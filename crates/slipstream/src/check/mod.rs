@@ -27,6 +27,12 @@ was written later (aof-timestamp-enabled).
 Exit status: 0 when all files are right, 1 when one is not, 2 for a wrong command line.
 ";
 
+/// What the system says is wrong, in Redis' words.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.find(" (os error").map_or(text.clone(), |end| text[..end].to_owned())
+}
+
 /// Names under which the binary checks snapshots.
 pub(super) const RDB_NAMES: &[&str] = &["redis-check-rdb", "valkey-check-rdb"];
 

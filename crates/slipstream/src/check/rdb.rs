@@ -27,7 +27,7 @@ pub(super) fn check_with_end(path: &Path, out: &mut impl Write) -> io::Result<Op
         Ok((length, file)) => check_content(BufReader::new(file), length, now(), out),
         Err(error) => {
             writeln!(out, "--- RDB ERROR DETECTED ---")?;
-            writeln!(out, "[offset 0] Cannot open {}: {error}", path.display())?;
+            writeln!(out, "[offset 0] Cannot open {}: {}", path.display(), super::reason(&error))?;
             Ok(None)
         }
     }
