@@ -33,7 +33,7 @@ use slipstream_replication::{Level, Moment};
 use self::rewriting::{Attempts, Rewrite};
 use self::sizes::Sizes;
 use crate::config::{AppendFsync, Config};
-use crate::host::Clock;
+use crate::host::{Clock, SaveProgress};
 use crate::propagate::Propagation;
 use crate::session::SessionId;
 use crate::stored::LoadedLog;
@@ -169,6 +169,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) is_saving: bool,
     /// Whether there is something that only a snapshot can hold: function libraries.
     pub(crate) needs_snapshot: bool,
+    /// Keys of all databases, where a base is begun.
+    pub(crate) keys: u64,
 }
 
 impl Turn<'_> {
@@ -501,8 +503,17 @@ impl Aof {
 
     /// When the rewrite that runs began.
     pub(crate) fn rewriting_since(&self) -> Option<Clock> {
+        self.rewrite().map(|rewrite| rewrite.began)
+    }
+
+    /// The keys of the base that is being written, and how much of it is.
+    pub(crate) fn base_progress(&self) -> Option<(u64, SaveProgress)> {
+        self.rewrite().map(|rewrite| (rewrite.keys, rewrite.progress))
+    }
+
+    fn rewrite(&self) -> Option<&Rewrite> {
         match &self.phase {
-            Phase::Starting(rewrite) | Phase::Rewriting(rewrite) => Some(rewrite.began),
+            Phase::Starting(rewrite) | Phase::Rewriting(rewrite) => Some(rewrite),
             _ => None,
         }
     }

@@ -379,6 +379,7 @@ impl EventLoop {
                 Report::Saved(number, result) => self.node.saved(number, result),
                 Report::SaveProgress(number, progress) => self.node.save_progress(number, progress),
                 Report::Aof(report) => self.node.aof_reported(report),
+                Report::AofBaseProgress(number, progress) => self.node.aof_base_progress(number, progress),
                 Report::AofBase(number, result) => self.node.aof_base_written(number, result),
                 Report::LoadedFile(result) => {
                     self.node.loaded_file(result.map(|data| data.map(|data| *data)))

@@ -47,6 +47,8 @@ pub enum Report {
     Aof(slipstream_engine::aof::Report),
     /// A base of the append-only file is written, of so many bytes, or why not. The number tells which.
     AofBase(u64, Result<u64, String>),
+    /// The base of this number is written so far.
+    AofBaseProgress(u64, SaveProgress),
     /// The file is loaded (`None`: there is none), or why not.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// So many bytes of what is stored are read.
@@ -194,16 +196,8 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
         let written = Cell::new(0);
         let mut file = SyncedFile { file: &file.0, written: &written, unsynced: 0, options, reporter };
         let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
-        let mut told = Instant::now();
-        let mut delay = KeyDelay::new(options.key_delay);
-        let mut progress = |keys| {
-            delay.reach(keys);
-            if told.elapsed() >= PROGRESS_INTERVAL {
-                told = Instant::now();
-                let progress = SaveProgress { keys, bytes: written.get() };
-                reporter.report(Report::SaveProgress(options.number, progress));
-            }
-        };
+        let tell = |progress| reporter.report(Report::SaveProgress(options.number, progress));
+        let mut progress = watch(options, &written, tell);
         slipstream_rdb::write_watched(job.snapshot, &job.preface, write, &mut file, &mut progress)
             .map_err(io::Error::other)
     };
@@ -213,6 +207,19 @@ fn save_file(job: SnapshotJob, options: &SaveOptions, reporter: &Reporter) -> io
 
 /// How often the loop is told how far a save is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Tells now and then how many keys are written, and in how many bytes.
+fn watch(options: &SaveOptions, written: &Cell<u64>, tell: impl Fn(SaveProgress)) -> impl FnMut(u64) {
+    let mut told = Instant::now();
+    let mut delay = KeyDelay::new(options.key_delay);
+    move |keys| {
+        delay.reach(keys);
+        if told.elapsed() >= PROGRESS_INTERVAL {
+            told = Instant::now();
+            tell(SaveProgress { keys, bytes: written.get() });
+        }
+    }
+}
 
 /// Writes a base of the append-only file under its temporary name, and makes it durable.
 pub fn aof_base(reporter: Reporter, order: Box<BaseOrder>, options: SaveOptions) {
@@ -226,13 +233,13 @@ pub fn aof_base(reporter: Reporter, order: Box<BaseOrder>, options: SaveOptions)
 
 fn aof_base_file(order: BaseOrder, options: &SaveOptions, reporter: &Reporter) -> io::Result<u64> {
     let target = order.job.disk_target();
-    let mut delay = KeyDelay::new(options.key_delay);
-    let mut progress = |keys| delay.reach(keys);
     write_new(&SystemFiles, &options.file, |file| {
         let written = Cell::new(0);
         let mut file = SyncedFile { file: &file.0, written: &written, unsynced: 0, options, reporter };
+        let tell = |progress| reporter.report(Report::AofBaseProgress(order.number, progress));
+        let mut progress = watch(options, &written, tell);
         match order.format {
-            BaseFormat::Commands => write_commands(order.job, &mut file),
+            BaseFormat::Commands => write_commands(order.job, &mut file, &mut progress),
             BaseFormat::Rdb => {
                 let write = WriteOptions { target, compress: options.compress, checksum: options.checksum };
                 let (job, progress) = (order.job, &mut progress);

@@ -16,8 +16,14 @@ const ELEMENTS: usize = 64;
 /// Bytes that are written at once.
 const PIECE: usize = 64 << 10;
 
-/// Writes the data of a snapshot as commands, giving it up piece by piece; returns the length in bytes.
-pub fn write_commands(job: SnapshotJob, output: &mut impl Write) -> io::Result<u64> {
+/// Writes the data of a snapshot as commands, giving it up piece by piece; returns the length in bytes. `watch` is told
+/// of each key how many there are by then.
+pub fn write_commands(
+    job: SnapshotJob,
+    output: &mut impl Write,
+    watch: &mut impl FnMut(u64),
+) -> io::Result<u64> {
+    let mut keys = 0;
     let mut writer = Writer { output, buffer: Vec::with_capacity(2 * PIECE), length: 0 };
     for (number, database) in job.snapshot.into_databases().enumerate() {
         if database.is_empty() {
@@ -27,6 +33,8 @@ pub fn write_commands(job: SnapshotJob, output: &mut impl Write) -> io::Result<u
         for portion in database.into_portions() {
             for (key, value, deadline) in portion.iter() {
                 writer.key(key, &value, deadline)?;
+                keys += 1;
+                watch(keys);
             }
         }
     }

@@ -8,7 +8,7 @@ use slipstream_aof::{BaseFormat, File, Increment, Manifest, temporary_name};
 use slipstream_replication::{Level, Moment};
 
 use super::{Aof, Order, Phase, Turn};
-use crate::host::Clock;
+use crate::host::{Clock, SaveProgress};
 
 /// After so many failures in a row, rewrites are tried ever more rarely, as in Redis.
 const PATIENCE: u32 = 3;
@@ -25,6 +25,10 @@ pub(super) struct Rewrite {
     base: File,
     /// What it is called before it has that name.
     temporary: String,
+    /// Keys that the base will have.
+    pub(super) keys: u64,
+    /// How much of it is written.
+    pub(super) progress: SaveProgress,
     /// Whether the increment is there.
     is_begun: bool,
     /// How long the base is, once it is there.
@@ -115,6 +119,8 @@ impl Aof {
             increment,
             base,
             temporary: temporary.clone(),
+            keys: turn.keys,
+            progress: SaveProgress::default(),
             is_begun: false,
             size: None,
             manifest: None,
@@ -156,6 +162,13 @@ impl Aof {
                 self.publish_if_whole();
             }
             Err(reason) => self.on_rewrite_failed(turn, &reason),
+        }
+    }
+
+    /// So much of the base before the increment of this number is written.
+    pub(super) fn on_base_progress(&mut self, number: u64, progress: SaveProgress) {
+        if let Some(rewrite) = self.rewrite_of(number) {
+            rewrite.progress = progress;
         }
     }
 

@@ -6,7 +6,7 @@ use slipstream_log::Offset;
 
 use super::{Aof, BaseOrder, FileWait, Report, Turn};
 use crate::errors::CommandError;
-use crate::host::Effect;
+use crate::host::{Effect, SaveProgress};
 use crate::node::{Core, Node, Phase};
 use crate::session::{SessionId, Wait};
 use crate::stored::LoadedLog;
@@ -24,6 +24,11 @@ impl Node {
     pub fn aof_base_written(&mut self, number: u64, result: Result<u64, String>) {
         self.core.tick_clock();
         self.core.with_aof(|aof, turn| aof.on_base_written(turn, number, result));
+    }
+
+    /// So much of a base is written.
+    pub fn aof_base_progress(&mut self, number: u64, progress: SaveProgress) {
+        self.core.aof.on_base_progress(number, progress);
     }
 
     /// The node had to wait for the writer, which was too far behind.
@@ -99,7 +104,8 @@ impl Core {
     }
 
     fn begin_base(&mut self, keyspace: &Keyspace) {
-        let base = self.with_aof(Aof::begin_rewrite);
+        let keys = (0..keyspace.databases()).map(|index| keyspace.db(index).len() as u64).sum();
+        let base = self.with_aof(|aof, turn| aof.begin_rewrite(Turn { keys, ..turn }));
         let job = self.aof_base_job(keyspace);
         let order = BaseOrder { number: base.number, temporary: base.temporary, format: base.format, job };
         self.effects.push(Effect::AofBase(Box::new(order)));
@@ -120,6 +126,7 @@ impl Core {
             is_settled,
             is_saving: self.saving.running.is_some(),
             needs_snapshot: !self.functions.is_empty(),
+            keys: 0,
         };
         let result = run(&mut self.aof, turn);
         self.effects.extend(self.aof.orders.drain(..).map(Effect::Aof));

@@ -49,6 +49,7 @@ impl Story {
             is_settled: self.is_settled,
             is_saving: self.is_saving,
             needs_snapshot: false,
+            keys: 0,
         };
         run(&mut self.aof, turn)
     }

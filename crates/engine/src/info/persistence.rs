@@ -16,15 +16,7 @@ pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("current_cow_size", 0);
     fields.add("current_cow_size_age", 0);
     fields.add("current_fork_perc", "0.00");
-    let running = saving.running.as_ref();
-    fields.add("current_save_keys_processed", running.map_or(0, |save| save.progress.keys));
-    fields.add("current_save_keys_total", running.map_or(0, |save| save.keys));
-    if let Some(save) = running {
-        let bytes = save.progress.bytes;
-        let micros = (core.clock.micros - save.began.micros).max(1);
-        fields.add("current_save_bytes", bytes);
-        fields.add("current_save_bytes_per_sec", u128::from(bytes) * 1_000_000 / u128::from(micros));
-    }
+    writing(core, fields);
     fields.add("rdb_changes_since_last_save", saving.changes);
     fields.add_switch("rdb_bgsave_in_progress", background.is_some());
     fields.add("rdb_last_save_time", saving.last_save);
@@ -49,6 +41,20 @@ pub(super) fn persistence(subject: &Subject<'_>, fields: &mut Fields) {
     }
     if core.aof.is_enabled() {
         append_only_file(core, fields);
+    }
+}
+
+/// The snapshot that is being written: a save, or the base of an append-only file.
+fn writing(core: &Core, fields: &mut Fields) {
+    let save = core.saving.running.as_ref().map(|save| (save.keys, save.progress, save.began));
+    let base = core.aof.base_progress().zip(core.aof.rewriting_since());
+    let running = save.or(base.map(|((keys, progress), began)| (keys, progress, began)));
+    fields.add("current_save_keys_processed", running.map_or(0, |(_, progress, _)| progress.keys));
+    fields.add("current_save_keys_total", running.map_or(0, |(keys, ..)| keys));
+    if let Some((_, progress, began)) = running {
+        let micros = (core.clock.micros - began.micros).max(1);
+        fields.add("current_save_bytes", progress.bytes);
+        fields.add("current_save_bytes_per_sec", u128::from(progress.bytes) * 1_000_000 / u128::from(micros));
     }
 }
 
