@@ -3,7 +3,8 @@
 //! With `appendonly yes` the append-only file comes first, and one of before Redis 7, a single file beside the
 //! snapshot, is moved into the folder as its base. Where there is none at all the snapshot is loaded, so that whoever
 //! switches it on in the configuration file loses nothing. Never guesses: a manifest that cannot be read, or a file it
-//! names that is not there, is an error, since whatever was started instead would be written over what is there.
+//! names that is not there, is an error, since whatever was started instead would be written over what is there. So is
+//! a folder that nothing can be written in: whoever starts the server is still looking on.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use slipstream_engine::Stored;
 use slipstream_engine::config::Config;
 
 use crate::files::Files;
-use crate::replacing::{Replaced, Unreplaced, make_folder, read_manifest, replace, sync_name};
+use crate::replacing::{Replaced, Unreplaced, make_folder, read_manifest, reason, replace, sync_name};
 
 /// What is found in `dir`, and a line for the log if there is something to say.
 pub fn find<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<(Stored, Option<String>), String> {
@@ -33,6 +34,7 @@ pub fn find<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<(Stored,
             config.appendfilename, config.appenddirname
         ));
     }
+    check_folder(files, &folder)?;
     if manifest.is_empty() {
         let stored = find_snapshot(files, config, dir)?;
         if let Stored::Snapshot(_) = stored {
@@ -43,6 +45,17 @@ pub fn find<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<(Stored,
     let size =
         manifest.files().map(|file| size_of(files, &folder.join(&file.name))).sum::<Result<u64, String>>()?;
     Ok((Stored::Log { manifest, size }, notice))
+}
+
+/// Whether a file can be made there.
+fn check_folder<F: Files>(files: &F, folder: &Path) -> Result<(), String> {
+    let explain = |error: io::Error| {
+        let (folder, reason) = (folder.display(), reason(&error));
+        format!("Fatal error: can't write to the append-only dir {folder}: {reason}. Exiting.")
+    };
+    make_folder(files, folder).map_err(explain)?;
+    let probe = folder.join(temporary_name("start"));
+    files.create(&probe).and_then(|_| files.remove(&probe)).map_err(explain)
 }
 
 fn find_snapshot<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<Stored, String> {

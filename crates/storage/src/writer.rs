@@ -182,6 +182,10 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         }
         let path = self.folder.join(&name);
         let create = || {
+            if manifest.is_none() {
+                // Nothing that is named goes on: somebody may have removed the folder as well.
+                make_folder(&self.files, &self.folder)?;
+            }
             let mut file = self.files.create(&path)?;
             file.write_all(head)?;
             file.sync()?;
@@ -201,6 +205,10 @@ impl<F: Files, O: Outbox> Writer<F, O> {
             Err(Unreplaced::Before(error)) => {
                 // One that cannot be removed is taken for another's, and overwritten, the next time.
                 self.files.remove(&path).ok();
+                if !self.files.is_folder(&self.folder) {
+                    // What is written still goes to a file that nobody will find.
+                    return self.lose_named(&path, &error);
+                }
                 let text = format!("{}: {}", path.display(), reason(&error));
                 self.report(Report::Begun(number, Err(text)));
             }
@@ -322,7 +330,8 @@ impl<F: Files, O: Outbox> Writer<F, O> {
     fn fail(&mut self, error: &io::Error) {
         self.retry_at = Some(self.files.micros() + SECOND);
         self.outbox.set_stuck(true);
-        self.report(Report::Failing(Some(reason(error))));
+        let name = self.file.as_ref().map(|file| file.name.as_str()).unwrap_or_default();
+        self.report(Report::Failing(Some(format!("{name}: {}", reason(error)))));
     }
 
     fn recover(&mut self) {

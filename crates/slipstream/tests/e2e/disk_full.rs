@@ -17,7 +17,7 @@ use crate::wait::wait_until;
 const LIMIT: u64 = 1 << 20;
 
 /// No file of the server's may grow beyond that; `None` lifts it.
-fn limit_files(server: &Server, bytes: Option<u64>) {
+pub(crate) fn limit_files(server: &Server, bytes: Option<u64>) {
     let pid = Pid::from_raw(server.id()).expect("a process has a number");
     let limit = Rlimit { current: bytes, maximum: None };
     prlimit(Some(pid), Resource::Fsize, limit).expect("the process is our child");
@@ -56,6 +56,23 @@ fn a_full_disk_fails_a_save_and_the_next_succeeds_when_there_is_room() {
         client.info("persistence", "rdb_last_bgsave_status").as_deref() == Some("ok")
     });
     assert_eq!(client.info_number("stats", "sync_full"), 1);
+}
+
+#[test]
+fn a_full_disk_leaves_the_last_good_snapshot() {
+    let (mut server, mut client) = filled(&["--rdbcompression no"], 10_000, 200);
+    client.call::<()>("SAVE");
+    let digest: String = client.call("DEBUG DIGEST");
+    client.call::<()>("SET written later");
+    limit_files(&server, Some(LIMIT));
+    client.call::<()>("BGSAVE");
+    wait_until("it fails", || client.info("persistence", "rdb_last_bgsave_status").as_deref() == Some("err"));
+    assert!(server.log().contains("File too large"), "{}", server.log());
+    server.kill();
+    let rest: Vec<_> = std::fs::read_dir(&server.folder).expect("it is there").flatten().collect();
+    assert!(!rest.iter().any(|file| file.file_name().to_string_lossy().starts_with("temp-")), "{rest:?}");
+    server.restart();
+    assert_eq!(server.client().call::<String>("DEBUG DIGEST"), digest);
 }
 
 #[test]

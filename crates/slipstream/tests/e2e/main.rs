@@ -47,6 +47,7 @@ mod listening;
 mod load_modes;
 mod loads;
 mod log_restarts;
+mod log_trouble;
 mod memory;
 mod no_threads;
 mod persistence;

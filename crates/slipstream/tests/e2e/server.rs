@@ -71,6 +71,11 @@ impl Server {
         assert!(self.comes_up(), "{:?} does not start again", self.kind);
     }
 
+    /// From its next start on it has this argument too.
+    pub(crate) fn set(&mut self, argument: &str) {
+        self.arguments.push(argument.to_owned());
+    }
+
     /// As [`Server::restart`], of one that is not expected to come up.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(self.kind, &self.folder, self.port, &self.arguments);
