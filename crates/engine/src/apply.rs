@@ -14,6 +14,7 @@ use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecode
 
 use crate::command::flag;
 use crate::dispatch::Machine;
+use crate::look_ahead::Use;
 use crate::node::Core;
 use crate::session::{Endpoint, Role, Session, SessionId};
 use crate::table::Entry;
@@ -187,7 +188,8 @@ impl Core {
             let args = decoder.args(&bytes[position..]);
             if position >= noticed {
                 let database = keyspace.db(session.db);
-                noticed = position + self.look_ahead(database, &bytes[position..], (args, length));
+                noticed =
+                    position + self.look_ahead(database, &bytes[position..], (args, length), Use::Write);
             }
             let mut machine = Machine { keyspace, core: self, session: &mut session, reply: &mut reply };
             if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw) {

@@ -20,6 +20,15 @@ const MOST_KEYS: usize = 256;
 /// Requests with fewer arguments have one key as a rule.
 const MANY_ARGS: usize = 4;
 
+/// What becomes of the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Whatever the commands of a client do.
+    Any,
+    /// They are written, and many may be new.
+    Write,
+}
+
 /// What reading ahead needs; nothing of it outlives a call but allocated memory.
 #[derive(Debug, Default)]
 pub(crate) struct LookAhead {
@@ -32,7 +41,7 @@ impl LookAhead {
     /// goes; returns how many bytes it has taken notice of. `first` is the first request.
     pub(crate) fn read(
         &mut self,
-        database: &Database,
+        (database, what_for): (&Database, Use),
         table: &CommandTable,
         input: &[u8],
         first: (Args<'_>, usize),
@@ -63,7 +72,10 @@ impl LookAhead {
             }
         }
         if self.batch.len() > 1 {
-            database.prefetch(&self.batch);
+            match what_for {
+                Use::Any => database.prefetch(&self.batch),
+                Use::Write => database.prefetch_writes(&self.batch),
+            }
         }
         noticed
     }

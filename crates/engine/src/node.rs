@@ -23,7 +23,7 @@ use crate::info::Rates;
 use crate::latency::LatencyMonitor;
 use crate::loading::StoredProgress;
 use crate::local_expiry::LocalDeadlines;
-use crate::look_ahead::LookAhead;
+use crate::look_ahead::{LookAhead, Use};
 use crate::pause::Pause;
 use crate::propagate::Propagation;
 use crate::reclaim::Reclaim;
@@ -329,7 +329,8 @@ impl Node {
             session.in_hand = input.len() - consumed;
             if consumed >= noticed {
                 let database = self.keyspace.db(session.db);
-                noticed = consumed + self.core.look_ahead(database, &input[consumed..], (args, length));
+                noticed =
+                    consumed + self.core.look_ahead(database, &input[consumed..], (args, length), Use::Any);
             }
             if args.is_empty() {
                 self.sign_of_life(session);
@@ -443,8 +444,9 @@ impl Core {
         database: &Database,
         input: &[u8],
         first: (Args<'_>, usize),
+        what_for: Use,
     ) -> usize {
-        self.look_ahead.read(database, &self.table, input, first)
+        self.look_ahead.read((database, what_for), &self.table, input, first)
     }
 
     /// Limits of what a session may send.

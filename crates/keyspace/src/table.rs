@@ -59,7 +59,8 @@ pub(crate) trait Layout: Clone {
     /// Whether an entry is more than its key.
     const REST: bool = true;
 
-    /// When the entry is due, in milliseconds since 1970; `i64::MAX` for never.
+    /// When the entry is due, in milliseconds since 1970; `i64::MAX` for never. It stands in the
+    /// first part of the rest of a [`NewEntry`].
     fn deadline(_entry: &EntryRef<'_, Self::Beside>) -> i64 {
         i64::MAX
     }
@@ -212,21 +213,22 @@ impl<L: Layout> Table<L> {
     /// Adds an entry that is known to be absent.
     pub(crate) fn insert_new(&mut self, mut new: NewEntry<'_, L::Beside>) -> Place {
         let hash = new.hash;
+        let deadline =
+            L::deadline(&EntryRef { key: new.key, rest: new.rest[0], beside: new.beside.as_ref() });
         loop {
             let page = self.pages.find(hash);
-            let regions = self.pages.node_mut(page);
+            let (regions, above_page) = self.pages.child_mut(page);
             let region = regions.find(hash);
-            let hasher = &self.hasher;
-            let node = regions.node_mut(region);
+            let (node, above_region) = regions.child_mut(region);
             self.dead -= node.dead();
-            let inserted = node.insert(new, &|key| hash_bytes(hasher, key));
+            let inserted = node.insert(new, deadline, &|key| hash_bytes(&self.hasher, key));
             self.dead += node.dead();
             match inserted {
                 Ok(spot) => {
                     self.len += 1;
-                    let place = Place { hash, page, region, spot };
-                    self.note_deadline(place);
-                    return place;
+                    *above_page = deadline.min(*above_page);
+                    *above_region = deadline.min(*above_region);
+                    return Place { hash, page, region, spot };
                 }
                 Err(back) => new = back,
             }

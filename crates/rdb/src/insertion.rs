@@ -4,7 +4,7 @@
 //! else in a big table, and the processor would wait for most of what it touches. So, once a database does not fit
 //! the caches, records are sorted onto shelves by where they will be stored. A full shelf is inserted in that order;
 //! it is small enough that it fits the caches itself and takes about a millisecond. Within 32 keys, what the next ones
-//! need is read ahead ([`Database::prefetch_room`]), and what lies in one piece of the table is put there at a time
+//! need is read ahead ([`Database::prefetch_writes`]), and what lies in one piece of the table is put there at a time
 //! ([`Database::take_in`]).
 //!
 //! ```text
@@ -17,7 +17,7 @@
 //! hardly any has to move again. An announcement is not believed further than `AHEAD` times what has come.
 //! Invariant: records with one key are inserted in the order in which they came.
 //!
-//! [`Database::prefetch_room`]: slipstream_keyspace::Database::prefetch_room
+//! [`Database::prefetch_writes`]: slipstream_keyspace::Database::prefetch_writes
 //! [`Database::take_in`]: slipstream_keyspace::Database::take_in
 
 use slipstream_keyspace::{Batch, Keyspace, UnixMillis};
@@ -171,7 +171,7 @@ impl<'k> Insertion<'k> {
         for index in near {
             self.ahead.push(records[place(*index)].hint);
         }
-        database.prefetch_room(&self.ahead);
+        database.prefetch_writes(&self.ahead);
     }
 
     /// Inserts some records of one database.

@@ -25,9 +25,8 @@ impl Database {
         self.table.prefetch(batch);
     }
 
-    /// Brings what [`take_in`](Self::take_in) needs for new keys with the hints in `batch` near to
-    /// the processor.
-    pub fn prefetch_room(&self, batch: &Batch) {
-        self.table.prefetch_room(batch);
+    /// The same for writes, new keys among them.
+    pub fn prefetch_writes(&self, batch: &Batch) {
+        self.table.prefetch_writes(batch);
     }
 }

@@ -91,6 +91,13 @@ impl Blocks {
         u64::from(line(address.place()) ^ line(address.place() + LINE))
     }
 
+    /// Reads all entries once, in the order in which they lie: the processor is faster at that than at
+    /// finding each when it is its turn.
+    pub(super) fn read_ahead(&self) {
+        let lines = self.list.iter().flat_map(|block| block.bytes[..block.used].iter().step_by(LINE));
+        std::hint::black_box(lines.fold(0, |seen, byte| seen ^ byte));
+    }
+
     /// Something of the lines at the end of the last block that an entry will take, when `before`
     /// others have been added.
     #[inline]

@@ -99,9 +99,9 @@ impl<L: Layout> Table<L> {
         std::hint::black_box(seen);
     }
 
-    /// Reads what adding new keys with the hashes of `batch` will read. Hashes of one region stand
-    /// together.
-    pub(crate) fn prefetch_room(&self, batch: &Batch) {
+    /// Reads what writing the keys of `batch` will read: their entries, or where those that are new
+    /// are going to be added. Keys of one region should stand together.
+    pub(crate) fn prefetch_writes(&self, batch: &Batch) {
         let first = self.step(0).region;
         let mut regions = [first; Batch::CAPACITY];
         let regions = &mut regions[..batch.len];
@@ -115,7 +115,13 @@ impl<L: Layout> Table<L> {
         for (region, hash) in regions.iter().zip(batch.hashes()) {
             before = if std::ptr::eq(*region, last) { before + 1 } else { 0 };
             last = region;
-            seen ^= region.fan().node(region.fan().find(*hash)).touch(*hash) ^ region.touch_room(before);
+            let segment = region.fan().node(region.fan().find(*hash));
+            seen ^= segment.touch(*hash);
+            // As a rule all keys are new, or none is, so that this is guessed rightly.
+            seen ^= match segment.find(*hash, |_| true) {
+                Some(lane) => region.touch_entry(segment.address(lane)),
+                None => region.touch_room(before),
+            };
         }
         std::hint::black_box(seen);
     }

@@ -104,10 +104,12 @@ impl<L: Layout> Region<L> {
         self.blocks.touch_at(address)
     }
 
-    /// Adds an entry that is known to be absent; given back when the region has no room for it.
+    /// Adds an entry with this deadline that is known to be absent; given back when the region has no
+    /// room for it.
     pub(super) fn insert<'a>(
         &mut self,
         new: NewEntry<'a, L::Beside>,
+        deadline: i64,
         hash_of: &impl Fn(&[u8]) -> u64,
     ) -> Result<Spot, NewEntry<'a, L::Beside>> {
         while self.fan.node(self.fan.find(new.hash)).is_full() {
@@ -133,9 +135,8 @@ impl<L: Layout> Region<L> {
         let slot = new.beside.map(|value| segment.put_beside(Beside::Value(value)));
         let lane = segment.link(new.hash, address);
         write_entry::<L>(&Draft { key, slot, rest: new.rest }, self.blocks.at_mut(address));
-        let spot = Spot { segment: child, lane };
-        self.fan.note_deadline(child, L::deadline(&self.entry(spot)));
-        Ok(spot)
+        self.fan.note_deadline(child, deadline);
+        Ok(Spot { segment: child, lane })
     }
 
     /// Adds an entry that lies in the blocks alone, unless its key is there already or there is no
@@ -386,6 +387,9 @@ impl<L: Layout> Region<L> {
         let mut whole = std::mem::replace(old, Segment::new());
         let (mut lower, mut upper) = (Segment::new(), Segment::new());
         let lanes: Vec<Lane> = whole.lanes().collect();
+        // So that the processor waits for many of them at a time.
+        let touch = |lane: &Lane| self.blocks.at(whole.address(*lane))[0];
+        std::hint::black_box(lanes.iter().fold(0, |seen, lane| seen ^ touch(lane)));
         for lane in lanes {
             let address = whole.address(lane);
             let parsed = parse_entry::<L>(self.blocks.at(address));
@@ -403,9 +407,12 @@ impl<L: Layout> Region<L> {
             half.link(hash, address);
         }
         *self.fan.node_mut(child) = lower;
-        self.fan.split(hash, upper, [i64::MIN; 2]);
-        let halves = [child, self.fan.len() - 1];
-        for half in halves {
+        let earliest = self.fan.children()[child].earliest;
+        self.fan.split(hash, upper, [earliest; 2]);
+        if earliest == i64::MAX {
+            return;
+        }
+        for half in [child, self.fan.len() - 1] {
             self.fan.children_mut()[half].earliest = self.earliest_in(half);
         }
     }
@@ -449,6 +456,7 @@ impl<L: Layout> Region<L> {
 
 /// Copies all entries from blocks to blocks.
 fn move_entries<L: Layout>(fan: &mut Fan<Segment<L::Beside>>, from: &Blocks, to: &mut Blocks) {
+    from.read_ahead();
     for child in 0..fan.len() {
         let segment = fan.node_mut(child);
         let lanes: Vec<Lane> = segment.lanes().collect();
