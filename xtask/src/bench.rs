@@ -15,6 +15,7 @@ mod contender;
 mod fanout;
 mod fullsync;
 mod load;
+mod loading;
 mod memory;
 mod pace;
 mod samples;
@@ -49,6 +50,11 @@ const MEASURES: &[Measure] = &[
         run: fullsync::run,
     },
     Measure {
+        name: "loading",
+        summary: "a start on a snapshot and on an append-only file: time until all keys are served",
+        run: loading::run,
+    },
+    Measure {
         name: "memory",
         summary: "resident bytes per element for several shapes of data",
         run: memory::run,
@@ -67,7 +73,7 @@ const MEASURES: &[Measure] = &[
 
 struct Settings {
     rounds: usize,
-    /// Keys in the dataset of a full sync, and of the stalls.
+    /// Keys in the dataset of a full sync, of a load, and of the stalls.
     keys: usize,
     pinning: Option<Pinning>,
 }

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::client::Client;
 use super::pace::wait_until;
+use crate::Outcome;
 use crate::process::root;
 
 const PORT_ATTEMPTS: usize = 10;
@@ -118,6 +119,18 @@ impl Contender {
         self.start_on(None, arguments)
     }
 
+    /// Starts a server that was shut down again, on what it left.
+    pub(super) fn start_again(
+        &self,
+        server: &mut Server,
+        pinning: Option<Pinning>,
+        arguments: &[&str],
+    ) -> Outcome {
+        let core = pinning.map(|Pinning| "0");
+        server.child = self.command(core, server.port, &server.folder).args(arguments).spawn()?;
+        if server.comes_up()? { Ok(()) } else { Err(format!("{} did not start again", self.name).into()) }
+    }
+
     fn start_on(&self, core: Option<&str>, arguments: &[&str]) -> Result<Server, Box<dyn Error>> {
         for _ in 0..PORT_ATTEMPTS {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
@@ -160,6 +173,13 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn client(&self) -> std::io::Result<Client> {
         Client::connect(self.port)
+    }
+
+    /// Ends the server as its operator does, without another snapshot.
+    pub(super) fn shut_down(&mut self) -> Outcome {
+        self.client()?.send("SHUTDOWN NOSAVE")?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// False when the process ended instead, as on a port that was taken meanwhile.
