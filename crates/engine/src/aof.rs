@@ -20,6 +20,7 @@
 mod commands;
 mod feeding;
 mod order;
+mod receiving;
 mod rewriting;
 mod serving;
 mod sizes;
@@ -30,6 +31,7 @@ use slipstream_aof::{Increment, Manifest, Start, manifest_name};
 use slipstream_log::{History, Log, Offset};
 use slipstream_replication::{Level, Moment};
 
+use self::receiving::Received;
 use self::rewriting::{Attempts, Rewrite};
 use self::sizes::Sizes;
 use crate::config::{AppendFsync, Config};
@@ -40,6 +42,7 @@ use crate::stored::LoadedLog;
 
 pub use self::commands::write_commands;
 pub use self::order::{BaseOrder, Order, Progress, Report};
+pub use self::receiving::received_name;
 
 /// What is tried again when the folder or the file cannot be used, waits so long, in milliseconds.
 const RETRY_MS: u64 = 1000;
@@ -67,6 +70,8 @@ pub struct Aof {
     /// Before this nothing is tried again.
     retry_at: Option<Moment>,
     attempts: Attempts,
+    /// A snapshot from the primary that may be the base.
+    received: Option<Received>,
     /// Whether a rewrite is to follow what runs.
     is_scheduled: bool,
     /// Whether it is switched on for one base alone: BGREWRITEAOF with `appendonly no`.
@@ -199,7 +204,7 @@ impl Aof {
     }
 
     fn resume(&mut self, turn: Turn<'_>, name: String, length: u64) {
-        self.begin_number(turn);
+        self.begin_number(turn, turn.log.end());
         self.sizes.resumed(self.number, length);
         let (number, at, head) = (self.number, turn.log.end(), turn.head());
         self.orders.push(Order::Resume { number, name, length, at, head });
@@ -273,6 +278,7 @@ impl Aof {
     fn switch_off(&mut self, turn: Turn<'_>) {
         self.feed(turn, true);
         self.give_up_rewrite();
+        self.give_up_received();
         self.orders.push(Order::Leave);
         if self.is_on() && !self.holds.is_empty() {
             self.phase = Phase::Ending(self.cursor.end);
@@ -392,13 +398,13 @@ impl Aof {
         self.phase = Phase::Pending;
     }
 
-    fn begin_number(&mut self, turn: Turn<'_>) {
+    fn begin_number(&mut self, turn: Turn<'_>, at: Offset) {
         self.number += 1;
         if self.cursor.history.is_none() {
             self.first_number = self.number;
         }
         self.cursor = Cursor {
-            end: turn.log.end(),
+            end: at,
             at: self.cursor.at,
             history: Some(*turn.log.history()),
             breaks: turn.log.breaks(),
@@ -406,13 +412,22 @@ impl Aof {
     }
 
     fn begin_file(&mut self, turn: Turn<'_>, name: String, manifest: Option<Vec<u8>>) {
-        self.begin_number(turn);
-        let (number, at, head) = (self.number, turn.log.end(), turn.head());
+        self.begin_file_at(turn, turn.log.end(), name, manifest);
+    }
+
+    /// Begins a file with what is in the log behind `at`, at the end of a command.
+    fn begin_file_at(&mut self, turn: Turn<'_>, at: Offset, name: String, manifest: Option<Vec<u8>>) {
+        self.begin_number(turn, at);
+        let (number, head) = (self.number, turn.head_at(at));
         self.orders.push(Order::Begin { number, name, at, head, manifest });
     }
 
     fn next_increment(&self, turn: Turn<'_>) -> Increment {
-        let start = Start { offset: turn.log.end(), history: turn.log.history().id };
+        self.next_increment_at(turn, turn.log.end())
+    }
+
+    fn next_increment_at(&self, turn: Turn<'_>, offset: Offset) -> Increment {
+        let start = Start { offset, history: turn.log.history().id };
         Increment { file: self.manifest.next_increment(&turn.config.appendfilename), start: Some(start) }
     }
 }

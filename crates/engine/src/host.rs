@@ -155,6 +155,8 @@ pub struct LoadedData {
     pub keyspace: Keyspace,
     /// What was read besides.
     pub loaded: slipstream_rdb::Loaded,
+    /// How many bytes of it are kept in a file, on disk.
+    pub kept: Option<u64>,
 }
 
 impl fmt::Debug for LoadedData {
@@ -305,6 +307,9 @@ pub struct LoadOrder {
     pub number: u64,
     /// Receive it into a file first.
     pub through_file: bool,
+    /// Keep what is received as [`received_name`](crate::aof::received_name) says, if any server of the family could
+    /// load it: it may become the base of the append-only file.
+    pub keeps: bool,
 }
 
 /// One snapshot for whoever joins it.

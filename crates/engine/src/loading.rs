@@ -161,7 +161,7 @@ impl<'a, R: Read> Loading<'a, R> {
     /// The data, when all batches are in `keyspace`, with so many keys.
     pub fn finish(self, keyspace: Keyspace, keys: u64) -> LoadedData {
         let loaded = Loaded { keys_loaded: keys, ..self.decoder.into_loaded() };
-        LoadedData { keyspace, loaded }
+        LoadedData { keyspace, loaded, kept: None }
     }
 }
 

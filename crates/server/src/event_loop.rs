@@ -304,7 +304,8 @@ impl EventLoop {
                 let options = self.node.load_options(Source::Sync);
                 self.load_line = self.lines.snapshot_line();
                 let folder = jobs::full_path(".");
-                self.load = Some(SyncLoad::begin(self.reporter.clone(), order, options, folder));
+                let kept_in = self.aof_writer.folder();
+                self.load = Some(SyncLoad::begin(self.reporter.clone(), order, options, folder, kept_in));
             }
             Effect::LoadBytes(piece) => {
                 if let Some(load) = &mut self.load {

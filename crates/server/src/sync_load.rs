@@ -4,6 +4,8 @@
 //! waits: it stops reading the link while the decoder is behind. Dropping the handle ends the load at the next
 //! piece, and nothing is reported of it any more.
 
+mod kept;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -12,9 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use slipstream_engine::aof::received_name;
 use slipstream_engine::{LoadOptions, LoadOrder, LoadedData};
 use slipstream_rdb::Reached;
 
+use self::kept::Kept;
 use crate::jobs::{Report, Reporter, spawn_or_report};
 use crate::loader::{self, Halves};
 use crate::spool::nameless_file;
@@ -34,27 +38,38 @@ pub(crate) struct SyncLoad {
 }
 
 impl SyncLoad {
-    /// Begins a load; `folder` is for the file, if there is to be one.
+    /// Begins a load; `folder` is for the file, if there is to be one, and `kept_in` for what may be kept of it.
     pub(crate) fn begin(
         reporter: Reporter,
         order: LoadOrder,
         options: LoadOptions,
         folder: PathBuf,
+        kept_in: &Path,
     ) -> SyncLoad {
         let (sender, receiver) = sync_channel(QUEUED_PIECES);
-        let LoadOrder { number, through_file } = order;
+        let LoadOrder { number, through_file, keeps } = order;
+        let keep = keeps.then(|| kept_in.join(received_name(number)));
         let failed = |reason| Report::LoadedSync(number, Err(reason));
         spawn_or_report("sync-load", reporter, failed, move |reporter| {
             let teller = Teller::new(&reporter, number);
-            let mut input =
-                Pieces { receiver, teller: &teller, piece: Vec::new(), position: 0, ended: false };
+            let mut input = Pieces {
+                receiver,
+                teller: &teller,
+                piece: Vec::new(),
+                position: 0,
+                ended: false,
+                kept: Kept::new(keep),
+            };
             let decoder = Decoder { teller: &teller, options };
-            let result = match through_file {
+            let mut result = match through_file {
                 false => decoder.decode(&mut input),
                 true => decoder.decode_from_file(&mut input, &folder),
             };
             // The data may be complete before the loop has seen the end of the transfer.
             let ended = result.is_err() || io::copy(&mut input, &mut io::sink()).is_ok();
+            if let (Ok(data), true) = (&mut result, ended) {
+                data.kept = input.kept.finish();
+            }
             if ended {
                 reporter.loaded_sync(number, result);
             }
@@ -143,7 +158,14 @@ impl Decoder<'_> {
     /// Takes in everything before it decodes anything.
     fn decode_from_file(&self, input: &mut Pieces<'_>, folder: &Path) -> Result<Box<LoadedData>, String> {
         let mut receive = || {
+            let Some(first) = input.next_piece()? else { return nameless_file(folder) };
             let mut file = nameless_file(folder)?;
+            file.write_all(first)?;
+            if input.kept.is_there() {
+                // What is kept is as good.
+                while input.next_piece()?.is_some() {}
+                return input.kept.reopen();
+            }
             while let Some(piece) = input.next_piece()? {
                 file.write_all(piece)?;
             }
@@ -163,6 +185,7 @@ struct Pieces<'a> {
     piece: Vec<u8>,
     position: usize,
     ended: bool,
+    kept: Kept,
 }
 
 impl Pieces<'_> {
@@ -172,6 +195,7 @@ impl Pieces<'_> {
             self.piece = self.receive().ok_or_else(|| io::Error::other("the transfer was cut off"))?;
             self.position = 0;
             self.ended = self.piece.is_empty();
+            self.kept.push(&self.piece);
         }
         Ok((!self.ended).then_some(self.piece.as_slice()))
     }

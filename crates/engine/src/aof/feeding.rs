@@ -20,7 +20,13 @@ const ENOUGH: u64 = 512 << 10;
 impl Turn<'_> {
     /// What says in the file where the log stands.
     pub(super) fn head(&self) -> Vec<u8> {
-        let at = At { offset: self.log.end(), history: *self.log.history(), database: self.database };
+        self.head_at(self.log.end())
+    }
+
+    /// What says so at an earlier place of the same history.
+    pub(super) fn head_at(&self, offset: Offset) -> Vec<u8> {
+        let earlier = (offset < self.log.end()).then(|| self.propagation.selected_at(offset)).flatten();
+        let at = At { offset, history: *self.log.history(), database: earlier.unwrap_or(self.database) };
         let mut head = Vec::new();
         at.encode(&mut head);
         head

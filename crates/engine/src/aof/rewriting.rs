@@ -75,6 +75,29 @@ impl Attempts {
     }
 }
 
+impl Rewrite {
+    /// A base that is there under a temporary name, of so many bytes, and an increment that is being begun.
+    pub(super) fn received(
+        number: u64,
+        began: Clock,
+        (base, temporary, size): (File, String, u64),
+        increment: Increment,
+    ) -> Rewrite {
+        Rewrite {
+            number,
+            began,
+            increment,
+            base,
+            temporary,
+            keys: 0,
+            progress: SaveProgress::default(),
+            is_begun: false,
+            size: Some(size),
+            manifest: None,
+        }
+    }
+}
+
 impl Aof {
     /// BGREWRITEAOF, when something else has to end first.
     pub(crate) fn schedule(&mut self) {

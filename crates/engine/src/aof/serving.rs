@@ -103,7 +103,30 @@ impl Core {
         self.with_aof(|aof, turn| aof.rewrite_if_grown(turn));
     }
 
+    /// Whether a snapshot that is received is of use as a base.
+    pub(crate) fn keeps_received(&self) -> bool {
+        self.config.appendonly && self.config.aof_use_rdb_preamble && self.aof.is_enabled()
+    }
+
+    /// The data is that of the snapshot of this number, of which so many bytes are kept.
+    pub(crate) fn take_received(&mut self, number: u64, kept: Option<u64>) {
+        match kept {
+            Some(size) => self.with_aof(|aof, turn| aof.take_received(turn, number, size)),
+            None => self.drop_received(number),
+        }
+    }
+
+    /// The snapshot of this number is of no use.
+    pub(crate) fn drop_received(&mut self, number: u64) {
+        if self.aof.is_enabled() {
+            self.with_aof(|aof, _| aof.remove_received(number));
+        }
+    }
+
     fn begin_base(&mut self, keyspace: &Keyspace) {
+        if self.with_aof(Aof::begin_received) {
+            return;
+        }
         let keys = (0..keyspace.databases()).map(|index| keyspace.db(index).len() as u64).sum();
         let base = self.with_aof(|aof, turn| aof.begin_rewrite(Turn { keys, ..turn }));
         let job = self.aof_base_job(keyspace);

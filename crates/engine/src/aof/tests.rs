@@ -463,3 +463,31 @@ fn switched_off_it_waits_for_no_disk_that_fails() {
         assert!(story.aof.has_moved && story.aof.holds.len() == 1);
     }
 }
+
+#[test]
+fn a_received_snapshot_is_the_base_and_what_came_behind_it_is_in_the_increment() {
+    let mut story = Story::on();
+    story.log.adopt_snapshot(id(b'b'), Offset(5000));
+    story.with(|aof, turn| aof.take_received(turn, 7, 30));
+    story.append("behind");
+    assert!(story.turn());
+    assert!(story.with(Aof::begin_received));
+    story.feed();
+    story.check(&["leave", "begin 2: AT 5000 0 b; unnamed", "append behind"]);
+    story.report(Report::Begun(2, Ok(())));
+    story.check(&["publish 2: 2.base.rdb+2.incr.aof, not 1.base.rdb+1.incr.aof"]);
+    story.report(Report::Published(2, Ok(())));
+    story.progress(2, 5006, 5006);
+    assert_eq!(story.aof.durable(), Offset(5006));
+}
+
+#[test]
+fn a_received_snapshot_that_the_data_does_not_go_on_from_is_removed() {
+    let mut story = Story::on();
+    story.log.adopt_snapshot(id(b'b'), Offset(5000));
+    story.with(|aof, turn| aof.take_received(turn, 7, 30));
+    story.log.adopt_snapshot(id(b'c'), Offset(5000));
+    story.turn();
+    assert!(!story.with(Aof::begin_received));
+    story.check(&["leave", "remove temp-sync-7.rdb; as it is"]);
+}

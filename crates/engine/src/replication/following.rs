@@ -88,7 +88,7 @@ impl Core {
             DisklessLoad::Swapdb | DisklessLoad::FlushBeforeLoad => false,
         };
         self.replication.progress = Some(SyncProgress::begin(self.clock.moment()));
-        let order = LoadOrder { number: self.replication.load, through_file };
+        let order = LoadOrder { number: self.replication.load, through_file, keeps: self.keeps_received() };
         self.effects.push(Effect::LoadBegin(order));
     }
 
@@ -258,6 +258,7 @@ impl Node {
     /// So much of the snapshot of this number is decoded; that it can be is shown.
     pub fn load_progress(&mut self, number: u64, reached: Reached) {
         if number != self.core.replication.load {
+            self.core.drop_received(number);
             return;
         }
         let now = self.core.clock.moment();
@@ -291,11 +292,14 @@ impl Node {
             Err(reason) => self.core.replication.link.on_load_failed(now, &reason, &mut actions),
             Ok(data) => match self.core.refusal_of(&self.keyspace, &data) {
                 Some(reason) => {
+                    self.core.drop_received(number);
                     self.core.discard_refused(data);
                     self.core.replication.link.on_load_refused(now, &reason, &mut actions);
                 }
                 None => {
+                    let kept = data.kept;
                     let offset = self.adopt(data);
+                    self.core.take_received(number, kept);
                     self.core.replication.link.on_loaded(now, offset, &mut actions);
                 }
             },

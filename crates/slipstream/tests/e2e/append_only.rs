@@ -58,6 +58,16 @@ fn stock_servers_load_the_folder() {
 /// A replica's increments have what only a primary's stream has: PING, PUBLISH, SELECT, transactions.
 #[test]
 fn stock_servers_load_the_folder_of_their_replica() {
+    check_folder_of_replica("--repl-diskless-load swapdb");
+}
+
+#[test]
+fn stock_servers_load_the_folder_of_a_replica_that_received_a_file() {
+    check_folder_of_replica("--repl-diskless-load disabled");
+}
+
+#[track_caller]
+fn check_folder_of_replica(load: &str) {
     if !all_found(&[Redis7, Valkey9]) {
         return;
     }
@@ -65,7 +75,7 @@ fn stock_servers_load_the_folder_of_their_replica() {
     let mut client = primary.client();
     client.call::<()>("SET before 1");
     let following = format!("--replicaof 127.0.0.1 {}", primary.port);
-    let mut server = Server::start(Ours, &[ALWAYS, &[&following]].concat());
+    let mut server = Server::start(Ours, &[ALWAYS, &[&following, load]].concat());
     wait_until("it writes behind a base", || {
         server.client().info_number("persistence", "aof_durable_offset") > 0
     });
@@ -80,6 +90,9 @@ fn stock_servers_load_the_folder_of_their_replica() {
             >= primary.client().info_number("replication", "master_repl_offset")
     });
     server.kill();
+    let log = server.log();
+    assert!(log.contains("The snapshot from master becomes the base of the append only file"), "{log}");
+    assert!(!log.contains("Background append only file rewriting started"), "{log}");
     let written: Vec<u8> = fs::read_dir(server.folder.join("appendonlydir"))
         .expect("it made one")
         .flatten()
@@ -90,6 +103,9 @@ fn stock_servers_load_the_folder_of_their_replica() {
         assert!(is_there, "{word}");
     }
     assert_stock_servers_load(&server, &Content::read(&mut client));
+    server.restart();
+    assert_same(&primary, &server);
+    assert_eq!(client.info_number("stats", "sync_full"), 1);
 }
 
 /// Starts them with a copy of its folder.
