@@ -3,14 +3,15 @@
 //! ```text
 //!             "#SLIPSTREAM AT"
 //! beginning ──────────────────► sealed ◄──────────────┐ "#SLIPSTREAM AT"
-//!     │                            │ "*", a remark    │
+//!     │                            │ "*"              │
 //!     └── "*", a remark ──► plain ◄┴──────────────────┘
 //! ```
 //!
 //! Sealed, a batch is handed on when all of it is there and its sum is right; the first that is not ends what is
 //! taken, and whether that is a torn tail or a damaged middle is for [`Search`] to say. Plain are the files of others,
 //! and what others have appended to ours: whole commands are handed on as they come, and a file that ends within one,
-//! or within a transaction, is good up to there.
+//! or within a transaction, is good up to there. Others append commands and timestamps: another line behind a batch, or
+//! what begins as a command and is none, is what a crash has made of a line of ours.
 //!
 //! The caller holds the bytes and keeps what was not consumed, so no more is in memory than a batch, or a command.
 //! Invariant: what was handed on is consumed, and nothing is handed on twice.
@@ -64,6 +65,8 @@ struct Plain {
     is_within: bool,
     /// Where in the file an open MULTI begins.
     multi: Option<u64>,
+    /// Up to where the stream was sealed, while no command came behind it.
+    sealed: Option<Offset>,
 }
 
 /// What lies at the beginning of the buffer.
@@ -170,7 +173,7 @@ impl Scanner {
         match &self.mode {
             Mode::Beginning => Some(Offset(0)),
             Mode::Sealed(sealed) => Some(sealed.next),
-            Mode::Plain(_) => None,
+            Mode::Plain(plain) => plain.sealed,
         }
     }
 
@@ -189,8 +192,11 @@ impl Scanner {
     pub fn step(&mut self, buffer: &[u8], remaining: u64) -> Result<Option<Piece>, Fault> {
         let Some(first) = buffer.first() else { return Ok(None) };
         let is_within = matches!(&self.mode, Mode::Plain(plain) if plain.is_within);
-        let piece =
-            if *first == b'#' && !is_within { self.line(buffer, remaining)? } else { self.commands(buffer)? };
+        let piece = if *first == b'#' && !is_within {
+            self.line(buffer, remaining)?
+        } else {
+            self.commands_of_others(buffer)?
+        };
         if let Some(piece) = &piece {
             self.position += piece.consumed as u64;
         }
@@ -217,6 +223,9 @@ impl Scanner {
                     self.leave_seals();
                 }
                 Ok(Some(Piece { consumed, content: Content::Timestamp(seconds) }))
+            }
+            Annotation::Other if matches!(self.mode, Mode::Sealed(_)) => {
+                Err(Fault::Seal("neither a seal nor a command"))
             }
             Annotation::Other => {
                 self.leave_seals();
@@ -278,11 +287,26 @@ impl Scanner {
 
     /// What follows was appended by another program.
     fn leave_seals(&mut self) -> &mut Plain {
+        let sealed = match &self.mode {
+            Mode::Sealed(sealed) => Some(sealed.next),
+            _ => None,
+        };
         if !matches!(self.mode, Mode::Plain(_)) {
-            self.mode = Mode::Plain(Plain::default());
+            self.mode = Mode::Plain(Plain { sealed, ..Plain::default() });
         }
         let Mode::Plain(plain) = &mut self.mode else { unreachable!("just made so") };
         plain
+    }
+
+    /// Commands behind seals are another program's when the first of them is whole.
+    fn commands_of_others(&mut self, buffer: &[u8]) -> Result<Option<Piece>, Fault> {
+        let result = self.commands(buffer);
+        match &self.mode {
+            Mode::Plain(Plain { sealed: Some(_), .. }) => {
+                result.map_err(|_| Fault::Seal("neither a seal nor a command"))
+            }
+            _ => result,
+        }
     }
 
     /// A run of whole commands, up to the next line or the end of the buffer.
@@ -330,6 +354,7 @@ impl Plain {
     /// A request at `position` of the file is whole.
     fn note_command(&mut self, position: u64, buffer: &[u8]) {
         self.is_within = false;
+        self.sealed = None;
         let name = &self.decoder.args(buffer)[0];
         if name.eq_ignore_ascii_case(b"multi") {
             self.multi.get_or_insert(position);

@@ -206,6 +206,27 @@ fn damage_before_what_was_durable_is_no_torn_tail() {
     check(&gap, "corrupt: a batch of another place", first.len(), &set);
 }
 
+/// Found by a seed: sectors that never came to disk made a remark of a seal, and then what was behind it was taken
+/// without a look at its sum, or refused.
+#[test]
+fn what_a_crash_makes_of_a_seal_is_nobody_elses() {
+    let set = set();
+    let length = set.len() as u64;
+    let first = [at(100, b'a'), batch(&set, 100, 100)].concat();
+    let torn = batch(&set.repeat(2), 100 + length, 100);
+    for (byte, from, to) in [(0, 3, 9), (0, 0, 1), (b'*', 0, 1), (b'*', 0, 30), (b' ', 1, 20)] {
+        let mut torn = torn.clone();
+        torn[from..to].fill(byte);
+        check(&[&first[..], &torn].concat(), "torn", first.len(), &set);
+        let proof = batch(&set, 100 + 3 * length, 100 + length + 1);
+        let outcome = read(&[&first[..], &torn, &proof].concat(), 50);
+        assert!(outcome.verdict.starts_with("corrupt"), "{outcome:?}");
+    }
+    // Redis and Valkey append these.
+    let appended = [&first[..], b"#TS:5\r\n", &set].concat();
+    check(&appended, WHOLE, appended.len(), &set.repeat(2));
+}
+
 #[test]
 fn files_of_others_are_taken_command_by_command() {
     let (set, multi, exec) = (set(), command(&["MULTI"]), command(&["exec"]));
@@ -252,12 +273,13 @@ fn what_others_appended_to_ours_is_taken_until_we_go_on() {
     }
     assert_eq!(scanner.stream(), Some((history(b'b'), Offset(900 + set.len() as u64))));
     // A seal that lost its name hides no batch.
-    let mut lost =
-        [&ours[..], &batch(&set, 100 + set.len() as u64, 0), &batch(&set, 100 + 2 * set.len() as u64, 0)]
-            .concat();
-    lost[ours.len() + 3] = b'x';
-    let outcome = read(&lost, 1000);
-    assert_eq!(outcome.verdict, "corrupt: a batch at no known place");
+    let length = set.len() as u64;
+    for (durable, verdict) in [(0, "torn"), (101 + length, "corrupt: neither a seal nor a command")] {
+        let mut lost =
+            [&ours[..], &batch(&set, 100 + length, 0), &batch(&set, 100 + 2 * length, durable)].concat();
+        lost[ours.len() + 3] = b'x';
+        check(&lost, verdict, ours.len(), &set);
+    }
 }
 
 #[test]
