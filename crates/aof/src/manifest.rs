@@ -182,16 +182,18 @@ impl Manifest {
         self.base.iter().chain(self.increments.iter().map(|increment| &increment.file))
     }
 
-    /// What the next base is called.
-    pub fn next_base(&self, append_filename: &str, format: BaseFormat) -> File {
+    /// What the next base is called. Its number is beyond `used` as well.
+    pub fn next_base(&self, append_filename: &str, format: BaseFormat, used: u64) -> File {
         let newest = self.base.as_ref().map_or(0, |base| base.sequence);
-        self.unused(newest, |sequence| format!("{append_filename}.{sequence}.base.{}", format.suffix()))
+        self.unused(newest.max(used), |sequence| {
+            format!("{append_filename}.{sequence}.base.{}", format.suffix())
+        })
     }
 
-    /// What the next increment is called.
-    pub fn next_increment(&self, append_filename: &str) -> File {
+    /// What the next increment is called. Its number is beyond `used` as well.
+    pub fn next_increment(&self, append_filename: &str, used: u64) -> File {
         let newest = self.increments.last().map_or(0, |last| last.file.sequence);
-        self.unused(newest, |sequence| format!("{append_filename}.{sequence}.incr.aof"))
+        self.unused(newest.max(used), |sequence| format!("{append_filename}.{sequence}.incr.aof"))
     }
 
     /// Names `base`, made of all before the increment of number `first_kept`: the old base and the increments before

@@ -55,6 +55,11 @@ pub struct Aof {
     manifest: Manifest,
     /// The number of the last file that was begun.
     number: u64,
+    /// The highest numbers in names of bases and increments that were begun. None of these is used again: a manifest
+    /// that was given up may come to name them yet.
+    used: (u64, u64),
+    /// A manifest that was ordered for the increment of this number, and given up before it was known to be there.
+    given_up: Option<(u64, Manifest)>,
     /// The first one since the data was last replaced: what is told of an earlier one is of no interest.
     first_number: u64,
     /// Where the writer's file ends, or will.
@@ -422,13 +427,15 @@ impl Aof {
         self.orders.push(Order::Begin { number, name, at, head, manifest });
     }
 
-    fn next_increment(&self, turn: Turn<'_>) -> Increment {
+    fn next_increment(&mut self, turn: Turn<'_>) -> Increment {
         self.next_increment_at(turn, turn.log.end())
     }
 
-    fn next_increment_at(&self, turn: Turn<'_>, offset: Offset) -> Increment {
+    fn next_increment_at(&mut self, turn: Turn<'_>, offset: Offset) -> Increment {
         let start = Start { offset, history: turn.log.history().id };
-        Increment { file: self.manifest.next_increment(&turn.config.appendfilename), start: Some(start) }
+        let file = self.manifest.next_increment(&turn.config.appendfilename, self.used.1);
+        self.used.1 = file.sequence;
+        Increment { file, start: Some(start) }
     }
 }
 
@@ -445,7 +452,7 @@ impl Aof {
     }
 
     /// Whether the manifest names what is written.
-    pub(crate) fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         matches!(self.phase, Phase::On | Phase::Rewriting(_))
     }
 
@@ -478,8 +485,13 @@ impl Aof {
         self.failure.as_deref().filter(|_| self.is_relied_on && self.is_enabled())
     }
 
+    /// Up to where the system has everything; nothing while no manifest leads there.
+    pub fn written(&self) -> Offset {
+        if self.is_on() { self.written } else { Offset(0) }
+    }
+
     /// Why the file cannot be written.
-    pub(crate) fn failure(&self) -> Option<&str> {
+    pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 

@@ -93,12 +93,12 @@ fn both_of_our_pairs_say_where_an_increment_begins() {
 #[test]
 fn numbers_go_on_behind_what_is_there() {
     let mut manifest = Manifest::default();
-    assert_eq!(manifest.next_base("a.aof", BaseFormat::Rdb), file("a.aof.1.base.rdb", 1));
-    assert_eq!(manifest.next_increment("a.aof"), file("a.aof.1.incr.aof", 1));
+    assert_eq!(manifest.next_base("a.aof", BaseFormat::Rdb, 0), file("a.aof.1.base.rdb", 1));
+    assert_eq!(manifest.next_increment("a.aof", 0), file("a.aof.1.incr.aof", 1));
     manifest.history = vec![file("a.aof.1.incr.aof", 1), file("a.aof.2.incr.aof", 2)];
-    assert_eq!(manifest.next_increment("a.aof"), file("a.aof.3.incr.aof", 3));
+    assert_eq!(manifest.next_increment("a.aof", 0), file("a.aof.3.incr.aof", 3));
     manifest.base = Some(file("a.aof.4.base.rdb", 4));
-    assert_eq!(manifest.next_base("a.aof", BaseFormat::Commands), file("a.aof.5.base.aof", 5));
+    assert_eq!(manifest.next_base("a.aof", BaseFormat::Commands, 0), file("a.aof.5.base.aof", 5));
 }
 
 #[test]

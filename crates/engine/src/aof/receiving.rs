@@ -64,7 +64,8 @@ impl Aof {
         }
         self.retry_at = None;
         self.is_scheduled = false;
-        let base = self.manifest.next_base(&turn.config.appendfilename, BaseFormat::Rdb);
+        let base = self.manifest.next_base(&turn.config.appendfilename, BaseFormat::Rdb, self.used.0);
+        self.used.0 = base.sequence;
         let increment = self.next_increment_at(turn, received.offset);
         self.begin_file_at(turn, received.offset, increment.file.name.clone(), None);
         let base = (base, received.name, received.size);

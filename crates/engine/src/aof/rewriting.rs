@@ -103,7 +103,8 @@ impl Aof {
     pub(crate) fn schedule(&mut self) {
         self.is_scheduled = true;
         self.attempts.forget();
-        self.retry_at = None;
+        // A folder that could not be read is read at once.
+        self.retry_at = self.retry_at.filter(|_| matches!(self.phase, Phase::Opening)).map(|_| Moment(0));
     }
 
     /// The files have grown enough, perhaps.
@@ -127,7 +128,8 @@ impl Aof {
         self.stats.rewrites += 1;
         let is_snapshot = turn.config.aof_use_rdb_preamble || turn.needs_snapshot;
         let format = if is_snapshot { BaseFormat::Rdb } else { BaseFormat::Commands };
-        let base = self.manifest.next_base(&turn.config.appendfilename, format);
+        let base = self.manifest.next_base(&turn.config.appendfilename, format, self.used.0);
+        self.used.0 = base.sequence;
         let increment = self.next_increment(turn);
         let name = increment.file.name.clone();
         let is_named = matches!(self.phase, Phase::On);
@@ -225,7 +227,9 @@ impl Aof {
     }
 
     pub(super) fn on_published(&mut self, turn: Turn<'_>, number: u64, result: Result<(), String>) {
-        let Some(rewrite) = self.rewrite_of(number) else { return };
+        let Some(rewrite) = self.rewrite_of(number) else {
+            return self.on_published_late(turn, number, result);
+        };
         let size = rewrite.size.unwrap_or_default();
         match (result, rewrite.manifest.take()) {
             (Ok(()), Some(manifest)) => {
@@ -244,6 +248,16 @@ impl Aof {
             }
             (Err(reason), _) => self.on_rewrite_failed(turn, &reason),
             (Ok(()), None) => {}
+        }
+    }
+
+    /// A base was named, or not, that was given up meanwhile: the manifest on disk is what it is.
+    fn on_published_late(&mut self, turn: Turn<'_>, number: u64, result: Result<(), String>) {
+        if let Some((_, manifest)) = self.given_up.take_if(|(given_up, _)| *given_up == number)
+            && result.is_ok()
+        {
+            self.manifest = manifest;
+            self.remove_history(turn);
         }
     }
 
@@ -283,8 +297,10 @@ impl Aof {
 
     /// A base that is being written is not wanted any more.
     pub(super) fn give_up_rewrite(&mut self) {
-        if let Phase::Starting(rewrite) | Phase::Rewriting(rewrite) = &self.phase {
+        if let Phase::Starting(rewrite) | Phase::Rewriting(rewrite) = &mut self.phase {
             let names = vec![rewrite.temporary.clone()];
+            self.given_up =
+                rewrite.manifest.take().map(|manifest| (rewrite.number, manifest)).or(self.given_up.take());
             self.orders.push(Order::Remove { names, manifest: None });
             self.phase = Phase::On;
         }

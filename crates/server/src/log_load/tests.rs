@@ -87,7 +87,7 @@ fn load(folder: &Folder, increments: &[&[u8]], change: impl FnOnce(&mut LogLoadO
     let mut node = Node::new(config, Box::new(process), 1).unwrap();
     let mut manifest = Manifest::default();
     for content in increments {
-        let file = manifest.next_increment("a.aof");
+        let file = manifest.next_increment("a.aof", 0);
         fs::write(folder.0.join(&file.name), content).unwrap();
         manifest.increments.push(Increment { file, start: None });
     }
@@ -231,7 +231,7 @@ fn a_base_is_a_snapshot_with_or_without_commands_behind_it() {
     slipstream_rdb::write(snapshot, &preface, slipstream_rdb::WriteOptions::default(), &mut bytes).unwrap();
     let check = |base: &[u8], keys: usize, exits: bool| {
         let outcome = load(&folder, &[&command("SET z 1")], |options| {
-            let part = options.manifest.next_base("a.aof", BaseFormat::Rdb);
+            let part = options.manifest.next_base("a.aof", BaseFormat::Rdb, 0);
             fs::write(folder.0.join(&part.name), base).unwrap();
             options.manifest.base = Some(part);
         });
