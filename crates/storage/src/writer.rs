@@ -162,10 +162,13 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         at: Offset,
         head: &[u8],
     ) -> io::Result<()> {
-        let mut file = self.files.open_to_write(&self.folder.join(&name))?;
+        let path = self.folder.join(&name);
+        let mut file = self.files.open_to_write(&path)?;
         file.truncate(length)?;
         file.write_all(head)?;
         file.sync()?;
+        // The process before may have ended between giving the manifest its name and asking the disk for that.
+        sync_name(&self.files, &path)?;
         let length = length + head.len() as u64;
         self.begun(Current { number, name, file, length, written: at, durable: at, is_dirty: false });
         Ok(())
