@@ -217,10 +217,13 @@ impl Network {
             return if pipe.ended { Arrival::End } else { Arrival::Nothing };
         }
         let most = if self.rng.u32(..self.small_pieces) == 0 { self.chunk } else { MOST };
-        let count = self.rng.usize(1..=most).min(pipe.bytes.len());
+        let rate = *self.rates.get(&wire.places[side.index()]).unwrap_or(&self.rate);
+        // No piece takes longer than a second.
+        let most_of_rate = if rate == 0 { MOST } else { usize::try_from(rate).unwrap_or(MOST) };
+        let count = self.rng.usize(1..=most).min(most_of_rate).min(pipe.bytes.len());
         let bytes = pipe.take(count);
         let has_room = std::mem::take(&mut pipe.refused);
-        let pause = match *self.rates.get(&wire.places[side.index()]).unwrap_or(&self.rate) {
+        let pause = match rate {
             0 => 0..=NEXT_PIECE,
             rate => {
                 let micros = count as u64 * 1_000_000 / rate;
