@@ -267,10 +267,16 @@ impl Verify {
         }
     }
 
-    /// This node cannot do its part of a verification: why.
-    pub fn fail(&mut self, now: Moment, number: u64, reason: &str, actions: &mut Vec<Action>) {
+    /// Somebody cannot do its part of a verification: why. Without this node's part nobody is compared.
+    pub fn on_failed(
+        &mut self,
+        now: Moment,
+        (from, number): (Option<ReplicaId>, u64),
+        reason: &str,
+        actions: &mut Vec<Action>,
+    ) {
         if let Some(run) = self.run.as_mut().filter(|run| run.number == number) {
-            run.give_up(|_| true, reason);
+            run.give_up(|progress| from.is_none_or(|id| progress.id == id), reason);
             self.go_on(now, actions);
         }
     }

@@ -141,6 +141,9 @@ impl Core {
             Message::Keys { run, listing } => {
                 machine.on_keys(now, (Some(replica), run), listing, &mut actions);
             }
+            Message::Failed { run, reason } => {
+                machine.on_failed(now, (Some(replica), run), &reason, &mut actions);
+            }
         }
         self.perform_verify(keyspace, actions);
     }
@@ -151,10 +154,14 @@ impl Core {
     /// A PING with a message came down the stream: perhaps the primary wants to know how the data is here.
     pub(crate) fn on_ping_message(&mut self, keyspace: &Keyspace, message: &[u8]) {
         let Some(demand) = Demand::parse(message) else { return };
-        if !self.replication.link.is_asked_by_stream() || self.has_stale_keys() {
+        if !self.replication.link.is_asked_by_stream() {
             return;
         }
         match demand {
+            Demand::Ranges { run } if self.has_stale_keys() => {
+                let reason = "it restores keys that it wrote behind a fork".to_owned();
+                self.tell_primary(&Message::Failed { run, reason });
+            }
             Demand::Ranges { run } => {
                 let held = self.hold(keyspace, run);
                 self.digest(DigestTicket { asked: true, run }, held.snapshot.clone(), None);
@@ -162,8 +169,14 @@ impl Core {
             }
             Demand::Keys { run, ranges } => {
                 let held = self.replication.verifying.asked.as_ref().filter(|held| held.run == run);
-                if let Some(snapshot) = held.map(|held| held.snapshot.clone()) {
-                    self.digest(DigestTicket { asked: true, run }, snapshot, Some(ranges));
+                match held.map(|held| held.snapshot.clone()) {
+                    Some(snapshot) => {
+                        self.digest(DigestTicket { asked: true, run }, snapshot, Some(ranges));
+                    }
+                    None => {
+                        let reason = "it has its data at the mark no more".to_owned();
+                        self.tell_primary(&Message::Failed { run, reason });
+                    }
                 }
             }
             Demand::End { .. } => {
@@ -181,9 +194,12 @@ impl Core {
         let message = match outcome {
             DigestOutcome::Ranges(ranges) => Message::Ranges { run, ranges: to_ranges(ranges) },
             DigestOutcome::Keys(keys, complete) => Message::Keys { run, listing: to_listing(keys, complete) },
-            // The primary takes it for one that does not answer.
-            DigestOutcome::Failed(_) => return,
+            DigestOutcome::Failed(reason) => Message::Failed { run, reason },
         };
+        self.tell_primary(&message);
+    }
+
+    fn tell_primary(&mut self, message: &Message) {
         let mut bytes = Vec::new();
         let message = message.encode();
         encode_request(&mut bytes, [b"REPLCONF".as_slice(), b"verify", &message].into_iter());
@@ -216,7 +232,7 @@ impl Node {
             }
             DigestOutcome::Failed(reason) => {
                 let reason = format!("the primary cannot digest its data: {reason}");
-                machine.fail(now, run, &reason, &mut actions);
+                machine.on_failed(now, (None, run), &reason, &mut actions);
             }
         }
         self.core.perform_verify(&self.keyspace, actions);

@@ -13,6 +13,7 @@
 //! ```text
 //! R run[8] (keys[4] sum[8]) × 4096
 //! K run[8] complete[1] (db[4] length[4] digest[8] name)…
+//! F run[8] reason                           it cannot do what was asked
 //! ```
 //!
 //! What a peer sends is checked against the limits before memory is taken for it.
@@ -23,6 +24,8 @@ use super::{Key, Listing, RANGES, Range};
 
 const PREFIX: &str = "slipstream:verify:";
 const RANGE_LEN: usize = 12;
+/// Longest reason for a failure, in bytes.
+const MAX_REASON: usize = 500;
 const KEY_HEAD_LEN: usize = 16;
 
 /// What a primary wants of its replicas.
@@ -99,6 +102,13 @@ pub enum Message {
         /// The keys.
         listing: Listing,
     },
+    /// What was asked for cannot be done.
+    Failed {
+        /// Which verification.
+        run: u64,
+        /// Why: one line of text.
+        reason: String,
+    },
 }
 
 /// A message that cannot be read. The text is the error reply.
@@ -138,6 +148,11 @@ impl Message {
                     out.extend(&key.name);
                 }
             }
+            Message::Failed { run, reason } => {
+                out.push(b'F');
+                out.extend(run.to_le_bytes());
+                out.extend(&reason.as_bytes()[..reason.len().min(MAX_REASON)]);
+            }
         }
         out
     }
@@ -172,6 +187,11 @@ impl Message {
                     keys.push(Key { db, name: name.to_vec(), digest });
                 }
                 Ok(Message::Keys { run, listing: Listing { keys, complete } })
+            }
+            b"F" if input.0.len() <= MAX_REASON => {
+                // It will be a part of a line of the log.
+                let reason = String::from_utf8_lossy(input.0).replace(char::is_control, " ");
+                Ok(Message::Failed { run, reason })
             }
             _ => Err(MessageError),
         }
@@ -218,6 +238,7 @@ mod tests {
             Message::Ranges { run: 1, ranges },
             Message::Keys { run: 2, listing },
             Message::Keys { run: 2, listing: Listing::default() },
+            Message::Failed { run: 3, reason: "no thread for it".to_owned() },
         ] {
             assert_eq!(Message::parse(&message.encode()), Ok(message));
         }
@@ -233,5 +254,17 @@ mod tests {
         let short = Message::Ranges { run: 1, ranges: vec![Range::default(); RANGES - 1] }.encode();
         assert_eq!(Message::parse(&short), Err(MessageError));
         assert_eq!(Message::parse(b"X12345678"), Err(MessageError));
+    }
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        let reason = |reason: &[u8]| match Message::parse(&[b"F12345678", reason].concat()) {
+            Ok(Message::Failed { reason, .. }) => Some(reason),
+            _ => None,
+        };
+        assert_eq!(reason(b"a\r\nb\x1b"), Some("a  b ".to_owned()));
+        assert_eq!(reason(&[b'x'; MAX_REASON + 1]), None);
+        let long = Message::Failed { run: 1, reason: "x".repeat(MAX_REASON + 1) };
+        assert!(Message::parse(&long.encode()).is_ok(), "what is written can be read");
     }
 }

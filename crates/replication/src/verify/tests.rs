@@ -161,8 +161,18 @@ fn no_more_ranges_are_listed_than_are_worth_it() {
 #[test]
 fn a_primary_that_cannot_digest_its_own_data_compares_nothing() {
     let mut story = Story::begin(vec![able(ONE)]);
-    story.act(|verify, actions| verify.fail(Moment(1100), 7, "of another", actions));
+    story.act(|verify, actions| verify.on_failed(Moment(1100), (None, 7), "of another", actions));
     assert_eq!(story.actions, []);
-    story.act(|verify, actions| verify.fail(Moment(1100), 1, "no thread", actions));
+    story.act(|verify, actions| verify.on_failed(Moment(1100), (None, 1), "no thread", actions));
     assert_eq!(story.outcomes(), [Outcome::Failed("no thread".to_owned())]);
+}
+
+#[test]
+fn a_replica_that_cannot_digest_its_data_keeps_nobody_waiting() {
+    let mut story = Story::begin(vec![able(ONE), able(TWO)]);
+    story.ranges(None, digests(&[]));
+    story.act(|verify, actions| verify.on_failed(Moment(1100), (Some(ONE), 1), "no thread", actions));
+    assert_eq!(story.actions, [], "the other is still at it");
+    story.ranges(Some(TWO), digests(&[]));
+    assert_eq!(story.outcomes(), [Outcome::Failed("no thread".to_owned()), Outcome::Equal]);
 }
