@@ -101,9 +101,9 @@ fn time_limit(tenacity: u32) -> u64 {
 }
 
 impl Core {
-    /// What the log holds, for replicas that read it at their own pace.
+    /// What is allocated for the log, for replicas that read it at their own pace.
     pub(crate) fn log_memory(&self) -> usize {
-        usize::try_from(self.log.held()).unwrap_or(usize::MAX)
+        self.log.memory()
     }
 
     /// Memory that does not count against the limit.

@@ -44,8 +44,9 @@ impl Block {
         self.bytes.len()
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+    /// What is allocated for it, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity() + size_of::<Block>()
     }
 
     /// Whether bytes may be appended. A short block that a reader holds is copied to make it so.

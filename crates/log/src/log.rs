@@ -54,6 +54,8 @@ pub struct Log {
     /// As long as a block gets, by the size of the backlog.
     block_len: usize,
     kept: Kept,
+    /// Memory of all blocks but the last, in bytes.
+    filled: usize,
     disk: Tier,
     breaks: u64,
 }
@@ -84,6 +86,7 @@ impl Log {
             backlog_size,
             block_len: block_len(backlog_size),
             kept: Kept::Nothing,
+            filled: 0,
             disk: Tier::default(),
             breaks: 0,
         }
@@ -135,10 +138,11 @@ impl Log {
     }
 
     /// Memory allocated for blocks, in bytes.
+    #[inline]
     pub fn memory(&self) -> usize {
         match &self.kept {
             Kept::Nothing => 0,
-            Kept::Blocks(blocks) => blocks.iter().map(|b| b.capacity() + size_of::<Block>()).sum(),
+            Kept::Blocks(blocks) => self.filled + blocks.back().map_or(0, Block::memory),
         }
     }
 
@@ -154,6 +158,7 @@ impl Log {
     /// and for a replica whose data is about to be replaced.
     pub fn deactivate(&mut self, rng: &mut fastrand::Rng) {
         self.kept = Kept::Nothing;
+        self.filled = 0;
         self.breaks += 1;
         self.disk.clear();
         self.change_id(rng);
@@ -204,6 +209,7 @@ impl Log {
 
     fn begin_at(&mut self, offset: Offset) {
         self.kept = Kept::empty_from(offset);
+        self.filled = 0;
         self.breaks += 1;
     }
 
@@ -285,6 +291,7 @@ impl Log {
                     blocks.push_back(last.up_to(to));
                 }
             }
+            self.filled = blocks.range(..blocks.len() - 1).map(Block::memory).sum();
             if self.disk.sent().is_some_and(|sent| sent > to) {
                 self.disk.clear();
             }
@@ -298,7 +305,7 @@ impl Log {
         let Kept::Blocks(blocks) = &mut self.kept else { return };
         self.end = self.end.advanced(bytes.len());
         while !bytes.is_empty() {
-            let tail = writable_tail(blocks, self.block_len);
+            let tail = writable_tail(blocks, &mut self.filled, self.block_len);
             let (now, later) = bytes.split_at(bytes.len().min(self.block_len - tail.len()));
             tail.extend_from_slice(now);
             bytes = later;
@@ -309,7 +316,7 @@ impl Log {
     /// all while the log is inactive. For long values, [`append`](Log::append) is the better way.
     pub fn append_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         let Kept::Blocks(blocks) = &mut self.kept else { return };
-        let tail = writable_tail(blocks, self.block_len);
+        let tail = writable_tail(blocks, &mut self.filled, self.block_len);
         let before = tail.len();
         encode(tail);
         assert!(tail.len() >= before, "an encoder of log bytes only pushes");
@@ -353,7 +360,7 @@ impl Log {
                 break;
             }
             held = rest;
-            blocks.pop_front();
+            self.filled -= blocks.pop_front().map_or(0, |block| block.memory());
         }
         self.disk.trim(needed);
     }
@@ -452,11 +459,12 @@ impl Log {
 
 /// The block to append to: the last one, or a new one if that is full or being read.
 #[inline]
-fn writable_tail(blocks: &mut VecDeque<Block>, limit: usize) -> &mut Vec<u8> {
+fn writable_tail<'a>(blocks: &'a mut VecDeque<Block>, filled: &mut usize, limit: usize) -> &'a mut Vec<u8> {
     let last = blocks.back_mut().expect("an active log has a block");
     if last.len() >= limit || !last.make_writable() {
         // As much as last time is likely to come again.
         let block = Block::with_room(last.end(), last.len().next_power_of_two().min(limit));
+        *filled += last.memory();
         blocks.push_back(block);
     }
     blocks.back_mut().expect("an active log has a block").writable()

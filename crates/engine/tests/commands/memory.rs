@@ -14,9 +14,9 @@ fn limited(policy: EvictionPolicy) -> Script {
     Script::with_config(config)
 }
 
-/// Makes data take so many bytes. What the log holds comes on top and does not count, nor does what keys left.
+/// Makes data take so many bytes. What the log takes comes on top and does not count, nor does what keys left.
 fn fill(script: &mut Script, bytes: usize) {
-    let log = usize::try_from(script.node.core.log.held()).unwrap();
+    let log = script.node.core.log.memory();
     script.set_memory(log + script.node.keyspace.vacant_bytes() + bytes);
 }
 
@@ -302,7 +302,7 @@ fn info_memory_tells_the_limit_and_what_it_does_not_count() {
     script.ask("SET a 1");
     script.propagated();
     fill(&mut script, 500);
-    let log = script.node.core.log.held();
+    let log = script.node.core.log.memory();
     let info = script.ask("INFO memory");
     for field in [
         "maxmemory:1000".to_owned(),

@@ -501,3 +501,30 @@ fn who_was_away_during_several_forks_continues_before_the_first() {
     log.adopt_snapshot(id(b'b'), Offset(5));
     assert_eq!(log.forks().count(), 0);
 }
+
+#[test]
+fn memory_is_what_is_allocated_for_all_blocks_whatever_becomes_of_them() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut log = log_at(0);
+    let mut held = Vec::new();
+    for _ in 0..5000 {
+        match rng.u8(..12) {
+            0..6 => log.append(&vec![b'x'; rng.usize(..30_000)]),
+            6 => log.append_with(|out| out.extend_from_slice(b"small")),
+            7 => held.extend(log.slices_from(log.start()).and_then(Iterator::last)),
+            8 => held.clear(),
+            9 => log.trim(None),
+            10 => {
+                let to = Offset(rng.u64(log.start().0..=log.end().0));
+                let id = log.history().id;
+                assert!(log.rewind(&id, to));
+            }
+            _ if rng.u8(..20) == 0 => log.adopt_snapshot(id(b'b'), Offset(rng.u64(..1000))),
+            _ => log.set_backlog_size(rng.u64(..1 << 20)),
+        }
+        let Kept::Blocks(blocks) = &log.kept else { panic!("it is active") };
+        assert_eq!(log.memory(), blocks.iter().map(Block::memory).sum::<usize>());
+    }
+    log.deactivate(&mut rng);
+    assert_eq!(log.memory(), 0);
+}
