@@ -67,6 +67,8 @@ pub struct Replication {
     pub(crate) stream: Stream,
     /// What this node had behind the fork when it last joined a primary from which it had parted.
     pub(crate) divergence: Option<rejoining::Divergence>,
+    /// The look at what is behind a fork, while it lasts.
+    look: Option<rejoining::Look>,
     /// Keys that are not yet what they are in the history that this node has joined.
     pub(crate) restoring: restoring::Restoring,
     /// Whether the copies are equal.
@@ -125,6 +127,7 @@ impl Replication {
             opened: None,
             stream: Stream::default(),
             divergence: None,
+            look: None,
             restoring: restoring::Restoring::default(),
             verifying,
             remembering: Remembering::default(),
@@ -153,6 +156,12 @@ impl Replication {
         }
     }
 
+    /// Nothing more is heard of the connection to the primary.
+    fn end_connection(&mut self) {
+        self.connection += 1;
+        self.look = None;
+    }
+
     /// When something is due.
     pub fn deadline(&self) -> Option<Moment> {
         let deadlines = [
@@ -162,6 +171,7 @@ impl Replication {
             self.verifying.deadline(),
             self.token_waits.deadline(),
             self.disk_trials.deadline(),
+            self.look.as_ref().map(|_| Moment(0)),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -7,7 +7,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_rdb::Reached;
 use slipstream_replication::Level;
-use slipstream_replication::link::{self, Endpoint, Position, Standing};
+use slipstream_replication::link::{self, Endpoint, Position, Rewound, Standing};
 use slipstream_replication::replicas::Change;
 
 use super::OpenLink;
@@ -32,7 +32,7 @@ impl Core {
                 }
                 Action::Send(bytes) => self.effects.push(Effect::LinkSend(bytes)),
                 Action::Close => {
-                    self.replication.connection += 1;
+                    self.replication.end_connection();
                     self.replication.stream.forget_rest();
                     self.effects.push(Effect::LinkClose);
                 }
@@ -63,9 +63,7 @@ impl Core {
                 }
                 Action::Rewind { to } => {
                     let outcome = self.rewind(keyspace, to);
-                    let mut actions = Vec::new();
-                    self.replication.link.on_rewound(self.clock.moment(), outcome, &mut actions);
-                    self.perform_link(keyspace, actions);
+                    self.on_rewound(keyspace, outcome);
                 }
                 Action::Restore { to, fetched } => self.begin_restoring(to, fetched),
                 Action::Forget => self.forget_position(),
@@ -78,6 +76,14 @@ impl Core {
                 Action::Log(level, text) => self.notice(level, &text),
             }
         }
+    }
+
+    /// It is known, perhaps, what going back to a fork takes.
+    pub(super) fn on_rewound(&mut self, keyspace: &mut Keyspace, outcome: Option<Rewound>) {
+        let Some(outcome) = outcome else { return };
+        let mut actions = Vec::new();
+        self.replication.link.on_rewound(self.clock.moment(), outcome, &mut actions);
+        self.perform_link(keyspace, actions);
     }
 
     fn begin_load(&mut self, keyspace: &Keyspace) {
@@ -195,7 +201,7 @@ impl Node {
         if number != self.core.replication.connection {
             return;
         }
-        self.core.replication.connection += 1;
+        self.core.replication.end_connection();
         self.core.tick_clock();
         self.core.replication.stream.forget_rest();
         let mut actions = Vec::new();

@@ -7,23 +7,26 @@
 //! the operator. The keys that they wrote are taken from the new primary one by one where that is cheaper than all
 //! its data (`restoring.rs` goes on from there), and else the data is taken anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use slipstream_keyspace::Keyspace;
-use slipstream_log::Offset;
+use slipstream_log::{Offset, Slice};
 use slipstream_replication::Level;
 use slipstream_replication::link::{Key, Position, Rewound};
 use slipstream_replication::replicas::Change;
 use slipstream_resp::encode_request;
 
 use super::restoring::Restored;
-use super::tail::{Selected, Tail};
+use super::tail::{Garbled, Most, Selected, Tail, TailReader};
 use crate::apply::Stream;
 use crate::host::Effect;
 use crate::node::{Core, Node};
 
 /// A longer tail is taken for one with writes, without a look at it.
 const LONGEST_TAIL: u64 = 1 << 30;
+
+/// So many bytes of a tail are looked at in one turn, and what is left of a block: others wait meanwhile.
+const LOOK_BYTES: usize = 256 << 10;
 
 /// A portion of the keys that are asked for has no more keys, and not much more than so many bytes: the primary
 /// serves nobody else meanwhile.
@@ -41,6 +44,14 @@ const FEW_KEYS: usize = 1000;
 
 /// Else no more than one in so many keys: each costs more on its own than in a snapshot.
 const SHARE: usize = 10;
+
+/// A look at what is behind a fork. It ends with the connection that asked for it.
+#[derive(Debug)]
+pub(super) struct Look {
+    fork: Position,
+    slices: VecDeque<Slice>,
+    reader: TailReader,
+}
 
 /// What was behind a fork, for INFO.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,17 +75,53 @@ impl Divergence {
 }
 
 impl Core {
-    /// Goes back to the fork if what lies behind it changed no data; else says what it takes to be there.
-    pub(super) fn rewind(&mut self, keyspace: &Keyspace, fork: Position) -> Rewound {
-        let to = fork.offset;
-        if to > self.log.end() {
-            return Rewound::Refused;
-        }
-        let bytes = self.log.end().since(to);
-        let Some(mut tail) = self.tail_behind(keyspace, to) else {
-            self.tell_divergence(Divergence::new(to, bytes, None, None), false);
-            return Rewound::Refused;
+    /// Goes back to the fork if what lies behind it changed no data; else says what it takes to be there. `None` if
+    /// that is known in a later turn: see [`Core::go_on_looking`].
+    pub(super) fn rewind(&mut self, keyspace: &Keyspace, fork: Position) -> Option<Rewound> {
+        let bytes = self.log.end().0.checked_sub(fork.offset.0);
+        let Some(bytes) = bytes else { return Some(Rewound::Refused) };
+        let slices = self.log.slices_from(fork.offset).filter(|_| bytes <= LONGEST_TAIL);
+        let Some(slices) = slices.map(Iterator::collect) else {
+            return Some(self.refuse_unseen(fork.offset));
         };
+        let at_fork = self.propagation.selected_at(fork.offset);
+        let selected = Selected { at_fork, at_end: self.stream_database() };
+        let most = Most { keys: self.most_restored(keyspace), kept: self.config.replica_keep_divergent_tail };
+        self.replication.look = Some(Look { fork, slices, reader: TailReader::new(selected, most) });
+        self.go_on_looking(keyspace)
+    }
+
+    /// Looks at the next bytes behind the fork, so many as take no long; what is found when it has come to the end.
+    pub(super) fn go_on_looking(&mut self, keyspace: &Keyspace) -> Option<Rewound> {
+        let Look { fork, mut slices, mut reader } = self.replication.look.take()?;
+        let mut left = LOOK_BYTES;
+        while left > 0
+            && let Some(slice) = slices.pop_front()
+        {
+            left = left.saturating_sub(slice.len());
+            if reader.push(&self.table, &slice).is_err() {
+                return Some(self.refuse_unseen(fork.offset));
+            }
+        }
+        if !slices.is_empty() {
+            self.replication.look = Some(Look { fork, slices, reader });
+            return None;
+        }
+        Some(match reader.finish() {
+            Ok(tail) => self.rewind_behind(keyspace, fork, tail),
+            Err(Garbled) => self.refuse_unseen(fork.offset),
+        })
+    }
+
+    fn refuse_unseen(&mut self, to: Offset) -> Rewound {
+        let bytes = self.log.end().since(to);
+        self.tell_divergence(Divergence::new(to, bytes, None, None), false);
+        Rewound::Refused
+    }
+
+    fn rewind_behind(&mut self, keyspace: &Keyspace, fork: Position, mut tail: Tail) -> Rewound {
+        let to = fork.offset;
+        let bytes = self.log.end().since(to);
         if tail.writes == 0 && !self.has_stale_keys() {
             return self.drop_tail(fork, tail.database);
         }
@@ -117,18 +164,6 @@ impl Core {
             self.replication.stream = Stream::starting_in(database.unwrap_or(self.stream_database()));
         }
         is_there
-    }
-
-    /// What is behind the fork; `None` if it is not all held or too long to be looked at.
-    fn tail_behind(&self, keyspace: &Keyspace, fork: Offset) -> Option<Tail> {
-        if self.log.end().since(fork) > LONGEST_TAIL {
-            return None;
-        }
-        let slices: Vec<_> = self.log.slices_from(fork)?.collect();
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).collect::<Vec<u8>>();
-        let selected =
-            Selected { at_fork: self.propagation.selected_at(fork), at_end: self.stream_database() };
-        Tail::read(&self.table, &bytes, selected, self.most_restored(keyspace))
     }
 
     /// No more keys than this are taken one by one.
@@ -180,7 +215,7 @@ impl Core {
     }
 
     /// Has the commands written to a file; its name, if they may be kept.
-    fn keep_tail(&mut self, fork: Offset, kept: Vec<u8>) -> Option<String> {
+    fn keep_tail(&mut self, fork: Offset, kept: Option<Vec<u8>>) -> Option<String> {
         let name = format!("divergence-{}-{fork}.aof", self.log.history().id);
         let known = self.replication.divergence.as_ref().is_some_and(|last| {
             last.file.as_deref() == Some(&name) && last.bytes == self.log.end().since(fork)
@@ -188,9 +223,7 @@ impl Core {
         if known {
             return Some(name);
         }
-        if kept.len() as u64 > self.config.replica_keep_divergent_tail {
-            return None;
-        }
+        let kept = kept?;
         let mut content = Vec::with_capacity(kept.len() + 64);
         match self.propagation.selected_at(fork) {
             Some(db) => {

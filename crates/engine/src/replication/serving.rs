@@ -97,6 +97,8 @@ impl Node {
         let now = self.core.clock.moment();
         self.core.follow_ack_rule();
         self.core.retry_disk();
+        let found = self.core.go_on_looking(&self.keyspace);
+        self.core.on_rewound(&mut self.keyspace, found);
         let mut actions = Vec::new();
         self.core.follow_age_limits(&mut actions);
         let durable = self.core.aof.is_enabled().then(|| self.core.aof.durable());

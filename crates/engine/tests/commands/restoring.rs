@@ -194,3 +194,35 @@ fn what_is_too_much_or_unknown_is_not_asked_for() {
     check(&["SET a lost", "FLUSHALL"], 100);
     check(&["SWAPDB 0 1"], 100);
 }
+
+#[test]
+fn a_long_tail_is_looked_at_in_turns_that_others_have_in_between() {
+    let lost = format!("SET a {}", "x".repeat(300_000));
+    let (mut script, fork) = parted(&[lost.as_str(); 4]);
+    assert_eq!(sent(&mut script), "", "the first part is no end");
+    assert!(script.node.time_left().is_zero(), "it goes on at once");
+    assert_eq!(script.ask("GET b"), "old");
+    let turns = std::iter::repeat_with(|| {
+        script.node.tick();
+        sent(&mut script)
+    });
+    let asked = turns.take(20).find(|asked| !asked.is_empty());
+    assert_eq!(asked.as_deref(), Some("MULTI INFO replication SELECT 0 DUMP a PEXPIRETIME a EXEC"));
+    assert!(script.ask("INFO replication").contains("last_divergence_writes:4"));
+    assert!(script.ask("INFO replication").contains(&format!("last_divergence_offset:{fork}")));
+}
+
+#[test]
+fn a_look_at_a_tail_ends_with_its_connection() {
+    let lost = format!("SET a {}", "x".repeat(300_000));
+    for end in ["link lost", "REPLICAOF NO ONE", "REPLICAOF b 2"] {
+        let (mut script, _) = parted(&[lost.as_str(); 4]);
+        match end {
+            "link lost" => script.node.link_closed(1, "lost"),
+            order => drop(script.ask(order)),
+        }
+        (0..20).for_each(|_| script.node.tick());
+        assert_eq!(sent(&mut script), "", "{end}");
+        assert!(!script.ask("INFO replication").contains("last_divergence_writes:4"), "{end}");
+    }
+}
