@@ -224,7 +224,11 @@ impl Replicas {
             return Ok(());
         }
         if self.role == (Role::Replica { link_up: false }) {
-            return Err(SyncRefused::NoLink);
+            return if self.have_ask_later(turn.now, newcomer.id) {
+                Ok(())
+            } else {
+                Err(SyncRefused::NoLink)
+            };
         }
         if self.profile(newcomer.id).is_some_and(Profile::is_out_of_reach) {
             return Err(SyncRefused::FilteredWithoutMark);

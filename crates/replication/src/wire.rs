@@ -19,6 +19,9 @@ pub(crate) const STAYS: &[u8] = b"slipstream-history";
 /// request begins like this.
 pub const HISTORY_CHANGED: &[u8] = b"+HISTORY\r\n";
 
+/// The same as an answer to PSYNC, without its end.
+pub(crate) const ASK_AGAIN: &str = "+HISTORY";
+
 /// One request.
 pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();

@@ -5,6 +5,7 @@
 //! +DUALCHANNELSYNC                   a snapshot is to be fetched over another connection, as in Valkey
 //! +RDBCHANNELSYNC <client>           the same, as in Redis 8
 //! +CONTINUE [<id>]                   the stream follows, perhaps under a new id
+//! +HISTORY                           ask again, from the introduction on
 //! -NOMASTERLINK … | -LOADING …       not now, and so -MASTERDOWN and -BUSY
 //! any other                          it does not know PSYNC
 //!
@@ -17,7 +18,7 @@ use slipstream_log::{Offset, ReplicationId};
 
 use super::action::Violation;
 use super::pairing::Way;
-use crate::Mark;
+use crate::{Mark, wire};
 
 /// The answer to PSYNC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(super) enum Decision {
     FullSync { id: ReplicationId, offset: Offset },
     Continue { id: Option<ReplicationId> },
     TwoLinks(Way),
+    AskAgain,
     NotNow,
     Unsupported,
 }
@@ -44,6 +46,7 @@ impl Decision {
             "+CONTINUE" => {
                 Decision::Continue { id: words.next().and_then(|word| ReplicationId::parse(word.as_bytes())) }
             }
+            wire::ASK_AGAIN => Decision::AskAgain,
             "+DUALCHANNELSYNC" => Decision::TwoLinks(Way::Valkey),
             "+RDBCHANNELSYNC" => {
                 let main = words.next().and_then(|word| word.parse().ok()).ok_or(Violation::BadFullResync)?;
@@ -99,6 +102,7 @@ mod tests {
         check("-BUSY Redis is busy running a script.", Ok(Decision::NotNow));
         check("-LOADING Redis is loading the dataset in memory", Ok(Decision::NotNow));
         check("-ERR unknown command 'PSYNC'", Ok(Decision::Unsupported));
+        check("+HISTORY", Ok(Decision::AskAgain));
         check("+DUALCHANNELSYNC", Ok(Decision::TwoLinks(Way::Valkey)));
         check("+RDBCHANNELSYNC 17", Ok(Decision::TwoLinks(Way::Redis { main: 17 })));
         check("+RDBCHANNELSYNC", Err(Violation::BadFullResync));

@@ -14,7 +14,7 @@
 
 use slipstream_log::Offset;
 
-use super::action::{Action, Standing};
+use super::action::{Action, Position, Standing};
 use super::phase::Phase;
 use super::{Link, greeting};
 use crate::{Moment, wire};
@@ -51,12 +51,40 @@ impl Link {
         if streaming.received != resume.offset.advanced(wire::HISTORY_CHANGED.len()) {
             return self.fail(now, "Master goes on behind the end of its history".to_owned(), actions);
         }
+        self.stays_up = self.is_up();
+        self.introduce_again(now, standing, resume, actions);
+    }
+
+    /// The primary, told of by itself that its history has changed, cannot answer for now: it says when it can.
+    pub(super) fn on_asked_again(&mut self, now: Moment, actions: &mut Vec<Action<'_>>) {
+        let place = match &self.phase {
+            // With values of keys that it has fetched it stands nowhere yet.
+            Phase::AwaitingDecision { resume, restoration: None, .. } => *resume,
+            _ => None,
+        };
+        let Some(resume) = place.filter(|_| self.dialect) else {
+            return self.fail(now, "Master has something asked again that was not asked".to_owned(), actions);
+        };
+        let standing = match self.standing {
+            standing if standing.resume == Some(resume) => standing,
+            // It has gone back to there, and what was before that is no place of its own any more.
+            standing => Standing { resume: Some(resume), earlier: None, ..standing },
+        };
+        self.introduce_again(now, standing, resume, actions);
+    }
+
+    fn introduce_again(
+        &mut self,
+        now: Moment,
+        standing: Standing,
+        resume: Position,
+        actions: &mut Vec<Action<'_>>,
+    ) {
         self.changes.note(resume.offset);
         if self.changes.count > MOST_CHANGES {
             self.changes = Changes::default();
             return self.fail(now, "Master changes its history again and again".to_owned(), actions);
         }
-        self.stays_up = self.is_up();
         self.standing = standing;
         // Where this node stands may lie behind the fork.
         self.is_stranger = true;

@@ -214,6 +214,7 @@ impl Link {
                 self.events.note(now, format!("full resync at {offset}"));
                 self.await_head(now, Some(Position { id, offset }));
             }
+            (Decision::AskAgain, _) => self.on_asked_again(now, actions),
             (Decision::TwoLinks(way), _) => self.begin_pairing(now, way, actions),
             (Decision::Continue { id }, Some(resume)) => self.on_continue(now, id, resume, actions),
             (Decision::Continue { .. }, None) => {

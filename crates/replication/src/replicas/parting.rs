@@ -9,7 +9,8 @@
 //! Who announced that it knows the line [`HISTORY_CHANGED`](crate::wire::HISTORY_CHANGED) gets it behind the last byte
 //! of the stream that it knows, which ends a command outside a transaction, and asks again. Its session is again one
 //! that negotiates, and keeps what it announced. It is told only when it can be answered: until then it stays where it
-//! is, as the replicas of a node do whose own link is down. Everybody else is closed: peers that do not know the line,
+//! is, as the replicas of a node do whose own link is down. If that link is lost between the line and the question,
+//! the line, later, is the answer. Everybody else is closed: peers that do not know the line,
 //! those in a full sync, and those that are far behind.
 //!
 //! Invariant: between the end of a stream and the answer to PSYNC a replica counts nowhere, whatever it acknowledges.
@@ -102,6 +103,16 @@ impl Replicas {
                 actions.push(Action::AskAgain(replica.id));
             }
         }
+    }
+
+    /// One that was told asks, and by now this node cannot answer: it is told again when that is over. Whether it was
+    /// told.
+    pub(super) fn have_ask_later(&mut self, now: Moment, id: ReplicaId) -> bool {
+        let Some(replica) = self.replicas.get_mut(&id) else { return false };
+        let Phase::Parting { stage: stage @ Parting::Told, .. } = &mut replica.phase else { return false };
+        *stage = Parting::Waiting;
+        replica.heard = now;
+        true
     }
 
     /// Notes whose rest is being taken: one that takes nothing is silent.

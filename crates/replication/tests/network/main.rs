@@ -178,6 +178,33 @@ fn a_full_sync_in_the_middle_reaches_those_below_over_the_same_connections() {
 }
 
 #[test]
+fn a_change_at_the_top_and_another_one_in_the_middle_meet_below() {
+    for seed in 0..50 {
+        let mut world = World::new(6, seed);
+        [(1, 0), (2, 1), (3, 2), (4, 3), (5, 0)]
+            .into_iter()
+            .for_each(|(node, above)| world.follow(node, above));
+        world.write(0, "set a 1\n");
+        world.run(40_000);
+        assert_equal(&world);
+        let connections = world.connections_of(&[3, 4]);
+        world.isolate(0, true);
+        world.promote(5);
+        world.write(5, "set b 2\n");
+        world.promote(1);
+        let ms = world.rng.u64(..500);
+        world.run(ms);
+        world.follow(2, 5);
+        world.run(20_000);
+        world.isolate(0, false);
+        [0, 1].into_iter().for_each(|node| world.follow(node, 5));
+        world.run(60_000);
+        assert_equal(&world);
+        assert_eq!(world.connections_of(&[3, 4]), connections, "seed {seed}");
+    }
+}
+
+#[test]
 fn half_a_transaction_above_a_promotion_is_gone_below_it_too() {
     let mut world = chain();
     let connections = world.connections_of(&[2]);

@@ -145,3 +145,26 @@ fn a_history_that_changes_for_ever_is_given_up() {
         assert!(!change(&mut story, at), "with a stream in between");
     }
 }
+
+#[test]
+fn a_primary_that_cannot_answer_by_now_has_it_ask_again() {
+    let fork = info("101");
+    let ask = |story: &mut Story| {
+        story.receive(b"+OK\r\n+OK slipstream1\r\n+OK\r\n");
+        deeds(story.receive(&fork))
+    };
+    let mut story = streaming();
+    told(&mut story, 100);
+    let asked = [send(&["PSYNC", id(b'a').as_str(), "101"])];
+    assert_eq!(ask(&mut story), asked);
+    story.now = Moment(9000);
+    assert!(matches!(deeds(story.receive(b"+HISTORY\r\n"))[..], [Action::Send(_)]));
+    assert!(story.link.is_up());
+    assert_eq!(ask(&mut story), asked);
+    story.receive(format!("+CONTINUE {}\r\n", id(b'b')).as_bytes());
+    assert_eq!((story.link.is_up(), story.link.tries().total), (true, 1));
+    let mut story = Story::new(settings());
+    story.connected(Some(position(b'a', 100)));
+    story.receive(b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n");
+    assert!(story.receive(b"+HISTORY\r\n").contains(&Action::Close), "nobody but ours says so");
+}

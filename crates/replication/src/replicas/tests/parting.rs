@@ -270,3 +270,19 @@ fn one_that_asks_again_as_what_it_cannot_be_is_refused_and_still_watched() {
     story.replconf(A, "ACK 1000");
     assert!(story.wait_until(62_000).contains(&Action::Close(A)));
 }
+
+#[test]
+fn who_asks_when_this_node_cannot_answer_any_more_is_told_again() {
+    let mut story = Story::new(SETTINGS);
+    story.replicas.set_role(story.now, Role::Replica { link_up: true });
+    story.attached(A);
+    story.renamed();
+    assert_eq!(story.ended(A, 1000), [Action::AskAgain(A)]);
+    story.replicas.set_role(story.now, Role::Replica { link_up: false });
+    assert_eq!(story.psync(A, b'a', 1001), []);
+    assert_eq!(deeds(story.turn()), []);
+    story.replicas.set_role(story.now, Role::Replica { link_up: true });
+    assert_eq!(deeds(story.turn()), [Action::AskAgain(A)]);
+    let answer = send(A, &format!("+CONTINUE {}\r\n", id(b'b')));
+    assert_eq!(deeds(story.psync(A, b'a', 1001)), [answer, start_stream(A, 1000)]);
+}
