@@ -18,6 +18,7 @@ mod load;
 mod loading;
 mod memory;
 mod pace;
+mod persistence;
 mod samples;
 mod stalls;
 mod throughput;
@@ -68,6 +69,11 @@ const MEASURES: &[Measure] = &[
         name: "stalls",
         summary: "how long a client waits while the server grows, saves, expires, deletes",
         run: stalls::run,
+    },
+    Measure {
+        name: "persistence",
+        summary: "SETs with an append-only file, and how long a client waits beside saves and rewrites",
+        run: persistence::run,
     },
 ];
 

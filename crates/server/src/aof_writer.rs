@@ -2,16 +2,19 @@
 //!
 //! Whatever waits here has a bound, and whoever hands over more waits.
 
+mod group;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slipstream_engine::aof::{Order, Progress, Report};
 use slipstream_storage::{MOST_WAITING, Outbox, Writer, remove_files};
 
+use self::group::Group;
 use crate::jobs::{self, Reporter, full_path, spawn};
 use crate::system_files::SystemFiles;
 
@@ -78,19 +81,39 @@ impl AofWriter {
 
 /// Serves until there are no more orders.
 fn run(mut writer: Writer<SystemFiles, Told>, orders: &Receiver<Order>) {
+    let mut group = Group::default();
     loop {
         let order = match writer.patience() {
             None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(patience) => orders.recv_timeout(Duration::from_micros(patience)),
         };
         match order {
-            Ok(order) => writer.take(order),
+            Ok(order) => take(order, &mut writer, &mut group),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return writer.write_and_sync(),
         }
-        orders.try_iter().for_each(|order| writer.take(order));
+        gather(orders, &mut writer, &mut group);
+        let began = Instant::now();
         writer.write_and_sync();
+        group.close(began.elapsed());
     }
+}
+
+/// Takes the orders that are there, and those that come before the group is whole.
+fn gather(orders: &Receiver<Order>, writer: &mut Writer<SystemFiles, Told>, group: &mut Group) {
+    orders.try_iter().for_each(|order| take(order, writer, group));
+    let until = Instant::now() + group.limit();
+    while !group.is_whole()
+        && let Ok(order) = orders.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
+        take(order, writer, group);
+        orders.try_iter().for_each(|order| take(order, writer, group));
+    }
+}
+
+fn take(order: Order, writer: &mut Writer<SystemFiles, Told>, group: &mut Group) {
+    group.add(&order);
+    writer.take(order);
 }
 
 /// Whom the writer tells: the loop.

@@ -110,7 +110,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
     /// Carries out an order, but for what is appended: that is written by [`write_and_sync`](Self::write_and_sync).
     pub fn take(&mut self, order: Order) {
         match order {
-            Order::Append { blocks, timestamp } => self.push(Piece::Log { blocks, timestamp }),
+            Order::Append { blocks, timestamp, .. } => self.push(Piece::Log { blocks, timestamp }),
             Order::Note(bytes) => self.push(Piece::Note(bytes)),
             Order::Policy(policy) => self.policy = policy,
             Order::Open { folder, manifest } => self.open(folder.into(), manifest),

@@ -46,7 +46,7 @@ const TURNS: [(&str, &str); 2] = [
     ("eventloop_duration_cpu_max", "the most that a turn took on a processor, ms"),
 ];
 
-type Failure = Box<dyn Error>;
+pub(super) type Failure = Box<dyn Error>;
 
 /// What each part of the measure works with.
 struct Bench<'a> {
@@ -233,7 +233,7 @@ fn elements(command: &str, pairs: bool, count: usize) -> impl Iterator<Item = Ve
 }
 
 /// Does something beside random SETs at a steady rate.
-fn with_load<R>(
+pub(super) fn with_load<R>(
     server: &Server,
     keys: usize,
     act: impl FnOnce() -> Result<R, Failure>,
@@ -251,7 +251,7 @@ fn with_load<R>(
 }
 
 /// Asks until told to stop, and returns how long each answer took, in milliseconds.
-fn probe(mut client: Client, stop: &AtomicBool) -> io::Result<Vec<f64>> {
+pub(super) fn probe(mut client: Client, stop: &AtomicBool) -> io::Result<Vec<f64>> {
     let mut waits = Vec::new();
     while waits.is_empty() || !stop.load(Ordering::Relaxed) {
         for command in ["PING", "GET key:000000000007"] {

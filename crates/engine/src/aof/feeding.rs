@@ -104,9 +104,11 @@ impl Aof {
         let slices = turn.log.slices_from(self.cursor.end).expect("the log keeps what is not handed over");
         let blocks: Vec<Slice> =
             slices.take_while(|block| block.start() < end).map(|block| block.up_to(end)).collect();
-        self.cursor.end = end;
         let timestamp = self.timestamp(turn);
-        self.orders.push(Order::Append { blocks, timestamp });
+        let replies = self.holds.iter().rev().take_while(|(offset, _)| *offset > self.cursor.end).count();
+        let held = self.holds.len();
+        self.cursor.end = end;
+        self.orders.push(Order::Append { blocks, timestamp, replies, held });
     }
 
     fn timestamp(&mut self, turn: Turn<'_>) -> Option<i64> {

@@ -57,6 +57,10 @@ pub enum Order {
         blocks: Vec<Slice>,
         /// The time in seconds since 1970, if that is to be noted.
         timestamp: Option<i64>,
+        /// How many replies wait until it is on disk.
+        replies: usize,
+        /// How many wait for the disk in all.
+        held: usize,
     },
     /// Append what is not of the log.
     Note(Vec<u8>),
