@@ -16,12 +16,15 @@
 //! - Whoever streams from a node whose history changes keeps its connection (`checker/attached.rs`).
 //! - No verification finds a difference that nobody planted (`checker/verdicts.rs`).
 //! - What was answered under min-replicas-to-ack outlives its primary (`checker/witness.rs`).
+//! - What the disk was said to have is there after a crash (`checker/durability.rs`).
 
 mod picture;
 
 mod answers;
 
 mod attached;
+
+mod durability;
 pub mod handovers;
 
 mod verdicts;
@@ -31,12 +34,13 @@ pub mod witness;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipstream_engine::{Node, SessionId};
+use slipstream_engine::{Node, Phase, SessionId};
 use slipstream_log::{History, Offset, ReplicationId};
 
 pub(crate) use self::answers::check_request;
 pub use self::answers::{Answer, Judgement};
 use self::attached::Attached;
+use self::durability::Durability;
 pub use self::handovers::Handovers;
 pub use self::picture::{Picture, Print, difference, picture, print};
 pub use self::verdicts::Verdicts;
@@ -91,6 +95,8 @@ pub struct Checker {
     pub promises: u64,
     /// How often the data of two nodes was compared.
     pub compared: u64,
+    /// What was told to be on disk.
+    pub(crate) durability: Durability,
     /// Who must keep its connection to each node.
     attached: BTreeMap<usize, Attached>,
     /// Connections that outlived a change of the history.
@@ -103,6 +109,12 @@ impl Checker {
         let Some(node) = &process.node else { return };
         let halted = node.core.replication.link.halted();
         assert!(halted.is_none(), "{} cannot apply the stream: {halted:?}", process.place());
+        if node.core.phase == Phase::Loading {
+            return;
+        }
+        if let Some(found) = self.durability.observe(process, node, env) {
+            self.compare_loaded(process, node, found);
+        }
         self.handovers.observe(process, node);
         let attached = Attached::to(process, node, env);
         if let Some(before) = self.attached.insert(process.index, attached) {
@@ -178,13 +190,18 @@ impl Checker {
         }
     }
 
+    /// A primary that was loaded stands where somebody stood before, under another name.
+    fn compare_loaded(&self, process: &Process, node: &Node, found: (ReplicationId, Offset)) {
+        let (id, end) = found;
+        if let Some(other) = self.prints.get(&found).filter(|_| node.core.log.end() == end) {
+            let own = Taken::of(process.index, node, self.scrutiny);
+            other.check(&own, format_args!("{end} of {id}, loaded again"));
+        }
+    }
+
     /// Compares the data of a node with that of whoever was at the same position before.
     pub fn compare(&mut self, index: usize, node: &Node, position: (ReplicationId, Offset)) {
-        let own = Taken {
-            by: index,
-            print: print(node),
-            picture: (self.scrutiny == Scrutiny::Every).then(|| picture(node)),
-        };
+        let own = Taken::of(index, node, self.scrutiny);
         match self.prints.entry(position) {
             Entry::Vacant(place) => drop(place.insert(own)),
             Entry::Occupied(other) => {
@@ -226,6 +243,11 @@ struct Taken {
 }
 
 impl Taken {
+    fn of(index: usize, node: &Node, scrutiny: Scrutiny) -> Taken {
+        let picture = (scrutiny == Scrutiny::Every).then(|| picture(node));
+        Taken { by: index, print: print(node), picture }
+    }
+
     /// Fails unless another node holds the same.
     fn check(&self, other: &Taken, place: std::fmt::Arguments<'_>) {
         let difference = || match (&self.picture, &other.picture) {

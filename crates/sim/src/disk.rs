@@ -1,12 +1,23 @@
-//! The disk of one machine: the file with the data, and the files with older parts of the log.
+//! The disk of one machine: its files, and those with older parts of the log.
 //!
-//! As the server's threads use it: a snapshot takes its file's place as a whole, blocks of the log are appended in
-//! order and confirmed, and what cannot be written or read is given up and reported once. The log's files serve one
-//! life of the process. A disk may be full, damaged, lost, or set back to what it held before.
+//! Files are written by the server's own code ([`slipstream_storage`]), on a [`Volume`] that a crash finds as it may be.
+//! Blocks of the log are appended in order and confirmed, and what cannot be written or read is given up and reported
+//! once: they serve one life of the process, and no crash matters to them. A disk may be full, damaged, lost, or set back
+//! to what it held before.
 
+mod hand;
+mod volume;
+
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::rc::Rc;
 
 use slipstream_log::{DiskAction, Offset, Slice};
+
+pub use self::hand::{Hand, HandFile};
+pub use self::volume::{Crash, Fraud, Volume};
 
 /// Blocks read for one replica at once.
 const READ_BLOCKS: usize = 3;
@@ -14,85 +25,132 @@ const READ_BLOCKS: usize = 3;
 /// Why nothing can be written.
 pub(crate) const FULL: &str = "No space left on device";
 
+/// Why what was written is not on disk.
+pub(crate) const BAD: &str = "Input/output error";
+
+/// The snapshot, and the state file.
+pub(crate) const DUMP: &str = "dump.rdb";
+pub(crate) const STATE: &str = "dump.rdb.state";
+
 /// One disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Disk {
-    /// `dump.rdb`.
-    pub dump: Option<Vec<u8>>,
-    /// What that was before it was written last.
+    volume: Rc<RefCell<Volume>>,
+    /// What the snapshot was before it was written last.
     before: Option<Vec<u8>>,
-    /// Whether the file is broken.
+    /// Whether the snapshot is broken.
     pub(crate) is_torn: bool,
-    /// Until when nothing can be written.
-    pub full_until: u64,
-    /// `dump.rdb.state`.
-    pub state: Option<Vec<u8>>,
-    /// What is still to be written there.
+    /// How often everything was lost.
+    pub(crate) losses: u32,
+    /// What is still to be written as the state file.
     pub(crate) states: VecDeque<Vec<u8>>,
-    /// Files that the node wanted to be kept.
-    pub kept: BTreeMap<String, Vec<u8>>,
     /// The log's files.
     pub log: LogFiles,
 }
 
 impl Disk {
+    /// One without a file.
+    pub(crate) fn new(sync_time: RangeInclusive<u64>, rng: fastrand::Rng) -> Disk {
+        let volume = Rc::new(RefCell::new(Volume::new(sync_time, rng)));
+        Disk {
+            volume,
+            before: None,
+            is_torn: false,
+            losses: 0,
+            states: VecDeque::new(),
+            log: LogFiles::default(),
+        }
+    }
+
+    /// A thread that begins to do something with the files.
+    pub(crate) fn hand(&self, now: u64) -> Hand {
+        Hand::new(&self.volume, now)
+    }
+
+    /// One for which nothing takes any time.
+    pub(crate) fn instant_hand(&self, now: u64) -> Hand {
+        Hand::instant(&self.volume, now)
+    }
+
+    /// A file, as the system has it.
+    pub(crate) fn read(&self, now: u64, name: &str) -> Option<Vec<u8>> {
+        let mut volume = self.volume.borrow_mut();
+        volume.settle(now);
+        volume.read(Path::new(name)).map(<[u8]>::to_vec)
+    }
+
+    /// Everything that is done by now counts.
+    pub(crate) fn settle(&self, now: u64) {
+        self.volume.borrow_mut().settle(now);
+    }
+
+    /// Nothing can be written until then.
+    pub fn fill_until(&mut self, micros: u64) {
+        self.volume.borrow_mut().full_until = micros;
+    }
+
     /// Whether nothing can be written.
     pub fn is_full(&self, now: u64) -> bool {
-        now < self.full_until
+        now < self.volume.borrow().full_until
     }
 
-    /// A snapshot takes the file's place.
-    pub(crate) fn save(&mut self, now: u64, bytes: Vec<u8>) -> Result<(), String> {
-        if self.is_full(now) {
-            return Err(FULL.to_owned());
-        }
-        self.before = self.dump.replace(bytes);
+    /// Nothing that is written comes to disk until then, and it says so.
+    pub fn fail_until(&mut self, micros: u64) {
+        self.volume.borrow_mut().bad_until = micros;
+    }
+
+    /// All is well from now on.
+    pub(crate) fn mend(&mut self, now: u64) {
+        let mut volume = self.volume.borrow_mut();
+        volume.full_until = volume.full_until.min(now);
+        volume.bad_until = volume.bad_until.min(now);
+    }
+
+    /// Until when nothing comes to disk.
+    pub(crate) fn bad_until(&self) -> u64 {
+        self.volume.borrow().bad_until
+    }
+
+    /// From now on it breaks its word.
+    pub fn commit(&mut self, fraud: Fraud) {
+        self.volume.borrow_mut().fraud = fraud;
+    }
+
+    /// The snapshot is about to take the place of one before it.
+    pub(crate) fn supersede(&mut self, now: u64) {
+        self.before = self.read(now, DUMP).or(self.before.take());
         self.is_torn = false;
-        Ok(())
-    }
-
-    /// What is due of the state file takes its place.
-    pub(crate) fn keep_state(&mut self, now: u64) -> Result<(), String> {
-        let content = self.states.pop_front();
-        if self.is_full(now) {
-            return Err(FULL.to_owned());
-        }
-        self.state = content.or(self.state.take());
-        Ok(())
     }
 
     /// The process is gone, and what only it would have written or read.
-    pub(crate) fn forget_life(&mut self) {
+    pub(crate) fn crash(&mut self, now: u64, crash: Crash) {
         self.states.clear();
         self.log = LogFiles::default();
-    }
-
-    /// Keeps a file.
-    pub(crate) fn keep(&mut self, now: u64, name: String, content: Vec<u8>) -> Result<(), String> {
-        if self.is_full(now) {
-            return Err(FULL.to_owned());
-        }
-        self.kept.insert(name, content);
-        Ok(())
+        self.volume.borrow_mut().crash(now, crash);
     }
 
     /// Everything is gone.
     pub fn lose(&mut self) {
-        *self = Disk { full_until: self.full_until, ..Disk::default() };
+        self.volume.borrow_mut().clear();
+        self.losses += 1;
+        (self.before, self.is_torn) = (None, false);
+        self.states.clear();
+        self.log = LogFiles::default();
     }
 
-    /// The file is what it was before it was written last: an old copy of the machine's disk.
+    /// The snapshot is what it was before it was written last: an old copy of the machine's disk.
     pub(crate) fn set_back(&mut self) {
         if let Some(before) = self.before.take() {
-            self.dump = Some(before);
+            self.volume.borrow_mut().plant(Path::new(DUMP), before);
             self.is_torn = false;
         }
     }
 
-    /// Only so many thousandths of the file are there.
-    pub(crate) fn tear(&mut self, thousandths: usize) {
-        if let Some(dump) = &mut self.dump {
+    /// Only so many thousandths of the snapshot are there.
+    pub(crate) fn tear(&mut self, now: u64, thousandths: usize) {
+        if let Some(mut dump) = self.read(now, DUMP) {
             dump.truncate(dump.len() * thousandths / 1000);
+            self.volume.borrow_mut().plant(Path::new(DUMP), dump);
             self.is_torn = true;
         }
     }
@@ -196,8 +254,13 @@ impl LogFiles {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
+    use std::io::Write;
+
     use slipstream_log::ReplicationId;
+    use slipstream_storage::{DiskFile, Files, Replaced, Unreplaced, replace};
+
+    use super::*;
 
     fn write(start: u64, bytes: &[u8]) -> DiskAction {
         let history = ReplicationId::parse(&[b'a'; 40]).expect("it has the form of an id");
@@ -240,14 +303,75 @@ mod tests {
         assert_eq!((done.wrote, done.failed), (None, None), "of that beginning nothing more is written");
     }
 
+    fn save(disk: &mut Disk, now: u64, byte: u8) -> std::io::Result<()> {
+        let temporary = Path::new("temp");
+        let names = Replaced { path: Path::new(DUMP), temporary };
+        disk.supersede(now);
+        let write = |file: &mut HandFile| file.write_all(&[byte]);
+        replace(&disk.instant_hand(now), names, write, || Ok(())).map_err(Unreplaced::into_reason)
+    }
+
     #[test]
     fn a_disk_is_set_back_to_the_file_before() {
-        let mut disk = Disk::default();
-        disk.save(0, vec![1]).expect("there is room");
-        disk.save(0, vec![2]).expect("there is room");
-        disk.full_until = 10;
-        assert_eq!(disk.save(9, vec![3]), Err(FULL.to_owned()));
+        let mut disk = Disk::new(1..=1, fastrand::Rng::with_seed(1));
+        save(&mut disk, 0, 1).expect("there is room");
+        save(&mut disk, 0, 2).expect("there is room");
+        assert_eq!(disk.read(0, DUMP), Some(vec![2]));
         disk.set_back();
-        assert_eq!(disk.dump, Some(vec![1]));
+        assert_eq!(disk.read(0, DUMP), Some(vec![1]));
+        disk.fill_until(10);
+        assert!(save(&mut disk, 9, 3).is_err_and(|error| error.to_string() == FULL));
+    }
+
+    /// What is left of a file of which half is on disk, its name included, over many crashes.
+    fn outcomes(crash: Crash) -> BTreeSet<Option<Vec<u8>>> {
+        let outcome = |seed| {
+            let mut disk = Disk::new(1..=1, fastrand::Rng::with_seed(seed));
+            let (hand, path) = (disk.instant_hand(0), Path::new("file"));
+            let mut file = hand.create(path).expect("there is room");
+            let write = |file: &mut HandFile, bytes| file.write_all(bytes).expect("there is room");
+            write(&mut file, b"old ");
+            file.sync().and_then(|()| hand.sync_folder(Path::new("."))).expect("it is well");
+            write(&mut file, b"new");
+            hand.rename(path, Path::new("other")).expect("it is there");
+            disk.crash(1, crash);
+            disk.read(1, "file").or(disk.read(1, "other"))
+        };
+        (0..200).map(outcome).collect()
+    }
+
+    #[test]
+    fn a_killed_process_leaves_all_that_the_system_has() {
+        assert_eq!(outcomes(Crash::Killed), BTreeSet::from([Some(b"old new".to_vec())]));
+    }
+
+    #[test]
+    fn without_power_what_was_not_synced_may_be_there_or_not_and_what_was_is() {
+        let outcomes = outcomes(Crash::PowerLost);
+        let is_synced = |outcome: &Option<Vec<u8>>| {
+            outcome.as_ref().is_some_and(|bytes| bytes.starts_with(b"old ") && bytes.len() <= 7)
+        };
+        assert!(outcomes.iter().all(is_synced), "{outcomes:?}");
+        for expected in [&b"old "[..], b"old n", b"old new", b"old \0\0\0"] {
+            assert!(outcomes.contains(&Some(expected.to_vec())), "{expected:?}");
+        }
+    }
+
+    #[test]
+    fn what_takes_time_is_not_done_before_and_in_part_when_a_crash_comes_between() {
+        let mut lengths = BTreeSet::new();
+        for seed in 0..50 {
+            let mut disk = Disk::new(1000..=1000, fastrand::Rng::with_seed(seed));
+            let hand = disk.hand(0);
+            let mut file = hand.create(Path::new("file")).expect("there is room");
+            let created = hand.now();
+            assert!(disk.read(created - 1, "file").is_none());
+            file.write_all(b"bytes").expect("there is room");
+            file.sync().expect("it is well");
+            assert!(hand.now() >= 1000);
+            disk.crash(created + 1, Crash::Killed);
+            lengths.insert(disk.read(created + 1, "file").expect("it is made").len());
+        }
+        assert!(lengths.contains(&0) && lengths.len() > 2, "{lengths:?}");
     }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
+use slipstream_engine::aof::Report;
 use slipstream_engine::{Digested, LoadedData, SessionId};
 
 use crate::host::Time;
@@ -66,8 +68,22 @@ pub enum Event {
 pub enum Inside {
     /// Its deadline.
     Wake,
-    /// The snapshot of this number is written.
-    Saved(u64, Vec<u8>),
+    /// The snapshot of this number is to be written.
+    Save(u64, Vec<u8>),
+    /// It is, or why not.
+    Saved(u64, Result<(), String>),
+    /// The writer of the append-only file looks at what there is to do.
+    AofTurn,
+    /// It tells something.
+    AofReport(Report),
+    /// Somebody may wait for what it told.
+    AofWake,
+    /// The base before the increment of this number is to be written there.
+    AofBase(u64, PathBuf, Vec<u8>),
+    /// It is, of so many bytes, or why not.
+    AofBaseWritten(u64, Result<u64, String>),
+    /// More of an append-only file is applied.
+    LogLoadTurn,
     /// The file is loaded.
     LoadedFile(Result<Option<Box<LoadedData>>, String>),
     /// A full sync is loaded; which one.
@@ -88,10 +104,14 @@ pub enum Inside {
     DiskTurn,
     /// Blocks of the log are read for a replica.
     DiskRead(SessionId),
-    /// A file is written.
-    KeptFile(String, Vec<u8>),
-    /// What is due of the state file is written.
-    KeptState,
+    /// A file is to be written.
+    KeepFile(String, Vec<u8>),
+    /// It is, or why not.
+    KeptFile(Result<(), String>),
+    /// What is due of the state file is to be written.
+    KeepState,
+    /// It is, or why not.
+    KeptState(Result<(), String>),
 }
 
 /// What all nodes and clients share.

@@ -33,8 +33,12 @@ pub enum Fault {
     FullDisk,
     /// What a disk holds of the log cannot be read any more.
     BadDisk,
+    /// Nothing that a machine writes comes to disk for a while, and it is told so.
+    NoSync,
     /// A snapshot is saved.
     Save,
+    /// An append-only file is written anew.
+    Rewrite,
     /// Any replica takes the primary's place, whatever it has.
     Promote,
     /// The primary dies, and the replica that is furthest takes its place.
@@ -53,7 +57,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds, and how often each comes.
-    pub const ALL: [(Fault, u32); 19] = [
+    pub const ALL: [(Fault, u32); 21] = [
         (Fault::Cut, 24),
         (Fault::HalfOpen, 8),
         (Fault::Silence, 14),
@@ -65,7 +69,9 @@ impl Fault {
         (Fault::SlowReader, 4),
         (Fault::FullDisk, 4),
         (Fault::BadDisk, 2),
+        (Fault::NoSync, 2),
         (Fault::Save, 6),
+        (Fault::Rewrite, 4),
         (Fault::Promote, 5),
         (Fault::Replace, 5),
         (Fault::Mistake, 3),
@@ -111,7 +117,9 @@ impl World {
             Fault::SlowReader => self.slow_down(node),
             Fault::FullDisk => self.fill_disk(node),
             Fault::BadDisk => self.damage_disk(node),
+            Fault::NoSync => self.fail_syncs(node),
             Fault::Save => self.save(node),
+            Fault::Rewrite => self.rewrite(node),
             Fault::Promote => self.promote_any(node),
             Fault::Replace => self.replace_primary(),
             Fault::Mistake => self.promote_by_mistake(node),
@@ -166,19 +174,24 @@ impl World {
         } else {
             self.processes[node].kill(&mut self.env);
         }
-        let lot = self.env.rng.u32(..12);
+        // Where an append-only file is loaded, nothing is to be wrong with it but what the crash did.
+        let lot = match self.processes[node].config.appendonly {
+            true => self.env.rng.u32(..48),
+            false => self.env.rng.u32(..12),
+        };
+        let lot = if self.processes[node].config.appendonly && lot > 2 { u32::MAX } else { lot };
         let what = match lot {
             0..3 => "loses its disk",
-            3 => "finds its file torn",
-            4 => "is set back to the file before",
+            3 => "finds its snapshot torn",
+            4 => "is set back to the snapshot before",
             _ => "keeps its disk",
         };
         self.env.tell(Place::Node(node), format_args!("--- {what}"));
         let cut = self.env.rng.usize(..1000);
-        let disk = &mut self.processes[node].disk;
+        let (now, disk) = (self.env.now(), &mut self.processes[node].disk);
         match lot {
             0..3 => disk.lose(),
-            3 => disk.tear(cut),
+            3 => disk.tear(now, cut),
             4 => disk.set_back(),
             _ => {}
         }
@@ -227,7 +240,24 @@ impl World {
     fn fill_disk(&mut self, node: usize) {
         let length = self.fault_length();
         self.env.tell(Place::Node(node), format_args!("--- its disk is full for {length} µs"));
-        self.processes[node].disk.full_until = self.env.now() + length;
+        let until = self.env.now() + length;
+        self.processes[node].disk.fill_until(until);
+    }
+
+    fn fail_syncs(&mut self, node: usize) {
+        if !self.env.options.durable {
+            return;
+        }
+        let length = self.fault_length();
+        self.env.tell(Place::Node(node), format_args!("--- nothing comes to its disk for {length} µs"));
+        let until = self.env.now() + length;
+        self.processes[node].disk.fail_until(until);
+    }
+
+    fn rewrite(&mut self, node: usize) {
+        if self.env.options.durable && self.processes[node].is_serving(self.env.now()) {
+            self.processes[node].command(&mut self.env, &["BGREWRITEAOF"]);
+        }
     }
 
     fn damage_disk(&mut self, node: usize) {

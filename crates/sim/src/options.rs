@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use slipstream_engine::config::DisklessLoad;
+use slipstream_engine::config::{AppendFsync, DisklessLoad};
 
 use crate::faults::Fault;
 use crate::topology::Shape;
@@ -87,6 +87,23 @@ pub struct Options {
     pub hands_over: bool,
     /// Whether a snapshot is saved on a clean shutdown, and now and then.
     pub saves: bool,
+    /// Whether disks are asked more of than a snapshot now and then: without, all that follows is as it is in a calm
+    /// world, and the append-only file is never switched on.
+    pub durable: bool,
+    /// `appendonly`, a bit for each node.
+    pub appendonly: u32,
+    /// `appendfsync`.
+    pub appendfsync: AppendFsync,
+    /// `auto-aof-rewrite-min-size` in bytes.
+    pub rewrite_size: u64,
+    /// `aof-use-rdb-preamble`.
+    pub snapshot_bases: bool,
+    /// `aof-timestamp-enabled`.
+    pub timestamps: bool,
+    /// `no-appendfsync-on-rewrite`.
+    pub lax_rewrites: bool,
+    /// How long it takes to bring a file to disk.
+    pub sync_time: RangeInclusive<u64>,
     /// `min-replicas-to-ack`.
     pub min_replicas_to_ack: u32,
     /// `min-replicas-ack-timeout` in milliseconds.
@@ -134,6 +151,14 @@ impl Options {
             serves_stale: true,
             hands_over: false,
             saves: true,
+            durable: false,
+            appendonly: 0,
+            appendfsync: AppendFsync::EverySecond,
+            rewrite_size: 64 << 20,
+            snapshot_bases: true,
+            timestamps: false,
+            lax_rewrites: false,
+            sync_time: 50..=500,
             min_replicas_to_ack: 0,
             ack_timeout: 0,
         }
@@ -191,6 +216,28 @@ impl Options {
             verify_interval: pick(rng, &[0, 1, 4]),
             serves_stale: pick(rng, &[true, true, false]),
             hands_over: pick(rng, &[false, false, true]),
+            ..Options::draw_disks(rng)
+        }
+    }
+
+    /// What disks are like, and what is asked of them: in a part of the worlds, since it takes its time.
+    fn draw_disks(rng: &mut fastrand::Rng) -> Options {
+        if rng.u32(..5) != 0 {
+            return Options::calm();
+        }
+        let some = rng.u32(..);
+        let policies = [AppendFsync::Always, AppendFsync::Always, AppendFsync::EverySecond, AppendFsync::No];
+        let most_sync = pick(rng, &[500, 500, 5000, 100_000, 1_500_000]);
+        Options {
+            durable: true,
+            appendonly: pick(rng, &[u32::MAX, u32::MAX, some]),
+            appendfsync: pick(rng, &policies),
+            rewrite_size: pick(rng, &[2000, 20_000, 64 << 20]),
+            snapshot_bases: pick(rng, &[true, true, false]),
+            timestamps: rng.bool(),
+            lax_rewrites: pick(rng, &[false, false, true]),
+            sync_time: most_sync / 10..=most_sync,
+            ..Options::calm()
         }
     }
 }

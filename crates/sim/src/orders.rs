@@ -23,6 +23,15 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("repl-ping-replica-period", &["1", "3"]),
 ];
 
+/// The same, of the append-only file.
+const AOF_CHANGES: &[(&str, &[&str])] = &[
+    ("appendonly", &["yes", "no"]),
+    ("appendonly", &["yes"]),
+    ("appendfsync", &["always", "everysec", "no"]),
+    ("appendfsync", &["always"]),
+    ("auto-aof-rewrite-percentage", &["0", "10", "100"]),
+];
+
 impl World {
     /// What the topology says reaches a node at once, or later.
     fn give_orders(&mut self) {
@@ -133,11 +142,16 @@ impl World {
         if !self.processes[node].is_serving(self.env.now()) {
             return;
         }
-        let (name, values) = CHANGES[self.env.rng.usize(..CHANGES.len())];
+        let changes = if self.env.options.durable && self.env.rng.bool() { AOF_CHANGES } else { CHANGES };
+        let (name, values) = changes[self.env.rng.usize(..changes.len())];
         let value = values[self.env.rng.usize(..values.len())];
         self.env.tell(Place::Node(node), format_args!("--- CONFIG SET {name} {value}"));
         let reply = self.processes[node].command(&mut self.env, &["CONFIG", "SET", name, value]);
         assert!(!matches!(reply, Value::Error(_)), "n{node}: CONFIG SET {name} {value}: {reply:?}");
+        if name == "appendonly" {
+            // The configuration file is changed as well.
+            self.processes[node].config.appendonly = value == "yes";
+        }
         self.observe(node);
     }
 }

@@ -5,7 +5,7 @@
 //! the configuration stay when the process is killed; connections and unfinished jobs do not.
 //!
 //! Read on in `process/serving.rs` (clients and replicas), `process/following.rs` (the primary) and
-//! `process/storing.rs` (the disk).
+//! `process/storing.rs` and `process/appending.rs` (the disk).
 
 mod serving;
 
@@ -13,21 +13,25 @@ mod following;
 
 mod storing;
 
+mod appending;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
+use slipstream_engine::aof::Report;
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
-use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal, Stored};
+use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal};
 use slipstream_log::Offset;
 use slipstream_resp::{Value, decode_value, encode_request};
 
+use self::appending::{Appender, LogLoad};
 use self::following::send_over;
 pub use self::following::{Asked, Link};
 use self::serving::Stream;
 use crate::checker::Verdicts;
-use crate::disk::Disk;
+use crate::disk::{Crash, Disk, STATE};
 use crate::environment::{Environment, Event, Inside};
 use crate::host::SimulatedHost;
 use crate::network::{Place, Side, WireId};
@@ -53,6 +57,8 @@ pub struct Process {
     pub life: u32,
     /// What it keeps beyond a life.
     pub disk: Disk,
+    /// When and how its last life ended.
+    pub crashed: Option<(u64, Crash)>,
     /// How far the wall clock is off.
     pub skew: Rc<Cell<i64>>,
     /// Until when nothing runs, if it stands still.
@@ -85,6 +91,9 @@ pub struct Process {
     pub(crate) load: Option<Load>,
     pub(crate) load_number: u64,
     newest_save: u64,
+    newest_base: u64,
+    appender: Option<Appender>,
+    log_load: Option<LogLoad>,
     wake_at: Option<u64>,
     spins: u32,
 }
@@ -127,6 +136,12 @@ fn config(index: usize, options: &Options) -> Config {
     config.latency_tracking = false;
     config.min_replicas_to_ack = options.min_replicas_to_ack;
     config.min_replicas_ack_timeout = options.ack_timeout;
+    config.appendonly = options.appendonly >> index & 1 == 1;
+    config.appendfsync = options.appendfsync;
+    config.auto_aof_rewrite_min_size = options.rewrite_size;
+    config.aof_use_rdb_preamble = options.snapshot_bases;
+    config.aof_timestamp_enabled = options.timestamps;
+    config.no_appendfsync_on_rewrite = options.lax_rewrites;
     config.save = if options.saves { vec![SavePoint { seconds: 5, changes: 20 }] } else { Vec::new() };
     config.client_output_buffer_limit.replica =
         OutputLimit { hard: options.output_limit, soft: 0, soft_seconds: 0 };
@@ -135,12 +150,13 @@ fn config(index: usize, options: &Options) -> Config {
 
 impl Process {
     /// A machine without data whose process does not run yet.
-    pub fn new(index: usize, options: &Options, verdicts: &Rc<Verdicts>) -> Process {
+    pub fn new(index: usize, options: &Options, verdicts: &Rc<Verdicts>, chance: fastrand::Rng) -> Process {
         Process {
             index,
             node: None,
             life: 0,
-            disk: Disk::default(),
+            disk: Disk::new(options.sync_time.clone(), chance),
+            crashed: None,
             skew: Rc::default(),
             stalled_until: 0,
             loads: 0,
@@ -162,6 +178,9 @@ impl Process {
             load: None,
             load_number: 0,
             newest_save: 0,
+            newest_base: 0,
+            appender: None,
+            log_load: None,
             wake_at: None,
             spins: 0,
         }
@@ -188,11 +207,11 @@ impl Process {
         };
         let node = Node::new(self.config.clone(), Box::new(host), env.rng.u64(..));
         self.node = Some(node.expect("no command is renamed"));
-        // Whether the disk holds a file is found out by loading it, as slowly as it pleases.
-        let state = self.disk.state.clone();
+        self.appender = Some(Appender::new(self.disk.hand(env.now())));
+        let (state, stored) = (self.disk.read(env.now(), STATE), self.find_stored(env));
         self.turn(env, |node| {
             node.remember(Ok(state));
-            node.start(Stored::Snapshot(0));
+            node.start(stored);
         });
     }
 
@@ -213,7 +232,7 @@ impl Process {
             env.network.cut(wire);
             env.network.close(wire, own);
         }
-        self.end();
+        self.end(env, Crash::Killed);
     }
 
     /// The machine is gone at once, and nobody is told.
@@ -223,7 +242,7 @@ impl Process {
             env.network.sever(wire, own);
             env.network.close(wire, own);
         }
-        self.end();
+        self.end(env, Crash::PowerLost);
     }
 
     /// The connections that end here, and which side of each this is.
@@ -236,7 +255,7 @@ impl Process {
     }
 
     /// Whatever a life has is gone.
-    fn end(&mut self) {
+    fn end(&mut self, env: &Environment, crash: Crash) {
         self.node = None;
         (self.link, self.side) = (None, None);
         (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
@@ -247,7 +266,9 @@ impl Process {
         self.starting.clear();
         self.streams.clear();
         self.load = None;
-        self.disk.forget_life();
+        (self.appender, self.log_load) = (None, None);
+        self.disk.crash(env.now(), crash);
+        self.crashed = Some((env.now(), crash));
         self.wake_at = None;
         self.spins = 0;
     }
@@ -295,6 +316,10 @@ impl Process {
     pub(crate) fn turn(&mut self, env: &mut Environment, input: impl FnOnce(&mut Node)) {
         let Some(node) = &mut self.node else { return };
         node.begin_turn();
+        if let Some(progress) = self.appender.as_mut().and_then(|appender| appender.take_progress(env.now()))
+        {
+            node.aof_reported(Report::Progress(progress));
+        }
         input(node);
         self.settle(env);
     }
@@ -359,7 +384,16 @@ impl Process {
                 self.wake_at = None;
                 self.turn(env, |_| {});
             }
-            Inside::Saved(number, bytes) => self.saved(env, number, bytes),
+            Inside::Save(number, bytes) => self.write_save(env, number, &bytes),
+            Inside::Saved(number, result) => self.turn(env, |node| node.saved(number, result)),
+            Inside::AofTurn => self.aof_turn(env),
+            Inside::AofReport(report) => self.turn(env, |node| node.aof_reported(report)),
+            Inside::AofWake => self.turn(env, |_| {}),
+            Inside::AofBase(number, path, bytes) => self.write_base(env, (number, &path), &bytes),
+            Inside::AofBaseWritten(number, result) => {
+                self.turn(env, |node| node.aof_base_written(number, result));
+            }
+            Inside::LogLoadTurn => self.log_load_turn(env),
             Inside::Digested(digested) => self.turn(env, |node| node.digested(*digested)),
             Inside::LoadedFile(result) => {
                 self.turn(env, |node| node.loaded_file(result.map(|data| data.map(|data| *data))));
@@ -377,11 +411,10 @@ impl Process {
             Inside::SyncSent(session, result) => self.sync_sent(env, session, result),
             Inside::DiskTurn => self.disk_turn(env),
             Inside::DiskRead(session) => self.disk_read(env, session),
-            Inside::KeptState => self.kept_state(env),
-            Inside::KeptFile(name, content) => {
-                let result = self.disk.keep(env.now(), name, content);
-                self.turn(env, |node| node.kept_file(result));
-            }
+            Inside::KeepState => self.write_state(env),
+            Inside::KeptState(result) => self.kept_state(env, result),
+            Inside::KeepFile(name, content) => self.keep_file(env, &name, &content),
+            Inside::KeptFile(result) => self.turn(env, |node| node.kept_file(result)),
         }
     }
 
@@ -408,9 +441,10 @@ impl Process {
             Effect::Save { number, job } => self.save(env, number, &job),
             // No number is this.
             Effect::CancelSave => self.newest_save = 0,
-            Effect::Aof(_) | Effect::AofBase(_) => unreachable!("no simulated node has an append-only file"),
+            Effect::Aof(order) => self.order_aof(env, order),
+            Effect::AofBase(order) => self.begin_base(env, *order),
             Effect::LoadFile => self.load_file(env),
-            Effect::LoadLog(_) => unreachable!("a node here is never told of an append-only file"),
+            Effect::LoadLog(manifest) => self.load_log(env, *manifest),
             // The virtual network delivers pieces of any size.
             Effect::StartStream { replica, from, batch: _ } => drop(self.starting.insert(replica, from)),
             Effect::EndStream { replica, rest, end } => self.end_stream(replica, rest, end),
@@ -435,7 +469,7 @@ impl Process {
             }
             Effect::KeepFile { name, content } => {
                 let micros = env.draw(&env.options.disk_delay.clone());
-                self.later(env, micros, Inside::KeptFile(name, content));
+                self.later(env, micros, Inside::KeepFile(name, content));
             }
             Effect::KeepState { content, .. } => self.keep_state(env, content),
             Effect::Digest(order) => {
@@ -449,8 +483,12 @@ impl Process {
 
     fn exit(&mut self, env: &mut Environment, status: i32) {
         self.flush_marked(env);
+        self.finish_aof(env);
         self.kill(env);
-        if self.disk.is_torn && status != 0 {
+        if status != 0 && env.now() < self.disk.bad_until() {
+            // What it could not cut off is cut off later.
+            env.after(REPAIR, Event::Start(self.index));
+        } else if self.disk.is_torn && status != 0 {
             // A file that cannot be read: whoever is in charge takes it away.
             self.disk.lose();
             env.after(REPAIR, Event::Start(self.index));

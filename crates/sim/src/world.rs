@@ -67,6 +67,9 @@ pub fn survive(seed: u64, scrutiny: Scrutiny) -> Outcome {
     world.env.network.flow_freely();
     world.heal();
     world.reconnect_everybody();
+    if world.env.options.durable {
+        world.lose_everybody();
+    }
     world.verify_planted();
     world.stay_quiet();
     world.outcome()
@@ -76,12 +79,13 @@ impl World {
     /// Machines whose processes do not run yet.
     pub fn new(topology: Topology, options: Options, rng: fastrand::Rng) -> World {
         let commands_left = options.commands;
-        let env = Environment::new(options, rng);
+        let mut env = Environment::new(options, rng);
         let verdicts = Rc::default();
-        let process = |index| Process::new(index, &env.options, &verdicts);
+        let chance: Vec<fastrand::Rng> = (0..topology.len()).map(|_| env.rng.fork()).collect();
+        let process = |(index, chance)| Process::new(index, &env.options, &verdicts, chance);
         World {
             seed: None,
-            processes: (0..topology.len()).map(process).collect(),
+            processes: chance.into_iter().enumerate().map(process).collect(),
             env,
             topology,
             witness: Witness::default(),

@@ -361,7 +361,7 @@ fn a_full_or_damaged_disk_costs_a_full_sync_and_nothing_else() {
         world.converge();
         assert_eq!(world.full_syncs() - before, 1);
     };
-    check(|world| world.processes[0].disk.full_until = u64::MAX);
+    check(|world| world.processes[0].disk.fill_until(u64::MAX));
     check(|world| {
         flood(world, 0);
         world.run(1000);
@@ -565,7 +565,7 @@ fn a_shutdown_that_fails_deletes_what_is_due_before_held_writes() {
     let slow = Options { disk_delay: 300_000..=400_000, ..Options::calm() };
     let mut world = World::with_options(&[0], slow);
     let (operator, writer) = (world.connect_client(0), world.connect_client(0));
-    world.processes[0].disk.full_until = u64::MAX;
+    world.processes[0].disk.fill_until(u64::MAX);
     world.command(0, "SET due 1 PX 200");
     world.run(20);
     world.client_sends(operator, &["SHUTDOWN SAVE"]);

@@ -24,7 +24,9 @@ pub struct Witness {
     /// The client, if there is one.
     pub client: Option<usize>,
     /// The number that was sent last.
-    sent: u64,
+    pub(crate) sent: u64,
+    /// When.
+    pub(crate) asked: u64,
     /// How many replicas an answer stands for.
     pub wanted: usize,
     /// The highest number that each node ever had.
@@ -117,7 +119,7 @@ impl Witness {
 }
 
 /// The number that a node holds.
-fn number_of(process: &Process) -> u64 {
+pub(super) fn number_of(process: &Process) -> u64 {
     let Some(node) = &process.node else { return 0 };
     let value = node.keyspace.db(DATABASE).peek(KEY.as_bytes(), UnixMillis(0));
     match value {

@@ -1,11 +1,16 @@
-//! What a machine has on its disk: the file with the data, and what has left memory of the log.
+//! What a machine has on its disk: the files that are replaced as a whole, and what has left memory of the log.
 //!
 //! One job at a time works on the log's files, in the order in which the node asked for it, as the server's thread
-//! does. What is found out is told to the node with a turn of its own.
+//! does. What is found out is told to the node with a turn of its own. The append-only file is in `appending.rs`.
+
+use std::io::Write;
+use std::path::Path;
 
 use slipstream_engine::{SessionId, SnapshotJob, Source};
+use slipstream_storage::{Replaced, Unreplaced, replace};
 
 use super::Process;
+use crate::disk::{DUMP, HandFile, STATE};
 use crate::environment::{Environment, Inside};
 use crate::transfer;
 
@@ -17,24 +22,47 @@ impl Process {
         self.newest_save = number;
         let bytes = transfer::encode(job, job.disk_target());
         let micros = env.draw(&env.options.disk_delay.clone());
-        self.later(env, micros, Inside::Saved(number, bytes));
+        self.later(env, micros, Inside::Save(number, bytes));
     }
 
-    pub(super) fn saved(&mut self, env: &mut Environment, number: u64, bytes: Vec<u8>) {
-        let result = match number == self.newest_save {
-            true => self.disk.save(env.now(), bytes),
-            false => Err("a newer snapshot was begun".to_owned()),
+    pub(super) fn write_save(&mut self, env: &mut Environment, number: u64, bytes: &[u8]) {
+        let (micros, result) = match number == self.newest_save {
+            true => {
+                self.disk.supersede(env.now());
+                self.replace(env, DUMP, &format!("temp-{}-{number}.rdb", self.life), bytes)
+            }
+            false => (0, Err("a newer snapshot was begun".to_owned())),
         };
-        self.turn(env, |node| node.saved(number, result));
+        self.later(env, micros, Inside::Saved(number, result));
+    }
+
+    /// Replaces a file as the server does; how long that takes, and how it ends.
+    fn replace(
+        &self,
+        env: &Environment,
+        name: &str,
+        temporary: &str,
+        bytes: &[u8],
+    ) -> (u64, Result<(), String>) {
+        let hand = self.disk.hand(env.now());
+        let names = Replaced { path: Path::new(name), temporary: Path::new(temporary) };
+        let result = replace(&hand, names, |file: &mut HandFile| file.write_all(bytes), || Ok(()));
+        let result = result.map_err(|error: Unreplaced| error.into_reason().to_string());
+        (hand.now() - env.now(), result)
     }
 
     pub(super) fn load_file(&mut self, env: &mut Environment) {
         let Some(node) = &mut self.node else { return };
         let options = node.load_options(Source::File);
-        let decode = |bytes: &Vec<u8>| transfer::decode(bytes, options).map(Box::new);
-        let result = self.disk.dump.as_ref().map(decode).transpose();
+        let decode = |bytes: Vec<u8>| transfer::decode(&bytes, options).map(Box::new);
+        let result = self.disk.read(env.now(), DUMP).map(decode).transpose();
         let micros = env.draw(&env.options.disk_delay.clone());
         self.later(env, micros, Inside::LoadedFile(result));
+    }
+
+    pub(super) fn keep_file(&mut self, env: &mut Environment, name: &str, content: &[u8]) {
+        let (micros, result) = self.replace(env, name, &format!("{name}.tmp"), content);
+        self.later(env, micros, Inside::KeptFile(result));
     }
 
     /// Hands on what the log wants done with its files.
@@ -86,14 +114,20 @@ impl Process {
     pub(super) fn keep_state(&mut self, env: &mut Environment, content: Vec<u8>) {
         self.disk.states.push_back(content);
         if self.disk.states.len() == 1 {
-            self.later(env, STATE_MICROS, Inside::KeptState);
+            self.later(env, STATE_MICROS, Inside::KeepState);
         }
     }
 
-    pub(super) fn kept_state(&mut self, env: &mut Environment) {
-        let result = self.disk.keep_state(env.now());
+    pub(super) fn write_state(&mut self, env: &mut Environment) {
+        let Some(content) = self.disk.states.front() else { return };
+        let (micros, result) = self.replace(env, STATE, &format!("{STATE}.tmp"), content);
+        self.later(env, micros, Inside::KeptState(result));
+    }
+
+    pub(super) fn kept_state(&mut self, env: &mut Environment, result: Result<(), String>) {
+        self.disk.states.pop_front();
         if !self.disk.states.is_empty() {
-            self.later(env, STATE_MICROS, Inside::KeptState);
+            self.later(env, STATE_MICROS, Inside::KeepState);
         }
         self.turn(env, |node| node.kept_state(result));
     }

@@ -55,6 +55,7 @@ impl World {
         if client.replies.is_empty() {
             client.say(&[&format!("SELECT {}", witness::DATABASE)]);
         }
+        self.witness.asked = self.env.now();
         let request = self.witness.ask();
         client.say(&[&request]);
         self.send_client(index);
@@ -74,6 +75,7 @@ impl World {
                 && is_ok
             {
                 self.witness.is_answered(primary, &self.processes);
+                self.checker.durability.is_answered(primary, self.witness.sent, self.witness.asked);
             }
         }
         if verdict == Verdict::WrongNode {

@@ -68,7 +68,8 @@ impl World {
         self.run_until(|world| !world.env.network.brings_requests());
         for node in 0..self.processes.len() {
             self.processes[node].stalled_until = 0;
-            self.processes[node].disk.full_until = 0;
+            let now = self.env.now();
+            self.processes[node].disk.mend(now);
             self.processes[node].stop_guarding(&mut self.env);
             self.observe(node);
             if self.processes[node].node.is_none() {
@@ -129,6 +130,21 @@ impl World {
         assert_eq!((self.full_syncs, self.continuations), before, "a link broke though all was well");
     }
 
+    /// All are gone at once, and what is on their disks is all there is.
+    pub(super) fn lose_everybody(&mut self) {
+        // Until then all that can be on disk is.
+        self.run(3000 + 8 * self.env.options.sync_time.end() / 1000);
+        let by_power = self.env.rng.bool();
+        for node in 0..self.processes.len() {
+            match by_power {
+                true => self.vanish(node),
+                false => self.kill(node),
+            }
+        }
+        (0..self.processes.len()).for_each(|node| self.start(node));
+        self.converge();
+    }
+
     /// Why the nodes are not all equal, if they are not.
     fn trouble(&self) -> Option<String> {
         let primary = self.primary();
@@ -137,6 +153,9 @@ impl World {
         };
         if first.core.phase != Phase::Serving {
             return Some("the primary does not serve".to_owned());
+        }
+        if let Some(reason) = unwhole(first) {
+            return Some(format!("the primary has no whole append-only file: {reason}"));
         }
         let Some(place) = position(first) else {
             return Some(format!("n{primary} keeps no log"));
@@ -149,6 +168,9 @@ impl World {
             }
             if !node.core.replication.link.is_up() {
                 return Some(format!("{who} has no link: {:?}", node.core.replication.link.state()));
+            }
+            if let Some(reason) = unwhole(node) {
+                return Some(format!("{who} has no whole append-only file: {reason}"));
             }
             if position(node) != Some(place) {
                 return Some(format!("{who} is at {:?}, the primary at {place:?}", position(node)));
@@ -182,4 +204,11 @@ impl World {
             assert!(bytes(first) == bytes(log), "the log of {} differs from {from} on", process.place());
         }
     }
+}
+
+/// What is wrong with the append-only file of a node, if it is to have one.
+fn unwhole(node: &Node) -> Option<String> {
+    let aof = &node.core.aof;
+    let is_well = !node.core.config.appendonly || aof.is_on() && aof.failure().is_none();
+    (!is_well).then(|| aof.failure().unwrap_or("it is not there yet").to_owned())
 }

@@ -27,6 +27,10 @@ pub struct Outcome {
     pub handed_over: u64,
     /// Connections that outlived a change of the history.
     pub outlived: u64,
+    /// Crashed nodes that had what was said to be on disk.
+    pub recovered: u64,
+    /// Those of them that had what a client was answered under `appendfsync always`.
+    pub answers_kept: u64,
     /// Virtual time in microseconds.
     pub micros: u64,
 }
@@ -44,6 +48,8 @@ impl Outcome {
         self.survived += other.survived;
         self.handed_over += other.handed_over;
         self.outlived += other.outlived;
+        self.recovered += other.recovered;
+        self.answers_kept += other.answers_kept;
         self.micros += other.micros;
     }
 }
@@ -57,8 +63,9 @@ impl std::fmt::Display for Outcome {
             "{hours} hours of virtual time, {full_syncs} full syncs, {continuations} partial ones ({from_disk} of \
              them from disk), {compared} times two nodes compared, {verified} verifications found no difference and \
              {planted} planted ones were found, {} promises, {} primaries replaced and {} failovers without a loss, {} \
-              connections outlived their history",
-            self.promises, self.survived, self.handed_over, self.outlived
+              connections outlived their history, {} nodes had after a crash what was said to be on disk, and {} what a \
+             client was answered",
+            self.promises, self.survived, self.handed_over, self.outlived, self.recovered, self.answers_kept
         )
     }
 }
@@ -76,6 +83,8 @@ impl World {
             survived: self.witness.survived,
             handed_over: self.checker.handovers.complete,
             outlived: self.checker.outlived,
+            recovered: self.checker.durability.kept,
+            answers_kept: self.checker.durability.answers,
             micros: self.env.now(),
         }
     }
