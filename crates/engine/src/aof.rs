@@ -74,6 +74,8 @@ pub struct Aof {
     failure: Option<String>,
     /// Before this nothing is tried again.
     retry_at: Option<Moment>,
+    /// An increment that the manifest is about to name, and its number.
+    beginning: Option<(u64, Increment)>,
     attempts: Attempts,
     /// A snapshot from the primary that may be the base.
     received: Option<Received>,
@@ -248,7 +250,7 @@ impl Aof {
                 false
             }
             Phase::Pending => turn.is_settled && turn.log.is_active(),
-            Phase::On => self.is_scheduled && turn.is_settled && !turn.is_saving,
+            Phase::On => self.is_scheduled && self.may_rewrite(turn),
             _ => false,
         }
     }

@@ -164,6 +164,11 @@ impl Core {
         bytes: &[u8],
         most: usize,
     ) -> Result<(usize, Stop), Refusal> {
+        let databases = keyspace.databases();
+        if stream.db >= databases {
+            let reason = format!("it goes on in database {}, and there are {databases} here", stream.db);
+            return Err(Refusal { command: None, reason, position: 0, torn: false });
+        }
         let mut decoder = std::mem::take(&mut stream.decoder);
         let mut session = primary_session(stream.db, self);
         let mut reply = Reply::default();

@@ -15,7 +15,7 @@ use slipstream_engine::aof::{Order, Progress, Report};
 use slipstream_storage::{MOST_WAITING, Outbox, Writer, remove_files};
 
 use self::group::Group;
-use crate::jobs::{self, Reporter, full_path, spawn};
+use crate::jobs::{self, Reporter, full_path, spawn_or_report};
 use crate::system_files::SystemFiles;
 
 /// A handle on the thread.
@@ -149,9 +149,9 @@ impl Outbox for Told {
 
     fn remove_beside(&self, folder: &Path, names: Vec<String>) {
         let (folder, reporter) = (folder.to_owned(), self.reporter.clone());
-        spawn("aof-remove", move || {
-            let failed = |reason| reporter.report(jobs::Report::Aof(Report::Unremoved(reason)));
-            remove_files(&SystemFiles, &folder, &names, failed);
+        let failed = |reason| jobs::Report::Aof(Report::Unremoved(reason));
+        spawn_or_report("aof-remove", reporter, failed, move |reporter| {
+            remove_files(&SystemFiles, &folder, &names, |reason| reporter.report(failed(reason)));
         });
     }
 }

@@ -223,8 +223,9 @@ fn watch(options: &SaveOptions, written: &Cell<u64>, tell: impl Fn(SaveProgress)
 
 /// Writes a base of the append-only file under its temporary name, and makes it durable.
 pub fn aof_base(reporter: Reporter, order: Box<BaseOrder>, options: SaveOptions) {
-    spawn("aof-rewrite", move || {
-        let number = order.number;
+    let number = order.number;
+    let failed = move |reason| Report::AofBase(number, Err(reason));
+    spawn_or_report("aof-rewrite", reporter, failed, move |reporter| {
         let result = aof_base_file(*order, &options, &reporter);
         let explain = |error: io::Error| format!("{}: {error}", options.file.display());
         reporter.report(Report::AofBase(number, result.map_err(explain)));

@@ -72,6 +72,8 @@ pub struct Writer<F: Files, O> {
     synced_at: u64,
     /// When a write that failed is tried again.
     retry_at: Option<u64>,
+    /// Whether a file was given up, and whoever gives the orders may not know it: what comes is not behind what is there.
+    is_lost: bool,
 }
 
 impl<F: Files, O: Outbox> Writer<F, O> {
@@ -88,6 +90,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
             pending: Vec::new(),
             pending_bytes: 0,
             retry_at: None,
+            is_lost: false,
         }
     }
 
@@ -123,7 +126,10 @@ impl<F: Files, O: Outbox> Writer<F, O> {
             Order::Begin { number, name, at, head, manifest } => {
                 self.begin((number, name), at, &head, manifest)
             }
-            Order::Leave => self.leave(),
+            Order::Leave => {
+                self.leave();
+                self.is_lost = false;
+            }
             Order::Publish { number, temporary, name, manifest } => {
                 let result = self.publish(&temporary, &name, &manifest);
                 self.report(Report::Published(number, result.map_err(|error| error.to_string())));
@@ -151,7 +157,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         let path = folder.join(&manifest);
         let result = make_folder(&self.files, &folder).and_then(|()| read_manifest(&self.files, &path));
         let result = result.map_err(|error| format!("{}: {}", path.display(), reason(&error)));
-        (self.folder, self.manifest) = (folder, manifest);
+        (self.folder, self.manifest, self.is_lost) = (folder, manifest, false);
         self.report(Report::Opened(result));
     }
 
@@ -183,6 +189,10 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         if self.sync().is_err() {
             return;
         }
+        if self.is_lost {
+            let reason = "the file before it was given up".to_owned();
+            return self.report(Report::Begun(number, Err(reason)));
+        }
         let path = self.folder.join(&name);
         let create = || {
             if manifest.is_none() {
@@ -192,6 +202,8 @@ impl<F: Files, O: Outbox> Writer<F, O> {
             let mut file = self.files.create(&path)?;
             file.write_all(head)?;
             file.sync()?;
+            // Else the manifest might be there after a crash, and not what it names.
+            sync_name(&self.files, &path)?;
             Ok(file)
         };
         let made = create().map_err(Unreplaced::Before);
@@ -221,6 +233,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
 
     /// Nobody can say which of two manifests will be there after a crash: neither file goes on.
     fn lose_named(&mut self, path: &Path, error: &io::Error) {
+        self.is_lost = true;
         self.forget();
         self.report(Report::Lost(format!("{}: {}", path.display(), reason(error))));
     }
@@ -383,6 +396,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
     }
 
     fn lose(&mut self, name: &str, error: &io::Error) {
+        self.is_lost = true;
         self.forget();
         self.report(Report::Lost(format!("{name}: {}", reason(error))));
     }

@@ -109,8 +109,8 @@ impl Aof {
 
     /// The files have grown enough, perhaps.
     pub(crate) fn rewrite_if_grown(&mut self, turn: Turn<'_>) {
-        if !matches!(self.phase, Phase::On) || self.is_scheduled || turn.is_saving || self.retry_at.is_some()
-        {
+        let is_early = self.retry_at.is_some_and(|at| turn.now() < at);
+        if !matches!(self.phase, Phase::On) || self.is_scheduled || turn.is_saving || is_early {
             return;
         }
         if let Some(growth) = self.sizes.due_growth(turn.config) {
@@ -136,6 +136,7 @@ impl Aof {
         let named = is_named.then(|| self.with(&increment).encode());
         self.begin_file(turn, name, named);
         let (number, began) = (self.number, turn.clock);
+        self.beginning = is_named.then(|| (number, increment.clone()));
         // One that was given up may still be on its way under the name before.
         let temporary = temporary_name(&format!("{number}-{}", base.name));
         let rewrite = Rewrite {
@@ -155,6 +156,11 @@ impl Aof {
         Base { number, temporary, format }
     }
 
+    /// Whether a rewrite may begin, of files that the manifest names. What it names must be known for that.
+    pub(super) fn may_rewrite(&self, turn: Turn<'_>) -> bool {
+        turn.is_settled && !turn.is_saving && self.beginning.is_none()
+    }
+
     fn with(&self, increment: &Increment) -> Manifest {
         let mut manifest = self.manifest.clone();
         manifest.increments.push(increment.clone());
@@ -169,7 +175,12 @@ impl Aof {
     }
 
     pub(super) fn on_begun(&mut self, turn: Turn<'_>, number: u64, result: Result<(), String>) {
-        let is_named = matches!(self.phase, Phase::Rewriting(_));
+        // The manifest names it whatever has become of the rewrite meanwhile.
+        if let Some((_, increment)) = self.beginning.take_if(|(named, _)| *named == number)
+            && result.is_ok()
+        {
+            self.manifest.increments.push(increment);
+        }
         let Some(rewrite) = self.rewrite_of(number) else {
             // One behind files that were loaded: there is nothing else to write to.
             if let (Err(reason), true) = (result, self.number == number) {
@@ -180,10 +191,6 @@ impl Aof {
         match result {
             Ok(()) => {
                 rewrite.is_begun = true;
-                let increment = rewrite.increment.clone();
-                if is_named {
-                    self.manifest.increments.push(increment);
-                }
                 self.publish_if_whole();
             }
             Err(reason) => self.on_rewrite_failed(turn, &reason),
@@ -306,9 +313,9 @@ impl Aof {
         }
     }
 
-    /// When something is tried again.
-    pub(crate) fn retry_deadline(&self) -> Option<Moment> {
+    /// When something is tried again. What is late waits for something else.
+    pub(crate) fn retry_deadline(&self, now: Moment) -> Option<Moment> {
         let waits = matches!(self.phase, Phase::Opening | Phase::Pending) || self.is_scheduled;
-        self.retry_at.filter(|_| waits)
+        self.retry_at.filter(|at| waits && now < *at)
     }
 }

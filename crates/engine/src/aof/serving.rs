@@ -90,7 +90,7 @@ impl Core {
 
     /// BGREWRITEAOF: whether the rewrite begins at once.
     pub(crate) fn rewrite_aof(&mut self, keyspace: &Keyspace) -> bool {
-        let can_begin = self.with_aof(|aof, turn| aof.is_on() && turn.is_settled && !turn.is_saving);
+        let can_begin = self.with_aof(|aof, turn| aof.is_on() && aof.may_rewrite(turn));
         self.aof.is_once |= !self.config.appendonly;
         self.aof.schedule();
         if can_begin {
@@ -240,6 +240,9 @@ impl Core {
     pub(crate) fn aof_deadline(&self) -> Option<slipstream_replication::Moment> {
         let waits = self.aof.waits.values().filter_map(|wait| wait.until).min();
         let aof = &self.aof;
-        [waits, aof.feed_deadline(&self.log), aof.retry_deadline()].into_iter().flatten().min()
+        [waits, aof.feed_deadline(&self.log), aof.retry_deadline(self.clock.moment())]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

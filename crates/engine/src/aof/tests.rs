@@ -301,6 +301,42 @@ fn a_rewrite_that_fails_leaves_all_as_it_was_and_is_tried_ever_more_rarely() {
 }
 
 #[test]
+fn a_file_that_is_begun_behind_a_rewrite_that_has_failed_stays_named() {
+    let mut story = Story::on();
+    let number = story.rewrite();
+    story.with(|aof, turn| aof.on_base_written(turn, number, Err("full".to_owned())));
+    story.told();
+    story.with(|aof, _| aof.schedule());
+    assert!(!story.turn(), "what the manifest names is not known yet");
+    story.report(Report::Begun(number, Ok(())));
+    story.rewrite();
+    let told = story.told();
+    assert_eq!(told.last().unwrap(), "begin 3: AT 100 0 a; 1.base.rdb+1.incr.aof+2.incr.aof+3.incr.aof");
+}
+
+#[test]
+fn files_that_grow_are_rewritten_again_some_time_after_a_failure() {
+    let mut story = Story::on();
+    let number = story.rewrite();
+    story.report(Report::Begun(number, Ok(())));
+    story.with(|aof, turn| aof.on_base_written(turn, number, Err("full".to_owned())));
+    story.config.auto_aof_rewrite_min_size = 0;
+    let is_due = |story: &mut Story| {
+        story.with(|aof, turn| aof.rewrite_if_grown(turn));
+        story.aof.is_scheduled()
+    };
+    story.report(Report::Progress(Progress {
+        number,
+        written: Offset(200),
+        durable: Offset(200),
+        size: 1 << 20,
+    }));
+    assert!(!is_due(&mut story));
+    story.now += 1001;
+    assert!(is_due(&mut story));
+}
+
+#[test]
 fn a_file_that_cannot_be_begun_is_named_by_nothing() {
     let mut story = Story::on();
     let number = story.rewrite();
