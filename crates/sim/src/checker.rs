@@ -120,6 +120,8 @@ impl Checker {
         if let Some(before) = self.attached.insert(process.index, attached) {
             self.outlived += before.check(process, node);
         }
+        // One whose log was dropped, since nobody reads it, has a place in no history, but keys come and go.
+        let before = self.held.insert((process.index, process.life), Held::by(node));
         let Some((id, end)) = position(node) else { return };
         // A primary may write and hand over within one step.
         let wrote =
@@ -138,8 +140,7 @@ impl Checker {
             self.written.insert(id, end);
         }
         check_memory(process, node, env);
-        let before = self.held.insert((process.index, process.life), Held::by(node));
-        check_guard(process, node, before);
+        check_guard(process, node, before, &self.durability);
         let written = self.written.get(&id).copied();
         assert!(
             written.is_some_and(|written| end <= written),
@@ -274,7 +275,7 @@ impl Held {
 }
 
 /// A replica whose history is another all at once has loaded a snapshot.
-fn check_guard(process: &Process, node: &Node, before: Option<Held>) {
+fn check_guard(process: &Process, node: &Node, before: Option<Held>, durability: &Durability) {
     let (Some(before), percent) = (before, u64::from(process.config.replica_guard_shrink_percent)) else {
         return;
     };
@@ -282,8 +283,7 @@ fn check_guard(process: &Process, node: &Node, before: Option<Held>) {
     let previous = |history: &History| history.previous.as_ref().map(|(id, _)| *id);
     // One that went back to a fork has what came before in common with the other branch.
     let went_back = previous(new).is_some() && previous(new) == previous(old);
-    let is_known =
-        went_back || new.id == old.id || Some(new.id) == previous(old) || previous(new) == Some(old.id);
+    let is_known = went_back || Some(new.id) == previous(old) || durability.descends(new.id, old.id);
     if percent == 0 || is_known || !node.core.is_replica() {
         return;
     }

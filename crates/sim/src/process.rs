@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use slipstream_engine::aof::Report;
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
-use slipstream_engine::{Effect, Endpoint, Node, SessionId, Signal};
+use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Signal};
 use slipstream_log::Offset;
 use slipstream_resp::{Value, decode_value, encode_request};
 
@@ -57,7 +57,7 @@ pub struct Process {
     pub life: u32,
     /// What it keeps beyond a life.
     pub disk: Disk,
-    /// When and how its last life ended.
+    /// When and how the last life ended that had loaded its data, and how those after it ended.
     pub crashed: Option<(u64, Crash)>,
     /// How far the wall clock is off.
     pub skew: Rc<Cell<i64>>,
@@ -256,7 +256,7 @@ impl Process {
 
     /// Whatever a life has is gone.
     fn end(&mut self, env: &Environment, crash: Crash) {
-        self.node = None;
+        let was_loading = self.node.take().is_some_and(|node| node.core.phase == Phase::Loading);
         (self.link, self.side) = (None, None);
         (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
         self.sessions.clear();
@@ -268,7 +268,10 @@ impl Process {
         self.load = None;
         (self.appender, self.log_load) = (None, None);
         self.disk.crash(env.now(), crash);
-        self.crashed = Some((env.now(), crash));
+        self.crashed = match self.crashed {
+            Some((at, worst)) if was_loading => Some((at, worst.max(crash))),
+            _ => Some((env.now(), crash)),
+        };
         self.wake_at = None;
         self.spins = 0;
     }

@@ -47,15 +47,17 @@ pub fn find<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<(Stored,
     Ok((Stored::Log { manifest, size }, notice))
 }
 
-/// Whether a file can be made there.
+/// Whether a file can be made there. A disk that is merely full may have room again: until then reads are served.
 fn check_folder<F: Files>(files: &F, folder: &Path) -> Result<(), String> {
-    let explain = |error: io::Error| {
-        let (folder, reason) = (folder.display(), reason(&error));
-        format!("Fatal error: can't write to the append-only dir {folder}: {reason}. Exiting.")
-    };
-    make_folder(files, folder).map_err(explain)?;
     let probe = folder.join(temporary_name("start"));
-    files.create(&probe).and_then(|_| files.remove(&probe)).map_err(explain)
+    let made = make_folder(files, folder).and_then(|()| files.create(&probe));
+    match made.and_then(|_| files.remove(&probe)) {
+        Err(error) if !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            let (folder, reason) = (folder.display(), reason(&error));
+            Err(format!("Fatal error: can't write to the append-only dir {folder}: {reason}. Exiting."))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn find_snapshot<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<Stored, String> {

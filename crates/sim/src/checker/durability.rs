@@ -27,9 +27,6 @@ const WINDOW: u64 = 2_000_000;
 /// So often the disk may be waited for in one go: an increment is begun, and then the one before is asked for.
 const MOST_SYNCS: u64 = 8;
 
-/// More forks than a world has.
-const MOST_FORKS: usize = 1000;
-
 /// After so long nobody is still to be told that the disk failed.
 const TOLD: u64 = 5_000_000;
 
@@ -45,7 +42,7 @@ pub(crate) struct Durability {
     pub(crate) answers: u64,
 }
 
-type Parents = BTreeMap<ReplicationId, (ReplicationId, Offset)>;
+type Parents = BTreeMap<ReplicationId, BTreeMap<ReplicationId, Offset>>;
 
 /// What one node told.
 #[derive(Debug)]
@@ -75,7 +72,9 @@ impl Durability {
     ) -> Option<(ReplicationId, Offset)> {
         let (index, log, aof) = (process.index, &node.core.log, &node.core.aof);
         if let Some(previous) = log.history().previous {
-            self.parents.insert(log.history().id, previous);
+            let forks = self.parents.entry(log.history().id).or_default();
+            let fork = forks.entry(previous.0).or_insert(previous.1);
+            *fork = previous.1.max(*fork);
         }
         let mut found = None;
         if let Some(told) = self.told.remove(&index).filter(|told| told.losses == process.disk.losses) {
@@ -99,6 +98,11 @@ impl Durability {
         found
     }
 
+    /// Whether a history goes on from another one, through however many forks.
+    pub(super) fn descends(&self, id: ReplicationId, from: ReplicationId) -> bool {
+        reached(&self.parents, (id, Offset(u64::MAX))).iter().any(|(known, _)| *known == from)
+    }
+
     /// The witness was answered.
     pub(crate) fn is_answered(&mut self, primary: usize, number: u64, asked: u64) {
         if let Some(told) = self.told.get_mut(&primary)
@@ -111,17 +115,31 @@ impl Durability {
 
 /// The places that are the same as this one, in the histories before.
 fn places(parents: &Parents, place: (ReplicationId, Offset)) -> Vec<(ReplicationId, Offset)> {
-    let parent = |(id, end): &(ReplicationId, Offset)| {
-        parents.get(id).filter(|(_, fork)| end <= fork).map(|(parent, _)| (*parent, *end))
-    };
-    std::iter::successors(Some(place), parent).take(MOST_FORKS).collect()
+    ancestry(parents, place, |end, fork| (end <= fork).then_some(end))
 }
 
 /// How far a history goes that ends there, and those before it.
 fn reached(parents: &Parents, place: (ReplicationId, Offset)) -> Vec<(ReplicationId, Offset)> {
-    let parent =
-        |(id, end): &(ReplicationId, Offset)| parents.get(id).map(|(parent, fork)| (*parent, *end.min(fork)));
-    std::iter::successors(Some(place), parent).take(MOST_FORKS).collect()
+    ancestry(parents, place, |end, fork| Some(end.min(fork)))
+}
+
+/// A place and what `step` makes of it in all histories before, from where it stands and where a history forked.
+fn ancestry(
+    parents: &Parents,
+    place: (ReplicationId, Offset),
+    step: impl Fn(Offset, Offset) -> Option<Offset>,
+) -> Vec<(ReplicationId, Offset)> {
+    let mut found = vec![place];
+    let mut next = 0;
+    while let Some((id, end)) = found.get(next).copied() {
+        next += 1;
+        for (parent, fork) in parents.get(&id).into_iter().flatten() {
+            let place = step(end, *fork).map(|end| (*parent, end));
+            let place = place.filter(|place| !found.contains(place));
+            found.extend(place);
+        }
+    }
+    found
 }
 
 /// Whether this history is that one, or has gone on from it.

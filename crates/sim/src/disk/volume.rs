@@ -87,7 +87,7 @@ pub(super) enum Act {
 }
 
 /// How a machine's files end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Crash {
     /// The process is gone, and the system goes on.
     Killed,
@@ -425,7 +425,7 @@ impl Content {
 
 /// Why something cannot be written.
 pub(super) fn full() -> io::Error {
-    io::Error::other(FULL)
+    io::Error::new(ErrorKind::StorageFull, FULL)
 }
 
 /// Why something does not come to disk.

@@ -18,7 +18,7 @@ use slipstream_storage::{
 };
 
 use super::Process;
-use crate::disk::Hand;
+use crate::disk::{BAD, Hand};
 use crate::environment::{Environment, Inside};
 use crate::transfer;
 
@@ -306,7 +306,10 @@ impl Process {
     pub(super) fn find_stored(&self, env: &Environment) -> Stored {
         self.disk.settle(env.now());
         let hand = self.disk.instant_hand(env.now());
-        let found = slipstream_storage::find(&hand, &self.config, Path::new(""));
+        let find = || slipstream_storage::find(&hand, &self.config, Path::new(""));
+        // A start that the disk's trouble ends is one that whoever watches over the process begins again.
+        let found = (0..MOST_STARTS).map(|_| find()).find(|found| !is_trouble(found));
+        let found = found.expect("a disk does not fail for ever");
         let (stored, notice) =
             found.unwrap_or_else(|reason| panic!("{} cannot start: {reason}", self.place()));
         if let Some(text) = notice {
@@ -315,4 +318,11 @@ impl Process {
         // That there is none is found out as slowly as the disk pleases.
         if stored == Stored::Nothing { Stored::Snapshot(0) } else { stored }
     }
+}
+
+/// How often a start is tried on a disk that fails now and then.
+const MOST_STARTS: usize = 1000;
+
+fn is_trouble<T>(found: &Result<T, String>) -> bool {
+    found.as_ref().is_err_and(|reason| reason.contains(BAD))
 }
