@@ -4,11 +4,15 @@
 //! Clients write again as soon as they are answered. Were the disk asked at the first of those writes, all others would
 //! wait for it twice: until it is done with the few, and then for their own. So a group waits until as many replies
 //! are in it as were held back at once lately, but no longer than half of what the disk took the last time; a client
-//! that is alone waits for nobody. Pure: who asks the disk tells how long that took.
+//! that is alone waits for nobody. A swift disk is asked at once: while it is busy with some clients the others are
+//! served, and that is worth more. Pure: who asks the disk tells how long that took.
 
 use std::time::Duration;
 
 use slipstream_engine::aof::Order;
+
+/// A disk that takes no longer than this is asked at once.
+const SWIFT: Duration = Duration::from_micros(500);
 
 /// A slow disk makes nobody wait longer than this.
 const LONGEST: Duration = Duration::from_millis(2);
@@ -21,6 +25,8 @@ pub(super) struct Group {
     /// The most that were held back at once, as the group was gathered and the one before.
     crowds: [usize; 2],
     limit: Duration,
+    /// What the disk took the last time.
+    took: Duration,
 }
 
 impl Group {
@@ -43,7 +49,10 @@ impl Group {
 
     /// It is on disk, which took so long: the next one begins.
     pub(super) fn close(&mut self, took: Duration) {
-        *self = Group { replies: 0, crowds: [0, self.crowds[0]], limit: (took / 2).min(LONGEST) };
+        // Who was not let run meanwhile takes the disk for slow.
+        let least = took.min(self.took);
+        let limit = if least > SWIFT { (least / 2).min(LONGEST) } else { Duration::ZERO };
+        *self = Group { replies: 0, crowds: [0, self.crowds[0]], limit, took };
     }
 }
 
@@ -70,6 +79,7 @@ mod tests {
     #[test]
     fn who_wrote_first_waits_for_as_many_as_there_were() {
         let mut group = Group::default();
+        group.close(DISK);
         group.add(&append(30, 30));
         group.close(DISK);
         // They came while the disk was busy with those before.
@@ -103,8 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_disk_makes_nobody_wait_long() {
+    fn neither_a_swift_disk_nor_a_slow_one_makes_anybody_wait_long() {
         let mut group = Group::default();
+        group.close(SWIFT);
+        assert_eq!(group.limit(), Duration::ZERO);
+        group.close(Duration::from_secs(3));
+        assert_eq!(group.limit(), Duration::ZERO, "once is no sign");
         group.close(Duration::from_secs(3));
         assert_eq!(group.limit(), LONGEST);
     }
