@@ -21,6 +21,27 @@ fn assert_equal(world: &World) {
     }
 }
 
+/// Runs until no byte is under way; pings go out for ever, so that this is a moment and not a state.
+fn settle(world: &mut World) {
+    for _ in 0..200 {
+        if world.nodes.iter().all(|node| node.log.end() == world.nodes[0].log.end()) {
+            return;
+        }
+        world.run(50);
+    }
+}
+
+/// A chain of so many nodes, each below the one before it; all have what node 0 wrote.
+fn chain_of(nodes: usize, seed: u64) -> World {
+    let mut world = World::new(nodes, seed);
+    (1..nodes).for_each(|node| world.follow(node, node - 1));
+    world.write(0, "set a 1\n");
+    world.run(30_000);
+    settle(&mut world);
+    assert_equal(&world);
+    world
+}
+
 /// Node 0 is the primary, 1 follows it, 2 follows 1; all is quiet.
 fn chain() -> World {
     let mut world = World::new(3, 1);
@@ -122,11 +143,7 @@ fn run_below(world: &mut World, primary: usize, below: &[usize]) {
 
 #[test]
 fn a_promotion_in_the_middle_leaves_those_below_where_they_are() {
-    let mut world = World::new(4, 1);
-    (1..4).for_each(|node| world.follow(node, node - 1));
-    world.write(0, "set a 1\n");
-    world.run(30_000);
-    assert_equal(&world);
+    let mut world = chain_of(4, 1);
     let (connections, loaded) = (world.connections_of(&[2, 3]), loads(&world));
     world.isolate(0, true);
     world.promote(1);
@@ -161,10 +178,7 @@ fn a_new_primary_above_leaves_those_below_where_they_are() {
 
 #[test]
 fn a_full_sync_in_the_middle_reaches_those_below_over_the_same_connections() {
-    let mut world = World::new(4, 3);
-    (1..4).for_each(|node| world.follow(node, node - 1));
-    world.write(0, "set a 1\n");
-    world.run(30_000);
+    let mut world = chain_of(4, 3);
     let (connections, loaded) = (world.connections_of(&[1, 2, 3]), loads(&world));
     world.forget_log(0);
     world.write(0, "set b 2\n");
@@ -312,4 +326,22 @@ fn survive(seed: u64) {
 #[test]
 fn copies_end_equal_after_any_faults() {
     (0..150).for_each(survive);
+}
+
+#[test]
+fn two_that_take_turns_as_primaries_leave_those_below_equal() {
+    for seed in 0..50 {
+        let mut world = chain_of(4, seed);
+        for turn in 0..10 {
+            let (new, old) = if turn % 2 == 0 { (1, 0) } else { (0, 1) };
+            world.promote(new);
+            world.follow(old, new);
+            world.write(new, &format!("set turn {turn}\n"));
+            let ms = world.rng.u64(..3000);
+            world.run(ms);
+        }
+        world.run(60_000);
+        settle(&mut world);
+        assert_equal(&world);
+    }
 }

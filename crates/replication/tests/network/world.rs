@@ -315,7 +315,7 @@ impl World {
     }
 
     fn send_snapshot(&mut self, id: u64) {
-        let connection = &self.connections[&id];
+        let Some(connection) = self.connections.get(&id) else { return };
         let (server, replica) = (connection.server, ReplicaId(id));
         let Some((_, rest)) = self.nodes[server].outgoing.get_mut(&replica) else { return };
         let len = self.rng.usize(..=rest.len().min(5000));
