@@ -23,6 +23,10 @@ use crate::stored::LoadedLog;
 /// How much is applied at a time, in bytes: the shell looks after other things in between.
 const SLICE: usize = 64 << 10;
 
+/// Offsets are signed numbers for some of those that they are told to. None is ever so high, and what comes behind it
+/// can be counted.
+const LAST_OFFSET: Offset = Offset(i64::MAX.unsigned_abs());
+
 /// A load under way.
 #[derive(Debug, Default)]
 pub(crate) struct Replaying {
@@ -145,23 +149,28 @@ impl Node {
 }
 
 impl Core {
-    /// The log stands at `at` from now on: where it stands already, or somewhere else, of which nothing before is
-    /// held.
+    /// The log stands at `at` from now on: where it stands already, or, where no place is known, somewhere of which
+    /// nothing before is held. Something between what was read and what follows may be missing else.
     fn stand_at(&mut self, at: &At) -> Result<(), String> {
         let (end, id) = (self.log.end(), self.log.history().id);
         if at.database >= self.config.databases {
             return Err(format!("it selects database {}", at.database));
         }
-        let is_active = self.log.is_active();
-        if is_active && at.history.id == id && at.offset != end {
-            return Err(format!("it goes on at {}, and what was read before ends at {end}", at.offset));
+        if at.offset > LAST_OFFSET {
+            return Err(format!("it goes on at {}, where no stream comes to", at.offset));
         }
-        let goes_on = is_active && at.offset == end;
-        let is_forked = at.history.previous.is_some_and(|(parent, fork)| parent == id && fork == end);
-        if goes_on && is_forked {
-            self.log.adopt_id(at.history.id);
-        } else if !goes_on || at.history.id != id {
+        if !self.log.is_active() {
             self.log.adopt_snapshot(at.history.id, at.offset);
+        } else if at.offset != end {
+            return Err(format!("it goes on at {}, and what was read before ends at {end}", at.offset));
+        } else if at.history.id != id {
+            if at.history.previous != Some((id, end)) {
+                let other = at.history.id;
+                return Err(format!(
+                    "it goes on in history {other}, and what was read before ends at {end} of {id}"
+                ));
+            }
+            self.log.adopt_id(at.history.id);
         }
         if let Some((parent, fork)) = at.history.previous {
             self.log.remember(parent, fork);

@@ -3,6 +3,7 @@
 
 use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
+use slipstream_rdb::ReplicationPoint;
 
 use super::{Aof, BaseOrder, FileWait, Report, Turn};
 use crate::errors::CommandError;
@@ -108,9 +109,13 @@ impl Core {
         self.config.appendonly && self.config.aof_use_rdb_preamble && self.aof.is_enabled()
     }
 
-    /// The data is that of the snapshot of this number, of which so many bytes are kept.
-    pub(crate) fn take_received(&mut self, number: u64, kept: Option<u64>) {
-        match kept {
+    /// The data is that of the snapshot of this number, of which so many bytes are kept. Where it says itself that it
+    /// is from somewhere else than the primary said, no increment could be told to go on from it.
+    pub(crate) fn take_received(&mut self, number: u64, kept: Option<u64>, says: Option<&ReplicationPoint>) {
+        let (id, end) = (self.log.history().id, self.log.end());
+        let is_here =
+            |point: &ReplicationPoint| point.id == *id.as_bytes() && u64::try_from(point.offset) == Ok(end.0);
+        match kept.filter(|_| says.is_none_or(is_here)) {
             Some(size) => self.with_aof(|aof, turn| aof.take_received(turn, number, size)),
             None => self.drop_received(number),
         }

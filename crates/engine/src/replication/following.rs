@@ -303,9 +303,9 @@ impl Node {
                     self.core.replication.link.on_load_refused(now, &reason, &mut actions);
                 }
                 None => {
-                    let kept = data.kept;
+                    let (kept, says) = (data.kept, data.loaded.aux.replication());
                     let offset = self.adopt(data);
-                    self.core.take_received(number, kept);
+                    self.core.take_received(number, kept, says.as_ref());
                     self.core.replication.link.on_loaded(now, offset, &mut actions);
                 }
             },

@@ -1,6 +1,8 @@
 //! A node that follows a primary: what its shell tells it of the link, in time and too late.
 
-use slipstream_engine::Effect;
+use slipstream_engine::aof::{Order, Report};
+use slipstream_engine::config::Config;
+use slipstream_engine::{Effect, LoadedData, Source, load};
 
 use crate::script::Script;
 
@@ -69,6 +71,46 @@ fn the_load_of_a_sync_that_was_given_up_is_not_heard() {
     assert_eq!(wanted(&mut script), ["abort", "close"]);
     script.node.loaded_sync(1, Err("the transfer was cut off".into()));
     assert_eq!(script.ask("SET k v"), "+OK");
+}
+
+/// A snapshot whose data ends at an offset of the primary's history.
+fn snapshot_at(offset: i64) -> Vec<u8> {
+    let mut source = Script::new();
+    let mut job = source.node.core.snapshot_job(&source.node.keyspace);
+    let id = ID.as_bytes().try_into().unwrap();
+    let point = slipstream_rdb::ReplicationPoint { stream_database: 0, id, offset };
+    let target = job.disk_target();
+    let maker = slipstream_rdb::Maker { version_name: "redis-ver", version: "7", created: 0, used_memory: 0 };
+    job.preface.aux = slipstream_rdb::Aux::describe(maker, Some(&point), false);
+    let write = slipstream_rdb::WriteOptions { target, compress: true, checksum: true };
+    let mut bytes = Vec::new();
+    slipstream_rdb::write(job.snapshot, &job.preface, write, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_snapshot_becomes_the_base_if_it_says_that_it_is_from_where_the_stream_joins_it() {
+    let becomes_base = |offset: i64| {
+        let mut config = Config::default();
+        config.appendonly = true;
+        let mut script = Script::with_config(config);
+        script.node.tick();
+        script.node.aof_reported(Report::Opened(Ok(None)));
+        script.ask("REPLICAOF a 1");
+        answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 7"));
+        script.node.link_received(1, b"$4\r\nxxxx");
+        let options = script.node.load_options(Source::Sync);
+        let data = load(snapshot_at(offset).as_slice(), options).unwrap();
+        script.node.loaded_sync(1, Ok(LoadedData { kept: Some(100), ..data }));
+        script.node.tick();
+        let effects = script.node.take_effects();
+        let of_data = effects.iter().any(|effect| matches!(effect, Effect::AofBase(_)));
+        let removed = |effect: &Effect| matches!(effect, Effect::Aof(Order::Remove { names, .. }) if names == &["temp-sync-1.rdb"]);
+        assert_eq!(of_data, effects.iter().any(removed), "{effects:?}");
+        !of_data
+    };
+    assert!(becomes_base(7));
+    assert!(!becomes_base(8), "the increment begins at 7");
 }
 
 /// A node that follows a primary's stream, at offset 0 of the history that its log is active under.

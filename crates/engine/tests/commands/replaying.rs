@@ -30,6 +30,8 @@ fn commands(lines: &[&str]) -> Vec<u8> {
 /// A node that begins to load.
 fn begin(config: Config, state: Option<&[&str]>) -> Script {
     let mut script = Script::with_config(config);
+    // As in a process that starts: nothing was said yet.
+    script.node.core.log.deactivate(&mut fastrand::Rng::with_seed(4));
     script.node.remember(Ok(state.map(state_file)));
     script.node.start(Stored::Log { manifest: Manifest::default(), size: 1000 });
     assert!(script.effects().iter().any(|effect| matches!(effect, Effect::LoadLog(_))));
@@ -111,11 +113,23 @@ fn names_of_the_history_are_followed_as_they_stand() {
         let reason = script.node.replay_at(&at(offset, second)).unwrap_err();
         assert_eq!(reason, format!("it goes on at {offset}, and what was read before ends at {end}"));
     }
+    let forked = |from: u8, fork: u64| History::new(id(from)).forked(id(b'd'), Offset(fork));
+    for other in [History::new(id(b'd')), forked(b'c', end), forked(b'b', end - 1), forked(b'b', end + 1)] {
+        let reason = script.node.replay_at(&at(end, other)).unwrap_err();
+        let (ours, other) = (id(b'b'), other.id);
+        assert_eq!(
+            reason,
+            format!("it goes on in history {other}, and what was read before ends at {end} of {ours}")
+        );
+        assert!(script.node.replay_at(&at(9000, forked(b'b', end))).is_err());
+    }
     let far = At { database: 99, ..at(end, second) };
     assert_eq!(script.node.replay_at(&far).unwrap_err(), "it selects database 99");
     // Behind what another program wrote it goes on anywhere.
     apply(&mut script, Replayed::Plain, &set);
     assert!(!script.node.core.log.is_active());
+    let reason = script.node.replay_at(&at(u64::MAX, History::new(id(b'c')))).unwrap_err();
+    assert_eq!(reason, "it goes on at 18446744073709551615, where no stream comes to");
     script.node.replay_at(&at(9000, History::new(id(b'c')))).unwrap();
     assert_eq!((script.node.core.log.start(), script.node.core.log.end()), (Offset(9000), Offset(9000)));
 }
