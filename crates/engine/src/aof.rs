@@ -94,8 +94,6 @@ pub struct Aof {
     waits: BTreeMap<SessionId, FileWait>,
     /// Whether waits have to be looked at.
     has_moved: bool,
-    /// Whether what replies wait for will not be on disk any more: the data was replaced.
-    has_broken_off: bool,
 }
 
 #[derive(Debug, Default)]
@@ -239,7 +237,6 @@ impl Aof {
         self.follow_policy(turn);
         if self.is_broken_off(turn.log) {
             self.leave();
-            self.has_broken_off = true;
         }
         if self.retry_at.is_some_and(|at| turn.now() < at) {
             return false;

@@ -303,5 +303,8 @@ impl Core {
         let turn = Turn { now: self.clock.moment(), log: &self.log };
         self.replication.replicas.change_history(turn, change, &mut actions);
         self.perform_replicas(actions);
+        if self.is_replica() && change != Change::Renamed {
+            self.give_up_disk_holds();
+        }
     }
 }

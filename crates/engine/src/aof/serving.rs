@@ -169,10 +169,6 @@ impl Core {
 impl Core {
     /// Lets those go on who have what they waited for.
     fn settle_aof(&mut self) {
-        if std::mem::take(&mut self.aof.has_broken_off) && self.is_replica() {
-            self.aof.holds.clear();
-            self.give_up_all_held();
-        }
         if std::mem::take(&mut self.aof.has_moved) {
             let mark = self.aof.mark();
             while let Some((offset, id)) = self.aof.holds.front().copied()
@@ -234,6 +230,15 @@ impl Core {
     /// A client's wait is over, or the client is gone.
     pub(crate) fn forget_disk_wait(&mut self, id: SessionId) {
         self.aof.waits.remove(&id);
+    }
+
+    /// What replies wait for will not be on disk any more: the data is replaced by a primary's. Told before the log
+    /// goes on elsewhere, where its offsets mean something else.
+    pub(crate) fn give_up_disk_holds(&mut self) {
+        if !self.aof.holds.is_empty() {
+            self.aof.holds.clear();
+            self.give_up_all_held();
+        }
     }
 
     /// A reply of a session waits until the disk has everything before `offset`.

@@ -2,7 +2,7 @@
 
 use slipstream_engine::aof::{Progress, Report};
 use slipstream_engine::config::{AppendFsync, Config, OutputLimit};
-use slipstream_engine::{Effect, Endpoint, SessionId};
+use slipstream_engine::{Effect, Endpoint, SessionId, Source, load};
 
 use crate::script::Script;
 
@@ -367,16 +367,41 @@ fn who_becomes_a_replica_lets_those_wait_who_wait_for_its_disk_alone() {
     assert_eq!(script.received(client), "+OK");
 }
 
+/// The node becomes a replica, and gets other data that ends at an offset of another history.
+fn sync_from_another(script: &mut Script, offset: u64) {
+    let other = script.connect();
+    script.ask_as(other, "REPLICAOF other 1");
+    let id = "8de1787ba490483314a4d30f1c628bc5025eb761";
+    let decision = format!("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+FULLRESYNC {id} {offset}\r\n$1\r\nx");
+    script.node.link_connected(1);
+    script.node.link_received(1, decision.as_bytes());
+    let mut source = Script::new();
+    source.ask("SET theirs 1");
+    let job = source.node.core.snapshot_job(&source.node.keyspace);
+    let write = slipstream_rdb::WriteOptions { target: job.disk_target(), compress: true, checksum: true };
+    let mut bytes = Vec::new();
+    slipstream_rdb::write(job.snapshot, &job.preface, write, &mut bytes).unwrap();
+    let options = script.node.load_options(Source::Sync);
+    script.node.loaded_sync(1, Ok(load(bytes.as_slice(), options).unwrap()));
+    assert_eq!(script.node.core.log.end().0, offset);
+}
+
 #[test]
 fn data_that_is_replaced_before_the_disk_had_it_is_not_acknowledged() {
-    let mut script = on_disk();
-    let (client, other) = (script.client(), script.connect());
-    script.ask("SET a 1");
-    script.ask_as(other, "REPLICAOF other 1");
-    let log = &mut script.node.core.log;
-    log.adopt_snapshot(log.history().id, log.end());
-    script.node.tick();
-    assert!(script.received(client).starts_with("-NOREPLACK"));
+    for (is_lost, is_primary_again) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut script = on_disk();
+        let (client, other) = (script.client(), script.connect());
+        script.ask("SET a 1");
+        if is_lost {
+            script.node.aof_reported(Report::Lost("Input/output error".to_owned()));
+        }
+        sync_from_another(&mut script, 5);
+        if is_primary_again {
+            script.ask_as(other, "REPLICAOF NO ONE");
+        }
+        script.node.tick();
+        assert!(script.received(client).starts_with("-NOREPLACK"), "{is_lost} {is_primary_again}");
+    }
 }
 
 #[test]
