@@ -92,6 +92,8 @@ pub struct Aof {
     /// Whose replies wait for the disk, by the ends of what was written.
     holds: VecDeque<(Offset, SessionId)>,
     waits: BTreeMap<SessionId, FileWait>,
+    /// It was switched off, and the disk has what is before this: replies that wait for more wait in vain.
+    ended: Option<Offset>,
     /// Whether waits have to be looked at.
     has_moved: bool,
 }
@@ -278,13 +280,17 @@ impl Aof {
     }
 
     /// CONFIG SET appendonly no: what was written is brought to disk, and the files stay as they are. Replies that wait
-    /// for that go when it is done.
+    /// for that go when it is done; where no files lead there, nobody waits for any.
     fn switch_off(&mut self, turn: Turn<'_>) {
+        let is_on = self.is_on();
         self.feed(turn, true);
         self.give_up_rewrite();
         self.give_up_received();
         self.orders.push(Order::Leave);
-        if self.is_on() && !self.holds.is_empty() {
+        if !is_on {
+            self.durable = Offset(0);
+        }
+        if is_on && !self.holds.is_empty() {
             self.phase = Phase::Ending(self.cursor.end);
             self.has_moved = true;
         } else {
@@ -294,13 +300,19 @@ impl Aof {
 
     /// It is off.
     fn forget(&mut self) {
-        let stats = self.stats;
-        let (orders, notices) = (std::mem::take(&mut self.orders), std::mem::take(&mut self.notices));
-        let (holds, waits) = (std::mem::take(&mut self.holds), std::mem::take(&mut self.waits));
-        let number = self.number;
-        *self =
-            Aof { stats, orders, notices, holds, waits, number, first_number: number + 1, ..Aof::default() };
-        self.has_moved = true;
+        let Aof { stats, number, durable, .. } = *self;
+        *self = Aof {
+            stats,
+            orders: std::mem::take(&mut self.orders),
+            notices: std::mem::take(&mut self.notices),
+            holds: std::mem::take(&mut self.holds),
+            waits: std::mem::take(&mut self.waits),
+            number,
+            first_number: number + 1,
+            ended: Some(durable),
+            has_moved: true,
+            ..Aof::default()
+        };
     }
 
     /// The writer told something.
@@ -352,7 +364,7 @@ impl Aof {
 
     fn on_failing(&mut self, reason: Option<String>) {
         if matches!(self.phase, Phase::Ending(_)) && reason.is_some() {
-            // It will not be tried again, and who switched it off did not want to wait for it.
+            // It will not be tried again, and who switched it off did not want to wait for it: nor do replies.
             return self.forget();
         }
         if !self.has_file() {

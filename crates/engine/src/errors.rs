@@ -354,6 +354,9 @@ impl CommandError {
     pub const NOT_ACKNOWLEDGED_BY_ROLE: Self = Self::fixed(
         "NOREPLACK The write was done here, but this node became a replica before enough replicas acknowledged it.",
     );
+    pub const NOT_ON_DISK: Self = Self::fixed(
+        "NOREPLACK The write was done here, but the append-only file was switched off before it was on disk.",
+    );
     pub const STALE: Self = Self::fixed("STALE The data of this replica is older than CLIENT MAXLAG allows.");
     pub const INVALID_TOKEN: Self = Self::fixed("ERR Invalid token, CLIENT OFFSET tells what one looks like");
     pub const UNKNOWN_HISTORY: Self =

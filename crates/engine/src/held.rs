@@ -119,7 +119,11 @@ impl Held {
     }
 
     /// Puts `error` in the place of those for which `fails` holds. Returns how many they were.
-    pub(crate) fn fail(&mut self, fails: fn(&Hold) -> bool, (reply, error): (&mut Reply, &str)) -> usize {
+    pub(crate) fn fail(
+        &mut self,
+        fails: impl Fn(&Hold) -> bool,
+        (reply, error): (&mut Reply, &str),
+    ) -> usize {
         let (failed, kept): (VecDeque<Hold>, VecDeque<Hold>) = self.queue.drain(..).partition(fails);
         self.queue = kept;
         let places: Vec<Range<u64>> = failed.into_iter().map(|hold| hold.place).collect();

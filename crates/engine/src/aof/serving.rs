@@ -169,6 +169,10 @@ impl Core {
 impl Core {
     /// Lets those go on who have what they waited for.
     fn settle_aof(&mut self) {
+        if let Some(durable) = self.aof.ended.take() {
+            self.aof.holds.retain(|(offset, _)| *offset <= durable);
+            self.give_up_each(&CommandError::NOT_ON_DISK, |hold| hold.on_disk && hold.offset > durable);
+        }
         if std::mem::take(&mut self.aof.has_moved) {
             let mark = self.aof.mark();
             while let Some((offset, id)) = self.aof.holds.front().copied()

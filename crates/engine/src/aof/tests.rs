@@ -504,13 +504,42 @@ fn switched_off_it_lets_replies_go_when_the_disk_has_what_they_wait_for() {
 
 #[test]
 fn switched_off_it_waits_for_no_disk_that_fails() {
-    for report in [Report::Failing(Some("full".to_owned())), Report::Lost("broken".to_owned())] {
+    for report in [
+        Report::Failing(Some("full".to_owned())),
+        Report::Lost("broken".to_owned()),
+        Report::Begun(1, Err("full".to_owned())),
+    ] {
         let mut story = holding();
         story.config.appendonly = false;
         story.turn();
+        assert_eq!(story.aof.ended, None);
+        story.progress(1, 104, 102);
         story.report(report);
-        assert_eq!(story.aof.mark(), Offset(u64::MAX));
+        assert_eq!(story.aof.ended, Some(Offset(102)));
         assert!(story.aof.has_moved && story.aof.holds.len() == 1);
+    }
+}
+
+#[test]
+fn switched_off_while_no_files_lead_there_it_waits_for_nothing() {
+    fn lost(story: &mut Story) {
+        story.report(Report::Lost("broken".to_owned()));
+        story.now += 2000;
+        assert!(story.turn());
+    }
+    fn starting(story: &mut Story) {
+        lost(story);
+        story.rewrite();
+        // An increment that no manifest names.
+        story.progress(2, 104, 104);
+    }
+    for before in [lost as fn(&mut Story), starting] {
+        let mut story = holding();
+        before(&mut story);
+        story.config.appendonly = false;
+        story.turn();
+        assert_eq!(story.aof.ended, Some(Offset(0)));
+        assert!(matches!(story.aof.phase, Phase::Off));
     }
 }
 

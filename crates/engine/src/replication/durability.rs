@@ -113,7 +113,7 @@ impl Core {
             session.last_write = Offset(0);
             session.promised = None;
         }
-        self.give_up_each(Hold::needs_replicas);
+        self.give_up_each(&CommandError::NOT_ACKNOWLEDGED_BY_ROLE, Hold::needs_replicas);
     }
 }
 
@@ -180,25 +180,27 @@ impl Core {
 
     /// This node is no primary any more: nobody will acknowledge what it wrote. What waits for the disk alone still may.
     pub(crate) fn give_up_held(&mut self, session: &mut Session) {
-        self.give_up(session, Hold::needs_replicas);
+        self.give_up(session, &CommandError::NOT_ACKNOWLEDGED_BY_ROLE, Hold::needs_replicas);
     }
 
     /// Other data took the place of what was written here, before the disk had that.
     pub(crate) fn give_up_all_held(&mut self) {
-        self.give_up_each(|_| true);
+        self.give_up_each(&CommandError::NOT_ACKNOWLEDGED_BY_ROLE, |_| true);
     }
 
-    fn give_up_each(&mut self, fails: fn(&Hold) -> bool) {
+    /// Replies for which `fails` holds wait in vain, and the error says why.
+    pub(crate) fn give_up_each(&mut self, error: &CommandError, fails: impl Fn(&Hold) -> bool + Copy) {
         for id in self.holding_sessions().collect::<Vec<_>>() {
             if let Some(mut session) = self.sessions.take(id) {
-                self.give_up(&mut session, fails);
+                self.give_up(&mut session, error, fails);
                 self.sessions.insert(session);
+                // What is left may wait for replicas.
+                self.release(id);
             }
         }
     }
 
-    fn give_up(&mut self, session: &mut Session, fails: fn(&Hold) -> bool) {
-        let error = CommandError::NOT_ACKNOWLEDGED_BY_ROLE;
+    fn give_up(&mut self, session: &mut Session, error: &CommandError, fails: impl Fn(&Hold) -> bool) {
         let lost = session.held.fail(fails, (&mut session.output, error.as_str()));
         self.replication.replicas.cancel_wait(WaiterId::Replies(session.id.0));
         self.count_unacknowledged(lost);

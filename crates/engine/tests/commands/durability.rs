@@ -418,6 +418,45 @@ fn a_file_that_is_switched_off_is_brought_to_disk_before_its_replies_go() {
 }
 
 #[test]
+fn a_file_that_is_switched_off_answers_no_write_that_it_never_had_on_disk() {
+    let mut script = on_disk();
+    let (client, second, other) = (script.client(), script.connect(), script.connect());
+    script.ask("SET a 1");
+    let had = script.node.core.log.end();
+    script.ask_as(second, "SET b 1");
+    script.node.tick();
+    let end = script.node.core.log.end();
+    assert_eq!(script.ask_as(other, "CONFIG SET appendonly no"), "+OK");
+    script.node.tick();
+    let progress = Progress { number: 1, written: end, durable: had, size: 0 };
+    script.node.aof_reported(Report::Progress(progress));
+    assert_eq!((&*script.received(client), &*script.received(second)), ("+OK", ""));
+    script.node.aof_reported(Report::Lost("Input/output error".to_owned()));
+    let never = "-NOREPLACK The write was done here, but the append-only file was switched off before it was on disk.";
+    assert_eq!(script.received(second), never);
+}
+
+#[test]
+fn a_file_that_is_switched_off_leaves_what_waits_for_replicas_to_them() {
+    let mut script = on_disk();
+    let (client, other) = (script.client(), script.connect());
+    let replica = attach(&mut script);
+    script.node.receive(client, b"CLIENT DURABILITY 1\r\nSET a 1\r\nCLIENT DURABILITY 0\r\n");
+    assert_eq!(script.received(client), "+OK");
+    let had = script.node.core.log.end();
+    script.ask("SET b 1");
+    script.ask_as(other, "CONFIG SET appendonly no");
+    script.node.tick();
+    let progress = Progress { number: 1, written: had, durable: had, size: 0 };
+    script.node.aof_reported(Report::Progress(progress));
+    script.node.aof_reported(Report::Lost("Input/output error".to_owned()));
+    assert_eq!(script.received(client), "");
+    ack(&mut script, replica);
+    let received = script.received(client);
+    assert!(received.starts_with("+OK +OK -NOREPLACK"), "{received}");
+}
+
+#[test]
 fn a_client_that_is_closed_gets_nothing_that_is_held() {
     let (mut script, replica) = synchronous(0);
     let (client, other) = (script.client(), script.connect());
