@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use deadlines::Deadlines;
 pub use iter::HashIter;

@@ -23,6 +23,7 @@ pub mod listpack;
 mod number;
 mod pages;
 mod set;
+mod shared;
 mod short_bytes;
 mod size_class;
 mod sorted_set;

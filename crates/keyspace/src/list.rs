@@ -11,7 +11,7 @@ mod iter;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use big::{BigList, exceeds};
 pub use iter::{ListIter, ListRevIter};

@@ -5,7 +5,7 @@
 //! Invariant: only the first page may be smaller than the others, as long as it is the only one;
 //! elements at or above the length are default ones.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 /// Elements of a page: a page of pointers is copied in about a microsecond.
 const PAGE: usize = 128;
@@ -35,7 +35,11 @@ impl<T: Clone + Default> Pages<T> {
     /// Element `index`, which exists, to be changed.
     #[inline]
     pub(crate) fn at_mut(&mut self, index: usize) -> &mut T {
-        &mut Arc::make_mut(&mut self.pages[index / PAGE])[index % PAGE]
+        let page = &mut self.pages[index / PAGE];
+        if !page.is_unique() {
+            *page = page.iter().cloned().collect();
+        }
+        &mut Arc::get_mut(page).expect("a copy is nobody else's")[index % PAGE]
     }
 
     pub(crate) fn push(&mut self, element: T) {

@@ -9,7 +9,7 @@ mod iter;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 pub use iter::SetIter;
 

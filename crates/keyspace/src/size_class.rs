@@ -5,7 +5,7 @@
 //! below, so a block that grows class by class wastes no more than the allocator itself would.
 
 /// What an `Arc` allocates in front of its content.
-pub(crate) const ARC_HEADER: usize = 16;
+pub(crate) const ARC_HEADER: usize = 8;
 /// Above this a block is given what it asks for, and no class is told.
 pub(crate) const CLASSES_UP_TO: usize = 64 * 1024;
 

@@ -11,7 +11,7 @@ mod packed;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use big::BigSortedSet;
 pub use bound::{LexBound, ScoreBound};

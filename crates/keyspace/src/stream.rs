@@ -20,7 +20,7 @@ mod packing;
 mod tests;
 mod trim;
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use block::Block;
 pub use fields::Fields;
@@ -34,6 +34,7 @@ pub use trim::{Trim, TrimTo};
 
 use crate::encoding::Encoding;
 use crate::item::Item;
+use crate::size_class::ARC_HEADER;
 use crate::tree::{Chunk, Tree};
 
 /// A stream value.
@@ -264,7 +265,7 @@ impl Stream {
 
     /// Bytes allocated beside the value itself, from a sample of `samples` blocks (0: all).
     pub fn heap_size(&self, samples: usize) -> usize {
-        size_of::<Body>() + 16 + self.0.blocks.heap_size(samples) + self.0.groups.heap_size(samples)
+        size_of::<Body>() + ARC_HEADER + self.0.blocks.heap_size(samples) + self.0.groups.heap_size(samples)
     }
 }
 

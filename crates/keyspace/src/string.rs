@@ -6,11 +6,12 @@
 //! snapshot never copies a big string, and a long run of APPENDs does not reallocate each time.
 //! Invariant: `Repr::Edited` and `Repr::Shared` are the only forms that report "raw" below 45 bytes.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use crate::item::Item;
 use crate::number::parse_int;
 use crate::short_bytes::ShortBytes;
+use crate::size_class::ARC_HEADER;
 
 /// Redis stores strings up to this length next to their header.
 const EMBEDDED: usize = 44;
@@ -218,7 +219,7 @@ impl<'a> Str<'a> {
         match &self.0 {
             Repr::Int(_) | Repr::Plain(_) | Repr::Edited(_) => 0,
             Repr::Short(bytes) => bytes.heap_size(),
-            Repr::Shared(bytes) => bytes.capacity() + size_of::<Vec<u8>>() + 16,
+            Repr::Shared(bytes) => bytes.capacity() + size_of::<Vec<u8>>() + ARC_HEADER,
         }
     }
 }

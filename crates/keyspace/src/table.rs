@@ -37,6 +37,8 @@ pub(crate) use iter::{Portion, TableIter};
 pub use prefetch::Batch;
 use region::{Region, Spot};
 
+use crate::size_class::ARC_HEADER;
+
 /// Bytes that key and rest may have together; what is longer lies beside.
 pub(crate) const INLINE: usize = block::LONGEST_ENTRY - 8;
 /// Cursors name a hash by its top 48 bits; no segment is that deep, for the hash is keyed.
@@ -335,7 +337,7 @@ impl<L: Layout> Table<L> {
 
     /// Bytes that an entry takes: in its block, in its lane, and of a key that lies beside.
     pub(crate) fn size_of(entry: &EntryRef<'_, L::Beside>) -> usize {
-        let beside = if entry.key.len() > entry::LONGEST_KEY { entry.key.len() + 16 } else { 0 };
+        let beside = if entry.key.len() > entry::LONGEST_KEY { entry.key.len() + ARC_HEADER } else { 0 };
         let slot = entry.beside.map_or(0, |_| 2);
         let length = 1 + usize::from(entry.rest.len() >= 240);
         1 + length + slot + Self::key_share(entry.key) + entry.rest.len() + LANE + beside
@@ -543,7 +545,7 @@ impl<L: Layout> Table<L> {
     fn join_regions(&mut self, page: usize, hash: u64, buddy: usize) {
         let hasher = &self.hasher;
         let page = self.pages.node_mut(page);
-        let gone = std::sync::Arc::unwrap_or_clone(page.join(page.find(hash), buddy));
+        let gone = triomphe::Arc::unwrap_or_clone(page.join(page.find(hash), buddy));
         let index = page.find(hash);
         let kept = std::mem::replace(page.node_mut(index), Region::new(0));
         self.dead -= gone.dead() + kept.dead();
@@ -559,7 +561,7 @@ impl<L: Layout> Table<L> {
             if self.pages.node(index).len() + self.pages.node(buddy).len() > JOINED_REGIONS {
                 return;
             }
-            let gone = std::sync::Arc::unwrap_or_clone(self.pages.join(index, buddy));
+            let gone = triomphe::Arc::unwrap_or_clone(self.pages.join(index, buddy));
             let index = self.pages.find(hash);
             let kept = std::mem::replace(self.pages.node_mut(index), Fan::new(0, Region::new(0), i64::MAX));
             let is_upper = hash >> (64 - kept.depth()) & 1 == 1;

@@ -7,7 +7,9 @@
 //! empty, all chunks are equally deep. The bound of every slot but a node's first is at most
 //! every element under it and above every element before it.
 
-use std::sync::Arc;
+use triomphe::Arc;
+
+use crate::size_class::ARC_HEADER;
 
 /// The leaves of a tree.
 pub(crate) trait Chunk: Clone + Default {
@@ -165,7 +167,7 @@ impl<C: Chunk> Tree<C> {
             if samples > 0 && seen >= samples {
                 break;
             }
-            size += chunk.heap_size() + size_of::<C>() + size_of::<Slot<C>>() + 16;
+            size += chunk.heap_size() + size_of::<C>() + size_of::<Slot<C>>() + ARC_HEADER;
             index += chunk.weight();
             seen += 1;
         }

@@ -4,10 +4,9 @@
 //! [`Slice`] as long as it likes and never sees it change. This needs no lock: sharing is what the reference
 //! count says.
 
-use std::{
-    ops::{Deref, Range},
-    sync::Arc,
-};
+use std::ops::{Deref, Range};
+
+use triomphe::Arc;
 
 use crate::Offset;
 
@@ -51,8 +50,8 @@ impl Block {
 
     /// Whether bytes may be appended. A short block that a reader holds is copied to make it so.
     pub(crate) fn make_writable(&mut self) -> bool {
-        // There are no weak references and only the log clones, so a count of one stays one.
-        if Arc::strong_count(&self.bytes) == 1 {
+        // Only the log clones it, so what is nobody else's stays so.
+        if self.bytes.is_unique() {
             return true;
         }
         let is_short = self.bytes.len() < OPENING;

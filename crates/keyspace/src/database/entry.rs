@@ -10,7 +10,7 @@
 //! Six bytes of milliseconds last until the year 10889; deadlines beyond, or before 1970, take
 //! eight.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use crate::table::{EntryRef, Layout};
 use crate::time::UnixMillis;

@@ -3,7 +3,7 @@
 //! Keeps the count of deadlines and the note of hashes with due fields true, whatever takes the
 //! place of what. Never looks at the clock, nor at who asks.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::entry::{self, Header, NEVER};
 use super::field_deadlines::next_deadline;

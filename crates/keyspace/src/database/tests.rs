@@ -365,7 +365,7 @@ fn a_value_beside_is_shared_with_a_snapshot_until_it_changes_itself() {
     let mut change = database.get_mut(b"a", UnixMillis(1)).unwrap().typed::<crate::Hash<'_>>().unwrap();
     change.insert(b"new", b"x", &encoding);
     drop(change);
-    let holders = |key: &[u8]| std::sync::Arc::strong_count(held.get(key).unwrap().beside.unwrap());
+    let holders = |key: &[u8]| triomphe::Arc::strong_count(held.get(key).unwrap().beside.unwrap());
     assert_eq!((holders(b"a"), holders(b"b")), (1, 2));
     assert_eq!(entry::value_of(&held.get(b"a").unwrap()).len(), 40);
     assert_eq!(database.peek(b"a", UnixMillis(1)).unwrap().len(), 41);

@@ -5,7 +5,7 @@
 //! does without while no field has one.
 //! Invariant: `first` is the least score.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use crate::encoding::Encoding;
 use crate::item::Item;

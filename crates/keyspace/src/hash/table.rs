@@ -2,9 +2,10 @@
 //!
 //! A value that is too long for an entry lies beside it, shared with snapshots.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use crate::item::Item;
+use crate::size_class::ARC_HEADER;
 use crate::table::{EntryRef, Fill, INLINE, Layout, NewEntry, Table, TableIter};
 
 #[derive(Clone)]
@@ -80,7 +81,7 @@ impl FieldTable {
 
     /// Bytes allocated, with values that lie beside.
     pub(super) fn heap_size(&self) -> usize {
-        self.0.heap_size() + self.0.beside_sum(|value| value.len() + 16)
+        self.0.heap_size() + self.0.beside_sum(|value| value.len() + ARC_HEADER)
     }
 }
 

@@ -9,7 +9,7 @@
 //! while a group is being loaded, some may still be without one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::id::StreamId;
 use super::id_map::IdMap;

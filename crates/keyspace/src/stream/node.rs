@@ -9,7 +9,7 @@
 //! of the block. The lengths here are computed without writing such a listpack. Foreign ones are
 //! checked completely: counts, order of ids, and that the elements are used up.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::block::{Block, Pair};
 use super::id::StreamId;

@@ -4,7 +4,7 @@
 //! limit of work allows the next one; then, unless only whole blocks may go, entry by entry
 //! within one block.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::id::StreamId;
 use super::{Body, Stream, as_u64};

@@ -10,18 +10,20 @@
 //! address: | block (4 bits) | place in the block (12 bits) |
 //! ```
 
-use std::sync::Arc;
+use triomphe::Arc;
 
-/// Bytes of a full-grown block: with the shared pointer's two counters it takes 4096.
-pub(super) const BLOCK: usize = 4096 - COUNTERS;
-const COUNTERS: usize = 16;
+use crate::shared::{slice_mut, zeroed};
+use crate::size_class::ARC_HEADER;
+
+/// Bytes of a full-grown block: with the shared pointer's counter it takes 4096.
+pub(super) const BLOCK: usize = 4096 - ARC_HEADER;
 /// Blocks that addresses can tell apart.
 const MOST_BLOCKS: usize = 16;
 /// The longest entry: what is bigger lies beside.
 pub(super) const LONGEST_ENTRY: usize = 512;
 const SMALLEST: usize = 128;
 /// What a block starts with that is not the first.
-const LATER: usize = 1024 - COUNTERS;
+const LATER: usize = 1024 - ARC_HEADER;
 const PLACE_BITS: u16 = 12;
 /// Bytes that a cache reads at a time.
 const LINE: usize = 64;
@@ -55,7 +57,7 @@ struct Block {
 
 impl Block {
     fn new(size: usize) -> Self {
-        Block { bytes: std::iter::repeat_n(0, size).collect(), used: 0 }
+        Block { bytes: zeroed(size), used: 0 }
     }
 }
 
@@ -105,14 +107,13 @@ impl Blocks {
         let Some(last) = self.list.last() else { return 0 };
         let at = last.used + 2 * LINE * before;
         let line = |at| last.bytes.get(at).copied().unwrap_or_default();
-        // The counters of the block are beside its first byte.
-        u64::from(line(0) ^ line(at) ^ line(at + LINE))
+        u64::from(line(at) ^ line(at + LINE)) ^ u64::from(last.bytes.is_unique())
     }
 
     /// The same, to be changed; the block is copied first if a snapshot holds it.
     #[inline]
     pub(super) fn at_mut(&mut self, address: Address) -> &mut [u8] {
-        &mut Arc::make_mut(&mut self.list[address.block()].bytes)[address.place()..]
+        &mut slice_mut(&mut self.list[address.block()].bytes)[address.place()..]
     }
 
     /// The same, if nobody else holds the block.
@@ -176,7 +177,7 @@ impl Blocks {
 
     /// Bytes allocated.
     pub(super) fn heap_size(&self) -> usize {
-        let blocks: usize = self.list.iter().map(|block| block.bytes.len() + COUNTERS).sum();
+        let blocks: usize = self.list.iter().map(|block| block.bytes.len() + ARC_HEADER).sum();
         blocks + self.list.capacity() * size_of::<Block>()
     }
 
@@ -233,11 +234,11 @@ pub(super) fn packable(longest: usize) -> usize {
     (MOST_BLOCKS - 1) * (BLOCK - longest + 1)
 }
 
-/// The size of a block for `bytes`: with the counters a power of two. Steps between these would
+/// The size of a block for `bytes`: with the counter a power of two. Steps between these would
 /// leave more in holes of the allocator than at the ends of blocks.
 fn stepped(bytes: usize) -> usize {
-    let size = (bytes + COUNTERS).next_power_of_two().max(SMALLEST);
-    (size - COUNTERS).min(BLOCK)
+    let size = (bytes + ARC_HEADER).next_power_of_two().max(SMALLEST);
+    (size - ARC_HEADER).min(BLOCK)
 }
 
 #[cfg(test)]

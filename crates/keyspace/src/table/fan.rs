@@ -12,7 +12,7 @@
 //! map  [ 0 0 0 0 | 2 2 | 1 | 3 ]      children 0 (d=1), 2 (d=2), 1 and 3 (d=3)
 //! ```
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 /// A node of the directory tree, shared between the table and its snapshots.
 #[derive(Clone)]
@@ -70,6 +70,13 @@ impl<T> Fan<T> {
     #[inline]
     pub(super) fn node(&self, child: usize) -> &T {
         &self.children[child].node
+    }
+
+    /// Reads whether anybody else holds the node of `child`, which is asked before it is changed; returns something
+    /// of the line that says so.
+    #[inline]
+    pub(super) fn touch_counter(&self, child: usize) -> u64 {
+        u64::from(self.children[child].node.is_unique())
     }
 
     /// The deepest hash prefix that all entries of `child` share, in bits.

@@ -2,7 +2,7 @@
 //!
 //! Sees the table as it was borrowed; a scan that goes on between calls is the table's `scan`.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::fan::Child;
 use super::region::{Region, Spot};

@@ -108,15 +108,17 @@ impl<L: Layout> Table<L> {
         let mut seen = 0;
         for (region, hash) in regions.iter_mut().zip(batch.hashes()) {
             let page = self.pages.node(self.pages.find(*hash));
-            *region = page.node(page.find(*hash));
-            seen ^= region.touch();
+            let child = page.find(*hash);
+            *region = page.node(child);
+            seen ^= page.touch_counter(child) ^ region.touch();
         }
         let (mut last, mut before) = (first, 0);
         for (region, hash) in regions.iter().zip(batch.hashes()) {
             before = if std::ptr::eq(*region, last) { before + 1 } else { 0 };
             last = region;
-            let segment = region.fan().node(region.fan().find(*hash));
-            seen ^= segment.touch(*hash);
+            let child = region.fan().find(*hash);
+            let segment = region.fan().node(child);
+            seen ^= region.fan().touch_counter(child) ^ segment.touch(*hash);
             // As a rule all keys are new, or none is, so that this is guessed rightly.
             seen ^= match segment.find(*hash, |_| true) {
                 Some(lane) => region.touch_entry(segment.address(lane)),

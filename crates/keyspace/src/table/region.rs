@@ -7,13 +7,14 @@
 //! Invariant: every lane of every segment names the start of an entry in these blocks, and every
 //! slot that is not free belongs to exactly one entry of its segment.
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::block::{Address, Blocks, LONGEST_ENTRY};
 use super::entry::{Draft, Key, LONGEST_KEY, Parsed, parse};
 use super::fan::Fan;
 use super::segment::{Beside, Lane, Segment};
 use super::{EntryRef, Layout, NewEntry, end_of};
+use crate::size_class::ARC_HEADER;
 
 pub(super) const MOST_SEGMENTS: usize = 32;
 /// A segment with fewer entries looks at its buddy when one is removed.
@@ -350,8 +351,12 @@ impl<L: Layout> Region<L> {
             .fan
             .children()
             .iter()
-            .map(|child| size_of::<Segment<L::Beside>>() + 16 + child.node.heap_size());
-        size_of::<Self>() + 16 + self.fan.heap_size() + self.blocks.heap_size() + segments.sum::<usize>()
+            .map(|child| size_of::<Segment<L::Beside>>() + ARC_HEADER + child.node.heap_size());
+        size_of::<Self>()
+            + ARC_HEADER
+            + self.fan.heap_size()
+            + self.blocks.heap_size()
+            + segments.sum::<usize>()
     }
 
     /// Copies all entries into new blocks, without the dead bytes.

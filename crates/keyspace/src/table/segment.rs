@@ -11,9 +11,10 @@
 //! group: tags [16 × 1 byte] | addresses [16 × 2 bytes]      × 8, then 8 overflow counters
 //! ```
 
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::block::Address;
+use crate::size_class::ARC_HEADER;
 
 const GROUPS: usize = 8;
 const LANES: usize = 16;
@@ -137,8 +138,7 @@ impl<S> Segment<S> {
     #[inline]
     pub(super) fn touch(&self, hash: u64) -> u64 {
         let (_, home) = tag_and_home(hash);
-        // The counters of the segment are beside its first group.
-        u64::from(self.groups[0].tags[0] ^ self.groups[home].tags[0] ^ self.passed[home])
+        u64::from(self.groups[home].tags[0] ^ self.passed[home])
     }
 
     #[inline]
@@ -247,7 +247,7 @@ impl<S> Segment<S> {
     /// Bytes allocated for slots, and for keys in them.
     pub(super) fn heap_size(&self) -> usize {
         let keys = self.beside.iter().map(|beside| match beside {
-            Beside::Key(key) => key.len() + 16,
+            Beside::Key(key) => key.len() + ARC_HEADER,
             Beside::Free | Beside::Value(_) => 0,
         });
         self.beside.capacity() * size_of::<Beside<S>>() + keys.sum::<usize>()

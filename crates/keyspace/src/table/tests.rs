@@ -2,7 +2,7 @@
 //! under splits and merges; deadlines; boundaries of what lies in a block and what beside.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::*;
 

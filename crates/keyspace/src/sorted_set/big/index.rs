@@ -11,7 +11,7 @@
 mod run;
 
 use std::ops::Range;
-use std::sync::Arc;
+use triomphe::Arc;
 
 use crate::size_class::ARC_HEADER;
 use run::Run;

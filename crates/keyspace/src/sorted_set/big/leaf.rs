@@ -15,10 +15,11 @@
 //! ```
 
 use std::ops::Range;
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::super::bound::order;
 use super::members::LeafId;
+use crate::shared::{slice_mut, zeroed};
 use crate::size_class::ARC_HEADER;
 
 const HEADER: usize = 6;
@@ -104,10 +105,6 @@ fn write_entry(out: &mut [u8], score: f64, member: &[u8]) {
     };
     rest[from..].copy_from_slice(member);
     out[0] = head | low;
-}
-
-fn zeroed(len: usize) -> Arc<[u8]> {
-    std::iter::repeat_n(0, len).collect()
 }
 
 impl Leaf {
@@ -287,7 +284,7 @@ impl Leaf {
         if needed > self.0.len() {
             self.resize(capacity_for(needed));
         }
-        let block = Arc::make_mut(&mut self.0);
+        let block = slice_mut(&mut self.0);
         let (used, count) = (used(block) + size, count(block));
         let start = block.len() - PADDING - used;
         write_entry(&mut block[start..start + size], new.score, new.member);
@@ -301,7 +298,7 @@ impl Leaf {
     pub(super) fn remove(&mut self, at: usize) {
         let size = self.entry(at).len();
         let start = self.start(at);
-        let block = Arc::make_mut(&mut self.0);
+        let block = slice_mut(&mut self.0);
         let (used, count) = (used(block), count(block));
         let back = block.len() - PADDING - start;
         let first = block.len() - PADDING - used;
@@ -332,7 +329,7 @@ impl Leaf {
         if new_len == old_len {
             let place = self.start(at) + 1;
             let bytes = &score.to_bits().to_be_bytes()[..new_len];
-            Arc::make_mut(&mut self.0)[place..place + new_len].copy_from_slice(bytes);
+            slice_mut(&mut self.0)[place..place + new_len].copy_from_slice(bytes);
         } else {
             self.remove(at);
             self.insert(at, new);

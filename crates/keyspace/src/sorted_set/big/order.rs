@@ -8,7 +8,7 @@
 //! every key under it and above every key before it.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::super::bound::order;
 use super::leaf::New;

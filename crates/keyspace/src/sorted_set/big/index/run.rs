@@ -7,9 +7,10 @@
 //! Invariant: no block is empty, unless it is the only one, and only that one grows.
 
 use std::ops::Range;
-use std::sync::Arc;
+use triomphe::Arc;
 
 use super::{hash_of, pair, widen};
+use crate::shared::slice_mut;
 use crate::size_class::ARC_HEADER;
 
 const PAIR: usize = size_of::<u64>();
@@ -280,14 +281,14 @@ impl Block {
     }
 
     fn insert(&mut self, at: usize, pair: u64) {
-        let pairs = Arc::make_mut(&mut self.pairs);
+        let pairs = slice_mut(&mut self.pairs);
         pairs.copy_within(at..self.count, at + 1);
         pairs[at] = pair;
         self.count += 1;
     }
 
     fn remove(&mut self, at: usize) {
-        Arc::make_mut(&mut self.pairs).copy_within(at + 1..self.count, at);
+        slice_mut(&mut self.pairs).copy_within(at + 1..self.count, at);
         self.count -= 1;
     }
 
@@ -296,7 +297,7 @@ impl Block {
     }
 
     fn set(&mut self, at: usize, pair: u64) {
-        Arc::make_mut(&mut self.pairs)[at] = pair;
+        slice_mut(&mut self.pairs)[at] = pair;
     }
 
     /// How many pairs have a hash below this one, where all are in `range`. Hashes are spread
