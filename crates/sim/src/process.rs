@@ -16,7 +16,7 @@ mod storing;
 mod appending;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
@@ -82,6 +82,8 @@ pub struct Process {
     verdicts: Rc<Verdicts>,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
+    /// Sessions of this life that the other side ended.
+    pub(crate) left: BTreeSet<SessionId>,
     pub(crate) spools: BTreeMap<u64, Spool>,
     pub(crate) outgoing: BTreeMap<SessionId, Outgoing>,
     /// Replicas whose stream is to begin when all before it is sent.
@@ -171,6 +173,7 @@ impl Process {
             verdicts: Rc::clone(verdicts),
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
+            left: BTreeSet::new(),
             spools: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             starting: BTreeMap::new(),
@@ -261,6 +264,7 @@ impl Process {
         (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
         self.sessions.clear();
         self.callers.clear();
+        self.left.clear();
         self.spools.clear();
         self.outgoing.clear();
         self.starting.clear();

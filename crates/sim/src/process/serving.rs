@@ -70,6 +70,7 @@ impl Process {
         if let Some(node) = &mut self.node {
             node.begin_turn();
         }
+        self.left.insert(session);
         self.drop_session(env, session);
         self.settle(env);
     }
