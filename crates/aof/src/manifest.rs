@@ -271,12 +271,13 @@ fn quoted(name: &str) -> String {
     if is_word && !name.is_empty() && !name.starts_with('#') {
         return name.to_owned();
     }
-    let escape = |byte: u8| match byte {
-        b'"' | b'\\' => format!("\\{}", char::from(byte)),
-        b' '..=b'~' => char::from(byte).to_string(),
-        _ => format!("\\x{byte:02x}"),
+    // What is beyond ASCII stays as it is, as in a word: four times as long, a line could be too long to be read.
+    let escape = |character: char| match character {
+        '"' | '\\' => format!("\\{character}"),
+        '\0'..='\x1f' | '\x7f' => format!("\\x{:02x}", u32::from(character)),
+        _ => character.to_string(),
     };
-    format!("\"{}\"", name.bytes().map(escape).collect::<String>())
+    format!("\"{}\"", name.chars().map(escape).collect::<String>())
 }
 
 #[cfg(test)]

@@ -80,6 +80,18 @@ fn what_redis_refuses_is_refused_in_its_words() {
 }
 
 #[test]
+fn what_is_written_can_be_read_however_long_a_name_is() {
+    // The longest that a file can have.
+    for character in ["\u{e9}", "\u{85}", "\u{1f600}"] {
+        let name = character.repeat(255 / character.len());
+        let start = Start { offset: Offset(u64::MAX), history: ReplicationId::parse(&[b'a'; 40]).unwrap() };
+        let increments = vec![Increment { file: file(&name, MAX_SEQUENCE), start: Some(start) }];
+        let manifest = Manifest { increments, ..Manifest::default() };
+        assert_eq!(Manifest::parse(&manifest.encode()), Ok(manifest));
+    }
+}
+
+#[test]
 fn both_of_our_pairs_say_where_an_increment_begins() {
     let id = "0123456789abcdef0123456789abcdef01234567";
     let start = |pairs: &str| parse(&format!("file a seq 1 type i{pairs}\n")).increments[0].start;
