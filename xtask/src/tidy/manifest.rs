@@ -26,26 +26,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const PURE: &[&str] = &[
-    "slipstream-resp",
-    "slipstream-keyspace",
-    "slipstream-rdb",
-    "slipstream-log",
-    "slipstream-aof",
-    "slipstream-replication",
-];
-
-const PURE_AND_ENGINE: &[&str] = &[
-    "slipstream-resp",
-    "slipstream-keyspace",
-    "slipstream-rdb",
-    "slipstream-log",
-    "slipstream-aof",
-    "slipstream-replication",
-    "slipstream-engine",
-];
-
-const PURE_ENGINE_AND_STORAGE: &[&str] = &[
+/// From the bottom up, each with what it may stand on before it.
+const LAYERS: [&str; 8] = [
     "slipstream-resp",
     "slipstream-keyspace",
     "slipstream-rdb",
@@ -55,6 +37,10 @@ const PURE_ENGINE_AND_STORAGE: &[&str] = &[
     "slipstream-engine",
     "slipstream-storage",
 ];
+
+const PURE: &[&str] = LAYERS.split_at(6).0;
+const PURE_AND_ENGINE: &[&str] = LAYERS.split_at(7).0;
+const PURE_ENGINE_AND_STORAGE: &[&str] = &LAYERS;
 
 /// Foreign crates that reach the operating system, and the crates that may use them.
 const SHELL_ONLY: &[&str] = &[

@@ -64,14 +64,20 @@ fn keys(job: &slipstream_engine::host::SnapshotJob) -> usize {
     bytes.windows(5).filter(|window| window == b"\x00\x01k\x01v").count()
 }
 
-#[test]
-fn replicas_below_stay_while_the_link_above_is_down_and_newcomers_wait() {
+/// A node that follows a primary, and may have replicas itself.
+fn in_the_middle() -> Script {
     let mut script = Script::new();
     script.ask("REPLICAOF a 1");
     script.node.link_connected(1);
     // The refusal is the answer to the question where its history forks.
     script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
     script.node.tick();
+    script
+}
+
+#[test]
+fn replicas_below_stay_while_the_link_above_is_down_and_newcomers_wait() {
+    let mut script = in_the_middle();
     let request = psync(&script);
     let below = attach(&mut script, "listening-port 1 capa psync2", &request);
     script.node.link_closed(1, "reset");
@@ -101,11 +107,7 @@ fn end_streams(script: &mut Script) {
 
 #[test]
 fn a_replica_of_ours_outlasts_a_promotion_and_stock_ones_do_not() {
-    let mut script = Script::new();
-    script.ask("REPLICAOF a 1");
-    script.node.link_connected(1);
-    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
-    script.node.tick();
+    let mut script = in_the_middle();
     let continues = psync(&script);
     let ours = attach(&mut script, STAYS, &continues);
     let stock = attach(&mut script, "listening-port 2 capa eof capa psync2", &continues);
@@ -195,11 +197,7 @@ fn a_replica_that_is_killed_is_gone_for_the_rest_of_the_transaction() {
 
 /// A replica of ours that has been told that the history has changed, and how it would ask again.
 fn told() -> (Script, SessionId, String) {
-    let mut script = Script::new();
-    script.ask("REPLICAOF a 1");
-    script.node.link_connected(1);
-    script.node.link_received(1, b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-NOPERM\r\n+CONTINUE\r\n");
-    script.node.tick();
+    let mut script = in_the_middle();
     let continues = psync(&script);
     let replica = attach(&mut script, STAYS, &continues);
     script.effects();
