@@ -49,7 +49,7 @@ impl SyncLoad {
         let (sender, receiver) = sync_channel(QUEUED_PIECES);
         let LoadOrder { number, through_file, keeps } = order;
         let keep = keeps.then(|| kept_in.join(received_name(number)));
-        let failed = |reason| Report::LoadedSync(number, Err(reason));
+        let failed = move |reason| Report::LoadedSync(number, Err(reason));
         spawn_or_report("sync-load", reporter, failed, move |reporter| {
             let teller = Teller::new(&reporter, number);
             let mut input = Pieces {
@@ -58,7 +58,7 @@ impl SyncLoad {
                 piece: Vec::new(),
                 position: 0,
                 ended: false,
-                kept: Kept::new(keep),
+                kept: Kept::new(keep, through_file),
             };
             let decoder = Decoder { teller: &teller, options };
             let mut result = match through_file {
@@ -158,16 +158,16 @@ impl Decoder<'_> {
     /// Takes in everything before it decodes anything.
     fn decode_from_file(&self, input: &mut Pieces<'_>, folder: &Path) -> Result<Box<LoadedData>, String> {
         let mut receive = || {
-            let Some(first) = input.next_piece()? else { return nameless_file(folder) };
             let mut file = nameless_file(folder)?;
-            file.write_all(first)?;
-            if input.kept.is_there() {
-                // What is kept is as good.
-                while input.next_piece()?.is_some() {}
-                return input.kept.reopen();
+            while input.next_piece()?.is_some() {
+                // What is kept is as good, as long as it can be written.
+                if !input.kept.is_there() {
+                    input.kept.move_to(&mut file)?;
+                    file.write_all(&input.piece)?;
+                }
             }
-            while let Some(piece) = input.next_piece()? {
-                file.write_all(piece)?;
+            if input.kept.is_there() {
+                return input.kept.reopen();
             }
             file.rewind()?;
             Ok(file)

@@ -4,8 +4,8 @@
 //! on: a base is made of the data then. Whatever is not finished is removed.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Seek, Take, Write};
+use std::path::{Path, PathBuf};
 
 /// The newest format that is kept: those of Redis up to 7.2.
 const NEWEST_VERSION: u32 = 11;
@@ -16,12 +16,17 @@ pub(super) struct Kept {
     path: Option<PathBuf>,
     file: Option<File>,
     length: u64,
+    /// Whether it is also what the snapshot is loaded from.
+    is_needed: bool,
+    /// What was there of one that was given up, and is needed.
+    rest: Option<Take<File>>,
 }
 
 impl Kept {
-    /// To be kept at `path`, if that is wanted.
-    pub(super) fn new(path: Option<PathBuf>) -> Kept {
-        Kept { path, file: None, length: 0 }
+    /// To be kept at `path`, if that is wanted. Where the snapshot is loaded from a file, what is kept stands for
+    /// that as well.
+    pub(super) fn new(path: Option<PathBuf>, is_needed: bool) -> Kept {
+        Kept { path, file: None, length: 0, is_needed, rest: None }
     }
 
     /// Whether what came so far is there.
@@ -33,12 +38,20 @@ impl Kept {
     pub(super) fn push(&mut self, piece: &[u8]) {
         let Some(path) = self.path.as_ref().filter(|_| !piece.is_empty()) else { return };
         if self.length == 0 {
-            self.file = if is_plain(piece) { File::create(path).ok() } else { None };
+            self.file = if is_plain(piece) { create(path).ok() } else { None };
+        }
+        if self.file.as_mut().is_none_or(|file| file.write_all(piece).is_err()) {
+            let length = self.length;
+            self.rest = self.give_up().filter(|_| self.is_needed).map(|file| file.take(length));
         }
         self.length += piece.len() as u64;
-        if self.file.as_mut().is_none_or(|file| file.write_all(piece).is_err()) {
-            self.give_up();
-        }
+    }
+
+    /// Writes to `other` what came before it was given up, once.
+    pub(super) fn move_to(&mut self, other: &mut File) -> io::Result<()> {
+        let Some(mut rest) = self.rest.take() else { return Ok(()) };
+        rest.get_mut().rewind()?;
+        io::copy(&mut rest, other).map(drop)
     }
 
     /// All of it, to be read.
@@ -58,14 +71,16 @@ impl Kept {
         Some(self.length)
     }
 
-    fn give_up(&mut self) {
-        if let Some(path) = self.path.take()
-            && self.file.take().is_some()
-        {
-            // One that cannot be removed is overwritten, or stays as those of a crash do.
-            fs::remove_file(path).ok();
-        }
+    fn give_up(&mut self) -> Option<File> {
+        let (path, file) = (self.path.take()?, self.file.take()?);
+        // One that cannot be removed is overwritten, or stays as those of a crash do.
+        fs::remove_file(path).ok();
+        Some(file)
     }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(true).open(path)
 }
 
 impl Drop for Kept {
@@ -97,7 +112,7 @@ mod tests {
             ("short", b"REDI", false),
         ] {
             let path = path(name);
-            let mut kept = Kept::new(Some(path.clone()));
+            let mut kept = Kept::new(Some(path.clone()), false);
             kept.push(start);
             kept.push(b"more");
             assert_eq!((kept.is_there(), path.exists()), (is_kept, is_kept), "{name}");
@@ -112,10 +127,31 @@ mod tests {
     #[test]
     fn what_is_not_finished_is_removed() {
         let path = path("cut-off");
-        let mut kept = Kept::new(Some(path.clone()));
+        let mut kept = Kept::new(Some(path.clone()), false);
         kept.push(b"REDIS0010rest");
         assert!(path.exists());
         drop(kept);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_was_kept_before_it_failed_is_moved_to_where_the_rest_goes() {
+        let (path, other) = (path("full"), path("other"));
+        for is_needed in [true, false] {
+            let mut kept = Kept::new(Some(path.clone()), is_needed);
+            let mut file = create(&other).unwrap();
+            kept.push(b"REDIS0010rest");
+            kept.move_to(&mut file).unwrap();
+            // No more can be written to it.
+            kept.file = Some(File::open(&path).unwrap());
+            kept.push(b"more");
+            assert!(!kept.is_there() && !path.exists());
+            kept.move_to(&mut file).unwrap();
+            kept.push(b"the end");
+            kept.move_to(&mut file).unwrap();
+            assert_eq!(fs::read(&other).unwrap(), if is_needed { &b"REDIS0010rest"[..] } else { b"" });
+            assert_eq!(kept.finish(), None);
+        }
+        fs::remove_file(&other).unwrap();
     }
 }
