@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::time::{ClockId, clock_gettime};
 use slipstream_engine::config::Config;
 use slipstream_engine::{Clock, Host, Level, ProcessFacts};
-use slipstream_storage::{Replaced, Unreplaced, make_folder, replace};
+use slipstream_storage::{Replaced, Unreplaced, replace};
 
 use crate::allocator;
 use crate::listeners::SharedListening;
@@ -106,9 +106,8 @@ impl Host for Process {
             mptcp::check(config)?;
         }
         if concerns(&["appendonly"]) && config.appendonly {
-            // One that CONFIG SET moves to another folder at the same time is made there.
             let folder = Path::new(&config.appenddirname);
-            make_folder(&SystemFiles, folder).map_err(|error| {
+            can_make_folder(folder).map_err(|error| {
                 format!("Unable to turn on AOF. Check server logs. {}: {error}", folder.display())
             })?;
         }
@@ -136,6 +135,16 @@ impl Host for Process {
 
     fn stall(&mut self, micros: u64) {
         std::thread::sleep(Duration::from_micros(micros));
+    }
+}
+
+/// Whether there is this folder, or could be: whoever uses it makes it, and brings its name to disk, which takes longer
+/// than clients should wait.
+fn can_make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Ok(()) => fs::remove_dir(folder),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
