@@ -194,9 +194,11 @@ impl Core {
         self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
     }
 
-    /// The next start loads what the manifest names: before that is this data, this node does not end.
+    /// The next start loads what the manifest names: before that is this data, this node does not end. Data with stale
+    /// keys is that of no offset, and never will be without the primary: nobody misses it.
     fn exit_with_aof(&mut self, options: ShutdownOn) {
-        if options.force || !self.config.appendonly || !self.aof.is_beginning() || !self.log.is_active() {
+        let is_to_be_kept = self.config.appendonly && self.log.is_active() && !self.has_stale_keys();
+        if options.force || !is_to_be_kept || !self.aof.is_beginning() {
             return self.exit();
         }
         if let Some(shutdown) = &mut self.shutdown {

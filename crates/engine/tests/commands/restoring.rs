@@ -1,6 +1,7 @@
 //! A node that wrote behind the fork, and takes the keys that it wrote from its new primary.
 
 use slipstream_engine::Effect;
+use slipstream_engine::aof::Report;
 use slipstream_resp::encode_request;
 
 use crate::script::Script;
@@ -94,6 +95,19 @@ fn restoring() -> Script {
     assert!(asked.starts_with("PSYNC") && asked.ends_with(&(fork + 1).to_string()), "{asked}");
     go_on(&mut script, 1);
     script
+}
+
+#[test]
+fn a_shutdown_waits_for_no_base_of_data_with_stale_keys() {
+    let mut script = restoring();
+    script.node.core.config.appendonly = true;
+    script.node.tick();
+    script.node.aof_reported(Report::Opened(Ok(None)));
+    script.effects();
+    script.ask("SHUTDOWN NOSAVE");
+    script.node.tick();
+    let effects = script.effects();
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Exit(0))), "{effects:?}");
 }
 
 #[test]
