@@ -219,10 +219,13 @@ impl Aof {
 
     /// Goes on in an increment of its own behind files of others.
     fn append_increment(&mut self, turn: Turn<'_>) {
+        let behind = self.manifest.files().last().map(|file| file.name.clone());
         let increment = self.next_increment(turn);
         let name = increment.file.name.clone();
         self.manifest.increments.push(increment);
-        self.begin_file(turn, name, Some(self.manifest.encode()));
+        let (at, head, manifest) = (turn.log.end(), turn.head(), Some(self.manifest.encode()));
+        self.begin_number(turn, at);
+        self.orders.push(Order::Begin { number: self.number, name, at, head, manifest, behind });
     }
 
     /// Does what is due, and what changed directives ask for; whether a base is to be begun.
@@ -418,6 +421,8 @@ impl Aof {
         self.number += 1;
         if self.cursor.history.is_none() {
             self.first_number = self.number;
+            // What is before is in other files, or will be.
+            self.written = at;
         }
         self.cursor = Cursor {
             end: at,
@@ -435,7 +440,7 @@ impl Aof {
     fn begin_file_at(&mut self, turn: Turn<'_>, at: Offset, name: String, manifest: Option<Vec<u8>>) {
         self.begin_number(turn, at);
         let (number, head) = (self.number, turn.head_at(at));
-        self.orders.push(Order::Begin { number, name, at, head, manifest });
+        self.orders.push(Order::Begin { number, name, at, head, manifest, behind: None });
     }
 
     fn next_increment(&mut self, turn: Turn<'_>) -> Increment {

@@ -4,6 +4,7 @@
 
 mod group;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -33,7 +34,7 @@ impl AofWriter {
         let (sender, orders) = channel();
         let shared = Arc::new(Shared::default());
         let told = Told { reporter, shared: Arc::clone(&shared) };
-        let work = move || run(Writer::new(SystemFiles, told), &orders);
+        let work = move || run(Writer::new(SystemFiles, told), |writer| serve(writer, &orders));
         // Replies may wait for it: it does not give way as jobs do.
         let thread = thread::Builder::new().name("aof".to_owned()).spawn(work)?;
         Ok(AofWriter { orders: sender, shared, folder: PathBuf::new(), thread })
@@ -56,8 +57,7 @@ impl AofWriter {
             }
             order => order,
         };
-        // A thread that panicked has said so.
-        self.orders.send(order).ok();
+        self.orders.send(order).expect("it serves until there are no more orders");
         has_waited
     }
 
@@ -79,8 +79,14 @@ impl AofWriter {
     }
 }
 
-/// Serves until there are no more orders.
-fn run(mut writer: Writer<SystemFiles, Told>, orders: &Receiver<Order>) {
+/// Serves until there are no more orders. A panic costs the file, not those who wait: another is begun.
+fn run(mut writer: Writer<SystemFiles, Told>, mut serve: impl FnMut(&mut Writer<SystemFiles, Told>)) {
+    while catch_unwind(AssertUnwindSafe(|| serve(&mut writer))).is_err() {
+        writer.give_up("the thread that writes it panicked");
+    }
+}
+
+fn serve(writer: &mut Writer<SystemFiles, Told>, orders: &Receiver<Order>) {
     let mut group = Group::default();
     loop {
         let order = match writer.patience() {
@@ -88,11 +94,11 @@ fn run(mut writer: Writer<SystemFiles, Told>, orders: &Receiver<Order>) {
             Some(patience) => orders.recv_timeout(Duration::from_micros(patience)),
         };
         match order {
-            Ok(order) => take(order, &mut writer, &mut group),
+            Ok(order) => take(order, writer, &mut group),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return writer.write_and_sync(),
         }
-        gather(orders, &mut writer, &mut group);
+        gather(orders, writer, &mut group);
         let began = Instant::now();
         writer.write_and_sync();
         group.close(began.elapsed());
@@ -190,5 +196,30 @@ impl Shared {
         }
         state.waiting += bytes;
         has_waited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_and_the_writer_goes_on() {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (sender, reports) = channel();
+        let reporter = Reporter::new(sender, waker, poll.registry().try_clone().unwrap());
+        let told = Told { reporter, shared: Arc::default() };
+        let mut lives = 0;
+        run(Writer::new(SystemFiles, told), |_| {
+            lives += 1;
+            assert!(lives > 1, "the first ends like this");
+        });
+        assert_eq!(lives, 2);
+        let is_lost =
+            |report| matches!(report, jobs::Report::Aof(Report::Lost(reason)) if reason.contains("panicked"));
+        assert!(reports.try_iter().any(is_lost));
     }
 }

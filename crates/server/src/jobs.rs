@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -180,7 +181,7 @@ pub struct SaveOptions {
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
     let number = options.number;
-    let failed = |reason| Report::Saved(number, Err(reason));
+    let failed = move |reason| Report::Saved(number, Err(reason));
     spawn_or_report("rdb-save", reporter, failed, move |reporter| {
         let result = save_file(*job, &options, &reporter).map_err(|error| error.to_string());
         reporter.report(Report::Saved(number, result));
@@ -305,9 +306,8 @@ impl Pace {
 
 /// Loads a file.
 pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
-    let own = reporter.clone();
-    let load = move || {
-        let reporter = own;
+    let failed = |reason| Report::LoadedFile(Err(reason));
+    let load = move |reporter: Reporter| {
         let explain = |error: &dyn Display| format!("{}: {error}", path.display());
         let result = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -329,8 +329,9 @@ pub fn load_file(reporter: Reporter, path: PathBuf, options: LoadOptions) {
         reporter.report(Report::LoadedFile(result));
     };
     // Nobody is served before it is done: it gives way to nobody.
-    if let Err(error) = thread::Builder::new().name("rdb-load".to_owned()).spawn(load) {
-        reporter.report(Report::LoadedFile(Err(format!("no thread for it: {error}"))));
+    let work = watched(reporter.clone(), failed, load);
+    if let Err(error) = thread::Builder::new().name("rdb-load".to_owned()).spawn(work) {
+        reporter.report(failed(format!("no thread for it: {error}")));
     }
 }
 
@@ -349,7 +350,7 @@ pub struct Route {
 
 /// Connects to the primary, off the loop since names may take long to resolve.
 pub fn connect(reporter: Reporter, (line, attempt): (Line, u64), route: Route) {
-    let failed = |reason| Report::Connected(line, attempt, Err(reason));
+    let failed = move |reason| Report::Connected(line, attempt, Err(reason));
     spawn_or_report("link-connect", reporter, failed, move |reporter| {
         let result = route.connect().map_err(|error| error.to_string());
         reporter.report(Report::Connected(line, attempt, result));
@@ -399,7 +400,7 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Digests a snapshot for REPLICA VERIFY.
 pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
     let ticket = order.ticket();
-    let failed = |reason| Report::Digested(Box::new(Digested::failed(ticket, reason)));
+    let failed = move |reason| Report::Digested(Box::new(Digested::failed(ticket, reason)));
     spawn_or_report("verify", reporter, failed, move |reporter| {
         reporter.report(Report::Digested(Box::new(order.run())));
     });
@@ -460,17 +461,32 @@ pub fn full_path(name: &str) -> PathBuf {
     std::path::absolute(name).unwrap_or_else(|_| name.into())
 }
 
-/// As [`spawn`], of a job that may come at any time. Without a thread for it, it reports what `failed` makes of the
-/// reason: the process goes on without.
+/// As [`spawn`], of a job that may come at any time. Without a thread for it, and where it panics, it reports what
+/// `failed` makes of the reason: the process goes on without.
 pub(crate) fn spawn_or_report(
     name: &str,
     reporter: Reporter,
-    failed: impl FnOnce(String) -> Report,
+    failed: impl FnOnce(String) -> Report + Clone + Send + 'static,
     job: impl FnOnce(Reporter) + Send + 'static,
 ) {
-    let own = reporter.clone();
-    if let Err(error) = try_spawn(name, move || job(own)) {
+    let work = watched(reporter.clone(), failed.clone(), job);
+    if let Err(error) = try_spawn(name, work) {
         reporter.report(failed(format!("no thread for it: {error}")));
+    }
+}
+
+/// `job`, which reports what `failed` makes of it if it panics: somebody waits for its report.
+fn watched(
+    reporter: Reporter,
+    failed: impl FnOnce(String) -> Report,
+    job: impl FnOnce(Reporter),
+) -> impl FnOnce() {
+    move || {
+        let own = reporter.clone();
+        // Nobody sees what the job left behind.
+        if catch_unwind(AssertUnwindSafe(|| job(own))).is_err() {
+            reporter.report(failed("its thread panicked".to_owned()));
+        }
     }
 }
 
@@ -487,4 +503,27 @@ fn try_spawn(name: &str, job: impl FnOnce() + Send + 'static) -> io::Result<()> 
         job();
     };
     thread::Builder::new().name(name.to_owned()).spawn(quietly).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token};
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_panics_reports_that() {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (sender, reports) = std::sync::mpsc::channel();
+        let reporter = Reporter::new(sender, waker, poll.registry().try_clone().unwrap());
+        let failed = |reason| Report::KeptFile(Err(reason));
+        spawn_or_report("panics", reporter.clone(), failed, |_| panic!("as intended"));
+        let is_told =
+            |report| matches!(report, Report::KeptFile(Err(reason)) if reason == "its thread panicked");
+        assert!(is_told(reports.recv().unwrap()));
+        spawn_or_report("does not", reporter, failed, |reporter| reporter.report(Report::KeptFile(Ok(()))));
+        assert!(matches!(reports.recv(), Ok(Report::KeptFile(Ok(())))));
+        assert!(reports.recv().is_err(), "once");
+    }
 }

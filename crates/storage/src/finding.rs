@@ -13,7 +13,7 @@ use slipstream_aof::{File as Part, Manifest, manifest_name, temporary_name};
 use slipstream_engine::Stored;
 use slipstream_engine::config::Config;
 
-use crate::files::Files;
+use crate::files::{DiskFile, Files};
 use crate::replacing::{Replaced, Unreplaced, make_folder, read_manifest, reason, replace, sync_name};
 
 /// What is found in `dir`, and a line for the log if there is something to say.
@@ -110,6 +110,8 @@ impl OldStyle<'_> {
         manifest.base = Some(Part { name: self.name.to_owned(), sequence: 1 });
         let take = || -> io::Result<()> {
             make_folder(files, self.folder)?;
+            // Its program may have ended before it asked the disk, and it is not the last file any more.
+            files.open_to_write(&self.file)?.sync()?;
             let name = manifest_name(self.name);
             let (path, temporary) = (self.folder.join(&name), self.folder.join(temporary_name(&name)));
             let names = Replaced { path: &path, temporary: &temporary };

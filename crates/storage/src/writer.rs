@@ -123,8 +123,8 @@ impl<F: Files, O: Outbox> Writer<F, O> {
                     self.lose(&name, &error);
                 }
             }
-            Order::Begin { number, name, at, head, manifest } => {
-                self.begin((number, name), at, &head, manifest)
+            Order::Begin { number, name, at, head, manifest, behind } => {
+                self.begin((number, name), at, &head, (manifest, behind))
             }
             Order::Leave => {
                 self.leave();
@@ -137,6 +137,14 @@ impl<F: Files, O: Outbox> Writer<F, O> {
             Order::Remove { names, manifest } => self.remove(names, manifest),
             Order::Finish(end) => self.finish(end),
         }
+    }
+
+    /// Whoever carries out the orders failed within one of them: nobody knows what is in the file, and an answer may be
+    /// missing.
+    pub fn give_up(&mut self, reason: &str) {
+        let error = io::Error::other(reason.to_owned());
+        self.report(Report::Opened(Err(reason.to_owned())));
+        self.lose_current(&error);
     }
 
     /// What comes while there is no file is of no use: a base that is still to be made has it.
@@ -180,7 +188,13 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         Ok(())
     }
 
-    fn begin(&mut self, (number, name): (u64, String), at: Offset, head: &[u8], manifest: Option<Vec<u8>>) {
+    fn begin(
+        &mut self,
+        (number, name): (u64, String),
+        at: Offset,
+        head: &[u8],
+        (manifest, behind): (Option<Vec<u8>>, Option<String>),
+    ) {
         self.write_now();
         if self.retry_at.is_some() {
             let reason = "the file before it cannot be written".to_owned();
@@ -195,6 +209,9 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         }
         let path = self.folder.join(&name);
         let create = || {
+            if let Some(behind) = &behind {
+                self.files.open_to_write(&self.folder.join(behind))?.sync()?;
+            }
             if manifest.is_none() {
                 // Nothing that is named goes on: somebody may have removed the folder as well.
                 make_folder(&self.files, &self.folder)?;
@@ -406,3 +423,6 @@ impl<F: Files, O: Outbox> Writer<F, O> {
         self.outbox.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;

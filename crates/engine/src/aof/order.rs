@@ -50,6 +50,9 @@ pub enum Order {
         /// What takes the manifest's place before anything else is written to the file; `None` if no manifest names
         /// it yet.
         manifest: Option<Vec<u8>>,
+        /// A file of others, the last one until now: it is brought to disk first, since what ends early is not behind
+        /// something else.
+        behind: Option<String>,
     },
     /// Append what comes next in the log. Ends with a whole command.
     Append {

@@ -304,8 +304,13 @@ impl Aof {
 
     /// A base that is being written is not wanted any more.
     pub(super) fn give_up_rewrite(&mut self) {
+        let is_named = matches!(self.phase, Phase::Rewriting(_));
         if let Phase::Starting(rewrite) | Phase::Rewriting(rewrite) = &mut self.phase {
-            let names = vec![rewrite.temporary.clone()];
+            let mut names = vec![rewrite.temporary.clone()];
+            // No manifest names it, and none is on its way that does.
+            if !is_named && rewrite.manifest.is_none() {
+                names.push(rewrite.increment.file.name.clone());
+            }
             self.given_up =
                 rewrite.manifest.take().map(|manifest| (rewrite.number, manifest)).or(self.given_up.take());
             self.orders.push(Order::Remove { names, manifest: None });

@@ -124,8 +124,13 @@ impl Core {
     /// The snapshot of this number is of no use.
     pub(crate) fn drop_received(&mut self, number: u64) {
         if self.aof.is_enabled() {
-            self.with_aof(|aof, _| aof.remove_received(number));
+            self.remove_received(number);
         }
+    }
+
+    /// The file of the snapshot of this number is of no use, whether the append-only file is on or not by now.
+    pub(crate) fn remove_received(&mut self, number: u64) {
+        self.with_aof(|aof, _| aof.remove_received(number));
     }
 
     fn begin_base(&mut self, keyspace: &Keyspace) {

@@ -281,6 +281,9 @@ impl Node {
     /// The snapshot of this number is loaded, or cannot be.
     pub fn loaded_sync(&mut self, number: u64, result: Result<LoadedData, String>) {
         if number != self.core.replication.load {
+            if result.is_ok_and(|data| data.kept.is_some()) {
+                self.core.remove_received(number);
+            }
             return;
         }
         self.core.replication.load += 1;

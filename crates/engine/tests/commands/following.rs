@@ -74,11 +74,11 @@ fn the_load_of_a_sync_that_was_given_up_is_not_heard() {
 }
 
 /// A snapshot whose data ends at an offset of the primary's history.
-fn snapshot_at(offset: i64) -> Vec<u8> {
+fn snapshot_at(offset: i64, stream_database: usize) -> Vec<u8> {
     let mut source = Script::new();
     let mut job = source.node.core.snapshot_job(&source.node.keyspace);
     let id = ID.as_bytes().try_into().unwrap();
-    let point = slipstream_rdb::ReplicationPoint { stream_database: 0, id, offset };
+    let point = slipstream_rdb::ReplicationPoint { stream_database, id, offset };
     let target = job.disk_target();
     let maker = slipstream_rdb::Maker { version_name: "redis-ver", version: "7", created: 0, used_memory: 0 };
     job.preface.aux = slipstream_rdb::Aux::describe(maker, Some(&point), false);
@@ -100,7 +100,7 @@ fn a_snapshot_becomes_the_base_if_it_says_that_it_is_from_where_the_stream_joins
         answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 7"));
         script.node.link_received(1, b"$4\r\nxxxx");
         let options = script.node.load_options(Source::Sync);
-        let data = load(snapshot_at(offset).as_slice(), options).unwrap();
+        let data = load(snapshot_at(offset, 0).as_slice(), options).unwrap();
         script.node.loaded_sync(1, Ok(LoadedData { kept: Some(100), ..data }));
         script.node.tick();
         let effects = script.node.take_effects();
@@ -199,6 +199,37 @@ fn an_operators_command_in_the_stream_halts_the_link() {
         stream(&mut script, &[command]);
         assert!(script.node.core.replication.link.halted().is_some(), "{command}");
         assert_eq!(wanted(&mut script), ["close"], "{command}");
+    }
+}
+
+#[test]
+fn a_command_in_a_database_that_is_not_there_halts_the_link() {
+    let halted = |script: &Script| script.node.core.replication.link.halted().unwrap().to_owned();
+    let mut script = streaming();
+    stream(&mut script, &["SET k v", "SELECT 16", "SET k w"]);
+    assert!(halted(&script).starts_with("cannot apply 'SELECT' from the primary's stream at offset 27"));
+    assert_eq!(script.ask("GET k"), "v");
+    // What a snapshot says of the stream behind it may name one, too.
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 7"));
+    script.node.link_received(1, b"$4\r\nxxxx");
+    let options = script.node.load_options(Source::Sync);
+    script.node.loaded_sync(1, Ok(load(snapshot_at(7, 16).as_slice(), options).unwrap()));
+    stream(&mut script, &["SET k w"]);
+    assert!(halted(&script).ends_with("it goes on in database 16, and there are 16 here"));
+    assert!(!script.has("k"));
+}
+
+#[test]
+fn what_was_kept_of_a_sync_that_was_given_up_is_removed() {
+    let mut script = Script::new();
+    let options = script.node.load_options(Source::Sync);
+    let data = || load(snapshot_at(7, 0).as_slice(), options).unwrap();
+    for (kept, is_removed) in [(Some(100), true), (None, false)] {
+        script.node.loaded_sync(99, Ok(LoadedData { kept, ..data() }));
+        let removed = |effect: Effect| matches!(effect, Effect::Aof(Order::Remove { names, .. }) if names == ["temp-sync-99.rdb"]);
+        assert_eq!(script.node.take_effects().into_iter().any(removed), is_removed);
     }
 }
 
