@@ -12,9 +12,11 @@ use slipstream_resp::{Args, Reply};
 
 use crate::db::Db;
 use crate::errors::CommandError;
+use crate::event::{self, Event};
 use crate::node::Core;
 use crate::session::Session;
 use crate::table::Entry;
+use crate::touched::Observers;
 
 /// One running command.
 pub struct Call<'a> {
@@ -46,19 +48,54 @@ pub struct Outcome {
 }
 
 impl Call<'_> {
-    /// Notes that `key` of the selected database changed.
+    /// Notes that `key` of the selected database changed, and by which event that is told.
     #[inline]
-    pub fn changed(&mut self, key: &[u8]) {
+    pub fn changed(&mut self, key: &[u8], event: Event) {
         let db = self.db.index;
-        self.changed_in(db, key);
+        self.changed_in(db, key, event);
     }
 
     /// Notes that `key` of database `db` changed.
     #[inline]
-    pub fn changed_in(&mut self, db: usize, key: &[u8]) {
+    pub fn changed_in(&mut self, db: usize, key: &[u8], event: Event) {
         self.outcome.changes += 1;
-        if !self.core.watches.is_empty() {
-            self.core.watches.changed(db, key);
+        self.changed_along(db, key, event);
+    }
+
+    /// Notes that `key` of database `db` is the second key of one change: it does not count again.
+    #[inline]
+    pub fn changed_along(&mut self, db: usize, key: &[u8], event: Event) {
+        if self.core.observers.any() {
+            self.tell_change(db, key, event);
+        }
+    }
+
+    #[cold]
+    fn tell_change(&mut self, db: usize, key: &[u8], event: Event) {
+        self.core.touched(db, key);
+        self.notify_in(db, key, event);
+    }
+
+    /// Tells of a further event of `key`, whose change is noted.
+    #[inline]
+    pub fn notify(&mut self, key: &[u8], event: Event) {
+        let db = self.db.index;
+        self.notify_in(db, key, event);
+    }
+
+    /// The same in database `db`.
+    #[inline]
+    pub fn notify_in(&mut self, db: usize, key: &[u8], event: Event) {
+        if self.core.observers.has(Observers::EVENTS) {
+            self.core.notify(db, key, event);
+        }
+    }
+
+    /// Tells that the change before removed `key`, if it did.
+    #[inline]
+    pub fn notify_if_gone(&mut self, key: &[u8]) {
+        if self.core.observers.has(Observers::EVENTS) && !self.db.database().has(key) {
+            self.notify(key, event::DEL);
         }
     }
 
@@ -97,9 +134,15 @@ impl Call<'_> {
         self.core.propagation.is_grouping()
     }
 
-    /// Counts a read that found its key, or did not.
+    /// Counts a read that found `key`, or did not.
     #[inline]
-    pub fn count_lookup(&mut self, found: bool) {
+    pub fn count_lookup(&mut self, key: &[u8], found: bool) {
+        self.core.count_lookup(self.db.index, key, found);
+    }
+
+    /// Counts a look at a key that is no use of it, and so is told to nobody.
+    #[inline]
+    pub fn count_quiet_lookup(&mut self, found: bool) {
         if found {
             self.core.stats.keyspace_hits += 1;
         } else {

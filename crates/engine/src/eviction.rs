@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use slipstream_keyspace::{Keyspace, Sampling};
 
 use crate::config::{Config, EvictionPolicy};
+use crate::event;
 use crate::host::Level;
 use crate::node::{Core, Phase};
 
@@ -278,7 +279,8 @@ impl Core {
         let freed = keyspace.db_mut(db).evict(key);
         self.stats.evicted_keys += 1;
         self.saving.changes += 1;
-        self.watches.changed(db, key);
+        self.touched(db, key);
+        self.notify(db, key, event::EVICTED);
         if self.log_takes_effects() {
             let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
             self.propagation.push(db, [name, key].into_iter());

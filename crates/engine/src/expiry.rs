@@ -9,6 +9,7 @@
 use slipstream_replication::Moment;
 
 use crate::config::Config;
+use crate::event;
 use crate::node::{Core, Node, Phase};
 
 /// The longest that active expiry holds up others at once, in microseconds.
@@ -58,7 +59,8 @@ impl Core {
     pub(crate) fn fields_expired(&mut self, db: usize, key: &[u8], fields: &[&[u8]]) {
         self.stats.expired_subkeys += fields.len() as u64;
         self.saving.changes += fields.len() as u64;
-        self.watches.changed(db, key);
+        self.touched(db, key);
+        self.notify(db, key, event::HEXPIRED);
         if self.log_takes_effects() {
             for some in fields.chunks(HDEL_FIELDS) {
                 let head: [&[u8]; 2] = [b"HDEL", key];
@@ -127,6 +129,9 @@ impl Node {
         for (key, fields) in due_fields {
             let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
             self.core.fields_expired(db, &key, &fields);
+            if !self.keyspace.db(db).has(&key) {
+                self.core.notify(db, &key, event::DEL);
+            }
             self.core.propagation.flush_each(&mut self.core.log);
         }
         self.core.tick_clock();

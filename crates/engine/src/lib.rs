@@ -19,6 +19,7 @@ pub mod db;
 pub mod decimal;
 pub mod dispatch;
 pub mod errors;
+pub mod event;
 pub mod eviction;
 mod expiry;
 mod failover;
@@ -47,6 +48,7 @@ pub mod stats;
 pub mod stored;
 pub mod syntax;
 pub mod table;
+mod touched;
 pub mod transaction;
 
 pub use host::{

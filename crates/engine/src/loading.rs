@@ -312,7 +312,7 @@ impl Core {
         for db in 0..self.config.databases {
             let keys: Vec<Box<[u8]>> = self.watches.keys(db).map(Box::from).collect();
             for key in keys {
-                self.watches.changed(db, &key);
+                self.touched(db, &key);
             }
         }
     }

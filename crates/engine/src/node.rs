@@ -16,6 +16,7 @@ use crate::command::flag;
 use crate::commands::monitor::Monitors;
 use crate::config::Config;
 use crate::dispatch::{Handled, Machine};
+use crate::event;
 use crate::eviction::Eviction;
 use crate::expiry::Expiry;
 use crate::host::{Clock, Effect, Host, Level};
@@ -38,6 +39,7 @@ use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Stats};
 use crate::stored::LoadedLog;
 use crate::table::{CommandTable, Entry};
+use crate::touched::Observers;
 use crate::transaction::Watches;
 
 /// Whether commands on the data are served.
@@ -77,6 +79,8 @@ pub struct Core {
     pub spool_memory: u64,
     /// Watched keys.
     pub watches: Watches,
+    /// Who wants to know of changed keys.
+    pub(crate) observers: Observers,
     /// Counters.
     pub stats: Stats,
     /// Counters by command, by its index.
@@ -179,6 +183,7 @@ impl Node {
             propagation: Propagation::default(),
             replication: Replication::new(&config, clock.moment(), rng.fork()),
             watches: Watches::default(),
+            observers: Observers::default(),
             stats: Stats::default(),
             command_stats: vec![CommandStats::default(); table.entries().len()],
             slowlog: SlowLog::default(),
@@ -509,7 +514,8 @@ impl Core {
     /// A key was removed since its time had come.
     pub(crate) fn key_expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired_keys += 1;
-        self.watches.changed(db, key);
+        self.touched(db, key);
+        self.notify(db, key, event::EXPIRED);
         if self.log_takes_effects() {
             let del: [&[u8]; 2] = [b"DEL", key];
             self.propagation.push(db, del.into_iter());

@@ -15,6 +15,7 @@ use crate::command::{
     Command, DELETE_KEY, Group, INSERT_KEY, INSPECT_KEY, KeySpec, READ_KEY, TAKE_KEY, flag,
 };
 use crate::errors::CommandError;
+use crate::event::{self, Event};
 
 const PUSH: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
 const MOVE_KEYS: &[KeySpec] =
@@ -211,6 +212,20 @@ impl Side {
             Side::Tail => list.push_back(element, encoding),
         }
     }
+
+    fn pushed(self) -> Event {
+        match self {
+            Side::Head => event::LPUSH,
+            Side::Tail => event::RPUSH,
+        }
+    }
+
+    fn popped(self) -> Event {
+        match self {
+            Side::Head => event::LPOP,
+            Side::Tail => event::RPOP,
+        }
+    }
 }
 
 fn push(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
@@ -220,7 +235,7 @@ fn push(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
     push_all(&mut list, side, args.from(2), &encoding);
     call.reply.count(list.len());
     drop(list);
-    changed_by(call, &args[1], args.len() - 2);
+    changed_by(call, &args[1], args.len() - 2, side.pushed());
     Ok(())
 }
 
@@ -234,7 +249,7 @@ fn push_existing(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
     push_all(&mut list, side, args.from(2), &encoding);
     call.reply.count(list.len());
     drop(list);
-    changed_by(call, &args[1], args.len() - 2);
+    changed_by(call, &args[1], args.len() - 2, side.pushed());
     Ok(())
 }
 
@@ -272,7 +287,7 @@ fn pop(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
     };
     let emptied = list.is_empty();
     drop(list);
-    taken_from(call, &args[1], taken, emptied);
+    taken_from(call, &args[1], (taken, emptied), side.popped());
     Ok(())
 }
 
@@ -330,7 +345,7 @@ fn lmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
         let taken = pop_many(&mut list, side, count, call.reply, &encoding);
         let emptied = list.is_empty();
         drop(list);
-        taken_from(call, key, taken, emptied);
+        taken_from(call, key, (taken, emptied), side.popped());
         let name: &[u8] = if side == Side::Head { b"LPOP" } else { b"RPOP" };
         call.propagate(&[name, key, itoa::Buffer::new().format(taken).as_bytes()]);
         return Ok(());
@@ -368,14 +383,16 @@ fn transfer(call: &mut Call<'_>, from: Side, to: Side) -> Result<(), CommandErro
     call.reply.bulk(&element);
     // Not before the push: both may be the same list of one element.
     call.db.remove_if_empty(source);
-    call.changed_in(call.db.index, destination);
-    call.changed(source);
+    call.changed(destination, to.pushed());
+    call.changed(source, from.popped());
+    call.notify_if_gone(source);
     Ok(())
 }
 
 fn llen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let length = call.db.list(&call.args[1])?.map(|list| list.len());
-    call.count_lookup(length.is_some());
+    let args = call.args;
+    let length = call.db.list(&args[1])?.map(|list| list.len());
+    call.count_lookup(&args[1], length.is_some());
     call.reply.count(length.unwrap_or(0));
     Ok(())
 }
@@ -383,7 +400,7 @@ fn llen(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn lindex(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let Some(list) = call.db.list(&args[1])? else {
-        call.count_lookup(false);
+        call.count_lookup(&args[1], false);
         call.reply.null();
         return Ok(());
     };
@@ -392,7 +409,7 @@ fn lindex(call: &mut Call<'_>) -> Result<(), CommandError> {
         Some(item) => elements::write(call.reply, item),
         None => call.reply.null(),
     }
-    call.count_lookup(true);
+    call.count_lookup(&args[1], true);
     Ok(())
 }
 
@@ -417,7 +434,7 @@ fn lset(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     drop(list);
     call.reply.ok();
-    call.changed(&args[1]);
+    call.changed(&args[1], event::LSET);
     Ok(())
 }
 
@@ -443,7 +460,7 @@ fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
     list.insert(found + behind, &args[4], &encoding);
     call.reply.count(list.len());
     drop(list);
-    call.changed(&args[1]);
+    call.changed(&args[1], event::LINSERT);
     Ok(())
 }
 
@@ -451,7 +468,7 @@ fn lrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let (start, stop) = (call.integer(2)?, call.integer(3)?);
     let Some(list) = call.db.list(&args[1])? else {
-        call.count_lookup(false);
+        call.count_lookup(&args[1], false);
         call.reply.array(0);
         return Ok(());
     };
@@ -460,7 +477,7 @@ fn lrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     for item in list.iter_from(range.start).take(range.len()) {
         elements::write(call.reply, item);
     }
-    call.count_lookup(true);
+    call.count_lookup(&args[1], true);
     Ok(())
 }
 
@@ -478,7 +495,11 @@ fn ltrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     list.remove_range(0, kept.start, &encoding);
     let emptied = list.is_empty();
     drop(list);
-    taken_from(call, &args[1], removed, emptied);
+    taken_from(call, &args[1], (removed, emptied), event::LTRIM);
+    if removed == 0 {
+        // Told all the same, as Redis does.
+        call.changed_along(call.db.index, &args[1], event::LTRIM);
+    }
     call.reply.ok();
     Ok(())
 }
@@ -511,7 +532,7 @@ fn lrem(call: &mut Call<'_>) -> Result<(), CommandError> {
     let emptied = list.is_empty();
     drop(list);
     call.reply.count(removed);
-    taken_from(call, &args[1], removed, emptied);
+    taken_from(call, &args[1], (removed, emptied), event::LREM);
     Ok(())
 }
 
@@ -568,7 +589,7 @@ fn lpos(call: &mut Call<'_>) -> Result<(), CommandError> {
             false
         }
     };
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 
@@ -604,17 +625,20 @@ fn write_matches(list: &List<'_>, element: &[u8], search: &Search, reply: &mut R
 
 /// Notes that elements were taken away, and removes the key with the last of them.
 #[inline]
-fn taken_from(call: &mut Call<'_>, key: &[u8], taken: usize, emptied: bool) {
+fn taken_from(call: &mut Call<'_>, key: &[u8], (taken, emptied): (usize, bool), event: Event) {
     if emptied {
         call.db.database().remove(key);
     }
-    changed_by(call, key, taken);
+    changed_by(call, key, taken, event);
+    if emptied {
+        call.notify(key, event::DEL);
+    }
 }
 
 #[inline]
-fn changed_by(call: &mut Call<'_>, key: &[u8], elements: usize) {
+fn changed_by(call: &mut Call<'_>, key: &[u8], elements: usize, event: Event) {
     if elements > 0 {
-        call.changed(key);
+        call.changed(key, event);
         call.outcome.changes += elements as u64 - 1;
     }
 }

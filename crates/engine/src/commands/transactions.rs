@@ -9,6 +9,7 @@ use crate::dispatch::Machine;
 use crate::errors::CommandError;
 use crate::node::Core;
 use crate::session::Session;
+use crate::touched::Observers;
 use crate::transaction::Transaction;
 
 const CONTROL: u32 =
@@ -83,6 +84,7 @@ fn watch(call: &mut Call<'_>) -> Result<(), CommandError> {
             call.db.contains(key);
             call.core.collect_expired(call.db.keyspace);
             call.core.watches.add(place.0, key, call.session.id);
+            call.core.observers.set(Observers::WATCHES, true);
             call.session.watched.push(place);
         }
     }
@@ -145,5 +147,6 @@ fn forget_watches(core: &mut Core, session: &mut Session) {
     for (db, key) in session.watched.drain(..) {
         core.watches.remove(db, &key, session.id);
     }
+    core.observers.set(Observers::WATCHES, !core.watches.is_empty());
     session.watch_broken = false;
 }

@@ -201,7 +201,7 @@ impl Core {
             },
         }
         self.local_deadlines.forget(key.db, &key.name);
-        self.watches.changed(key.db, &key.name);
+        self.touched(key.db, &key.name);
         self.saving.changes += 1;
         let restoring = &mut self.replication.restoring;
         restoring.remove(&(key.db, &key.name));

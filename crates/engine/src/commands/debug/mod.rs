@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::command::{Command, Group, flag};
 use crate::config::parse_memory;
 use crate::errors::CommandError;
+use crate::event;
 use crate::host::{Level, SaveReason};
 use crate::node::Phase;
 use crate::reload::Present;
@@ -202,7 +203,7 @@ fn populate(call: &mut Call<'_>) -> Result<(), CommandError> {
             continue;
         }
         call.db.insert(&key, Value::String(Str::from_bytes(&value)), None);
-        call.changed(&key);
+        call.changed(&key, event::UNTOLD);
         // Unlike Redis', the new keys reach replicas: copies never differ in silence. Each stands for itself,
         // so that they are no transaction of millions.
         call.propagate(&[b"SET", &key, &value]);

@@ -13,6 +13,7 @@ use crate::call::{Call, integer};
 use crate::command::{Command, Group, KeySpec, READ_KEY, flag};
 use crate::commands::keys::{Conditions, has_passed};
 use crate::errors::CommandError;
+use crate::event;
 use crate::session::Role;
 
 /// The latest deadline that a client may set: 2^46 - 1 ms, in the year 4199.
@@ -222,7 +223,15 @@ pub(super) fn propagate_expired(call: &mut Call<'_>, deadline: UnixMillis, set: 
         return;
     }
     let args = call.args;
-    call.changed(&args[1]);
+    if removed.is_empty() {
+        call.changed(&args[1], event::HEXPIRE);
+    } else {
+        call.changed(&args[1], event::HDEL);
+        if !set.is_empty() {
+            call.notify(&args[1], event::HEXPIRE);
+        }
+        call.notify_if_gone(&args[1]);
+    }
     call.outcome.changes += (set.len() + removed.len()) as u64 - 1;
     call.core.stats.expired_subkeys += removed.len() as u64;
     if !set.is_empty() {
@@ -267,7 +276,7 @@ pub(super) fn propagate_persisted(call: &mut Call<'_>, fields: &[&[u8]]) {
         return;
     }
     let args = call.args;
-    call.changed(&args[1]);
+    call.changed(&args[1], event::HPERSIST);
     let mut count = itoa::Buffer::new();
     let head: [&[u8]; 4] = [b"HPERSIST", &args[1], b"FIELDS", count.format(fields.len()).as_bytes()];
     call.propagate(&[&head, fields].concat());

@@ -111,7 +111,7 @@ pub(super) fn read(
     show(hash.as_ref().map(|hash| Live { hash, now, hidden: 0 }), call.reply);
     let found = hash.is_some();
     drop(hash);
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 
@@ -132,7 +132,7 @@ fn read_with_due(
     show(seen, call.reply);
     let found = seen.is_some();
     drop(hash);
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 
@@ -233,4 +233,5 @@ fn fields_expired<'f>(call: &mut Call<'_>, key: &[u8], fields: impl Iterator<Ite
     call.db.remove_if_empty(key);
     call.db.database().note_fields(key);
     call.core.fields_expired(call.db.index, key, &fields);
+    call.notify_if_gone(key);
 }

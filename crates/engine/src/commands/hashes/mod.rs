@@ -21,6 +21,7 @@ use crate::command::{
 };
 use crate::decimal::Extended;
 use crate::errors::CommandError;
+use crate::event;
 
 const SET: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
 const SET_KEY: &[KeySpec] = &[KeySpec::at(1, &["RW", "update"])];
@@ -151,7 +152,7 @@ fn set_all(call: &mut Call<'_>) -> Result<usize, CommandError> {
         let places = (2..args.len()).step_by(2);
         places.filter(|at| hash.insert(&args[*at], &args[at + 1], &encoding)).count()
     })?;
-    call.changed(&args[1]);
+    call.changed(&args[1], event::HSET);
     call.outcome.changes += fields as u64 - 1;
     Ok(added)
 }
@@ -163,7 +164,7 @@ fn hsetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
         !hash.contains(&args[2]) && hash.insert(&args[2], &args[3], &encoding)
     })?;
     if is_new {
-        call.changed(&args[1]);
+        call.changed(&args[1], event::HSET);
     }
     call.reply.integer(i64::from(is_new));
     Ok(())
@@ -176,7 +177,8 @@ fn hdel(call: &mut Call<'_>) -> Result<(), CommandError> {
         live::change_existing(call, fields(), |hash, _| fields().filter(|field| hash.remove(field)).count())?;
     let removed = removed.unwrap_or(0);
     if removed > 0 {
-        call.changed(&args[1]);
+        call.changed(&args[1], event::HDEL);
+        call.notify_if_gone(&args[1]);
         call.outcome.changes += removed as u64 - 1;
     }
     call.reply.count(removed);
@@ -197,7 +199,7 @@ fn hincrby(call: &mut Call<'_>) -> Result<(), CommandError> {
         Ok(sum)
     })??;
     call.reply.integer(sum);
-    call.changed(&args[1]);
+    call.changed(&args[1], event::HINCRBY);
     Ok(())
 }
 
@@ -221,7 +223,7 @@ fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
         Ok((sum, hash.deadline(&args[2])))
     })??;
     call.reply.bulk(&sum);
-    call.changed(&args[1]);
+    call.changed(&args[1], event::HINCRBYFLOAT);
     call.propagate(&[b"HSET", &args[1], &args[2], &sum]);
     // HSET clears the deadline on the replicas.
     if let Some(deadline) = deadline {

@@ -15,6 +15,7 @@ use crate::call::{Call, is_word};
 use crate::command::{Command, Group, KeySpec, TAKE_KEY, flag};
 use crate::commands::keys::has_passed;
 use crate::errors::CommandError;
+use crate::event;
 
 const EACH_FIELD: &str = "O(N), N being the fields named";
 
@@ -68,7 +69,8 @@ fn hgetdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     let Some(removed) = removed else { return answer_nulls(call, args.len() - first) };
     if !removed.is_empty() {
-        call.changed(&args[1]);
+        call.changed(&args[1], event::HDEL);
+        call.notify_if_gone(&args[1]);
         call.outcome.changes += removed.len() as u64 - 1;
         propagate_hdel(call, &removed);
     }
@@ -287,7 +289,10 @@ fn set_all(call: &mut Call<'_>, options: &Options, expiry: Expiry) -> Result<(),
         }
         timed
     })?;
-    call.changed(&args[1]);
+    call.changed(&args[1], event::HSET);
+    if matches!(expiry, Expiry::At(_)) {
+        call.notify(&args[1], event::HEXPIRE);
+    }
     call.outcome.changes += places().len() as u64 - 1;
     let head: [&[u8]; 2] = [b"HSET", &args[1]];
     let effect: Vec<&[u8]> = head.into_iter().chain(args.iter().skip(options.first)).collect();

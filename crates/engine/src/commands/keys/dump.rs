@@ -8,12 +8,13 @@ use slipstream_rdb::RestoreError;
 use super::expire::has_passed;
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
+use crate::event;
 
 pub(super) fn dump(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let compress = call.core.config.rdbcompression;
     let payload = call.db.get(&args[1]).map(|value| slipstream_rdb::dump(&value, compress));
-    call.count_lookup(payload.is_some());
+    call.count_lookup(&args[1], payload.is_some());
     call.reply.optional_bulk(payload.as_deref());
     Ok(())
 }
@@ -74,14 +75,14 @@ pub(super) fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let deadline = (ttl > 0).then_some(UnixMillis(ttl.saturating_add(base)));
     if deadline.is_some_and(|deadline| has_passed(call, deadline)) {
         if options.replace && call.db.remove(key) {
-            call.changed(key);
+            call.changed(key, event::DEL);
             call.propagate(&[b"DEL", key]);
         }
         return Ok(());
     }
     call.db.insert(key, value, deadline);
     restore_access(call, key, &options);
-    call.changed(key);
+    call.changed(key, event::RESTORE);
     if let Some(deadline) = deadline.filter(|_| !options.absolute) {
         propagate_absolute(call, deadline);
     }

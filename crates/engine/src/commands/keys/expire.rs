@@ -8,6 +8,7 @@ use slipstream_keyspace::UnixMillis;
 
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
+use crate::event;
 use crate::node::Phase;
 
 pub(super) fn expire(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -44,15 +45,17 @@ fn expire_key(call: &mut Call<'_>, unit: i64, base: i64) -> Result<(), CommandEr
         call.reply.integer(0);
         return Ok(());
     };
-    if passed {
+    let event = if passed {
         let (value, _) = found.remove();
         call.db.discard(Some(value));
         call.propagate(&[b"DEL", key]);
+        event::DEL
     } else {
         found.set_deadline(Some(deadline));
         propagate_deadline(call, deadline);
-    }
-    call.changed(key);
+        event::EXPIRE
+    };
+    call.changed(key, event);
     call.reply.integer(1);
     Ok(())
 }
@@ -168,7 +171,7 @@ pub(super) fn pexpiretime(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn tell(call: &mut Call<'_>, form: Form) -> Result<(), CommandError> {
     let args = call.args;
     let deadline = call.db.occupied(&args[1]).map(|key| key.deadline());
-    call.count_lookup(deadline.is_some());
+    call.count_lookup(&args[1], deadline.is_some());
     let base = if form.absolute { 0 } else { call.now.0 };
     let answer = match deadline {
         None => -2,
@@ -189,7 +192,7 @@ pub(super) fn persist(call: &mut Call<'_>) -> Result<(), CommandError> {
     let expired = found.is_some();
     if let Some(mut found) = found {
         found.set_deadline(None);
-        call.changed(key);
+        call.changed(key, event::PERSIST);
     }
     call.reply.integer(expired.into());
     Ok(())

@@ -73,6 +73,6 @@ pub(super) fn freq(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn inspect<T>(call: &mut Call<'_>, look: impl FnOnce(&Occupied<'_>) -> T) -> Option<T> {
     let args = call.args;
     let seen = call.db.occupied(&args[2]).map(|key| look(&key));
-    call.count_lookup(seen.is_some());
+    call.count_quiet_lookup(seen.is_some());
     seen
 }

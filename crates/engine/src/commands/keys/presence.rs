@@ -5,12 +5,13 @@
 
 use crate::call::Call;
 use crate::errors::CommandError;
+use crate::event;
 
 pub(super) fn del(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut removed = 0;
     for key in call.args.iter().skip(1) {
         if call.db.remove(key) {
-            call.changed(key);
+            call.changed(key, event::DEL);
             removed += 1;
         }
     }
@@ -22,7 +23,7 @@ pub(super) fn exists(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut present = 0;
     for key in call.args.iter().skip(1) {
         let found = call.db.occupied(key).is_some();
-        call.count_lookup(found);
+        call.count_lookup(key, found);
         present += usize::from(found);
     }
     call.reply.count(present);
@@ -33,7 +34,7 @@ pub(super) fn touch(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut touched = 0;
     for key in call.args.iter().skip(1) {
         let found = call.db.get(key).is_some();
-        call.count_lookup(found);
+        call.count_lookup(key, found);
         touched += usize::from(found);
     }
     call.reply.count(touched);
@@ -43,7 +44,7 @@ pub(super) fn touch(call: &mut Call<'_>) -> Result<(), CommandError> {
 pub(super) fn type_of(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let name = call.db.occupied(&args[1]).map(|key| key.value().type_name());
-    call.count_lookup(name.is_some());
+    call.count_lookup(&args[1], name.is_some());
     call.reply.simple(name.unwrap_or("none"));
     Ok(())
 }

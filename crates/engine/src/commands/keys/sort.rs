@@ -11,6 +11,7 @@ use slipstream_keyspace::{Item, List, Value};
 use crate::call::{Call, integer, is_word};
 use crate::commands::hashes::live::{self, Live};
 use crate::errors::CommandError;
+use crate::event;
 
 pub(super) fn sort(call: &mut Call<'_>) -> Result<(), CommandError> {
     let options = Options::parse(call, true)?;
@@ -94,7 +95,7 @@ fn run(call: &mut Call<'_>, options: &Options<'_>) -> Result<(), CommandError> {
         Some(_) => Order::AsIs,
     };
     let found = call.db.get(&args[1]).map(|value| Source::of(&value)).transpose();
-    call.count_lookup(!matches!(found, Ok(None)));
+    call.count_lookup(&args[1], !matches!(found, Ok(None)));
     let mut source = found?.unwrap_or_default();
     if !source.is_ordered && options.store.is_some() {
         // A set has no order of its own that a replica would share, and equal weights keep the order.
@@ -219,7 +220,7 @@ fn fetch(call: &mut Call<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>>
         (Some(Value::Hash(hash)), Some(field)) => Live::at(&hash, now).get(field).map(|item| item.to_vec()),
         _ => None,
     };
-    call.count_lookup(found);
+    call.count_lookup(&key, found);
     text
 }
 
@@ -251,10 +252,10 @@ fn store_elements(call: &mut Call<'_>, key: &[u8], elements: &[Vec<u8>], pattern
     let length = list.len();
     if length > 0 {
         call.db.insert(key, Value::List(list), None);
-        call.changed(key);
+        call.changed(key, event::SORTSTORE);
         call.outcome.changes += u64::try_from(length - 1).expect("a count of elements fits");
     } else if call.db.remove(key) {
-        call.changed(key);
+        call.changed(key, event::DEL);
     }
     call.reply.count(length);
 }

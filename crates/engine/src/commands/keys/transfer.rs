@@ -7,6 +7,7 @@ use slipstream_keyspace::Occupied;
 
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
+use crate::event;
 
 pub(super) fn rename(call: &mut Call<'_>) -> Result<(), CommandError> {
     rename_key(call, false)?;
@@ -32,16 +33,9 @@ fn rename_key(call: &mut Call<'_>, only_if_absent: bool) -> Result<bool, Command
     let source = call.db.occupied(from).expect("it was seen above");
     let (value, deadline) = source.remove();
     call.db.insert(to, value, deadline);
-    call.changed(from);
-    watched_changed(call, call.db.index, to);
+    call.changed(from, event::RENAME_FROM);
+    call.changed_along(call.db.index, to, event::RENAME_TO);
     Ok(true)
-}
-
-/// For the second key of one change: it breaks watches but does not count again.
-fn watched_changed(call: &mut Call<'_>, db: usize, key: &[u8]) {
-    if !call.core.watches.is_empty() {
-        call.core.watches.changed(db, key);
-    }
 }
 
 pub(super) fn move_key(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -56,8 +50,8 @@ pub(super) fn move_key(call: &mut Call<'_>) -> Result<(), CommandError> {
     if moves {
         let (value, deadline) = call.db.occupied(key).expect("it was seen above").remove();
         call.db.keyspace.db_mut(target).insert(key, value, deadline);
-        call.changed(key);
-        watched_changed(call, target, key);
+        call.changed(key, event::MOVE_FROM);
+        call.changed_along(target, key, event::MOVE_TO);
     }
     call.reply.integer(moves.into());
     Ok(())
@@ -96,7 +90,7 @@ pub(super) fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let source = call.db.occupied(from).map(Occupied::touched);
     let source = source.map(|source| (source.value().into_owned(), source.deadline()));
-    call.count_lookup(source.is_some());
+    call.count_lookup(from, source.is_some());
     let now = call.db.now;
     let target = call.db.keyspace.db_mut(destination.db);
     let taken = target.occupied(to, now).is_some();
@@ -105,7 +99,7 @@ pub(super) fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
     if let Some((value, deadline)) = source {
         let old = target.insert(to, value, deadline);
         call.db.discard(old);
-        call.changed_in(destination.db, to);
+        call.changed_in(destination.db, to, event::COPY_TO);
     }
     call.reply.integer(copies.into());
     Ok(())
@@ -121,7 +115,7 @@ pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
         let mut touched = watched_and_present(call, first, [first, second]);
         touched.extend(watched_and_present(call, second, [first, second]));
         call.db.keyspace.swap(first, second);
-        touched.into_iter().for_each(|(db, key)| call.core.watches.changed(db, &key));
+        touched.into_iter().for_each(|(db, key)| call.core.touched(db, &key));
     }
     call.outcome.changes += 1;
     call.reply.ok();

@@ -11,6 +11,7 @@ use slipstream_resp::reply::Aggregate;
 use crate::call::Call;
 use crate::commands::elements::{self, positive};
 use crate::errors::CommandError;
+use crate::event::{self, Event};
 
 pub(super) fn sunion(call: &mut Call<'_>) -> Result<(), CommandError> {
     let sets = sources(call, call.args.from(1))?;
@@ -22,7 +23,7 @@ pub(super) fn sunion(call: &mut Call<'_>) -> Result<(), CommandError> {
 pub(super) fn sunionstore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let sets = sources(call, call.args.from(2))?;
     let result = union(&sets, &call.db.encoding());
-    store(call, result);
+    store(call, result, event::SUNIONSTORE);
     Ok(())
 }
 
@@ -36,7 +37,7 @@ pub(super) fn sdiff(call: &mut Call<'_>) -> Result<(), CommandError> {
 pub(super) fn sdiffstore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let sets = sources(call, call.args.from(2))?;
     let result = difference(&sets, &call.db.encoding());
-    store(call, result);
+    store(call, result, event::SDIFFSTORE);
     Ok(())
 }
 
@@ -84,7 +85,7 @@ pub(super) fn sinterstore(call: &mut Call<'_>) -> Result<(), CommandError> {
         None => Set::new(),
         Some(sets) => intersection(&sets, &encoding),
     };
-    store(call, result);
+    store(call, result, event::SINTERSTORE);
     Ok(())
 }
 
@@ -98,7 +99,7 @@ fn sources_of<'a>(
 ) -> Result<Vec<Option<Set<'static>>>, CommandError> {
     keys.map(|key| {
         let set = call.db.set(key)?.map(Set::into_owned);
-        call.count_lookup(set.is_some());
+        call.count_lookup(key, set.is_some());
         Ok(set)
     })
     .collect()
@@ -172,16 +173,13 @@ fn answer(call: &mut Call<'_>, result: &Set<'_>) {
 }
 
 /// Puts the result at the destination, argument 1; an empty one removes it.
-fn store(call: &mut Call<'_>, result: Set<'static>) {
+fn store(call: &mut Call<'_>, result: Set<'static>, event: Event) {
     let args = call.args;
     call.reply.count(result.len());
-    let is_changed = if result.is_empty() {
-        call.db.remove(&args[1])
-    } else {
+    if !result.is_empty() {
         call.db.insert(&args[1], Value::Set(result), None);
-        true
-    };
-    if is_changed {
-        call.changed(&args[1]);
+        call.changed(&args[1], event);
+    } else if call.db.remove(&args[1]) {
+        call.changed(&args[1], event::DEL);
     }
 }

@@ -15,6 +15,7 @@ use crate::command::{
     Command, DELETE_KEY, Group, INSERT_KEY, INSPECT_KEY, KeySpec, OVERWRITE_KEY, READ_KEY, TAKE_KEY, flag,
 };
 use crate::errors::CommandError;
+use crate::event::{self, Event};
 
 const READ_KEYS: &[KeySpec] = &[KeySpec::range(1, -1, &["RO", "access"])];
 const STORE_KEYS: &[KeySpec] = &[OVERWRITE_KEY[0], KeySpec::range(2, -1, &["RO", "access"])];
@@ -176,7 +177,7 @@ fn sadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let added = args.iter().skip(2).filter(|member| set.insert(member, &encoding)).count();
     drop(set);
     call.reply.count(added);
-    changed_by(call, &args[1], added);
+    changed_by(call, &args[1], added, event::SADD);
     Ok(())
 }
 
@@ -190,7 +191,7 @@ fn srem(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
     };
     call.reply.count(removed);
-    taken_from(call, &args[1], removed, emptied);
+    taken_from(call, &args[1], (removed, emptied), event::SREM);
     Ok(())
 }
 
@@ -213,16 +214,17 @@ fn smove(call: &mut Call<'_>) -> Result<(), CommandError> {
     set.remove(member);
     let emptied = set.is_empty();
     drop(set);
-    taken_from(call, source, 1, emptied);
+    taken_from(call, source, (1, emptied), event::SREM);
     if call.db.set_or_new(destination)?.insert(member, &encoding) {
-        call.changed(destination);
+        call.changed(destination, event::SADD);
     }
     Ok(())
 }
 
 fn scard(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let size = call.db.set(&call.args[1])?.map(|set| set.len());
-    call.count_lookup(size.is_some());
+    let args = call.args;
+    let size = call.db.set(&args[1])?.map(|set| set.len());
+    call.count_lookup(&args[1], size.is_some());
     call.reply.count(size.unwrap_or(0));
     Ok(())
 }
@@ -230,7 +232,7 @@ fn scard(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn sismember(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let found = call.db.set(&args[1])?.map(|set| set.contains(&args[2]));
-    call.count_lookup(found.is_some());
+    call.count_lookup(&args[1], found.is_some());
     call.reply.integer(i64::from(found == Some(true)));
     Ok(())
 }
@@ -244,19 +246,20 @@ fn smismember(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let found = set.is_some();
     drop(set);
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 
 fn smembers(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let set = call.db.set(&call.args[1])?;
+    let args = call.args;
+    let set = call.db.set(&args[1])?;
     call.reply.set(set.as_ref().map_or(0, Set::len));
     for member in set.iter().flat_map(|set| set.iter()) {
         elements::write(call.reply, member);
     }
     let found = set.is_some();
     drop(set);
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 
@@ -264,7 +267,7 @@ fn sscan(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let cursor = scan::cursor(&args[2])?;
     if call.db.set(&args[1])?.is_none() {
-        call.count_lookup(false);
+        call.count_lookup(&args[1], false);
         scan::write_step(call.reply, |_| (0, 0));
         return Ok(());
     }
@@ -281,23 +284,26 @@ fn sscan(call: &mut Call<'_>) -> Result<(), CommandError> {
         (next, written)
     });
     drop(set);
-    call.count_lookup(true);
+    call.count_lookup(&args[1], true);
     Ok(())
 }
 
 /// Notes that members were taken away, and removes the key with the last of them.
 #[inline]
-fn taken_from(call: &mut Call<'_>, key: &[u8], taken: usize, emptied: bool) {
+fn taken_from(call: &mut Call<'_>, key: &[u8], (taken, emptied): (usize, bool), event: Event) {
     if emptied {
         call.db.database().remove(key);
     }
-    changed_by(call, key, taken);
+    changed_by(call, key, taken, event);
+    if emptied {
+        call.notify(key, event::DEL);
+    }
 }
 
 #[inline]
-fn changed_by(call: &mut Call<'_>, key: &[u8], members: usize) {
+fn changed_by(call: &mut Call<'_>, key: &[u8], members: usize, event: Event) {
     if members > 0 {
-        call.changed(key);
+        call.changed(key, event);
         call.outcome.changes += members as u64 - 1;
     }
 }

@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::commands::elements::{self, positive};
 use crate::commands::sampling;
 use crate::errors::CommandError;
+use crate::event;
 
 /// With fewer members left than this part of those taken, the ones that stay are drawn instead.
 const KEEP_FROM_SHARE: usize = 5;
@@ -37,7 +38,7 @@ fn pop_one(call: &mut Call<'_>) -> Result<(), CommandError> {
     let emptied = set.is_empty();
     drop(set);
     call.reply.bulk(&member);
-    taken_from(call, &args[1], 1, emptied);
+    taken_from(call, &args[1], (1, emptied), event::SPOP);
     call.propagate(&[b"SREM", &args[1], &member]);
     Ok(())
 }
@@ -55,7 +56,7 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
         call.reply.set(size);
         set.iter().for_each(|member| elements::write(call.reply, member));
         drop(set);
-        taken_from(call, key, size, true);
+        taken_from(call, key, (size, true), event::SPOP);
         call.propagate(&[b"DEL", key]);
         return Ok(());
     }
@@ -67,7 +68,7 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
     drop(set);
     call.reply.set(taken.len());
     taken.iter().for_each(|member| call.reply.bulk(member));
-    changed_by(call, key, taken.len());
+    changed_by(call, key, taken.len(), event::SPOP);
     for members in taken.chunks(SREM_MEMBERS) {
         let words = [b"SREM", key].into_iter().chain(members.iter().map(Vec::as_slice));
         call.propagate(&words.collect::<Vec<_>>());
@@ -99,7 +100,7 @@ pub(super) fn srandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
             }
             let found = set.is_some();
             drop(set);
-            call.count_lookup(found);
+            call.count_lookup(&args[1], found);
             Ok(())
         }
         3 => {
@@ -118,7 +119,7 @@ fn answer_many(call: &mut Call<'_>, count: i64) -> Result<(), CommandError> {
     let args = call.args;
     let wanted = usize::try_from(count.unsigned_abs()).expect("a 64-bit machine");
     let Some(set) = call.db.set(&args[1])? else {
-        call.count_lookup(false);
+        call.count_lookup(&args[1], false);
         call.reply.array(0);
         return Ok(());
     };
@@ -141,6 +142,6 @@ fn answer_many(call: &mut Call<'_>, count: i64) -> Result<(), CommandError> {
             sampling::draw(wanted, || (random(), ()), |member, ()| elements::write(reply, member));
         }
     }
-    call.count_lookup(true);
+    call.count_lookup(&args[1], true);
     Ok(())
 }

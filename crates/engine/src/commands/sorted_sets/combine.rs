@@ -11,6 +11,7 @@ use super::{announce, read_any, write_member};
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, KeySpec, flag};
 use crate::errors::CommandError;
+use crate::event;
 
 const SOURCES: &[KeySpec] = &[KeySpec::counted(1, &["RO", "access"])];
 const STORED_SOURCES: &[KeySpec] =
@@ -205,7 +206,12 @@ fn combine(call: &mut Call<'_>, operation: Operation, form: Form) -> Result<(), 
     }
     drop(sources);
     if form == Form::Stored {
-        store(call, result);
+        let event = match operation {
+            Operation::Union => event::ZUNIONSTORE,
+            Operation::Intersection => event::ZINTERSTORE,
+            Operation::Difference => event::ZDIFFSTORE,
+        };
+        store(call, result, event);
         return Ok(());
     }
     announce(call.reply, result.len(), options.with_scores);
@@ -227,7 +233,7 @@ fn read_sources(call: &mut Call<'_>, count_at: usize) -> Result<Vec<Source>, Com
     }
     let mut sources = Vec::with_capacity(count);
     for key in args.iter().skip(count_at + 1).take(count) {
-        let value = read_any(&mut call.db, &mut call.core.stats, key).map(Value::into_owned);
+        let value = read_any(&mut call.db, call.core, key).map(Value::into_owned);
         if !matches!(value, None | Some(Value::SortedSet(_) | Value::Set(_))) {
             return Err(CommandError::WRONG_TYPE);
         }

@@ -9,6 +9,7 @@ use super::{changed_by, read};
 use crate::call::{Call, is_word};
 use crate::command::{Command, DELETE_KEY, Group, INSPECT_KEY, KeySpec, READ_KEY, UPDATE_KEY, flag};
 use crate::errors::CommandError;
+use crate::event;
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
@@ -202,7 +203,8 @@ fn add(call: &mut Call<'_>, rules: Rules, first: usize) -> Result<(), CommandErr
     };
     let changes = tally.added + tally.updated;
     if changes > 0 {
-        changed_by(call, &args[1], changes);
+        let event = if rules.has(Rules::INCREMENT) { event::ZINCR } else { event::ZADD };
+        changed_by(call, &args[1], changes, event);
     }
     if !rules.has(Rules::INCREMENT) {
         call.reply.count(if rules.has(Rules::COUNT_UPDATED) { changes } else { tally.added });
@@ -292,20 +294,23 @@ fn zrem(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.db.remove(key);
     }
     if removed > 0 {
-        changed_by(call, key, removed);
+        changed_by(call, key, removed, event::ZREM);
+    }
+    if emptied {
+        call.notify(key, event::DEL);
     }
     call.reply.count(removed);
     Ok(())
 }
 
 fn zcard(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let set = read(&mut call.db, call.core, &call.args[1])?;
     call.reply.count(set.map_or(0, |set| set.len()));
     Ok(())
 }
 
 fn zscore(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let set = read(&mut call.db, call.core, &call.args[1])?;
     match set.and_then(|set| set.score(&call.args[2])) {
         Some(score) => call.reply.double(score),
         None => call.reply.null(),
@@ -314,7 +319,7 @@ fn zscore(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn zmscore(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let set = read(&mut call.db, call.core, &call.args[1])?;
     call.reply.array(call.args.len() - 2);
     for member in call.args.iter().skip(2) {
         match set.as_ref().and_then(|set| set.score(member)) {
@@ -341,7 +346,7 @@ fn tell_rank(call: &mut Call<'_>, direction: fn(&SortedSet<'_>, usize) -> usize)
         _ => return Err(call.arity_error()),
     };
     let member = &call.args[2];
-    let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let set = read(&mut call.db, call.core, &call.args[1])?;
     let found = set.and_then(|set| Some((direction(&set, set.rank(member)?), set.score(member)?)));
     match found {
         None if with_score => call.reply.null_array(),

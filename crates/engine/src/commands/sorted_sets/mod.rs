@@ -13,7 +13,8 @@ use crate::call::Call;
 use crate::commands::elements;
 use crate::db::Db;
 use crate::errors::CommandError;
-use crate::stats::Stats;
+use crate::event::Event;
+use crate::node::Core;
 
 mod bounds;
 pub mod combine;
@@ -23,12 +24,8 @@ pub mod removal;
 pub mod sampling;
 
 /// The sorted set at `key` for a command that only reads; counts a hit or a miss.
-fn read<'a>(
-    db: &'a mut Db<'_>,
-    stats: &mut Stats,
-    key: &[u8],
-) -> Result<Option<SortedSet<'a>>, CommandError> {
-    match read_any(db, stats, key) {
+fn read<'a>(db: &'a mut Db<'_>, core: &mut Core, key: &[u8]) -> Result<Option<SortedSet<'a>>, CommandError> {
+    match read_any(db, core, key) {
         None => Ok(None),
         Some(Value::SortedSet(set)) => Ok(Some(set)),
         Some(_) => Err(CommandError::WRONG_TYPE),
@@ -36,18 +33,16 @@ fn read<'a>(
 }
 
 /// The value at `key`, counted as a hit or a miss.
-fn read_any<'a>(db: &'a mut Db<'_>, stats: &mut Stats, key: &[u8]) -> Option<Value<'a>> {
+fn read_any<'a>(db: &'a mut Db<'_>, core: &mut Core, key: &[u8]) -> Option<Value<'a>> {
+    let index = db.index;
     let found = db.get(key);
-    match found {
-        Some(_) => stats.keyspace_hits += 1,
-        None => stats.keyspace_misses += 1,
-    }
+    core.count_lookup(index, key, found.is_some());
     found
 }
 
 /// Notes that `key` changed, by so many members.
-fn changed_by(call: &mut Call<'_>, key: &[u8], members: usize) {
-    call.changed(key);
+fn changed_by(call: &mut Call<'_>, key: &[u8], members: usize, event: Event) {
+    call.changed(key, event);
     call.outcome.changes += members as u64 - 1;
 }
 

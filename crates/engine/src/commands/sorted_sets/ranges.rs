@@ -10,6 +10,7 @@ use super::{announce, read, write_member};
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, KeySpec, READ_KEY, flag};
 use crate::errors::CommandError;
+use crate::event::{self, Event};
 
 const COUNT_COMPLEXITY: &str = "O(log N), N being the size of the set";
 const RANGE_COMPLEXITY: &str = "O(log N + M), N being the size of the set, M the number of members returned";
@@ -215,7 +216,7 @@ fn zrevrangebylex(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn show(call: &mut Call<'_>, by: Option<By>, reverse: Option<bool>) -> Result<(), CommandError> {
     let query = Query::parse(call.args, 2, Fixed { by, reverse, store: false })?;
-    let Some(set) = read(&mut call.db, &mut call.core.stats, &call.args[1])? else {
+    let Some(set) = read(&mut call.db, call.core, &call.args[1])? else {
         call.reply.array(0);
         return Ok(());
     };
@@ -232,26 +233,26 @@ fn zrangestore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let query = Query::parse(call.args, 3, Fixed { by: None, reverse: None, store: true })?;
     let encoding = call.db.encoding();
     let mut result = SortedSet::new();
-    if let Some(set) = read(&mut call.db, &mut call.core.stats, &call.args[2])? {
+    if let Some(set) = read(&mut call.db, call.core, &call.args[2])? {
         let mut scratch = itoa::Buffer::new();
         query.walk(&set, query.window(&set), |(member, score)| {
             result.insert(member.bytes(&mut scratch), score, &encoding);
         });
     }
-    store(call, result);
+    store(call, result, event::ZRANGESTORE);
     Ok(())
 }
 
 /// Puts a result at argument 1 in place of what is there and answers its size; an empty one removes the key.
-pub(super) fn store(call: &mut Call<'_>, result: SortedSet<'static>) {
+pub(super) fn store(call: &mut Call<'_>, result: SortedSet<'static>, event: Event) {
     let args = call.args;
     let key = &args[1];
     let count = result.len();
     if count > 0 {
         call.db.insert(key, Value::SortedSet(result), None);
-        call.changed(key);
+        call.changed(key, event);
     } else if call.db.remove(key) {
-        call.changed(key);
+        call.changed(key, event::DEL);
     }
     call.reply.count(count);
 }
@@ -266,7 +267,7 @@ fn zlexcount(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn tell_count(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
     let range = Range::parse(by, &call.args[2], &call.args[3])?;
-    let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let set = read(&mut call.db, call.core, &call.args[1])?;
     call.reply.count(set.map_or(0, |set| range.window(&set, false).count));
     Ok(())
 }

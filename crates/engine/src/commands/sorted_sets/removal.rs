@@ -11,6 +11,7 @@ use crate::call::{Call, integer, is_word};
 use crate::command::{Command, DELETE_KEY, Group, KeySpec, TAKE_KEY, flag};
 use crate::commands::elements;
 use crate::errors::CommandError;
+use crate::event::{self, Event};
 
 const REMOVAL_COMPLEXITY: &str = "O(log N + M), N being the size of the set, M the number of members removed";
 const POP_COMPLEXITY: &str = "O(log N * M), N being the size of the set, M the number of members removed";
@@ -82,18 +83,27 @@ fn remove_range(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
             window.count
         }
     };
-    note_removal(call, &args[1], removed)?;
+    let event = match by {
+        By::Rank => event::ZREMRANGEBYRANK,
+        By::Score => event::ZREMRANGEBYSCORE,
+        By::Lex => event::ZREMRANGEBYLEX,
+    };
+    note_removal(call, &args[1], removed, event)?;
     call.reply.count(removed);
     Ok(())
 }
 
 /// Removes `key` if it is empty now, and counts the change.
-fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize) -> Result<(), CommandError> {
+fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize, event: Event) -> Result<(), CommandError> {
     if removed > 0 {
-        if call.db.sorted_set(key)?.is_some_and(|set| set.is_empty()) {
+        let emptied = call.db.sorted_set(key)?.is_some_and(|set| set.is_empty());
+        if emptied {
             call.db.remove(key);
         }
-        changed_by(call, key, removed);
+        changed_by(call, key, removed, event);
+        if emptied {
+            call.notify(key, event::DEL);
+        }
     }
     Ok(())
 }
@@ -103,6 +113,15 @@ fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize) -> Result<(), C
 enum End {
     Min,
     Max,
+}
+
+impl End {
+    fn popped(self) -> Event {
+        match self {
+            End::Min => event::ZPOPMIN,
+            End::Max => event::ZPOPMAX,
+        }
+    }
 }
 
 fn zpopmin(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -134,7 +153,7 @@ fn pop_one(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
     let nested = args.len() == 3 && call.reply.is_resp3();
     take(&mut set, window, end, (call.reply, nested));
     drop(set);
-    note_removal(call, &args[1], window.count)
+    note_removal(call, &args[1], window.count, end.popped())
 }
 
 fn window_at(set: &SortedSet<'_>, end: End, count: usize) -> Window {
@@ -207,7 +226,7 @@ fn zmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.array(window.count);
         take(&mut set, window, wanted.end, (call.reply, true));
         drop(set);
-        note_removal(call, key, window.count)?;
+        note_removal(call, key, window.count, wanted.end.popped())?;
         let name: &[u8] = if wanted.end == End::Min { b"ZPOPMIN" } else { b"ZPOPMAX" };
         call.propagate(&[name, key, itoa::Buffer::new().format(window.count).as_bytes()]);
         return Ok(());

@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
 
 fn zrandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.args.len() == 2 {
-        let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+        let set = read(&mut call.db, call.core, &call.args[1])?;
         match set.as_ref().and_then(|set| set.random(&mut call.core.rng)) {
             Some((member, _)) => elements::write(call.reply, member),
             None => call.reply.null(),
@@ -49,7 +49,7 @@ fn zrandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     let (count, with_scores) = sample_size(call)?;
-    let set = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let set = read(&mut call.db, call.core, &call.args[1])?;
     let Some(set) = set.filter(|_| count != 0) else {
         call.reply.array(0);
         return Ok(());
@@ -99,7 +99,7 @@ fn sample_size(call: &Call<'_>) -> Result<(i64, bool), CommandError> {
 
 fn zscan(call: &mut Call<'_>) -> Result<(), CommandError> {
     let cursor = scan::cursor(&call.args[2])?;
-    let Some(set) = read(&mut call.db, &mut call.core.stats, &call.args[1])? else {
+    let Some(set) = read(&mut call.db, call.core, &call.args[1])? else {
         scan::write_step(call.reply, |_| (0, 0));
         return Ok(());
     };

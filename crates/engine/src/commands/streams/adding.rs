@@ -12,6 +12,7 @@ use super::ids::{self, GivenId, IdText};
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, DELETE_KEY, Group, KeySpec, flag};
 use crate::errors::CommandError;
+use crate::event;
 use crate::session::Role;
 
 /// The rows.
@@ -194,13 +195,18 @@ fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let trimmed = options.asked.map(|asked| (asked, trim(&mut stream, asked.trim)));
     let left = trimmed.as_ref().map(|_| (stream.len(), stream.first_stored_id()));
     drop(stream);
+    let mut shortened = false;
     if let Some((_, trimmed)) = trimmed {
+        shortened = trimmed.deleted > 0;
         call.db.discard(trimmed.garbage);
     }
     let text = IdText::new(id);
     let new_id = (!matches!(options.id, Some(GivenId::Whole(_)))).then_some((options.id_at, text.as_bytes()));
     propagate(call, options.asked.zip(left), new_id);
-    call.changed(key);
+    call.changed(key, event::XADD);
+    if shortened {
+        call.notify(key, event::XTRIM);
+    }
     call.reply.bulk(text.as_bytes());
     Ok(())
 }
@@ -219,7 +225,7 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.db.discard(trimmed.garbage);
     if trimmed.deleted > 0 {
         propagate(call, Some((asked, left)), None);
-        changed_by(call, key, trimmed.deleted);
+        changed_by(call, key, trimmed.deleted, event::XTRIM);
     }
     call.reply.integer(i64::try_from(trimmed.deleted).expect("they were in memory"));
     Ok(())

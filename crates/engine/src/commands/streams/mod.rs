@@ -12,8 +12,9 @@ use crate::command::{Command, DELETE_KEY, Group, INSPECT_KEY, UPDATE_KEY, flag};
 use crate::commands::elements;
 use crate::db::Db;
 use crate::errors::CommandError;
+use crate::event::{self, Event};
+use crate::node::Core;
 use crate::session::Role;
-use crate::stats::Stats;
 
 pub mod adding;
 mod ids;
@@ -52,12 +53,9 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// The stream at `key` for a command that only reads; counts a hit or a miss.
-fn read(db: &mut Db<'_>, stats: &mut Stats, key: &[u8]) -> Result<Option<Stream>, CommandError> {
+fn read(db: &mut Db<'_>, core: &mut Core, key: &[u8]) -> Result<Option<Stream>, CommandError> {
     let found = db.stream(key);
-    match found {
-        Ok(None) => stats.keyspace_misses += 1,
-        _ => stats.keyspace_hits += 1,
-    }
+    core.count_lookup(db.index, key, !matches!(found, Ok(None)));
     found
 }
 
@@ -78,13 +76,13 @@ fn write_entry(reply: &mut Reply, entry: StreamEntry<'_>) {
 }
 
 /// Notes `count` changes of one key, at least one.
-fn changed_by(call: &mut Call<'_>, key: &[u8], count: u64) {
-    call.changed(key);
+fn changed_by(call: &mut Call<'_>, key: &[u8], count: u64, event: Event) {
+    call.changed(key, event);
     call.outcome.changes += count - 1;
 }
 
 fn xlen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let stream = read(&mut call.db, &mut call.core.stats, &call.args[1])?;
+    let stream = read(&mut call.db, call.core, &call.args[1])?;
     call.reply.count(stream.map_or(0, |stream| stream.len()));
     Ok(())
 }
@@ -100,7 +98,7 @@ fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     let stream = call.db.stream_mut(key)?;
     let deleted = stream.map_or(0, |mut stream| ids.into_iter().map(|id| u64::from(stream.delete(id))).sum());
     if deleted > 0 {
-        changed_by(call, key, deleted);
+        changed_by(call, key, deleted, event::XDEL);
     }
     call.reply.integer(i64::try_from(deleted).expect("as many as arguments"));
     Ok(())
@@ -167,7 +165,7 @@ fn xsetid(call: &mut Call<'_>) -> Result<(), CommandError> {
         stream.set_max_deleted_id(id);
     }
     drop(stream);
-    call.changed(key);
+    call.changed(key, event::XSETID);
     call.reply.ok();
     Ok(())
 }

@@ -89,7 +89,7 @@ fn range(call: &mut Call<'_>, write: impl FnOnce(&Stream, &mut Reply, Count)) ->
         let value = words.next().filter(|_| is_word(word, "COUNT")).ok_or(CommandError::SYNTAX)?;
         count = Count::parse(value)?;
     }
-    match read(&mut call.db, &mut call.core.stats, &call.args[1])? {
+    match read(&mut call.db, call.core, &call.args[1])? {
         None => call.reply.array(0),
         Some(_) if count.0 == 0 => call.reply.null_array(),
         Some(stream) => write(&stream, call.reply, count),
@@ -162,7 +162,7 @@ fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let mut found: Vec<(&[u8], Stream, StreamId)> = Vec::new();
     for at in options.first..options.first + options.streams {
-        let stream = read(&mut call.db, &mut call.core.stats, &args[at])?;
+        let stream = read(&mut call.db, call.core, &args[at])?;
         let after = match &args[at + options.streams] {
             b"$" => stream.as_ref().map_or(StreamId::MIN, Stream::last_id),
             b">" => return Err(CommandError::XREAD_NEW_ID),

@@ -66,7 +66,7 @@ fn text(call: &mut Call<'_>, key: &[u8]) -> Result<Vec<u8>, CommandError> {
         Ok(value) => Ok(value.map_or_else(Vec::new, |value| value.to_vec())),
         Err(_) => Err(CommandError::LCS_NOT_STRINGS),
     };
-    call.count_lookup(found);
+    call.count_lookup(key, found);
     text
 }
 

@@ -185,11 +185,11 @@ fn reply_value(call: &mut Call<'_>, key: &[u8]) -> Result<bool, CommandError> {
         None => call.reply.null(),
         Some(Value::String(value)) => call.reply.bulk(value.bytes(&mut itoa::Buffer::new())),
         Some(_) => {
-            call.count_lookup(true);
+            call.count_lookup(key, true);
             return Err(CommandError::WRONG_TYPE);
         }
     }
-    call.count_lookup(found);
+    call.count_lookup(key, found);
     Ok(found)
 }
 
@@ -203,7 +203,7 @@ fn mget(call: &mut Call<'_>) -> Result<(), CommandError> {
             Some(Value::String(value)) => call.reply.bulk(value.bytes(&mut itoa::Buffer::new())),
             Some(_) | None => call.reply.null(),
         }
-        call.count_lookup(found);
+        call.count_lookup(key, found);
     }
     Ok(())
 }

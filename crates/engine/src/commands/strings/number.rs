@@ -8,6 +8,7 @@ use slipstream_keyspace::{Str, Value};
 use crate::call::{Call, integer};
 use crate::decimal::Extended;
 use crate::errors::CommandError;
+use crate::event;
 
 pub(super) fn incr(call: &mut Call<'_>) -> Result<(), CommandError> {
     add(call, 1)
@@ -44,7 +45,7 @@ fn add(call: &mut Call<'_>, increment: i64) -> Result<(), CommandError> {
             increment
         }
     };
-    call.changed(key);
+    call.changed(key, event::INCRBY);
     call.reply.integer(sum);
     Ok(())
 }
@@ -61,7 +62,7 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
     let increment = Extended::parse(&args[2]).ok_or(CommandError::NOT_FLOAT)?;
     let sum = value.checked_add(increment).ok_or(CommandError::NOT_FINITE)?.to_vec();
     call.db.database().replace_value(key, Value::String(Str::plain(&sum)));
-    call.changed(key);
+    call.changed(key, event::INCRBYFLOAT);
     call.propagate(&[b"SET", key, &sum, b"KEEPTTL"]);
     call.reply.bulk(&sum);
     Ok(())

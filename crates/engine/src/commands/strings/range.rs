@@ -7,6 +7,7 @@ use slipstream_keyspace::{Str, Value};
 
 use crate::call::{Call, integer};
 use crate::errors::CommandError;
+use crate::event;
 use crate::session::Role;
 
 pub(super) fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -24,7 +25,7 @@ pub(super) fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
             bytes.len()
         }
     };
-    call.changed(key);
+    call.changed(key, event::APPEND);
     call.reply.count(length);
     Ok(())
 }
@@ -53,7 +54,7 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), CommandError> {
             length
         }
     };
-    call.changed(key);
+    call.changed(key, event::SETRANGE);
     call.reply.count(length);
     Ok(())
 }
@@ -71,7 +72,7 @@ pub(super) fn getrange(call: &mut Call<'_>) -> Result<(), CommandError> {
             call.reply.bulk(&bytes[part(start, end, bytes.len())]);
         }
     }
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 
@@ -93,7 +94,7 @@ pub(super) fn strlen(call: &mut Call<'_>) -> Result<(), CommandError> {
     let value = call.db.string(&args[1]);
     let found = !matches!(value, Ok(None));
     call.reply.count(value?.map_or(0, |value| value.len()));
-    call.count_lookup(found);
+    call.count_lookup(&args[1], found);
     Ok(())
 }
 

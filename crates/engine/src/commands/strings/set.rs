@@ -9,13 +9,14 @@ use super::reply_value;
 use crate::call::{Call, integer, is_word};
 use crate::commands::keys::has_passed;
 use crate::errors::CommandError;
+use crate::event;
 
 pub(super) fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let (key, value) = (&args[1], &args[2]);
     if args.len() == 3 {
         call.db.set_string(key, value, None);
-        call.changed(key);
+        call.changed(key, event::SET);
         call.reply.ok();
         return Ok(());
     }
@@ -32,7 +33,10 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let kept = if options.expiry == Expiry::Keep { call.db.deadline(key) } else { None };
     call.db.set_string(key, value, deadline.or(kept));
-    call.changed(key);
+    call.changed(key, event::SET);
+    if deadline.is_some() {
+        call.notify(key, event::EXPIRE);
+    }
     if !options.get {
         call.reply.ok();
     }
@@ -189,7 +193,8 @@ fn set_for(call: &mut Call<'_>, unit: Unit) -> Result<(), CommandError> {
     let (key, value) = (&args[1], &args[3]);
     let deadline = deadline(call, unit, &args[2])?;
     call.db.set_string(key, value, Some(deadline));
-    call.changed(key);
+    call.changed(key, event::SET);
+    call.notify(key, event::EXPIRE);
     call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(deadline.0).as_bytes()]);
     call.reply.ok();
     Ok(())
@@ -200,7 +205,7 @@ pub(super) fn setnx(call: &mut Call<'_>) -> Result<(), CommandError> {
     let absent = !call.db.contains(&args[1]);
     if absent {
         call.db.set_string(&args[1], &args[2], None);
-        call.changed(&args[1]);
+        call.changed(&args[1], event::SET);
     }
     call.reply.integer(absent.into());
     Ok(())
@@ -232,7 +237,7 @@ fn set_all(call: &mut Call<'_>) {
     let args = call.args;
     for index in (1..args.len()).step_by(2) {
         call.db.set_string(&args[index], &args[index + 1], None);
-        call.changed(&args[index]);
+        call.changed(&args[index], event::SET);
     }
 }
 
@@ -241,7 +246,7 @@ pub(super) fn getset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, value) = (&args[1], &args[2]);
     reply_value(call, key)?;
     call.db.set_string(key, value, None);
-    call.changed(key);
+    call.changed(key, event::SET);
     call.propagate(&[b"SET", key, value]);
     Ok(())
 }
@@ -250,7 +255,7 @@ pub(super) fn getdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let key = &args[1];
     if reply_value(call, key)? && call.db.remove(key) {
-        call.changed(key);
+        call.changed(key, event::DEL);
         call.propagate(&[b"DEL", key]);
     }
     Ok(())
@@ -272,22 +277,25 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), CommandError> {
             return Err(error);
         }
     };
-    match (expiry, deadline) {
+    let event = match (expiry, deadline) {
         (Expiry::At { unit, .. }, Some(at)) if unit.absolute && has_passed(call, at) => {
             call.db.remove(key);
             call.propagate(&[b"DEL", key]);
+            event::DEL
         }
         (_, Some(at)) => {
             call.db.set_deadline(key, Some(at));
             call.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at.0).as_bytes()]);
+            event::EXPIRE
         }
         (Expiry::Persist, None) if call.db.deadline(key).is_some() => {
             call.db.set_deadline(key, None);
             call.propagate(&[b"PERSIST", key]);
+            event::PERSIST
         }
         (_, None) => return Ok(()),
-    }
-    call.changed(key);
+    };
+    call.changed(key, event);
     Ok(())
 }
 
