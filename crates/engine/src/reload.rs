@@ -75,7 +75,7 @@ impl Core {
 impl Node {
     /// The file for a DEBUG RELOAD is loaded, or cannot be.
     pub(crate) fn finish_reload(&mut self, present: Present, result: Result<Option<LoadedData>, String>) {
-        self.core.phase = Phase::Serving;
+        self.core.phase = self.core.phase_after_load();
         let outcome = result
             .and_then(|data| data.ok_or_else(|| "there is no file".to_owned()))
             .and_then(|data| self.take_in(present, data));

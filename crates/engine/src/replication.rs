@@ -91,7 +91,7 @@ pub struct Replication {
     /// How far it is, if there is one.
     pub(crate) progress: Option<progress::SyncProgress>,
     /// Whether the old data went before it (`flush-before-load`).
-    is_flushed: bool,
+    pub(crate) is_flushed: bool,
     /// Writers at the pace of the links.
     pub(crate) pacing: Pacing,
     disk_trials: disk::DiskTrials,

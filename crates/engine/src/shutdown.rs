@@ -91,6 +91,11 @@ impl Core {
         }
     }
 
+    /// A load that clients had to wait for is over.
+    pub(crate) fn phase_after_load(&self) -> Phase {
+        if self.shutdown.is_some() { Phase::ShuttingDown } else { Phase::Serving }
+    }
+
     /// Whether the snapshot with which this node ends is being saved.
     pub(crate) fn is_saving_last(&self) -> bool {
         matches!(self.shutdown, Some(Shutdown { step: Step::Saving | Step::WritingBase, .. }))
@@ -230,7 +235,10 @@ impl Core {
 
     fn cancel_shutdown(&mut self, error: &str) {
         self.shutdown = None;
-        self.phase = Phase::Serving;
+        if self.phase == Phase::ShuttingDown {
+            let loads = self.loading.is_some() || self.reloading.is_some() || self.replication.is_flushed;
+            self.phase = if loads { Phase::Loading } else { Phase::Serving };
+        }
         self.pause.set_shutting_down(false);
         for id in self.waiting_sessions(&Wait::Shutdown) {
             self.answer(id, |reply| reply.error(error));

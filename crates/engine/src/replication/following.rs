@@ -120,7 +120,7 @@ impl Core {
     /// A load into an emptied node is over, whichever way.
     fn end_flushed_load(&mut self) {
         if std::mem::take(&mut self.replication.is_flushed) {
-            self.phase = Phase::Serving;
+            self.phase = self.phase_after_load();
         }
     }
 

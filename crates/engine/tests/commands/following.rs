@@ -1,8 +1,10 @@
 //! A node that follows a primary: what its shell tells it of the link, in time and too late.
 
 use slipstream_engine::aof::{Order, Report};
-use slipstream_engine::config::Config;
-use slipstream_engine::{Effect, LoadedData, Source, load};
+use slipstream_engine::config::{Config, DisklessLoad};
+use slipstream_engine::{Effect, LoadedData, Phase, Source, load};
+
+use slipstream_rdb::Reached;
 
 use crate::script::Script;
 
@@ -418,6 +420,25 @@ fn keys_of_a_replicas_own_clients_go_when_they_are_due() {
     script.advance(200);
     script.node.tick();
     assert_eq!(tracked(&mut script), "0", "a primary expires everything by itself");
+}
+
+#[test]
+fn a_load_into_an_emptied_node_ends_no_shutdown() {
+    let mut config = Config::default();
+    config.repl_diskless_load = DisklessLoad::FlushBeforeLoad;
+    let mut script = Script::with_config(config);
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 7"));
+    script.node.link_received(1, b"$4\r\nxx");
+    script.ask("SHUTDOWN SAVE");
+    assert_eq!(script.node.core.phase, Phase::ShuttingDown);
+    script.node.load_progress(1, Reached { bytes: 2, ..Reached::default() });
+    assert_eq!(script.node.core.phase, Phase::Loading);
+    script.node.loaded_sync(1, Err("the transfer was cut off".into()));
+    assert_eq!(script.node.core.phase, Phase::ShuttingDown);
+    let other = script.connect();
+    script.ask_as(other, "SHUTDOWN ABORT");
+    assert_eq!(script.node.core.phase, Phase::Serving);
 }
 
 #[test]

@@ -3,8 +3,6 @@
 //! One event is one step, and whoever it concerns is looked at after it. What concerns a node that stands still
 //! waits until that goes on.
 
-use slipstream_engine::Phase;
-
 use super::{REPEAT_ORDER, World};
 use crate::checker::{Answer, Judgement, Scrutiny, handovers};
 use crate::environment::Event;
@@ -36,7 +34,7 @@ impl World {
             Event::Start(node) => {
                 if self.processes[node].node.is_none() {
                     self.start(node);
-                } else if self.node(node).core.phase == Phase::ShuttingDown {
+                } else if self.node(node).core.shutdown.is_some() {
                     self.env.after(REPEAT_ORDER, Event::Start(node));
                 }
             }
