@@ -5,10 +5,11 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use crate::annotation::MAX_LINE;
 use crate::scan::{Content, Ending, Fault, Piece, Scanner, Search};
 
-/// What is read at once.
-const READ_SIZE: usize = 1 << 20;
+/// What is read at once, if nothing says how much is needed.
+const READ_SIZE: usize = 256 << 10;
 
 /// Reads one file from some place on.
 #[derive(Debug)]
@@ -16,9 +17,10 @@ pub struct Reader<R> {
     input: R,
     scanner: Scanner,
     buffer: Vec<u8>,
-    /// Up to where the buffer was taken.
+    /// Up to where the buffer was taken, and up to where it is filled.
     taken: usize,
-    /// Where in the file the buffer ends, and how long the file is.
+    filled: usize,
+    /// Where in the file what fills the buffer ends, and how long the file is.
     read_to: u64,
     length: u64,
 }
@@ -69,7 +71,7 @@ impl<R: Read> Reader<R> {
     /// Reads a file of so many bytes, of which `input` has those behind `position`.
     pub fn new(input: R, position: u64, length: u64) -> Reader<R> {
         let scanner = Scanner::behind(position);
-        Reader { input, scanner, buffer: Vec::new(), taken: 0, read_to: position, length }
+        Reader { input, scanner, buffer: Vec::new(), taken: 0, filled: 0, read_to: position, length }
     }
 
     /// Up to where the file was read, and what is known there.
@@ -82,10 +84,12 @@ impl<R: Read> Reader<R> {
         loop {
             let start = self.scanner.position();
             let remaining = self.length.saturating_sub(start);
-            match self.scanner.step(&self.buffer[self.taken..], remaining) {
+            match self.scanner.step(&self.buffer[self.taken..self.filled], remaining) {
                 Ok(Some(piece)) => return Ok(self.found(piece, start)),
                 Ok(None) if self.read_to < self.length => self.read_more()?,
-                Ok(None) => return Ok(Found::End(self.scanner.ending(&self.buffer[self.taken..]))),
+                Ok(None) => {
+                    return Ok(Found::End(self.scanner.ending(&self.buffer[self.taken..self.filled])));
+                }
                 Err(fault) => return Err(ReadError::Fault(fault)),
             }
         }
@@ -108,27 +112,45 @@ impl<R: Read> Reader<R> {
         let Some(proven) = self.scanner.proven() else { return Ok(None) };
         let mut search = Search::new(proven);
         loop {
-            if search.push(&self.buffer[self.taken..]) {
+            if search.push(&self.buffer[self.taken..self.filled]) {
                 return Ok(Some(true));
             }
             if self.read_to == self.length {
                 return Ok(Some(false));
             }
-            self.taken = self.buffer.len();
+            self.taken = self.filled;
             self.read_more()?;
         }
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        self.buffer.drain(..self.taken);
+        self.buffer.copy_within(self.taken..self.filled, 0);
+        self.filled -= self.taken;
         self.taken = 0;
-        // Twice as much of what does not end.
-        let wanted = (READ_SIZE.max(self.buffer.len()) as u64).min(self.length - self.read_to);
-        let count = (&mut self.input).take(wanted).read_to_end(&mut self.buffer)?;
-        if count == 0 {
+        // A batch is read to its end, and the line of the next one with it. Of what does not say where it ends, twice
+        // as much.
+        let wanted = match self.scanner.needed() {
+            Some(needed) if needed > READ_SIZE => needed.saturating_sub(self.filled) + MAX_LINE,
+            _ => READ_SIZE.max(self.filled),
+        };
+        let wanted = wanted.min(usize::try_from(self.length - self.read_to).unwrap_or(usize::MAX));
+        let end = self.filled + wanted;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        let before = self.filled;
+        while self.filled < end {
+            match self.input.read(&mut self.buffer[self.filled..end]) {
+                Ok(0) => break,
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.filled == before {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it got shorter"));
         }
-        self.read_to += count as u64;
+        self.read_to += (self.filled - before) as u64;
         Ok(())
     }
 }

@@ -56,6 +56,8 @@ struct Sealed {
     /// Where the next batch begins.
     next: Offset,
     has_ended: bool,
+    /// How many bytes the batch takes with its line, as far as it was announced and is not all there.
+    awaited: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -167,6 +169,14 @@ impl Scanner {
         }
     }
 
+    /// How many bytes the next piece takes, if its line is there and tells.
+    pub fn needed(&self) -> Option<usize> {
+        match &self.mode {
+            Mode::Sealed(sealed) => sealed.awaited,
+            _ => None,
+        }
+    }
+
     /// What a [`Search`] behind a fault looks for: proof that more than this was durable. `None` where nothing is
     /// sealed: there a fault is damage, whatever follows.
     pub fn proven(&self) -> Option<Offset> {
@@ -247,7 +257,8 @@ impl Scanner {
         if common < select.len() {
             return Ok(None);
         }
-        self.mode = Mode::Sealed(Sealed { history: at.history, next: at.offset, has_ended: false });
+        self.mode =
+            Mode::Sealed(Sealed { history: at.history, next: at.offset, has_ended: false, awaited: None });
         Ok(Some(Piece { consumed: line + select.len(), content: Content::At(at) }))
     }
 
@@ -267,7 +278,11 @@ impl Scanner {
             return Err(Fault::Seal("a batch that is not all there"));
         }
         let length = usize::try_from(sum.length).map_err(|_| Fault::Seal("a batch beyond memory"))?;
-        let Some(batch) = buffer.get(line..line + length) else { return Ok(None) };
+        let Some(batch) = buffer.get(line..line + length) else {
+            sealed.awaited = Some(line + length);
+            return Ok(None);
+        };
+        sealed.awaited = None;
         if !sum.is_of(batch) {
             return Err(Fault::Seal("a batch whose checksum is wrong"));
         }

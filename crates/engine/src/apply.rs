@@ -8,13 +8,16 @@
 //! out: `replication/restoring.rs`. A line that ends the history in place of a
 //! command is none of its bytes.
 
+use std::ops::Range;
+
 use slipstream_keyspace::Keyspace;
+use slipstream_log::Log;
 use slipstream_replication::wire;
 use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecoder};
 
 use crate::command::flag;
 use crate::dispatch::Machine;
-use crate::look_ahead::Use;
+use crate::look_ahead::{Received, Use};
 use crate::node::Core;
 use crate::session::{Endpoint, Role, Session, SessionId};
 use crate::table::Entry;
@@ -170,9 +173,11 @@ impl Core {
             return Err(Refusal { command: None, reason, position: 0, torn: false });
         }
         let mut decoder = std::mem::take(&mut stream.decoder);
+        let mut decoded = self.begin_look_ahead();
         let mut session = primary_session(stream.db, self);
         let mut reply = Reply::default();
         let (mut position, mut noticed) = (0, 0);
+        let mut unlogged = Unlogged::new(bytes, self.is_replaying() && !self.is_restoring());
         let outcome = loop {
             match self.end_of_history(stream, &bytes[position..]) {
                 None => {}
@@ -181,38 +186,79 @@ impl Core {
                     break Ok((position + consumed, Stop::HistoryChanged));
                 }
             }
-            let length = match decoder.decode(&bytes[position..], &LIMITS) {
-                Ok(Progress::Incomplete) => break Ok((position, Stop::Incomplete)),
-                Ok(Progress::Complete { consumed }) => consumed,
-                Err(error) => {
-                    let reason = error.to_string();
-                    break Err(Refusal { command: None, reason, position, torn: false });
+            let (args, length) = if let Some(known) = decoded.next_at(position, bytes) {
+                known
+            } else {
+                let length = match decoder.decode(&bytes[position..], &LIMITS) {
+                    Ok(Progress::Incomplete) => break Ok((position, Stop::Incomplete)),
+                    Ok(Progress::Complete { consumed }) => consumed,
+                    Err(error) => {
+                        let reason = error.to_string();
+                        break Err(Refusal { command: None, reason, position, torn: false });
+                    }
+                };
+                let first = (decoder.args(&bytes[position..]), length);
+                if position >= noticed {
+                    let received = Received { bytes, from: position, first, limits: &LIMITS };
+                    noticed = self.look_ahead((keyspace.db(session.db), Use::Write), &received, &mut decoded);
                 }
+                first
             };
-            let raw = &bytes[position..position + length];
-            let args = decoder.args(&bytes[position..]);
-            if position >= noticed {
-                let database = keyspace.db(session.db);
-                noticed =
-                    position + self.look_ahead(database, &bytes[position..], (args, length), Use::Write);
-            }
+            let raw = position..position + length;
             let mut machine = Machine { keyspace, core: self, session: &mut session, reply: &mut reply };
-            if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw) {
+            if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw, &mut unlogged) {
                 break Err(Refusal { position, ..refusal });
             }
             stream.last_command = Some(session.last_command);
             position += length;
             if session.db != stream.db {
                 stream.db = session.db;
+                unlogged.append(&mut self.log);
                 self.propagation.note_selected(self.log.end(), session.db);
             }
             if position >= most || self.is_restoring() && !self.install_due(keyspace) {
                 break Ok((position, Stop::Incomplete));
             }
         };
+        unlogged.append(&mut self.log);
+        self.decoded = decoded;
         stream.db = session.db;
         stream.decoder = decoder;
         outcome
+    }
+}
+
+/// What is applied and not in the log yet. Bytes of a file are appended many commands at a time: nobody sees the log
+/// in between. Those of a primary's stream are appended by the command, since what comes next may ask where the log
+/// ends.
+struct Unlogged<'a> {
+    bytes: &'a [u8],
+    range: Range<usize>,
+    gathers: bool,
+}
+
+impl<'a> Unlogged<'a> {
+    fn new(bytes: &'a [u8], gathers: bool) -> Unlogged<'a> {
+        Unlogged { bytes, range: 0..0, gathers }
+    }
+
+    /// The commands in `range` are applied.
+    fn push(&mut self, range: Range<usize>, log: &mut Log) {
+        if range.start != self.range.end {
+            self.append(log);
+            self.range = range;
+        } else {
+            self.range.end = range.end;
+        }
+        if !self.gathers {
+            self.append(log);
+        }
+    }
+
+    /// Puts into the log what is not there.
+    fn append(&mut self, log: &mut Log) {
+        log.append(&self.bytes[self.range.clone()]);
+        self.range.start = self.range.end;
     }
 }
 
@@ -232,15 +278,23 @@ fn is_message(args: Args<'_>) -> bool {
 }
 
 impl Machine<'_> {
-    fn apply_one(&mut self, group: &mut Option<Group>, args: Args<'_>, raw: &[u8]) -> Result<(), Refusal> {
+    /// Applies the command that lies in `range` of what is to be applied.
+    fn apply_one(
+        &mut self,
+        group: &mut Option<Group>,
+        args: Args<'_>,
+        range: Range<usize>,
+        unlogged: &mut Unlogged<'_>,
+    ) -> Result<(), Refusal> {
+        let raw = &unlogged.bytes[range.clone()];
         if args.is_empty() {
-            self.core.log.append(raw);
+            unlogged.push(range, &mut self.core.log);
             return Ok(());
         }
         if is_message(args) {
             match group {
                 Some(open) => open.bytes.extend_from_slice(raw),
-                None => self.core.log.append(raw),
+                None => unlogged.push(range, &mut self.core.log),
             }
             return Ok(());
         }
@@ -259,6 +313,7 @@ impl Machine<'_> {
                     self.apply_command(*entry, request.args())
                         .map_err(|refusal| Refusal { torn: index > 0, ..refusal })?;
                 }
+                unlogged.append(&mut self.core.log);
                 self.core.log.append(&whole.bytes);
             }
             (_, Some(open)) => {
@@ -272,17 +327,17 @@ impl Machine<'_> {
                 if is_told && let Some(clock) = wire::read_clock(args) {
                     self.core.replication.link.on_clock(self.core.clock.moment(), clock);
                 }
-                self.core.log.append(raw);
+                unlogged.push(range, &mut self.core.log);
             }
             ("ping", None) => {
                 if is_told && let Some(message) = args.get(1) {
                     self.core.on_ping_message(self.keyspace, message);
                 }
-                self.core.log.append(raw);
+                unlogged.push(range, &mut self.core.log);
             }
             (_, None) => {
                 self.apply_command(entry, args)?;
-                self.core.log.append(raw);
+                unlogged.push(range, &mut self.core.log);
             }
         }
         Ok(())

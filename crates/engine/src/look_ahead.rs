@@ -5,10 +5,11 @@
 //! ([`Database::prefetch`](slipstream_keyspace::Database::prefetch)); then they run one after the
 //! other as if nothing had been done. It is a guess at what they will need: a request may be
 //! refused, or mean another database than the one that is selected now.
+//! To find the keys the requests are decoded, and that is kept for their turn.
 //! Invariant: nothing is answered, counted, changed or refused here.
 
 use slipstream_keyspace::{Batch, Database};
-use slipstream_resp::{Args, Limits, Progress, RequestDecoder};
+use slipstream_resp::{Args, DecodedRequests, Limits, Progress, RequestDecoder};
 
 use crate::command::{BeginSearch, FindKeys, KeySpec};
 use crate::table::CommandTable;
@@ -29,6 +30,17 @@ pub(crate) enum Use {
     Write,
 }
 
+/// What came together.
+pub(crate) struct Received<'a> {
+    /// All of it, and where in it the first request begins that was not looked at yet.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) from: usize,
+    /// That request and how many bytes it takes.
+    pub(crate) first: (Args<'a>, usize),
+    /// What holds for all of them: commands that change it have no keys.
+    pub(crate) limits: &'a Limits,
+}
+
 /// What reading ahead needs; nothing of it outlives a call but allocated memory.
 #[derive(Debug, Default)]
 pub(crate) struct LookAhead {
@@ -37,39 +49,42 @@ pub(crate) struct LookAhead {
 }
 
 impl LookAhead {
-    /// Reads ahead the keys of the whole requests at the beginning of `input`, as far as a batch
-    /// goes; returns how many bytes it has taken notice of. `first` is the first request.
+    /// Reads ahead the keys of the whole requests that were received, as far as a batch goes, and adds all but the
+    /// first to `decoded`; returns up to where it has taken notice of what was received.
     pub(crate) fn read(
         &mut self,
         (database, what_for): (&Database, Use),
         table: &CommandTable,
-        input: &[u8],
-        first: (Args<'_>, usize),
+        received: &Received<'_>,
+        decoded: &mut DecodedRequests,
     ) -> usize {
-        let (args, length) = first;
-        let is_alone = length == input.len() && args.len() < MANY_ARGS;
+        let Received { bytes, from, first: (args, length), limits } = *received;
+        let is_alone = from + length == bytes.len() && args.len() < MANY_ARGS;
         if is_alone || database.len() < WORTHWHILE_KEYS {
-            return input.len();
+            return bytes.len();
         }
         self.batch.clear();
-        let (mut noticed, mut keys) = (0, 0);
-        while keys < Batch::CAPACITY {
-            let decoded = self.decoder.decode(&input[noticed..], &Limits::default());
-            let Ok(Progress::Complete { consumed }) = decoded else {
-                self.decoder.restart();
-                noticed = input.len();
-                break;
-            };
-            let args = self.decoder.args(&input[noticed..]);
-            noticed += consumed;
+        decoded.clear();
+        let (mut noticed, mut args, mut keys) = (from + length, args, 0);
+        loop {
             let specs = keys_of(table, args);
             for spec in specs {
                 keys += expect(database, &mut self.batch, spec, args);
             }
             // What has no keys may be SELECT: what comes behind is looked at when it has run.
-            if specs.is_empty() {
+            if specs.is_empty() || keys >= Batch::CAPACITY {
                 break;
             }
+            let Ok(Progress::Complete { consumed }) = self.decoder.decode(&bytes[noticed..], limits) else {
+                self.decoder.restart();
+                noticed = bytes.len();
+                break;
+            };
+            if !decoded.keep(&self.decoder, noticed, consumed) {
+                break;
+            }
+            args = self.decoder.args(&bytes[noticed..]);
+            noticed += consumed;
         }
         if self.batch.len() > 1 {
             match what_for {

@@ -9,7 +9,7 @@ use slipstream_keyspace::{Database, Encoding, Keyspace};
 use slipstream_log::{DiskSize, Log};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
-use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply};
+use slipstream_resp::{Args, DecodedRequests, Limits, OwnedRequest, Progress, ProtocolError, Reply};
 
 use crate::aof::Aof;
 use crate::command::flag;
@@ -24,7 +24,7 @@ use crate::info::Rates;
 use crate::latency::LatencyMonitor;
 use crate::loading::StoredProgress;
 use crate::local_expiry::LocalDeadlines;
-use crate::look_ahead::{LookAhead, Use};
+use crate::look_ahead::{LookAhead, Received, Use};
 use crate::pause::Pause;
 use crate::propagate::Propagation;
 use crate::reclaim::Reclaim;
@@ -151,6 +151,8 @@ pub struct Core {
     pub(crate) deferred_replica_actions: Vec<slipstream_replication::replicas::Action>,
     /// Reads ahead for requests that came together.
     pub(crate) look_ahead: LookAhead,
+    /// Those that were decoded by that.
+    pub(crate) decoded: DecodedRequests,
     /// Sessions whose wait is over.
     woken: Vec<SessionId>,
 }
@@ -219,6 +221,7 @@ impl Node {
             turn_has_input: false,
             deferred_replica_actions: Vec::new(),
             look_ahead: LookAhead::default(),
+            decoded: DecodedRequests::default(),
             woken: Vec::new(),
             table,
             config,
@@ -316,27 +319,30 @@ impl Node {
         let mut decoder = std::mem::take(&mut session.decoder);
         let mut reply = std::mem::take(&mut session.output);
         let (mut consumed, mut noticed) = (0, 0);
+        let mut decoded = self.core.begin_look_ahead();
         while session.flow == Flow::Ready {
-            let limits = self.core.request_limits(session);
-            let length = match decoder.decode(&input[consumed..], &limits) {
-                Ok(Progress::Incomplete) => break,
-                Ok(Progress::Complete { consumed: length }) => length,
-                Err(error) => {
-                    reply.error(&format!("ERR {error}"));
-                    self.core.stats.count_error("ERR");
-                    self.core.notice(Level::Verbose, &format!("{error} from client: {}", session.peer));
-                    session.flow = Flow::Closing;
-                    consumed = input.len();
-                    break;
+            let (args, length) = if let Some(known) = decoded.next_at(consumed, input) {
+                known
+            } else {
+                let limits = self.core.request_limits(session);
+                let length = match decoder.decode(&input[consumed..], &limits) {
+                    Ok(Progress::Incomplete) => break,
+                    Ok(Progress::Complete { consumed: length }) => length,
+                    Err(error) => {
+                        self.core.refuse(session, &mut reply, error);
+                        consumed = input.len();
+                        break;
+                    }
+                };
+                let first = (decoder.args(&input[consumed..]), length);
+                if consumed >= noticed {
+                    let received = Received { bytes: input, from: consumed, first, limits: &limits };
+                    let database = self.keyspace.db(session.db);
+                    noticed = self.core.look_ahead((database, Use::Any), &received, &mut decoded);
                 }
+                first
             };
-            let args = decoder.args(&input[consumed..]);
             session.in_hand = input.len() - consumed;
-            if consumed >= noticed {
-                let database = self.keyspace.db(session.db);
-                noticed =
-                    consumed + self.core.look_ahead(database, &input[consumed..], (args, length), Use::Any);
-            }
             if args.is_empty() {
                 self.sign_of_life(session);
             } else if self.dispatch(session, &mut reply, args) == Handled::Postponed {
@@ -344,6 +350,7 @@ impl Node {
             }
             consumed += length;
         }
+        self.core.decoded = decoded;
         session.decoder = decoder;
         session.output = reply;
         if session.flow == Flow::Closing { input.len() } else { consumed }
@@ -442,16 +449,30 @@ impl Core {
         self.host.log(level, replica, text);
     }
 
-    /// Reads ahead the keys of the requests at the beginning of `input`, as [`LookAhead::read`].
+    /// Room for requests that are decoded ahead of their turn; it is to be put back.
+    pub(crate) fn begin_look_ahead(&mut self) -> DecodedRequests {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        decoded
+    }
+
+    /// Reads ahead the keys of requests that came together, as [`LookAhead::read`].
     #[inline]
     pub(crate) fn look_ahead(
         &mut self,
-        database: &Database,
-        input: &[u8],
-        first: (Args<'_>, usize),
-        what_for: Use,
+        for_what: (&Database, Use),
+        received: &Received<'_>,
+        decoded: &mut DecodedRequests,
     ) -> usize {
-        self.look_ahead.read((database, what_for), &self.table, input, first)
+        self.look_ahead.read(for_what, &self.table, received, decoded)
+    }
+
+    /// What a session sent is no request.
+    fn refuse(&mut self, session: &mut Session, reply: &mut Reply, error: ProtocolError) {
+        reply.error(&format!("ERR {error}"));
+        self.stats.count_error("ERR");
+        self.notice(Level::Verbose, &format!("{error} from client: {}", session.peer));
+        session.flow = Flow::Closing;
     }
 
     /// Limits of what a session may send.

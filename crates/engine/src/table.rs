@@ -29,14 +29,15 @@ pub struct CommandTable {
     entries: Vec<Entry>,
 }
 
-/// Longest name that is looked up.
-const MAX_NAME: usize = 32;
+const SLOTS: usize = 1024;
+/// What is left of 64 bits is the number of a slot.
+const SLOT_SHIFT: u32 = 64 - SLOTS.trailing_zeros();
 
 impl CommandTable {
     /// All rows, with some renamed; an empty new name removes a command.
     pub fn new(renames: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, String> {
         let mut table =
-            CommandTable { slots: vec![None; 1024], subcommands: BTreeMap::new(), entries: Vec::new() };
+            CommandTable { slots: vec![None; SLOTS], subcommands: BTreeMap::new(), entries: Vec::new() };
         for command in commands::FAMILIES.iter().copied().flatten() {
             let entry = table.number(command);
             for subcommand in command.subcommands {
@@ -71,7 +72,7 @@ impl CommandTable {
             return Err("Target command name already exists".into());
         }
         let mut rest: Vec<_> =
-            std::mem::replace(&mut self.slots, vec![None; 1024]).into_iter().flatten().collect();
+            std::mem::replace(&mut self.slots, vec![None; SLOTS]).into_iter().flatten().collect();
         rest.retain(|(name, _)| !name.eq_ignore_ascii_case(from));
         for (name, entry) in rest {
             self.insert(&name, entry);
@@ -124,12 +125,22 @@ impl CommandTable {
         &self.entries
     }
 
+    /// The slot to begin with, by the first and last letters of a name and its length: names are looked up for every
+    /// request, and few share these.
     #[inline]
     fn home(&self, name: &[u8]) -> usize {
-        let folded = name.iter().take(MAX_NAME).fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
-        });
-        folded as usize % self.slots.len()
+        let (first, last) = match name {
+            [] => ([0; 4], [0; 4]),
+            [first, ..] if name.len() < 4 => {
+                ([*first; 4], [name[name.len() / 2], name[name.len() - 1], 0, 0])
+            }
+            _ => (*name.first_chunk().expect("four at least"), *name.last_chunk().expect("four at least")),
+        };
+        /// What upper and lower case of a letter differ in.
+        const CASE: u32 = 0x2020_2020;
+        let [first, last] = [first, last].map(|letters| u64::from(u32::from_le_bytes(letters) | CASE));
+        let mixed = (first << 32 | last).wrapping_add(name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from(mixed >> SLOT_SHIFT).expect("ten bits")
     }
 }
 

@@ -8,7 +8,11 @@
 //! looked at once however they arrive. It never allocates what a peer
 //! announced: arguments are spans of the buffer that the caller filled.
 
+mod ahead;
+
 use std::fmt;
+
+pub use self::ahead::DecodedRequests;
 
 /// What a peer may make us hold before it is cut off.
 #[derive(Clone, Copy, Debug)]

@@ -18,8 +18,8 @@ use crate::key_delay::KeyDelay;
 use crate::loader::{self, Halves};
 use crate::system_files::SystemFiles;
 
-/// Pieces that wait for the executor, at most.
-const QUEUED_PIECES: usize = 16;
+/// Pieces that wait for the executor, at most: few, so that it finds in the cache what the thread has read.
+const QUEUED_PIECES: usize = 2;
 /// How long the executor applies before it looks at anything else.
 const SLICE: Duration = Duration::from_millis(4);
 
