@@ -23,7 +23,7 @@ use std::rc::Rc;
 use slipstream_engine::aof::Report;
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
 use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Signal};
-use slipstream_log::Offset;
+use slipstream_log::{Offset, ReplicationId};
 use slipstream_resp::{Value, decode_value, encode_request};
 
 use self::appending::{Appender, LogLoad};
@@ -59,6 +59,8 @@ pub struct Process {
     pub disk: Disk,
     /// When and how the last life ended that had loaded its data, and how those after it ended.
     pub crashed: Option<(u64, Crash)>,
+    /// Where the log of the last life ended, if that was a primary with its data.
+    pub(crate) wrote: Option<(ReplicationId, Offset)>,
     /// How far the wall clock is off.
     pub skew: Rc<Cell<i64>>,
     /// Until when nothing runs, if it stands still.
@@ -159,6 +161,7 @@ impl Process {
             life: 0,
             disk: Disk::new(options.sync_time.clone(), chance),
             crashed: None,
+            wrote: None,
             skew: Rc::default(),
             stalled_until: 0,
             loads: 0,
@@ -259,7 +262,11 @@ impl Process {
 
     /// Whatever a life has is gone.
     fn end(&mut self, env: &Environment, crash: Crash) {
-        let was_loading = self.node.take().is_some_and(|node| node.core.phase == Phase::Loading);
+        let node = self.node.take();
+        let was_loading = node.as_ref().is_some_and(|node| node.core.phase == Phase::Loading);
+        self.wrote = node
+            .filter(|node| !was_loading && !node.core.is_replica() && node.core.log.is_active())
+            .map(|node| (node.core.log.history().id, node.core.log.end()));
         (self.link, self.side) = (None, None);
         (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
         self.sessions.clear();
