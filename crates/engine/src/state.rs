@@ -34,7 +34,7 @@ pub const MAX_STATE_LEN: u64 = 1 << 20;
 
 /// What a node was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct NodeState {
+pub struct NodeState {
     /// The primary that it followed, if it did.
     pub(crate) primary: Option<Endpoint>,
     /// Whose log it had, and where that ended.
@@ -62,7 +62,7 @@ pub(crate) struct KnownReplica {
 
 /// Why a state file tells nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StateError {
+pub enum StateError {
     /// It is something else.
     Foreign,
     /// It is of a version that is not known here.
@@ -83,7 +83,7 @@ impl fmt::Display for StateError {
 
 impl NodeState {
     /// The file's content.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut text = String::new();
         self.write(&mut text).expect("a string takes any text");
         let sum = crc64(text.as_bytes());
@@ -116,7 +116,11 @@ impl NodeState {
     }
 
     /// Reads a file's content.
-    pub(crate) fn parse(content: &[u8]) -> Result<NodeState, StateError> {
+    ///
+    /// # Errors
+    ///
+    /// It is another kind of file, of another format, or damaged.
+    pub fn parse(content: &[u8]) -> Result<NodeState, StateError> {
         let head = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let format =
             std::str::from_utf8(head).ok().and_then(|head| head.strip_prefix(NAME)?.strip_prefix(' '));
