@@ -71,10 +71,12 @@ impl Durability {
         env: &Environment,
     ) -> Option<(ReplicationId, Offset)> {
         let (index, log, aof) = (process.index, &node.core.log, &node.core.aof);
-        if let Some(previous) = log.history().previous {
-            let forks = self.parents.entry(log.history().id).or_default();
-            let fork = forks.entry(previous.0).or_insert(previous.1);
-            *fork = previous.1.max(*fork);
+        let mut id = log.history().id;
+        // A node that ends as soon as its history forks is seen under that name only when it is back.
+        for (parent, end) in log.forks() {
+            let fork = self.parents.entry(id).or_default().entry(parent).or_insert(end);
+            *fork = end.max(*fork);
+            id = parent;
         }
         let mut found = None;
         if let Some(told) = self.told.remove(&index).filter(|told| told.losses == process.disk.losses) {
