@@ -131,11 +131,13 @@ impl World {
 
     /// Ends a process without warning, and without a word to anybody.
     pub fn vanish(&mut self, node: usize) {
+        self.observe(node);
         self.processes[node].vanish(&mut self.env);
     }
 
     /// Ends a process without warning.
     pub fn kill(&mut self, node: usize) {
+        self.observe(node);
         self.processes[node].kill(&mut self.env);
     }
 
