@@ -106,14 +106,12 @@ pub struct Checker {
 impl Checker {
     /// Looks at a node after something happened to it.
     pub fn observe(&mut self, process: &Process, env: &Environment) {
-        let Some(node) = &process.node else {
-            // It may have written in the step in which it ended.
-            let own = (process.index, process.life);
-            if let Some((id, end)) = process.wrote.filter(|(id, _)| self.writers.get(id) == Some(&own)) {
-                self.written.insert(id, end);
-            }
-            return;
-        };
+        let own = (process.index, process.life);
+        if let Some((id, end)) = process.wrote.filter(|(id, _)| self.writers.get(id) == Some(&own)) {
+            let written = self.written.entry(id).or_default();
+            *written = end.max(*written);
+        }
+        let Some(node) = &process.node else { return };
         let halted = node.core.replication.link.halted();
         assert!(halted.is_none(), "{} cannot apply the stream: {halted:?}", process.place());
         if node.core.phase == Phase::Loading {

@@ -30,7 +30,7 @@ use self::appending::{Appender, LogLoad};
 use self::following::send_over;
 pub use self::following::{Asked, Link};
 use self::serving::Stream;
-use crate::checker::Verdicts;
+use crate::checker::{Verdicts, position};
 use crate::disk::{Crash, Disk, STATE};
 use crate::environment::{Environment, Event, Inside};
 use crate::host::SimulatedHost;
@@ -59,7 +59,7 @@ pub struct Process {
     pub disk: Disk,
     /// When and how the last life ended that had loaded its data, and how those after it ended.
     pub crashed: Option<(u64, Crash)>,
-    /// Where the log of the last life ended, if that was a primary with its data.
+    /// A place that the log of a primary reached between two looks at it: where it ended, or where a snapshot was taken.
     pub(crate) wrote: Option<(ReplicationId, Offset)>,
     /// How far the wall clock is off.
     pub skew: Rc<Cell<i64>>,
@@ -226,8 +226,9 @@ impl Process {
         self.config.replica_guard_shrink_percent = 0;
         self.config.stop_writes_on_bgsave_error = false;
         if self.node.is_some() {
-            self.command(env, &["CONFIG", "SET", "replica-guard-shrink-percent", "0"]);
-            self.command(env, &["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]);
+            // In one turn: a node whose shutdown was waiting may end with it.
+            let settings = ["replica-guard-shrink-percent", "0", "stop-writes-on-bgsave-error", "no"];
+            self.command(env, &[["CONFIG", "SET"].as_slice(), &settings].concat());
         }
     }
 
@@ -264,9 +265,9 @@ impl Process {
     fn end(&mut self, env: &Environment, crash: Crash) {
         let node = self.node.take();
         let was_loading = node.as_ref().is_some_and(|node| node.core.phase == Phase::Loading);
-        self.wrote = node
-            .filter(|node| !was_loading && !node.core.is_replica() && node.core.log.is_active())
-            .map(|node| (node.core.log.history().id, node.core.log.end()));
+        if let Some(node) = node.filter(|node| !was_loading && !node.core.is_replica()) {
+            self.wrote = position(&node);
+        }
         (self.link, self.side) = (None, None);
         (self.attempt, self.side_attempt) = (self.next_attempt(), self.next_attempt());
         self.sessions.clear();

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use slipstream_engine::{SessionId, SnapshotJob, Source};
+use slipstream_log::{Offset, ReplicationId};
 use slipstream_storage::{Replaced, Unreplaced, replace};
 
 use super::Process;
@@ -20,6 +21,10 @@ const STATE_MICROS: u64 = 2000;
 impl Process {
     pub(super) fn save(&mut self, env: &mut Environment, number: u64, job: &SnapshotJob) {
         self.newest_save = number;
+        if let Some(point) = job.preface.aux.replication() {
+            let id = ReplicationId::parse(&point.id).expect("it was written here");
+            self.wrote = Some((id, Offset(u64::try_from(point.offset).expect("a place in a log"))));
+        }
         let bytes = transfer::encode(job, job.disk_target());
         let micros = env.draw(&env.options.disk_delay.clone());
         self.later(env, micros, Inside::Save(number, bytes));
