@@ -19,6 +19,7 @@ use crate::command::flag;
 use crate::dispatch::Machine;
 use crate::look_ahead::{Received, Use};
 use crate::node::Core;
+use crate::pubsub::Kind;
 use crate::session::{Endpoint, Role, Session, SessionId};
 use crate::table::Entry;
 
@@ -41,7 +42,8 @@ pub struct Stream {
 #[derive(Debug, Default)]
 struct Group {
     bytes: Vec<u8>,
-    requests: Vec<(OwnedRequest, Entry)>,
+    /// The commands; a message to subscribers has no row.
+    requests: Vec<(OwnedRequest, Option<Entry>)>,
 }
 
 /// Why no more is applied for now.
@@ -270,11 +272,15 @@ fn primary_session(db: usize, core: &Core) -> Session {
     session
 }
 
-/// Whether a request is a message to subscribers: it changes no data, and a node has no subscribers yet. It is
-/// relayed, and counts in the offset. Sentinels publish on every primary that they watch.
-fn is_message(args: Args<'_>) -> bool {
-    args.len() == 3
-        && [b"PUBLISH".as_slice(), b"SPUBLISH"].iter().any(|name| args[0].eq_ignore_ascii_case(name))
+/// Where a message to subscribers goes, if a request is one. It changes no data, counts in the offset, and is told
+/// whatever `rename-command` made of PUBLISH here. Sentinels publish on every primary that they watch.
+fn message(args: Args<'_>) -> Option<Kind> {
+    match &args[0] {
+        _ if args.len() != 3 => None,
+        name if name.eq_ignore_ascii_case(b"PUBLISH") => Some(Kind::Channel),
+        name if name.eq_ignore_ascii_case(b"SPUBLISH") => Some(Kind::Shard),
+        _ => None,
+    }
 }
 
 impl Machine<'_> {
@@ -291,10 +297,16 @@ impl Machine<'_> {
             unlogged.push(range, &mut self.core.log);
             return Ok(());
         }
-        if is_message(args) {
+        if message(args).is_some() {
             match group {
-                Some(open) => open.bytes.extend_from_slice(raw),
-                None => unlogged.push(range, &mut self.core.log),
+                Some(open) => {
+                    open.bytes.extend_from_slice(raw);
+                    open.requests.push((OwnedRequest::new(args), None));
+                }
+                None => {
+                    self.tell(args);
+                    unlogged.push(range, &mut self.core.log);
+                }
             }
             return Ok(());
         }
@@ -309,16 +321,13 @@ impl Machine<'_> {
             ("exec", Some(_)) => {
                 let mut whole = group.take().expect("just matched");
                 whole.bytes.extend_from_slice(raw);
-                for (index, (request, entry)) in whole.requests.iter().enumerate() {
-                    self.apply_command(*entry, request.args())
-                        .map_err(|refusal| Refusal { torn: index > 0, ..refusal })?;
-                }
+                self.apply_group(&whole)?;
                 unlogged.append(&mut self.core.log);
                 self.core.log.append(&whole.bytes);
             }
             (_, Some(open)) => {
                 open.bytes.extend_from_slice(raw);
-                open.requests.push((OwnedRequest::new(args), entry));
+                open.requests.push((OwnedRequest::new(args), Some(entry)));
             }
             ("replconf", None) => {
                 if is_told && args.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"getack")) {
@@ -341,6 +350,32 @@ impl Machine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Runs a transaction, at one time.
+    fn apply_group(&mut self, group: &Group) -> Result<(), Refusal> {
+        self.core.frozen_time = Some(self.core.clock.unix());
+        let applied = group.requests.iter().enumerate().try_for_each(|(index, (request, entry))| {
+            match entry {
+                Some(entry) => self.apply_command(*entry, request.args()),
+                None => {
+                    self.tell(request.args());
+                    Ok(())
+                }
+            }
+            .map_err(|refusal| Refusal { torn: index > 0, ..refusal })
+        });
+        self.core.frozen_time = None;
+        applied
+    }
+
+    /// Gives a message to those who listen here; a file's was told in an earlier life.
+    fn tell(&mut self, args: Args<'_>) {
+        if let Some(kind) = message(args)
+            && !self.core.is_replaying()
+        {
+            self.core.publish(kind, &args[1], &args[2]);
+        }
     }
 
     fn known(&self, args: Args<'_>) -> Result<Entry, Refusal> {

@@ -14,7 +14,7 @@ use crate::db::Db;
 use crate::errors::CommandError;
 use crate::event::{self, Event};
 use crate::node::Core;
-use crate::session::Session;
+use crate::session::{Role, Session};
 use crate::table::Entry;
 use crate::touched::Observers;
 
@@ -127,6 +127,12 @@ impl Call<'_> {
         if self.core.log_takes_effects() {
             self.core.propagation.push(self.db.index, self.args.iter());
         }
+    }
+
+    /// Whether its client may be made to wait: not inside MULTI or EXEC, nor where nobody is to be answered.
+    pub(crate) fn may_wait(&self) -> bool {
+        let is_alone = !self.session.in_transaction() && !self.in_exec();
+        is_alone && self.session.role != Role::Primary && !self.core.is_replaying()
     }
 
     /// Whether EXEC runs it.

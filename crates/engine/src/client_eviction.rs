@@ -66,7 +66,7 @@ impl Core {
         let text = format!("Evicting client: {}", describe(self, &session));
         self.notice(Level::Notice, &text);
         self.stats.evicted_clients += 1;
-        crate::commands::transactions::discard(self, &mut session);
+        self.leave(&mut session);
         session.close();
         self.effects.push(Effect::Disconnect(id));
         self.sessions.insert(session);

@@ -61,6 +61,8 @@ pub mod flag {
     pub const NOT_QUEUED: Flags = 1 << 20;
     /// Asking for a moved slot comes along.
     pub const ASKING: Flags = 1 << 21;
+    /// Its replies are pushes: a subscriber may ask for it in RESP2, and CLIENT REPLY does not hold them back.
+    pub const PUSHES: Flags = 1 << 22;
 
     /// Names in COMMAND INFO, in its order. A flag without a name there is nobody else's business.
     pub const NAMES: &[(Flags, &str)] = &[

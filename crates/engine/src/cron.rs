@@ -126,7 +126,12 @@ impl Node {
             .core
             .sessions
             .iter()
-            .filter(|s| s.role == Role::Client && !matches!(s.flow, Flow::Waiting(_)) && s.held.is_empty())
+            .filter(|s| {
+                s.role == Role::Client
+                    && !matches!(s.flow, Flow::Waiting(_))
+                    && s.held.is_empty()
+                    && !s.is_subscribed()
+            })
             .filter(|s| now.0 - s.last_active.0 > timeout)
             .map(|s| s.id)
             .collect();

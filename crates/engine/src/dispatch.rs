@@ -44,6 +44,7 @@ struct Candidate<'a> {
     entry: Entry,
     /// The command's flags; for EXEC together with those of all it would run.
     flags: u32,
+    is_resp3: bool,
 }
 
 impl Candidate<'_> {
@@ -69,6 +70,7 @@ const GATES: &[Gate] = &[
     the_disk_takes_writes,
     enough_replicas_are_in_step,
     a_read_only_replica_takes_no_writes,
+    a_subscriber_in_resp2_only_listens,
     stale_data_is_served,
     what_is_read_is_young_enough,
     the_data_is_here,
@@ -158,6 +160,16 @@ fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), 
     if refuses && candidate.flags & flag::WRITE != 0 { Err(CommandError::READONLY) } else { Ok(()) }
 }
 
+/// It could not tell replies from messages.
+fn a_subscriber_in_resp2_only_listens(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    if !candidate.session.is_subscribed() || candidate.is_resp3 {
+        return Ok(());
+    }
+    let command = candidate.entry.command;
+    let is_allowed = command.has(flag::PUSHES) || matches!(command.name, "ping" | "quit" | "reset");
+    if is_allowed { Ok(()) } else { Err(CommandError::subscribed(command.full_name)) }
+}
+
 fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let stale = !candidate.core.config.replica_serve_stale_data && candidate.core.is_cut_off();
     if stale && candidate.flags & flag::STALE == 0 { Err(CommandError::MASTERDOWN) } else { Ok(()) }
@@ -213,6 +225,9 @@ impl Machine<'_> {
         let is_replica = self.session.role == Role::Replica;
         let start = self.reply.len();
         let handled = self.take_up(args);
+        if !self.core.own_pushes.is_empty() {
+            self.core.write_own_pushes(self.session, self.reply);
+        }
         if is_replica && self.reply.len() > start {
             let name = self.session.last_command;
             if let Some(error) = self.reply.as_bytes()[start..].strip_prefix(b"-") {
@@ -246,7 +261,8 @@ impl Machine<'_> {
         if self.core.config.maxmemory != 0 {
             self.core.make_room(self.keyspace);
         }
-        let candidate = Candidate { core: self.core, session: self.session, entry, flags };
+        let is_resp3 = self.reply.is_resp3();
+        let candidate = Candidate { core: self.core, session: self.session, entry, flags, is_resp3 };
         if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
             return self.reject(Some(entry), &error);
         }
@@ -344,7 +360,8 @@ impl Machine<'_> {
         }
         // The reply of a client that waits is suppressed when it is written.
         if !matches!(self.session.flow, Flow::Waiting(_)) {
-            self.suppress(start);
+            let is_pushed = entry.command.has(flag::PUSHES);
+            self.suppress(if is_pushed { self.reply.len() } else { start });
         }
         self.session.commands += 1;
     }
@@ -352,7 +369,8 @@ impl Machine<'_> {
     /// Runs one command: alone, as part of EXEC, or from a primary's stream.
     pub(crate) fn run(&mut self, entry: Entry, args: Args<'_>) {
         let began = self.core.clock;
-        let (result, outcome) = self.call(entry, args, began.unix());
+        let now = self.core.frozen_time.unwrap_or_else(|| began.unix());
+        let (result, outcome) = self.call(entry, args, now);
         if let Err(error) = &result {
             self.reply.error(error.as_str());
             self.core.stats.count_error(error.code());

@@ -372,7 +372,16 @@ impl CommandError {
 impl CommandError {
     pub const INVALID_CLIENT_ID: Self = Self::fixed("ERR Invalid client ID");
     pub const CLIENT_ID_NOT_POSITIVE: Self = Self::fixed("ERR client-id should be greater than 0");
+    pub const SSUBSCRIBE_DENIED: Self =
+        Self::fixed("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     pub const SLOWLOG_COUNT: Self = Self::fixed("ERR count should be greater than or equal to -1");
+
+    /// What a RESP2 client asks for that listens to channels.
+    pub fn subscribed(command: &str) -> Self {
+        Self::text(format!(
+            "ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+        ))
+    }
 
     /// A TYPE that no client has.
     pub fn unknown_client_type(name: &[u8]) -> Self {

@@ -5,7 +5,7 @@
 //! in the log, and [`Effect`]s. One thread owns it. [`Core`] is all of it but
 //! the data, so that a command can hold both.
 
-use slipstream_keyspace::{Database, Encoding, Keyspace};
+use slipstream_keyspace::{Database, Encoding, Keyspace, UnixMillis};
 use slipstream_log::{DiskSize, Log};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
@@ -15,6 +15,7 @@ use crate::aof::Aof;
 use crate::command::flag;
 use crate::commands::monitor::Monitors;
 use crate::config::Config;
+use crate::delivery::Push;
 use crate::dispatch::{Handled, Machine};
 use crate::event;
 use crate::eviction::Eviction;
@@ -27,6 +28,7 @@ use crate::local_expiry::LocalDeadlines;
 use crate::look_ahead::{LookAhead, Received, Use};
 use crate::pause::Pause;
 use crate::propagate::Propagation;
+use crate::pubsub::PubSub;
 use crate::reclaim::Reclaim;
 use crate::redact::redacted;
 use crate::reload::Present;
@@ -81,6 +83,14 @@ pub struct Core {
     pub watches: Watches,
     /// Who wants to know of changed keys.
     pub(crate) observers: Observers,
+    /// Who listens to which channels.
+    pub pubsub: PubSub,
+    /// The session whose requests are being taken up: it is out of its place.
+    pub(crate) running: Option<SessionId>,
+    /// What was pushed to it while its request ran.
+    pub(crate) own_pushes: Vec<Push>,
+    /// The time at which everything runs that belongs together: a transaction.
+    pub(crate) frozen_time: Option<UnixMillis>,
     /// Counters.
     pub stats: Stats,
     /// Counters by command, by its index.
@@ -186,6 +196,10 @@ impl Node {
             replication: Replication::new(&config, clock.moment(), rng.fork()),
             watches: Watches::default(),
             observers: Observers::default(),
+            pubsub: PubSub::default(),
+            running: None,
+            own_pushes: Vec::new(),
+            frozen_time: None,
             stats: Stats::default(),
             command_stats: vec![CommandStats::default(); table.entries().len()],
             slowlog: SlowLog::default(),
@@ -320,6 +334,7 @@ impl Node {
         let mut reply = std::mem::take(&mut session.output);
         let (mut consumed, mut noticed) = (0, 0);
         let mut decoded = self.core.begin_look_ahead();
+        self.core.running = Some(session.id);
         while session.flow == Flow::Ready {
             let (args, length) = if let Some(known) = decoded.next_at(consumed, input) {
                 known
@@ -351,6 +366,7 @@ impl Node {
             consumed += length;
         }
         self.core.decoded = decoded;
+        self.core.running = None;
         session.decoder = decoder;
         session.output = reply;
         if session.flow == Flow::Closing { input.len() } else { consumed }
@@ -372,9 +388,7 @@ impl Node {
     pub fn closed(&mut self, id: SessionId) {
         self.core.tick_clock();
         let Some(mut session) = self.core.sessions.remove(id) else { return };
-        crate::commands::transactions::discard(&mut self.core, &mut session);
-        self.core.monitors.remove(id);
-        self.core.limit_age(&mut session, None);
+        self.core.leave(&mut session);
         self.core.forget_disk_wait(id);
         self.replica_closed(&session);
     }
@@ -575,8 +589,8 @@ impl Core {
     }
 
     fn reads_too_little(&self, session: &mut Session) -> bool {
-        let limit = self.config.client_output_buffer_limit.normal;
-        let used = (session.output.len() + session.held.memory()) as u64;
+        let limit = self.config.client_output_buffer_limit.of_client(session.is_subscribed());
+        let used = session.unsent();
         let now = self.clock.moment();
         let is_over_soft = limit.soft > 0 && used > limit.soft;
         session.over_soft_limit_since = is_over_soft.then(|| session.over_soft_limit_since.unwrap_or(now));

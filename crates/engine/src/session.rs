@@ -12,6 +12,7 @@ use slipstream_replication::Moment;
 use slipstream_resp::{Reply, RequestDecoder};
 
 use crate::held::Held;
+use crate::pubsub::Subscriptions;
 use crate::transaction::Transaction;
 
 /// A connection's number, as CLIENT ID tells it: never used twice.
@@ -177,6 +178,8 @@ pub struct Session {
     pub durability: Option<usize>,
     /// The last write whose reply was held and let go: its end, and how many replicas had it.
     pub promised: Option<(Offset, usize)>,
+    /// What it listens to.
+    pub(crate) subscriptions: Option<Box<Subscriptions>>,
     /// CLIENT MAXLAG: how old what it reads may be, in milliseconds.
     pub max_lag_ms: Option<u64>,
     /// What [`Sessions`] counts of its memory.
@@ -226,6 +229,7 @@ impl Session {
             durability: None,
             promised: None,
             max_lag_ms: None,
+            subscriptions: None,
             counted: 0,
         }
     }
@@ -256,7 +260,13 @@ impl Session {
         let names = self.name.capacity() + self.library.0.capacity() + self.library.1.capacity();
         let replies = self.output.capacity() + self.held.memory();
         let buffers = self.input.capacity() + replies + self.transaction_memory();
-        size_of::<Session>() + names + buffers + watched
+        let subscriptions = self.subscriptions.as_ref().map_or(0, |own| own.memory());
+        size_of::<Session>() + names + buffers + watched + subscriptions
+    }
+
+    /// Bytes of replies and pushes that are not sent yet.
+    pub(crate) fn unsent(&self) -> u64 {
+        (self.output.len() + self.held.memory()) as u64
     }
 
     /// The replies that may be sent.

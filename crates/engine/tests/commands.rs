@@ -23,6 +23,7 @@ mod commands {
     mod loading;
     mod memory;
     mod pipelines;
+    mod pubsub;
     mod remembering;
     mod replaying;
     mod restoring;

@@ -63,6 +63,13 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn ping(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.args.len() <= 2 && call.session.is_subscribed() && !call.reply.is_resp3() {
+        // What a RESP2 client reads while it listens are arrays that begin with a word.
+        call.reply.array(2);
+        call.reply.bulk(b"pong");
+        call.reply.bulk(call.args.get(1).unwrap_or_default());
+        return Ok(());
+    }
     match (call.args.len(), call.args.get(1)) {
         (1, _) => call.reply.simple("PONG"),
         (2, Some(message)) => call.reply.bulk(message),
@@ -197,9 +204,7 @@ fn quit(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
-    super::transactions::discard(call.core, call.session);
-    call.core.monitors.remove(call.session.id);
-    call.core.limit_age(call.session, None);
+    call.core.leave(call.session);
     let session = &mut *call.session;
     if session.role == Role::Monitor {
         session.role = Role::Client;

@@ -20,6 +20,7 @@ pub mod lolwut;
 pub mod memory;
 pub mod monitor;
 pub mod page;
+pub mod pubsub;
 pub mod redirect;
 pub mod replica;
 pub mod replication;
@@ -39,6 +40,7 @@ pub const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     transactions::COMMANDS,
     monitor::COMMANDS,
+    pubsub::COMMANDS,
     replica::COMMANDS,
     replication::COMMANDS,
     failover::COMMANDS,

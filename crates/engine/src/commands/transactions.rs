@@ -119,6 +119,7 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     call.core.propagation.begin_group();
+    let outer = call.core.frozen_time.replace(call.now);
     call.reply.array(transaction.requests.len());
     let followed = call.core.is_replica();
     for (request, entry) in transaction.requests.iter().zip(&transaction.entries) {
@@ -133,6 +134,7 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
         machine.run(*entry, request.args());
     }
     let core = &mut *call.core;
+    core.frozen_time = outer;
     core.propagation.end_group(&mut core.log);
     Ok(())
 }

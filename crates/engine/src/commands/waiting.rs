@@ -74,7 +74,7 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let offset = call.session.last_write;
     let waits_for_disk = local && !call.core.is_on_disk(offset);
-    if waits_for_disk && !must_not_wait(call) {
+    if waits_for_disk && call.may_wait() {
         let until = deadline(call, timeout);
         call.core.await_disk(call.session.id, FileWait { offset, replicas: wanted, until });
         call.session.flow = Flow::Waiting(Wait::Files);
@@ -90,7 +90,7 @@ fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let token = Token::parse(&call.args[1]).ok_or(CommandError::INVALID_TOKEN)?;
     let timeout = timeout_ms(&call.args[2], call.now)?;
     let answer = call.core.look_for(token).transpose()?;
-    if answer.is_some() || call.session.in_transaction() || call.in_exec() {
+    if answer.is_some() || !call.may_wait() {
         call.reply.integer(answer.unwrap_or(0));
         return Ok(());
     }
@@ -104,7 +104,7 @@ fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
     let (offset, measure) = (call.session.last_write, what.measure());
     let reported = call.core.replication.replicas.reported(measure, offset);
-    if reported >= wanted || must_not_wait(call) {
+    if reported >= wanted || !call.may_wait() {
         let is_durable = call.core.is_on_disk(offset);
         return what.answer(call.reply, is_durable, reported);
     }
@@ -113,11 +113,6 @@ fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
     // Nothing is over yet, so nothing is to be done.
     call.core.replication.replicas.on_wait(WaiterId::Command(call.session.id.0), wait, &mut Vec::new());
     call.session.flow = Flow::Waiting(what);
-}
-
-/// Inside MULTI nobody waits.
-fn must_not_wait(call: &Call<'_>) -> bool {
-    call.session.in_transaction() || call.core.propagation.is_grouping()
 }
 
 fn deadline(call: &Call<'_>, timeout_ms: u64) -> Option<Moment> {

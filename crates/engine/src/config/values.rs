@@ -279,6 +279,13 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
+impl OutputLimit {
+    /// Whether so many bytes are beyond one of the two bounds.
+    pub(crate) fn is_passed(self, bytes: u64) -> bool {
+        [self.hard, self.soft].into_iter().any(|bound| bound > 0 && bytes > bound)
+    }
+}
+
 /// Output limits by class of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassLimits {
@@ -288,6 +295,13 @@ pub struct ClassLimits {
     pub replica: OutputLimit,
     /// Subscribers.
     pub pubsub: OutputLimit,
+}
+
+impl ClassLimits {
+    /// The limit of a client, which may be a subscriber.
+    pub(crate) fn of_client(&self, is_subscribed: bool) -> OutputLimit {
+        if is_subscribed { self.pubsub } else { self.normal }
+    }
 }
 
 /// Importance of a log line, rising.

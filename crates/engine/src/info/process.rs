@@ -55,6 +55,7 @@ pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("client_recent_max_output_buffer", output);
     fields.add("blocked_clients", blocked);
     fields.add("tracking_clients", 0);
+    fields.add("pubsub_clients", core.pubsub.clients());
     fields.add("paused_reason", core.pause.reason());
     fields.add("paused_actions", core.pause.actions());
     fields.add("paused_timeout_milliseconds", core.pause.left_ms(core.clock.moment()));

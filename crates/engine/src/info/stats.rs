@@ -3,6 +3,7 @@
 //! Counters only go up, until CONFIG RESETSTAT; rates are those of the last second and a half.
 
 use super::{Fields, Subject};
+use crate::pubsub::Kind;
 
 pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     let (core, stats) = (subject.core, &subject.core.stats);
@@ -34,9 +35,9 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("current_eviction_exceeded_time", exceeded / 1000);
     fields.add("keyspace_hits", stats.keyspace_hits);
     fields.add("keyspace_misses", stats.keyspace_misses);
-    fields.add("pubsub_channels", 0);
-    fields.add("pubsub_patterns", 0);
-    fields.add("pubsubshard_channels", 0);
+    fields.add("pubsub_channels", core.pubsub.count(Kind::Channel));
+    fields.add("pubsub_patterns", core.pubsub.count(Kind::Pattern));
+    fields.add("pubsubshard_channels", core.pubsub.count(Kind::Shard));
     fields.add("latest_fork_usec", 0);
     fields.add("total_forks", 0);
     fields.add("migrate_cached_sockets", 0);

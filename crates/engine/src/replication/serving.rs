@@ -59,6 +59,7 @@ impl Core {
         outcome.map_err(|refusal| CommandError::text(refusal.to_string()))?;
         // One that is sent to fetch its snapshot elsewhere still asks, and is answered.
         if !self.replication.replicas.is_redirected(ReplicaId(session.id.0)) {
+            self.leave(session);
             session.role = crate::session::Role::Replica;
         }
         Ok(())

@@ -48,7 +48,9 @@ impl<'a> Touched<'a> {
     /// What a request touches that runs in database `db`.
     pub(super) fn by(command: &Command, args: Args<'a>, db: usize) -> Touched<'a> {
         match command.name {
-            "ping" | "replconf" | "select" | "multi" | "exec" => return Touched::Nothing,
+            "ping" | "replconf" | "select" | "multi" | "exec" | "publish" | "spublish" => {
+                return Touched::Nothing;
+            }
             "flushall" | "flushdb" => return Touched::All,
             "swapdb" => return Touched::Unknown,
             _ => {}
@@ -165,6 +167,8 @@ mod tests {
     fn what_is_no_matter_of_keys_is_known_as_such() {
         check("SELECT 3", "Nothing");
         check("ping", "Nothing");
+        check("PUBLISH c m", "Nothing");
+        check("SPUBLISH c m", "Nothing");
         check("FLUSHALL ASYNC", "All");
         check("SWAPDB 0 1", "Unknown");
         check("COPY a b DB x", "Unknown");

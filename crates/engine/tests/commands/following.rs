@@ -286,8 +286,11 @@ fn a_snapshot_within_a_transaction_names_no_offset() {
 }
 
 #[test]
-fn a_message_to_subscribers_is_relayed_and_changes_nothing() {
+fn a_message_to_subscribers_is_told_and_relayed_and_changes_nothing() {
     let mut script = streaming();
+    let listener = script.connect();
+    script.ask_as(listener, "SUBSCRIBE __sentinel__:hello own");
+    script.ask_as(listener, "SSUBSCRIBE c");
     stream(
         &mut script,
         &["PUBLISH __sentinel__:hello 127.0.0.1,7831", "MULTI", "SPUBLISH c m", "SET k v", "EXEC"],
@@ -297,6 +300,11 @@ fn a_message_to_subscribers_is_relayed_and_changes_nothing() {
     let published = "*3\r\n$7\r\nPUBLISH\r\n$18\r\n__sentinel__:hello\r\n$14\r\n127.0.0.1,7831\r\n".len();
     let transaction = "*1\r\n$5\r\nMULTI\r\n*3\r\n$8\r\nSPUBLISH\r\n$1\r\nc\r\n$1\r\nm\r\n".len()
         + "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nEXEC\r\n".len();
+    assert_eq!(script.node.core.log.end().0, (published + transaction) as u64);
+    assert_eq!(script.received(listener), "[message \"__sentinel__:hello\" 127.0.0.1,7831] [smessage c m]");
+    // What its own clients say stays here.
+    assert_eq!(script.ask("PUBLISH own words"), ":1");
+    assert_eq!(script.received(listener), "[message own words]");
     assert_eq!(script.node.core.log.end().0, (published + transaction) as u64);
 }
 

@@ -10,6 +10,7 @@ use slipstream_resp::{Protocol, Reply};
 
 use crate::call::Call;
 use crate::node::Core;
+use crate::pubsub;
 use crate::session::{Endpoint, Flow, Role, Session, SessionId};
 
 /// What TYPE asks for.
@@ -32,8 +33,9 @@ impl Kind {
         }
     }
 
-    fn of(role: Role) -> Kind {
-        match role {
+    fn of(session: &Session) -> Kind {
+        match session.role {
+            Role::Client | Role::Monitor if session.is_subscribed() => Kind::PubSub,
             Role::Client | Role::Monitor => Kind::Normal,
             Role::Replica | Role::ReturningReplica => Kind::Replica,
             Role::Primary => Kind::Primary,
@@ -75,7 +77,7 @@ impl std::ops::Deref for Seen<'_> {
 
 impl Client<'_> {
     pub(super) fn is(&self, kind: Kind) -> bool {
-        Kind::of(self.session.role) == kind
+        Kind::of(&self.session) == kind
     }
 }
 
@@ -157,7 +159,9 @@ pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
         format!("idle={}", seconds_since(session.last_active)),
         format!("flags={}", flags(session)),
         format!("db={}", session.db),
-        "sub=0 psub=0 ssub=0".into(),
+        format!("sub={}", session.subscribed(pubsub::Kind::Channel)),
+        format!("psub={}", session.subscribed(pubsub::Kind::Pattern)),
+        format!("ssub={}", session.subscribed(pubsub::Kind::Shard)),
         format!("multi={queued}"),
         format!("qbuf={}", client.input),
         format!("qbuf-free={}", session.input_capacity().saturating_sub(client.input)),
@@ -184,6 +188,7 @@ fn flags(session: &Session) -> String {
         (session.role == Role::Monitor, 'O'),
         (session.role.is_replica(), 'S'),
         (session.role == Role::Primary, 'M'),
+        (session.is_subscribed(), 'P'),
         (session.in_transaction(), 'x'),
         (matches!(session.flow, Flow::Waiting(_) | Flow::Paused), 'b'),
         (session.watch_broken, 'd'),
