@@ -113,6 +113,8 @@ pub enum Group {
     Server,
     /// Publish and subscribe.
     PubSub,
+    /// Bits of strings.
+    Bitmap,
 }
 
 impl Group {
@@ -130,6 +132,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::PubSub => "pubsub",
+            Group::Bitmap => "bitmap",
         }
     }
 }

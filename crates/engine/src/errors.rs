@@ -255,6 +255,20 @@ impl CommandError {
     pub const INVALID_ARGUMENTS: Self = Self::fixed("ERR Invalid arguments specified for command");
 }
 
+/// Bitmaps.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const BIT_OFFSET: Self = Self::fixed("ERR bit offset is not an integer or out of range");
+    pub const BIT_VALUE: Self = Self::fixed("ERR bit is not an integer or out of range");
+    pub const BIT_ARGUMENT: Self = Self::fixed("ERR The bit argument must be 1 or 0.");
+    pub const BITOP_NOT_KEYS: Self = Self::fixed("ERR BITOP NOT must be called with a single source key.");
+    pub const BITFIELD_TYPE: Self = Self::fixed(
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
+    );
+    pub const BITFIELD_OVERFLOW: Self = Self::fixed("ERR Invalid OVERFLOW type specified");
+    pub const BITFIELD_READ_ONLY: Self = Self::fixed("ERR BITFIELD_RO only supports the GET subcommand");
+}
+
 /// Lists.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {

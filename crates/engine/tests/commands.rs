@@ -5,6 +5,7 @@
 mod script;
 
 mod commands {
+    mod bitmaps;
     mod client;
     mod debug;
     mod directives;

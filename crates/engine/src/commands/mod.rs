@@ -6,6 +6,7 @@
 
 use crate::command::Command;
 
+pub mod bitmaps;
 pub mod client;
 pub mod connection;
 pub mod debug;
@@ -66,6 +67,7 @@ pub const FAMILIES: &[&[Command]] = &[
     sets::COMMANDS,
     keys::COMMANDS,
     strings::COMMANDS,
+    bitmaps::COMMANDS,
     hashes::COMMANDS,
     hashes::expiry::COMMANDS,
     hashes::timed::COMMANDS,

@@ -88,7 +88,7 @@ fn replaces(command: &Command, args: Args<'_>) -> bool {
     match command.name {
         "del" | "unlink" | "mset" => true,
         "sunionstore" | "sinterstore" | "sdiffstore" | "zunionstore" | "zinterstore" | "zdiffstore"
-        | "zrangestore" | "sort" => true,
+        | "zrangestore" | "sort" | "bitop" => true,
         // NX, XX, GET and KEEPTTL ask what was there.
         "set" => args.len() == 3 || args.len() == 5 && is_word(&args[3], "PXAT"),
         _ => false,
@@ -152,6 +152,9 @@ mod tests {
         check("RENAME a b", "reads changes 2:a 2:b replaces");
         check("XADD s 1-1 f v", "reads changes 2:s replaces");
         check("PEXPIREAT k 5", "reads changes 2:k replaces");
+        check("SETBIT k 7 1", "reads changes 2:k replaces");
+        check("BITFIELD k SET u8 0 1", "reads changes 2:k replaces");
+        check("BITOP AND d a b", "reads 2:a 2:b changes replaces 2:d");
     }
 
     #[test]

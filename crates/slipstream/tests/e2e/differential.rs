@@ -21,10 +21,11 @@ const BATCH: usize = 200;
 
 /// Commands with the kinds of their arguments, one letter each: `k` a key, mostly of the family's own, `m` a member or
 /// field, `v` a value, `i` an integer, `f` a score, `r` a bound of ranks, `s` of scores, `l` of members, `c` a small
-/// count, `o` a direction, `d` the id of an entry, `n` one for a new entry, `e` a bound of ids. Any other word stands
-/// for itself.
-const FAMILIES: [(&str, &str); 8] = [
+/// count, `o` a direction, `d` the id of an entry, `n` one for a new entry, `e` a bound of ids, `a` the place of a bit,
+/// `b` a bit, `t` the type of a field, `g` an offset in such fields. Any other word stands for itself.
+const FAMILIES: [(&str, &str); 9] = [
     ("string", STRINGS),
+    ("bitmap", BITMAPS),
     ("list", LISTS),
     ("set", SETS),
     ("hash", HASHES),
@@ -38,6 +39,14 @@ const STRINGS: &str = "SET k v; SET k v NX; SET k v XX GET; SET k v KEEPTTL; SET
     SETNX k v; GET k; GETSET k v; GETDEL k; GETEX k PERSIST; GETRANGE k r r; SUBSTR k r r; SETRANGE k c v; APPEND k v;
     STRLEN k; INCR k; DECR k; INCRBY k i; DECRBY k i; INCRBYFLOAT k f; MSET k v k i; MSETNX k v k v; MGET k k k;
     LCS k k; LCS k k LEN; LCS k k IDX; GET";
+
+const BITMAPS: &str = "SETBIT k a b; SETBIT k a b; SETBIT k a b; GETBIT k a; BITCOUNT k; BITCOUNT k r r; BITCOUNT k a a BIT;
+    BITCOUNT k r r BIT; BITCOUNT k r r BYTE; BITCOUNT k r; BITCOUNT k r r x; BITPOS k b; BITPOS k b r; BITPOS k b r r;
+    BITPOS k b a a BIT; BITPOS k b r r BIT; BITPOS k b r r BYTE; BITPOS k i; BITOP AND k k k; BITOP OR k k k k;
+    BITOP XOR k k k; BITOP NOT k k; BITOP NOT k k k; BITFIELD k GET t g; BITFIELD k SET t g i; BITFIELD k INCRBY t g i;
+    BITFIELD k OVERFLOW SAT INCRBY t g i SET t g i; BITFIELD k SET t g i OVERFLOW FAIL INCRBY t g i GET t g SET t g i;
+    BITFIELD_RO k GET t g GET t g; BITFIELD_RO k SET t g i; BITFIELD k GET t; BITFIELD k; SET k v; APPEND k v;
+    SETRANGE k c v; GET k; STRLEN k; SET k i";
 
 const LISTS: &str = "LPUSH k v m; RPUSH k v m i; LPUSHX k v; RPUSHX k v; LPOP k; RPOP k; LPOP k c; RPOP k i; LLEN k;
     LINDEX k r; LSET k r v; LRANGE k r r; LTRIM k r r; LREM k r m; LINSERT k BEFORE m v; LINSERT k AFTER m v; LPOS k m;
@@ -131,7 +140,7 @@ fn line(random: &mut Rng) -> Vec<String> {
 }
 
 fn key(family: &str, random: &mut Rng) -> String {
-    const SHARED: [&str; 6] = ["string", "list", "set", "hash", "zset", "stream"];
+    const SHARED: [&str; 7] = ["string", "bitmap", "list", "set", "hash", "zset", "stream"];
     let stays = family == "lexical" || (family != "any" && random.u8(..8) > 0);
     let family = if stays { family } else { SHARED[random.usize(..SHARED.len())] };
     format!("{family}:{}", random.u8(..12))
@@ -173,6 +182,25 @@ fn argument(kind: &str, family: &str, random: &mut Rng) -> String {
         },
         "c" => random.u8(..5).to_string(),
         "d" | "n" | "e" => id(kind, random),
+        "a" => match random.u8(..30) {
+            0 => "-1".to_owned(),
+            1 => "4294967296".to_owned(),
+            2 => "9223372036854775807".to_owned(),
+            _ => random.u16(..400).to_string(),
+        },
+        "b" => match random.u8(..20) {
+            0 => "2".to_owned(),
+            _ => random.u8(..2).to_string(),
+        },
+        "t" => match random.u8(..20) {
+            0 => "u64".to_owned(),
+            1 => "i64".to_owned(),
+            _ => format!("{}{}", ["i", "u"][random.usize(..2)], random.u8(1..64)),
+        },
+        "g" => match random.u8(..3) {
+            0 => format!("#{}", random.u8(..6)),
+            _ => argument("a", family, random),
+        },
         "o" => ["LEFT", "RIGHT"][random.usize(..2)].to_owned(),
         word => word.to_owned(),
     }

@@ -208,6 +208,7 @@ fn group_category(command: &Command) -> Option<&'static str> {
         Group::Stream => Some("stream"),
         Group::Transactions => Some("transaction"),
         Group::Connection => Some("connection"),
+        Group::Bitmap => Some("bitmap"),
         Group::PubSub | Group::Server => None,
     }
 }

@@ -1,13 +1,14 @@
 //! COMMAND GETKEYS: the keys in a whole command, found by its key specs.
 //!
-//! Two things no spec can say are said here: SORT's STORE may come anywhere and
-//! the last one counts, and SET reads its key only with GET.
+//! What no spec can say is said here: SORT's STORE may come anywhere and the last one counts, SET reads its key only
+//! with GET, and BITFIELD may only read.
 
 use slipstream_resp::Args;
 
 use super::write_words;
 use crate::call::{Call, integer, is_word};
 use crate::command::{BeginSearch, Command, FindKeys, flag};
+use crate::commands::bitmaps::bitfield_writes;
 use crate::errors::CommandError;
 
 /// Where a key stands, and how the command uses it.
@@ -57,6 +58,7 @@ pub(crate) fn keys_of(command: &Command, request: Args<'_>) -> Option<Vec<FoundK
         // What BY and GET name are no keys but patterns of keys.
         "sort_ro" => return Some(vec![(1, command.keys[0].flags)]),
         "set" => return Some(vec![(1, flags_of_set(request))]),
+        "bitfield" => return Some(vec![(1, flags_of_bitfield(request))]),
         _ => {}
     }
     for spec in command.keys.iter().filter(|spec| !spec.flags.contains(&"not_key")) {
@@ -131,4 +133,8 @@ fn keys_of_sort(request: Args<'_>) -> Vec<FoundKey> {
 fn flags_of_set(request: Args<'_>) -> &'static [&'static str] {
     let reads = request.iter().skip(3).any(|word| is_word(word, "GET"));
     if reads { &["RW", "access", "update"] } else { &["OW", "update"] }
+}
+
+fn flags_of_bitfield(request: Args<'_>) -> &'static [&'static str] {
+    if bitfield_writes(request) { &["RW", "access", "update"] } else { &["RO", "access"] }
 }
