@@ -115,6 +115,8 @@ pub enum Group {
     PubSub,
     /// Bits of strings.
     Bitmap,
+    /// Estimates of how many different elements there are.
+    HyperLogLog,
 }
 
 impl Group {
@@ -133,6 +135,7 @@ impl Group {
             Group::Server => "server",
             Group::PubSub => "pubsub",
             Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
         }
     }
 }

@@ -269,6 +269,25 @@ impl CommandError {
     pub const BITFIELD_READ_ONLY: Self = Self::fixed("ERR BITFIELD_RO only supports the GET subcommand");
 }
 
+/// HyperLogLogs.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const NO_HYPERLOGLOG: Self = Self::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");
+    pub const CORRUPT_HYPERLOGLOG: Self = Self::fixed("INVALIDOBJ Corrupted HLL object detected");
+    pub const NO_SUCH_HYPERLOGLOG: Self = Self::fixed("ERR The specified key does not exist");
+    pub const HYPERLOGLOG_IS_DENSE: Self = Self::fixed("ERR HLL encoding is not sparse");
+
+    /// A word behind PFDEBUG that says nothing.
+    pub fn unknown_pfdebug(name: &[u8]) -> Self {
+        Self::text(format!("ERR Unknown PFDEBUG subcommand '{}'", String::from_utf8_lossy(name)))
+    }
+
+    /// PFSELFTEST found something.
+    pub fn self_test_failed(reason: &str) -> Self {
+        Self::text(format!("ERR TESTFAILED {reason}"))
+    }
+}
+
 /// Lists.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {

@@ -27,6 +27,7 @@ mod failover;
 pub mod glob;
 mod held;
 pub mod host;
+mod hyperloglog;
 pub mod info;
 pub mod latency;
 mod leave;

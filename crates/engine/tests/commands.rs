@@ -17,6 +17,7 @@ mod commands {
     mod following;
     mod guard;
     mod hashes;
+    mod hyperloglog;
     mod introspection;
     mod keys;
     mod limits;

@@ -13,6 +13,7 @@ pub mod debug;
 pub(crate) mod elements;
 pub mod failover;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod introspection;
 pub mod keys;
 pub mod latency;
@@ -68,6 +69,7 @@ pub const FAMILIES: &[&[Command]] = &[
     keys::COMMANDS,
     strings::COMMANDS,
     bitmaps::COMMANDS,
+    hyperloglog::COMMANDS,
     hashes::COMMANDS,
     hashes::expiry::COMMANDS,
     hashes::timed::COMMANDS,

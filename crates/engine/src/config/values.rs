@@ -214,6 +214,8 @@ pub struct Config {
     pub stream_node_max_bytes: usize,
     /// Entries of one block of a stream; 0 is no limit.
     pub stream_node_max_entries: usize,
+    /// Bytes up to which a HyperLogLog is sparse.
+    pub hll_sparse_max_bytes: usize,
 
     /// Bytes of data above which keys are evicted; 0 is no limit.
     pub maxmemory: u64,
@@ -535,6 +537,7 @@ impl Default for Config {
             zset_max_listpack_value: 64,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
+            hll_sparse_max_bytes: 3000,
 
             maxmemory: 0,
             maxmemory_policy: EvictionPolicy::NoEviction,

@@ -55,7 +55,9 @@ impl<'a> Touched<'a> {
             "swapdb" => return Touched::Unknown,
             _ => {}
         }
-        let found = keys_of(command, args).filter(|found| !found.is_empty() && command.has(flag::WRITE));
+        // PFCOUNT reads, but comes down the stream when it keeps what it found.
+        let changes = command.has(flag::WRITE) || command.name == "pfcount";
+        let found = keys_of(command, args).filter(|found| !found.is_empty() && changes);
         let (Some(found), Some(target)) = (found, target_database(command, args, db)) else {
             return Touched::Unknown;
         };
@@ -155,6 +157,10 @@ mod tests {
         check("SETBIT k 7 1", "reads changes 2:k replaces");
         check("BITFIELD k SET u8 0 1", "reads changes 2:k replaces");
         check("BITOP AND d a b", "reads 2:a 2:b changes replaces 2:d");
+        check("PFADD k a", "reads changes 2:k replaces");
+        check("PFCOUNT k", "reads changes 2:k replaces");
+        check("PFMERGE d a b", "reads 2:a 2:b changes 2:d replaces");
+        check("PFDEBUG TODENSE k", "reads changes 2:k replaces");
     }
 
     #[test]

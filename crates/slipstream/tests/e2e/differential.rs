@@ -22,10 +22,12 @@ const BATCH: usize = 200;
 /// Commands with the kinds of their arguments, one letter each: `k` a key, mostly of the family's own, `m` a member or
 /// field, `v` a value, `i` an integer, `f` a score, `r` a bound of ranks, `s` of scores, `l` of members, `c` a small
 /// count, `o` a direction, `d` the id of an entry, `n` one for a new entry, `e` a bound of ids, `a` the place of a bit,
-/// `b` a bit, `t` the type of a field, `g` an offset in such fields. Any other word stands for itself.
-const FAMILIES: [(&str, &str); 9] = [
+/// `b` a bit, `t` the type of a field, `g` an offset in such fields, `h` an element of a HyperLogLog. Any other word stands
+/// for itself.
+const FAMILIES: [(&str, &str); 10] = [
     ("string", STRINGS),
     ("bitmap", BITMAPS),
+    ("sketch", HYPERLOGLOGS),
     ("list", LISTS),
     ("set", SETS),
     ("hash", HASHES),
@@ -47,6 +49,11 @@ const BITMAPS: &str = "SETBIT k a b; SETBIT k a b; SETBIT k a b; GETBIT k a; BIT
     BITFIELD k OVERFLOW SAT INCRBY t g i SET t g i; BITFIELD k SET t g i OVERFLOW FAIL INCRBY t g i GET t g SET t g i;
     BITFIELD_RO k GET t g GET t g; BITFIELD_RO k SET t g i; BITFIELD k GET t; BITFIELD k; SET k v; APPEND k v;
     SETRANGE k c v; GET k; STRLEN k; SET k i";
+
+/// Nobody else writes to these: servers may differ in what they make of a corrupt one.
+const HYPERLOGLOGS: &str = "PFADD k h h h h h h h h; PFADD k h h h h h h h h h h h h; PFADD k h; PFADD k; PFCOUNT k; PFCOUNT k k;
+    PFCOUNT k k k; PFMERGE k; PFMERGE k k; PFMERGE k k k; GET k; STRLEN k; PFDEBUG ENCODING k; PFDEBUG DECODE k;
+    PFDEBUG TODENSE k; PFDEBUG x k; DEL k";
 
 const LISTS: &str = "LPUSH k v m; RPUSH k v m i; LPUSHX k v; RPUSHX k v; LPOP k; RPOP k; LPOP k c; RPOP k i; LLEN k;
     LINDEX k r; LSET k r v; LRANGE k r r; LTRIM k r r; LREM k r m; LINSERT k BEFORE m v; LINSERT k AFTER m v; LPOS k m;
@@ -91,8 +98,9 @@ fn random_commands_are_answered_as_redis_answers_them() {
         return;
     }
     let seed = env::var("SLIPSTREAM_SEED").map_or(7, |seed| seed.parse().expect("a seed is a number"));
-    // Blocks of few entries, so that approximate trimming has whole ones to take.
-    let servers = [Ours, Redis7].map(|kind| Server::start(kind, &["--stream-node-max-entries 5"]));
+    // Blocks of few entries, so that approximate trimming has whole ones to take, and HyperLogLogs that turn dense soon.
+    let servers = [Ours, Redis7]
+        .map(|kind| Server::start(kind, &["--stream-node-max-entries 5", "--hll-sparse-max-bytes 400"]));
     let mut clients = [servers[0].client(), servers[1].client()];
     let mut random = Rng::with_seed(seed);
     for _ in 0..COMMANDS / BATCH {
@@ -141,7 +149,7 @@ fn line(random: &mut Rng) -> Vec<String> {
 
 fn key(family: &str, random: &mut Rng) -> String {
     const SHARED: [&str; 7] = ["string", "bitmap", "list", "set", "hash", "zset", "stream"];
-    let stays = family == "lexical" || (family != "any" && random.u8(..8) > 0);
+    let stays = ["lexical", "sketch"].contains(&family) || (family != "any" && random.u8(..8) > 0);
     let family = if stays { family } else { SHARED[random.usize(..SHARED.len())] };
     format!("{family}:{}", random.u8(..12))
 }
@@ -201,6 +209,7 @@ fn argument(kind: &str, family: &str, random: &mut Rng) -> String {
             0 => format!("#{}", random.u8(..6)),
             _ => argument("a", family, random),
         },
+        "h" => format!("e{}", random.u16(..3000)),
         "o" => ["LEFT", "RIGHT"][random.usize(..2)].to_owned(),
         word => word.to_owned(),
     }

@@ -209,6 +209,7 @@ fn group_category(command: &Command) -> Option<&'static str> {
         Group::Transactions => Some("transaction"),
         Group::Connection => Some("connection"),
         Group::Bitmap => Some("bitmap"),
+        Group::HyperLogLog => Some("hyperloglog"),
         Group::PubSub | Group::Server => None,
     }
 }

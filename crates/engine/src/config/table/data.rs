@@ -66,8 +66,8 @@ pub(super) const ROWS: &[Directive] = &[
     bytes(
         "hll-sparse-max-bytes",
         (0, MAX_I64),
-        later("3000", "HyperLogLog"),
-        "Size of the largest sparse HyperLogLog.",
+        field!(hll_sparse_max_bytes),
+        "Bytes of the largest sparse HyperLogLog; to be the same on all copies, whose bytes depend on it.",
     ),
     bytes(
         "stream-node-max-bytes",
