@@ -36,6 +36,8 @@ pub struct Call<'a> {
     pub now: UnixMillis,
     /// What it did.
     pub outcome: Outcome,
+    /// Keys that it names and that were not there, if somebody is to be told of new ones.
+    pub(crate) absent: Vec<Box<[u8]>>,
 }
 
 /// What a command did to the data.
@@ -73,7 +75,20 @@ impl Call<'_> {
     #[cold]
     fn tell_change(&mut self, db: usize, key: &[u8], event: Event) {
         self.core.touched(db, key);
+        if db == self.db.index && self.absent.iter().any(|absent| **absent == *key) {
+            self.created(db, key);
+        }
         self.notify_in(db, key, event);
+    }
+
+    /// Tells that this command made `key` anew, even where it replaced another value. By itself it is told of keys
+    /// that a command names and that were not there.
+    #[inline]
+    pub fn created(&mut self, db: usize, key: &[u8]) {
+        if self.core.observers.has(Observers::EVENTS) {
+            self.absent.retain(|absent| **absent != *key);
+            self.notify_in(db, key, event::CREATED);
+        }
     }
 
     /// Tells of a further event of `key`, whose change is noted.
@@ -87,6 +102,8 @@ impl Call<'_> {
     #[inline]
     pub fn notify_in(&mut self, db: usize, key: &[u8], event: Event) {
         if self.core.observers.has(Observers::EVENTS) {
+            // What this command found due went before.
+            self.core.collect_expired(self.db.keyspace);
             self.core.notify(db, key, event);
         }
     }
@@ -143,6 +160,9 @@ impl Call<'_> {
     /// Counts a read that found `key`, or did not.
     #[inline]
     pub fn count_lookup(&mut self, key: &[u8], found: bool) {
+        if !found && self.core.observers.has(Observers::EVENTS) {
+            self.core.collect_expired(self.db.keyspace);
+        }
         self.core.count_lookup(self.db.index, key, found);
     }
 

@@ -12,13 +12,16 @@ use slipstream_resp::{Args, OwnedRequest, Reply};
 use crate::call::{Call, Outcome};
 use crate::command::{Command, flag};
 use crate::commands::client::describe;
+use crate::commands::introspection::keys_of;
 use crate::config::ProtectedAction;
 use crate::db::Db;
 use crate::errors::CommandError;
+use crate::event::class;
 use crate::host::Level;
 use crate::node::{Core, Phase};
 use crate::session::{Endpoint, Flow, Role, Session};
 use crate::table::Entry;
+use crate::touched::Observers;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -399,6 +402,11 @@ impl Machine<'_> {
         if quiet {
             self.keyspace.set_quiet(true);
         }
+        let absent = if self.core.observers.has(Observers::EVENTS) {
+            self.absent_keys(entry, args, visible)
+        } else {
+            Vec::new()
+        };
         let mut call = Call {
             args,
             entry,
@@ -408,6 +416,7 @@ impl Machine<'_> {
             core: self.core,
             now,
             outcome: Outcome::default(),
+            absent,
         };
         let result = run(&mut call);
         let outcome = call.outcome;
@@ -415,6 +424,19 @@ impl Machine<'_> {
             self.keyspace.set_quiet(false);
         }
         (result, outcome)
+    }
+
+    /// The keys that a write names and that are not there, if it is told which come to be.
+    #[cold]
+    fn absent_keys(&self, entry: Entry, args: Args<'_>, now: UnixMillis) -> Vec<Box<[u8]>> {
+        let is_told = self.core.config.notify_keyspace_events & class::NEW != 0;
+        if !is_told || !entry.command.has(flag::WRITE) {
+            return Vec::new();
+        }
+        let found = keys_of(entry.command, args).unwrap_or_default();
+        let named = found.iter().filter_map(|(at, _)| args.get(*at));
+        let database = self.keyspace.db(self.session.db);
+        named.filter(|key| !database.contains(key, now)).map(Box::from).collect()
     }
 
     /// Expired keys first, then the command or the effects it named.

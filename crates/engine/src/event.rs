@@ -3,7 +3,11 @@
 //! An event has a class, which `notify-keyspace-events` selects by a letter,
 //! and a name. Every change of a key is noted with its event
 //! ([`Call::changed`](crate::call::Call::changed)), so that no command can
-//! forget it.
+//! forget it. Each node tells its own: nothing of it travels in the log, and a
+//! replica tells what it applies.
+
+use crate::node::{Core, Phase};
+use crate::pubsub::Kind;
 
 /// One kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,61 @@ pub mod class {
     pub const STREAM: u16 = 1 << 8;
     /// `m`: a read found no key.
     pub const MISS: u16 = 1 << 9;
+    /// `d`: modules, of which there are none.
+    pub const MODULE: u16 = 1 << 10;
+    /// `n`: a key came to be.
+    pub const NEW: u16 = 1 << 11;
+    /// `K`: events are told on channels named by the key.
+    pub const KEYSPACE: u16 = 1 << 12;
+    /// `E`: events are told on channels named by the event.
+    pub const KEYEVENT: u16 = 1 << 13;
+    /// `A`: all but those that are much.
+    pub const ALL: u16 =
+        GENERIC | STRING | LIST | SET | HASH | SORTED_SET | EXPIRED | EVICTED | STREAM | MODULE;
+
+    /// The letters, in the order in which Redis shows them.
+    const LETTERS: [(char, u16); 15] = [
+        ('A', ALL),
+        ('g', GENERIC),
+        ('$', STRING),
+        ('l', LIST),
+        ('s', SET),
+        ('h', HASH),
+        ('z', SORTED_SET),
+        ('x', EXPIRED),
+        ('e', EVICTED),
+        ('t', STREAM),
+        ('d', MODULE),
+        ('n', NEW),
+        ('K', KEYSPACE),
+        ('E', KEYEVENT),
+        ('m', MISS),
+    ];
+
+    /// The classes that letters select; `None` if one is no letter of a class.
+    pub fn parse(letters: &str) -> Option<u16> {
+        letters.chars().try_fold(0, |classes, letter| {
+            let found = LETTERS.into_iter().find(|(known, _)| *known == letter);
+            found.map(|(_, class)| classes | class)
+        })
+    }
+
+    /// The letters of `classes`. As in Redis, `A` hides `n`.
+    pub fn show(classes: u16) -> String {
+        let has_all = classes & ALL == ALL;
+        let is_shown = |letter: char, class: u16| match letter {
+            'A' => has_all,
+            'K' | 'E' | 'm' => classes & class != 0,
+            _ => !has_all && classes & class != 0,
+        };
+        let shown = LETTERS.into_iter().filter(|(letter, class)| is_shown(*letter, *class));
+        shown.map(|(letter, _)| letter).collect()
+    }
+
+    /// Whether anything is told where these are selected.
+    pub(crate) fn tell_anything(classes: u16) -> bool {
+        classes & (KEYSPACE | KEYEVENT) != 0 && classes & !(KEYSPACE | KEYEVENT) != 0
+    }
 }
 
 const fn event(class: u16, name: &'static str) -> Event {
@@ -130,7 +189,49 @@ events! {
     EXPIRED { EXPIRED "expired" }
     EVICTED { EVICTED "evicted" }
     MISS { KEYMISS "keymiss" }
+    NEW { CREATED "new" }
 }
 
 /// A change that is told by no event.
 pub const UNTOLD: Event = event(0, "");
+
+impl Core {
+    /// Tells whoever listens that something happened to `key`.
+    #[cold]
+    pub(crate) fn notify(&mut self, db: usize, key: &[u8], event: Event) {
+        let classes = self.config.notify_keyspace_events;
+        if classes & event.class == 0 || self.phase == Phase::Loading || self.is_replaying() {
+            return;
+        }
+        let name = event.name.as_bytes();
+        if classes & class::KEYSPACE != 0 {
+            let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
+            self.publish(Kind::Channel, &channel, name);
+        }
+        if classes & class::KEYEVENT != 0 {
+            let channel = [format!("__keyevent@{db}__:").as_bytes(), name].concat();
+            self.publish(Kind::Channel, &channel, key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::class::{parse, show};
+
+    #[test]
+    fn classes_are_shown_as_redis_shows_them() {
+        for (letters, shown) in [
+            ("", ""),
+            ("KEA", "AKE"),
+            ("Kg$lshzxetd", "AK"),
+            ("AmnE", "AEm"),
+            ("nEtgx", "gxtnE"),
+            ("mK", "Km"),
+            ("$$$", "$"),
+        ] {
+            assert_eq!(parse(letters).map(show).as_deref(), Some(shown), "{letters}");
+        }
+        assert_eq!(parse("KEy"), None);
+    }
+}

@@ -189,7 +189,7 @@ impl Node {
         let clock = host.clock();
         let mut sessions = Sessions::default();
         sessions.count_marked(config.client_memory_limit().is_some());
-        let core = Core {
+        let mut core = Core {
             sessions,
             log: new_log(&config, &mut rng),
             propagation: Propagation::default(),
@@ -241,6 +241,7 @@ impl Node {
             config,
             host,
         };
+        core.observe_events();
         Ok(Node { keyspace, core })
     }
 
@@ -422,6 +423,7 @@ impl Core {
         self.replication.set_config(&self.config);
         self.config.update_encoding(keyspace.encoding_mut());
         self.slowlog.shorten(self.config.slowlog_max_len);
+        self.observe_events();
     }
 
     /// Whether effects of commands go into this node's log: not where the log is a primary's, nor while what is

@@ -4,7 +4,8 @@
 //! ends here, and from here learns whoever wants to know. [`Observers`] says
 //! whether anybody does, so that a write that nobody observes costs one test.
 
-use crate::event::Event;
+use crate::db::Db;
+use crate::event::{self, class};
 use crate::node::Core;
 
 /// Who wants to know of changed keys, as bits that those who keep the lists set.
@@ -44,8 +45,19 @@ impl Core {
         }
     }
 
-    /// An event happened to `key`.
-    pub(crate) fn notify(&mut self, _db: usize, _key: &[u8], _event: Event) {}
+    /// Takes over which events are to be told.
+    pub(crate) fn observe_events(&mut self) {
+        let on = class::tell_anything(self.config.notify_keyspace_events);
+        self.observers.set(Observers::EVENTS, on);
+    }
+
+    /// Before `key` is read: where it is due it goes, so that this is told before the miss.
+    #[inline]
+    pub(crate) fn before_read(&mut self, db: &mut Db<'_>, key: &[u8]) {
+        if self.observers.has(Observers::EVENTS) && db.occupied(key).is_none() {
+            self.collect_expired(db.keyspace);
+        }
+    }
 
     /// Counts a read that found `key`, or did not.
     #[inline]
@@ -55,7 +67,7 @@ impl Core {
         } else {
             self.stats.keyspace_misses += 1;
             if self.observers.has(Observers::EVENTS) {
-                self.notify(db, key, crate::event::KEYMISS);
+                self.notify(db, key, event::KEYMISS);
             }
         }
     }

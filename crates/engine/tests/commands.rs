@@ -11,6 +11,7 @@ mod commands {
     mod directives;
     mod durability;
     mod empty_start;
+    mod events;
     mod expiring;
     mod failover;
     mod field_expiry;

@@ -1,4 +1,5 @@
-//! Directives with a syntax of their own: save points, output limits, addresses, percentiles, the primary.
+//! Directives with a syntax of their own: save points, output limits, addresses, percentiles, classes of events,
+//! the primary.
 //!
 //! For each: show (CONFIG GET), set, and the lines of a configuration file. Words from outside are written
 //! so that none can end its line.
@@ -210,6 +211,35 @@ pub(super) mod percentiles {
     pub(in crate::config) fn lines(config: &Config) -> Vec<Line> {
         let shown = show(config);
         let need = Need::unless(shown == show(&Config::default()));
+        vec![Line { value: if shown.is_empty() { b"\"\"".to_vec() } else { shown }, need }]
+    }
+}
+
+/// `notify-keyspace-events`: letters of classes.
+pub(super) mod events {
+    use super::*;
+    use crate::event::class;
+
+    pub(in crate::config) fn show(config: &Config) -> Vec<u8> {
+        class::show(config.notify_keyspace_events).into_bytes()
+    }
+
+    pub(in crate::config) fn set(config: &mut Config, args: &[&[u8]], _: Mode) -> Result<(), String> {
+        let letters = match args {
+            // The empty text is no word.
+            [] => &b""[..],
+            [letters] => letters,
+            _ => return Err(WRONG_NUMBER.to_owned()),
+        };
+        let classes = std::str::from_utf8(letters).ok().and_then(class::parse);
+        config.notify_keyspace_events =
+            classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+        Ok(())
+    }
+
+    pub(in crate::config) fn lines(config: &Config) -> Vec<Line> {
+        let shown = show(config);
+        let need = Need::unless(shown.is_empty());
         vec![Line { value: if shown.is_empty() { b"\"\"".to_vec() } else { shown }, need }]
     }
 }

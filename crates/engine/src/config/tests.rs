@@ -191,10 +191,6 @@ mod the_table {
                 "io-threads 4",
                 "not supported yet (serving by several threads): the only accepted value is '1'",
             ),
-            (
-                "notify-keyspace-events KEA",
-                "not supported yet (keyspace notifications): the only accepted value is ''",
-            ),
             ("lua-time-limit 100", "not supported yet (scripting): the only accepted value is '5000'"),
             (
                 "supervised systemd",

@@ -247,6 +247,8 @@ pub struct Config {
     pub latency_tracking: bool,
     /// Percentiles that INFO shows of them.
     pub latency_tracking_info_percentiles: Vec<f64>,
+    /// Classes of events that are published, as bits of [`crate::event::class`].
+    pub notify_keyspace_events: u16,
 
     /// Directives that have no effect by design: what was set, for CONFIG GET and REWRITE.
     pub(super) without_effect: BTreeMap<&'static str, String>,
@@ -555,6 +557,7 @@ impl Default for Config {
             latency_monitor_threshold: 0,
             latency_tracking: true,
             latency_tracking_info_percentiles: vec![50.0, 99.0, 99.9],
+            notify_keyspace_events: 0,
 
             without_effect: BTreeMap::new(),
         }

@@ -203,6 +203,7 @@ fn populate(call: &mut Call<'_>) -> Result<(), CommandError> {
             continue;
         }
         call.db.insert(&key, Value::String(Str::from_bytes(&value)), None);
+        call.created(call.db.index, &key);
         call.changed(&key, event::UNTOLD);
         // Unlike Redis', the new keys reach replicas: copies never differ in silence. Each stands for itself,
         // so that they are no transaction of millions.

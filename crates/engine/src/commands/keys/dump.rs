@@ -82,6 +82,7 @@ pub(super) fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     call.db.insert(key, value, deadline);
     restore_access(call, key, &options);
+    call.created(call.db.index, key);
     call.changed(key, event::RESTORE);
     if let Some(deadline) = deadline.filter(|_| !options.absolute) {
         propagate_absolute(call, deadline);

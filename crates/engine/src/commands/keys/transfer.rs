@@ -33,6 +33,7 @@ fn rename_key(call: &mut Call<'_>, only_if_absent: bool) -> Result<bool, Command
     let source = call.db.occupied(from).expect("it was seen above");
     let (value, deadline) = source.remove();
     call.db.insert(to, value, deadline);
+    call.created(call.db.index, to);
     call.changed(from, event::RENAME_FROM);
     call.changed_along(call.db.index, to, event::RENAME_TO);
     Ok(true)
@@ -50,6 +51,7 @@ pub(super) fn move_key(call: &mut Call<'_>) -> Result<(), CommandError> {
     if moves {
         let (value, deadline) = call.db.occupied(key).expect("it was seen above").remove();
         call.db.keyspace.db_mut(target).insert(key, value, deadline);
+        call.created(target, key);
         call.changed(key, event::MOVE_FROM);
         call.changed_along(target, key, event::MOVE_TO);
     }
@@ -99,6 +101,7 @@ pub(super) fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
     if let Some((value, deadline)) = source {
         let old = target.insert(to, value, deadline);
         call.db.discard(old);
+        call.created(destination.db, to);
         call.changed_in(destination.db, to, event::COPY_TO);
     }
     call.reply.integer(copies.into());

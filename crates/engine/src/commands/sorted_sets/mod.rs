@@ -34,6 +34,7 @@ fn read<'a>(db: &'a mut Db<'_>, core: &mut Core, key: &[u8]) -> Result<Option<So
 
 /// The value at `key`, counted as a hit or a miss.
 fn read_any<'a>(db: &'a mut Db<'_>, core: &mut Core, key: &[u8]) -> Option<Value<'a>> {
+    core.before_read(db, key);
     let index = db.index;
     let found = db.get(key);
     core.count_lookup(index, key, found.is_some());

@@ -54,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// The stream at `key` for a command that only reads; counts a hit or a miss.
 fn read(db: &mut Db<'_>, core: &mut Core, key: &[u8]) -> Result<Option<Stream>, CommandError> {
+    core.before_read(db, key);
     let found = db.stream(key);
     core.count_lookup(db.index, key, !matches!(found, Ok(None)));
     found

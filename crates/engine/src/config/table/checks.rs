@@ -21,11 +21,6 @@ pub(super) fn append_directory(name: &str) -> Result<(), &'static str> {
     require(is_base_name(name), "appenddirname can't be a path, just a dirname")
 }
 
-pub(super) fn event_classes(classes: &str) -> Result<(), &'static str> {
-    let known = classes.chars().all(|class| "Ag$lshzxeKEtmdn".contains(class));
-    require(known, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
-}
-
 fn is_base_name(name: &str) -> bool {
     !name.contains(['/', '\\'])
 }

@@ -39,11 +39,12 @@ pub(super) const ROWS: &[Directive] = &[
         later("1000000", "client-side caching"),
         "Keys remembered for the clients that cache them.",
     ),
-    checked(
+    row(
         "notify-keyspace-events",
-        checks::event_classes,
-        later("", "keyspace notifications"),
-        "Classes of events on keys that are published.",
+        Kind::Own("letters of classes: `Ag$lshzxetdnm`, and where they are told: `K`, `E`"),
+        own!(events),
+        "Which events on keys are published, and on which channels: `K` for channels named by the key, \
+         `E` for channels named by the event.",
     ),
     integer(
         "busy-reply-threshold",
