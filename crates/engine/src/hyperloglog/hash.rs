@@ -1,4 +1,7 @@
-//! Where an element counts, and as what: MurmurHash64A and its bits.
+//! Where an element counts, and as what: the bits of its hash.
+//!
+//! MurmurHash64A with the seed of Redis, its words read as little-endian on every machine: the same element must come
+//! to the same register everywhere, for ever.
 
 use super::REGISTERS;
 

@@ -1,4 +1,6 @@
 //! All registers, a byte each: what several HyperLogLogs are merged in.
+//!
+//! Never stored. Invariant: each is at least what any of the strings merged so far has.
 
 use super::{Corrupt, Encoding, HEADER, Histogram, REGISTERS, dense, estimate, sparse};
 

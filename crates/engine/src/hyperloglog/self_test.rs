@@ -1,4 +1,6 @@
 //! PFSELFTEST: whether registers keep what is set, and estimates are near the truth.
+//!
+//! For operators who doubt their machine; it blocks for a moment. The words of a failure are those of Redis.
 
 use super::hash::Placed;
 use super::{

@@ -1,3 +1,5 @@
+//! Both encodings against plain registers, and runs that anybody may have written.
+
 use super::*;
 
 const MOST: usize = 3000;
