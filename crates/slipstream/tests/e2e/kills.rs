@@ -125,30 +125,37 @@ fn come_back(server: &mut Server, random: &mut Rng) {
     assert!(end >= taken, "the files lead to {taken}, and the server is at {end}");
 }
 
-/// Where the last batch ends that is there as a whole. Its numbers are all that is looked at: the sum is for those who
-/// load it.
+/// Where the files lead: the end of the last batch that is there as a whole, or a later place that is named, as when a
+/// replica went back to a fork. Its numbers are all that is looked at: the sum is for those who load it.
 fn taken_by_the_system(server: &Server) -> u64 {
     let folder = server.folder.join("appendonlydir");
     // Killed before it had any.
     let Ok(manifest) = fs::read_to_string(folder.join("appendonly.aof.manifest")) else { return 0 };
     let names = manifest.lines().filter_map(|line| line.split(' ').nth(1));
     let increments = names.filter(|name| name.ends_with(".incr.aof"));
-    let end = |name: &str| last_batch(&fs::read(folder.join(name)).expect("the manifest names it"));
-    increments.map(end).max().unwrap_or_default()
+    let end = |name: &str| last_place(&fs::read(folder.join(name)).expect("the manifest names it"));
+    increments.filter_map(end).last().unwrap_or_default()
 }
 
-fn last_batch(file: &[u8]) -> u64 {
-    const SEAL: &[u8] = b"#SLIPSTREAM SUM ";
-    let places = (0..file.len()).filter(|&at| file[at..].starts_with(SEAL));
+fn last_place(file: &[u8]) -> Option<u64> {
+    const REMARK: &[u8] = b"#SLIPSTREAM ";
+    let places = (0..file.len()).filter(|&at| file[at..].starts_with(REMARK));
     let ends = places.filter_map(|at| {
-        let rest = &file[at + SEAL.len()..];
-        let line = rest.split(|&byte| byte == b'\n').next()?;
+        let rest = &file[at + REMARK.len()..];
+        let (line, behind) = rest.split_at(rest.iter().position(|&byte| byte == b'\n')?);
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
-        let (start, length): (u64, u64) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let behind = rest.len().checked_sub(line.len() + 1)?;
-        (behind as u64 >= length).then_some(start + length)
+        let (kind, start) = (words.next()?, words.next()?.parse::<u64>().ok()?);
+        match kind {
+            "AT" => Some(start),
+            "SUM" => {
+                let length: u64 = words.next()?.parse().ok()?;
+                // The line's own end comes first.
+                (behind.len() as u64 > length).then_some(start + length)
+            }
+            _ => None,
+        }
     });
-    ends.max().unwrap_or_default()
+    ends.last()
 }
 
 /// Who is killed in a round.
