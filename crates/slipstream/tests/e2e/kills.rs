@@ -26,7 +26,7 @@ const MOST_STEPS: u64 = 1500;
 
 /// Files are written anew when the story says so.
 const ARGUMENTS: &[&str] =
-    &["--appendonly yes", "--auto-aof-rewrite-percentage 0", "--repl-backlog-size 64mb"];
+    &["--appendonly yes", "--auto-aof-rewrite-percentage 0", "--repl-backlog-size 1gb"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Policy {
