@@ -117,6 +117,8 @@ pub enum Group {
     Bitmap,
     /// Estimates of how many different elements there are.
     HyperLogLog,
+    /// The cluster.
+    Cluster,
 }
 
 impl Group {
@@ -136,6 +138,7 @@ impl Group {
             Group::PubSub => "pubsub",
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
+            Group::Cluster => "cluster",
         }
     }
 }

@@ -117,6 +117,7 @@ impl CommandError {
 /// Gates: what the state of the node or session refuses.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {
+    pub const NO_CLUSTER: Self = Self::fixed("ERR This instance has cluster support disabled");
     pub const NOAUTH: Self = Self::fixed("NOAUTH Authentication required.");
     pub const WRONGPASS: Self = Self::fixed("WRONGPASS invalid username-password pair or user is disabled.");
     pub const AUTH_WITHOUT_PASSWORD: Self = Self::fixed(

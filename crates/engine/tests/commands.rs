@@ -7,6 +7,7 @@ mod script;
 mod commands {
     mod bitmaps;
     mod client;
+    mod cluster;
     mod debug;
     mod directives;
     mod durability;

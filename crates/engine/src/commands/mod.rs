@@ -8,6 +8,7 @@ use crate::command::Command;
 
 pub mod bitmaps;
 pub mod client;
+pub mod cluster;
 pub mod connection;
 pub mod debug;
 pub(crate) mod elements;
@@ -20,6 +21,7 @@ pub mod latency;
 pub mod lists;
 pub mod lolwut;
 pub mod memory;
+pub mod modules;
 pub mod monitor;
 pub mod page;
 pub mod pubsub;
@@ -51,6 +53,8 @@ pub const FAMILIES: &[&[Command]] = &[
     server::COMMANDS,
     introspection::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
+    modules::COMMANDS,
     memory::COMMANDS,
     slowlog::COMMANDS,
     latency::COMMANDS,

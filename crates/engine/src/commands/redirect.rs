@@ -12,13 +12,13 @@ const FLAGS: u32 = flag::LOADING | flag::STALE | flag::FAST;
 /// The rows.
 pub const COMMANDS: &[Command] = &[
     Command::new("readonly", 1, readonly).flags(FLAGS).categories(&["connection"]).doc(
-        Group::Connection,
+        Group::Cluster,
         "3.0.0",
         "Reads of this connection are answered by a replica, too.",
         "O(1)",
     ),
     Command::new("readwrite", 1, readwrite).flags(FLAGS).categories(&["connection"]).doc(
-        Group::Connection,
+        Group::Cluster,
         "3.0.0",
         "Takes READONLY back.",
         "O(1)",

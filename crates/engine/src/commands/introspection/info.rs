@@ -210,7 +210,7 @@ fn group_category(command: &Command) -> Option<&'static str> {
         Group::Connection => Some("connection"),
         Group::Bitmap => Some("bitmap"),
         Group::HyperLogLog => Some("hyperloglog"),
-        Group::PubSub | Group::Server => None,
+        Group::Cluster | Group::PubSub | Group::Server => None,
     }
 }
 

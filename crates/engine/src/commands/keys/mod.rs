@@ -180,6 +180,13 @@ pub const COMMANDS: &[Command] = &[
         .history(&[("3.0.0", "REPLACE."), ("5.0.0", "ABSTTL."), ("5.0.0", "IDLETIME and FREQ.")])
         .doc(Group::Generic, "2.6.0", "Makes a key of what DUMP answered.", "O(N), N being the value's size")
         .syntax("key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]"),
+    Command::new("restore-asking", -4, dump::restore)
+        .flags(flag::WRITE | flag::DENYOOM | flag::ASKING)
+        .categories(DANGEROUS)
+        .keys(OVERWRITE_KEY)
+        .history(&[("3.0.0", "REPLACE."), ("5.0.0", "ABSTTL."), ("5.0.0", "IDLETIME and FREQ.")])
+        .doc(Group::Generic, "3.0.0", "RESTORE, as a node of a cluster sends it.", "O(N), N being the value's size")
+        .syntax("key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]"),
     Command::new("scan", -2, walk::scan)
         .flags(flag::READONLY)
         .categories(KEYSPACE)
