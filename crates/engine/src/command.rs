@@ -117,7 +117,11 @@ pub enum Group {
     Bitmap,
     /// Estimates of how many different elements there are.
     HyperLogLog,
-    /// The cluster.
+    /// Places on the earth.
+    Geo,
+    /// Scripts and functions.
+    Scripting,
+    /// Clusters.
     Cluster,
 }
 
@@ -138,6 +142,8 @@ impl Group {
             Group::PubSub => "pubsub",
             Group::Bitmap => "bitmap",
             Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
+            Group::Scripting => "scripting",
             Group::Cluster => "cluster",
         }
     }

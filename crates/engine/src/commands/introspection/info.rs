@@ -210,7 +210,9 @@ fn group_category(command: &Command) -> Option<&'static str> {
         Group::Connection => Some("connection"),
         Group::Bitmap => Some("bitmap"),
         Group::HyperLogLog => Some("hyperloglog"),
-        Group::Cluster | Group::PubSub | Group::Server => None,
+        Group::Geo => Some("geo"),
+        Group::Scripting => Some("scripting"),
+        Group::PubSub | Group::Server | Group::Cluster => None,
     }
 }
 
