@@ -169,7 +169,7 @@ impl Operation {
         let wanted = match self.action {
             Action::Get => return Done { answer: Some(old), wrote: false, changed: false },
             // To an unsigned field a negative number is a very big one.
-            Action::Set(value) if !field.signed => i128::from(value.cast_unsigned()),
+            Action::Set(value) if !field.signed || field.is_misread(value) => value.cast_unsigned().into(),
             Action::Set(value) => value.into(),
             Action::Add(increment) => old + i128::from(increment),
         };
@@ -225,6 +225,13 @@ impl Field {
             true => (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1),
             false => (0, (1 << self.width) - 1),
         }
+    }
+
+    /// Whether Redis takes a number that is far below a signed field for one above it, which shows where it saturates.
+    /// Copies of a primary of Redis have to agree.
+    fn is_misread(self, value: i64) -> bool {
+        let (_, most) = self.limits();
+        self.width < 64 && most - i128::from(value) > i64::MAX.into()
     }
 
     /// The lowest bits of a number, as many as it has.
@@ -333,6 +340,9 @@ mod tests {
         check("i8", Wrap, 120, Action::Add(10), Some(-126));
         check("i8", Saturate, -120, Action::Add(-10), Some(-128));
         check("i8", Fail, 0, Action::Set(128), None);
+        check("i8", Saturate, 0, Action::Set(-i64::MAX + 127), Some(-128));
+        check("i8", Saturate, 0, Action::Set(-i64::MAX + 126), Some(127));
+        check("i8", Wrap, 0, Action::Set(i64::MIN + 3), Some(3));
         check("i64", Wrap, i64::MAX.into(), Action::Add(1), Some(i64::MIN.into()));
         check("i64", Saturate, i64::MIN.into(), Action::Add(-1), Some(i64::MIN.into()));
         check("u63", Wrap, i64::MAX.into(), Action::Add(1), Some(0));

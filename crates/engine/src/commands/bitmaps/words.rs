@@ -87,11 +87,15 @@ fn count_all(bytes: &[u8]) -> usize {
 /// The first set bit of a string, each byte of which is turned around by `flip`.
 fn first_other(bytes: &[u8], flip: u8) -> Option<usize> {
     const STRIDE: usize = 64;
+    let pattern = u64::from_ne_bytes([flip; 8]);
+    let is_plain = |stride: &[u8; STRIDE]| {
+        let (words, _) = stride.as_chunks::<8>();
+        words.iter().fold(0, |others, word| others | (u64::from_ne_bytes(*word) ^ pattern)) == 0
+    };
     let (strides, _) = bytes.as_chunks::<STRIDE>();
-    let skipped = strides.iter().position(|stride| *stride != [flip; STRIDE]).unwrap_or(strides.len());
+    let skipped = strides.iter().position(|stride| !is_plain(stride)).unwrap_or(strides.len());
     let (words, rest) = bytes[skipped * STRIDE..].as_chunks::<8>();
     let start = skipped * STRIDE * 8;
-    let pattern = u64::from_ne_bytes([flip; 8]);
     let of_word = |word: &[u8; 8]| u64::from_be_bytes(*word) ^ pattern;
     if let Some(index) = words.iter().position(|word| of_word(word) != 0) {
         return Some(start + index * 64 + leading_zeros(of_word(&words[index])));
