@@ -303,7 +303,7 @@ impl Aof {
 
     /// It is off.
     fn forget(&mut self) {
-        let Aof { stats, number, durable, .. } = *self;
+        let Aof { stats, number, durable, used, .. } = *self;
         *self = Aof {
             stats,
             orders: std::mem::take(&mut self.orders),
@@ -311,6 +311,8 @@ impl Aof {
             holds: std::mem::take(&mut self.holds),
             waits: std::mem::take(&mut self.waits),
             number,
+            // A file that is removed meanwhile must not be the next one.
+            used,
             first_number: number + 1,
             ended: Some(durable),
             has_moved: true,

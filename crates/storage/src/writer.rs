@@ -200,10 +200,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
             let reason = "the file before it cannot be written".to_owned();
             return self.report(Report::Begun(number, Err(reason)));
         }
-        if self.sync().is_err() {
-            return;
-        }
-        if self.is_lost {
+        if self.sync().is_err() || self.is_lost {
             let reason = "the file before it was given up".to_owned();
             return self.report(Report::Begun(number, Err(reason)));
         }
@@ -239,12 +236,15 @@ impl<F: Files, O: Outbox> Writer<F, O> {
                 self.files.remove(&path).ok();
                 if !self.files.is_folder(&self.folder) {
                     // What is written still goes to a file that nobody will find.
-                    return self.lose_named(&path, &error);
+                    self.lose_named(&path, &error);
                 }
                 let text = format!("{}: {}", path.display(), reason(&error));
                 self.report(Report::Begun(number, Err(text)));
             }
-            Err(Unreplaced::Behind(error)) => self.lose_named(&path, &error),
+            Err(Unreplaced::Behind(error)) => {
+                self.lose_named(&path, &error);
+                self.report(Report::Begun(number, Err(reason(&error))));
+            }
         }
     }
 

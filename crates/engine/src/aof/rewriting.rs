@@ -234,6 +234,7 @@ impl Aof {
     }
 
     pub(super) fn on_published(&mut self, turn: Turn<'_>, number: u64, result: Result<(), String>) {
+        let is_named = matches!(self.phase, Phase::Rewriting(_));
         let Some(rewrite) = self.rewrite_of(number) else {
             return self.on_published_late(turn, number, result);
         };
@@ -253,7 +254,15 @@ impl Aof {
                 let text = "Background AOF rewrite finished successfully".to_owned();
                 self.notices.push((Level::Notice, text));
             }
-            (Err(reason), _) => self.on_rewrite_failed(turn, &reason),
+            (Err(reason), manifest) => {
+                // The failure may have come behind the new name: what the manifest on disk may name stays until another
+                // one is there.
+                rewrite.manifest = manifest;
+                let increment = (!is_named).then(|| rewrite.increment.file.clone());
+                let left = [Some(rewrite.base.clone()), increment].into_iter().flatten();
+                self.manifest.history.extend(left);
+                self.on_rewrite_failed(turn, &reason);
+            }
             (Ok(()), None) => {}
         }
     }

@@ -634,3 +634,45 @@ fn names_that_may_yet_be_named_are_not_used_again() {
         "remove 1.base.rdb+1.incr.aof; 2.base.rdb+2.incr.aof",
     ]);
 }
+
+/// The writer may be about to remove the file of that name.
+#[test]
+fn a_name_that_was_given_up_is_not_used_again_after_a_switch_off() {
+    let mut story = Story::new();
+    story.with(|aof, turn| aof.start(turn, None));
+    story.report(Report::Opened(Ok(None)));
+    story.rewrite();
+    story.report(Report::Begun(1, Ok(())));
+    story.told();
+    story.config.appendonly = false;
+    story.turn();
+    story.check(&["remove temp-1-1.base.rdb+1.incr.aof; as it is", "leave"]);
+    story.config.appendonly = true;
+    story.turn();
+    story.report(Report::Opened(Ok(None)));
+    story.told();
+    story.rewrite();
+    story.finish_rewrite(2);
+    let told = story.told();
+    assert!(told.contains(&"publish 2: 2.base.rdb+2.incr.aof".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_the_manifest_may_name_stays_until_another_one_is_there() {
+    let mut story = Story::new();
+    story.with(|aof, turn| aof.start(turn, None));
+    story.report(Report::Opened(Ok(None)));
+    story.rewrite();
+    story.report(Report::Begun(1, Ok(())));
+    story.with(|aof, turn| aof.on_base_written(turn, 1, Ok(10)));
+    story.told();
+    story.report(Report::Published(1, Err("the folder cannot be synced".to_owned())));
+    story.check(&["remove temp-1-1.base.rdb; as it is", "leave"]);
+    story.rewrite();
+    story.told();
+    story.finish_rewrite(2);
+    story.check(&[
+        "publish 2: 2.base.rdb+2.incr.aof, not 1.base.rdb+1.incr.aof",
+        "remove 1.base.rdb+1.incr.aof; 2.base.rdb+2.incr.aof",
+    ]);
+}
