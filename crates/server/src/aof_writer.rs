@@ -17,6 +17,7 @@ use slipstream_storage::{MOST_WAITING, Outbox, Writer, remove_files};
 
 use self::group::Group;
 use crate::jobs::{self, Reporter, full_path, spawn_or_report};
+use crate::kernel::Claim;
 use crate::system_files::SystemFiles;
 
 /// A handle on the thread.
@@ -156,7 +157,7 @@ impl Outbox for Told {
     fn remove_beside(&self, folder: &Path, names: Vec<String>) {
         let (folder, reporter) = (folder.to_owned(), self.reporter.clone());
         let failed = |reason| jobs::Report::Aof(Report::Unremoved(reason));
-        spawn_or_report("aof-remove", reporter, failed, move |reporter| {
+        spawn_or_report(("aof-remove", Claim::Background), reporter, failed, move |reporter| {
             remove_files(&SystemFiles, &folder, &names, |reason| reporter.report(failed(reason)));
         });
     }

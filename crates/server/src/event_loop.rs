@@ -28,7 +28,7 @@ use crate::aof_writer::AofWriter;
 use crate::connection::Connection;
 use crate::feeder::Feeder;
 use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
-use crate::kernel;
+use crate::kernel::{self, Claim};
 use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
 use crate::log_load::LogLoad;
@@ -351,7 +351,13 @@ impl EventLoop {
             checksum: config.rdbchecksum,
             incremental_sync: config.rdb_save_incremental_fsync,
             key_delay: config.rdb_key_save_delay,
+            claim: self.claim_of_saves(),
         }
+    }
+
+    /// Nobody waits for a snapshot but a process that ends.
+    fn claim_of_saves(&self) -> Claim {
+        if self.node.core.shutdown.is_some() { Claim::Full } else { Claim::Leisure }
     }
 
     fn base_options(&self, number: u64, temporary: &str) -> SaveOptions {
@@ -365,6 +371,7 @@ impl EventLoop {
             checksum: config.rdbchecksum,
             incremental_sync: config.aof_rewrite_incremental_fsync,
             key_delay: config.rdb_key_save_delay,
+            claim: self.claim_of_saves(),
         }
     }
 

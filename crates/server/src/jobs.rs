@@ -29,7 +29,7 @@ use slipstream_replication::replicas::{Framing, SnapshotSent};
 use slipstream_storage::{Replaced, Unreplaced, replace, write_new};
 use socket2::{Domain, Socket, Type};
 
-use crate::kernel;
+use crate::kernel::{self, Claim};
 use crate::key_delay::KeyDelay;
 use crate::loader::{self, Halves};
 use crate::mptcp;
@@ -176,13 +176,15 @@ pub struct SaveOptions {
     pub incremental_sync: bool,
     /// How long each key takes more than it would (`rdb-key-save-delay`).
     pub key_delay: i32,
+    /// A full one if the process waits to end.
+    pub(crate) claim: Claim,
 }
 
 /// Writes a snapshot to a temporary file, makes it durable and gives it its name.
 pub fn save(reporter: Reporter, job: Box<SnapshotJob>, options: SaveOptions) {
     let number = options.number;
     let failed = move |reason| Report::Saved(number, Err(reason));
-    spawn_or_report("rdb-save", reporter, failed, move |reporter| {
+    spawn_or_report(("rdb-save", options.claim), reporter, failed, move |reporter| {
         let result = save_file(*job, &options, &reporter).map_err(|error| error.to_string());
         reporter.report(Report::Saved(number, result));
     });
@@ -226,7 +228,7 @@ fn watch(options: &SaveOptions, written: &Cell<u64>, tell: impl Fn(SaveProgress)
 pub fn aof_base(reporter: Reporter, order: Box<BaseOrder>, options: SaveOptions) {
     let number = order.number;
     let failed = move |reason| Report::AofBase(number, Err(reason));
-    spawn_or_report("aof-rewrite", reporter, failed, move |reporter| {
+    spawn_or_report(("aof-rewrite", options.claim), reporter, failed, move |reporter| {
         let result = aof_base_file(*order, &options, &reporter);
         let explain = |error: io::Error| format!("{}: {error}", options.file.display());
         reporter.report(Report::AofBase(number, result.map_err(explain)));
@@ -351,7 +353,7 @@ pub struct Route {
 /// Connects to the primary, off the loop since names may take long to resolve.
 pub fn connect(reporter: Reporter, (line, attempt): (Line, u64), route: Route) {
     let failed = move |reason| Report::Connected(line, attempt, Err(reason));
-    spawn_or_report("link-connect", reporter, failed, move |reporter| {
+    spawn_or_report(("link-connect", Claim::Background), reporter, failed, move |reporter| {
         let result = route.connect().map_err(|error| error.to_string());
         reporter.report(Report::Connected(line, attempt, result));
     });
@@ -385,7 +387,7 @@ impl Route {
 /// Writes a file beside the data: whole, or not at all.
 pub fn keep_file(reporter: Reporter, path: PathBuf, content: Vec<u8>) {
     let failed = |reason| Report::KeptFile(Err(reason));
-    spawn_or_report("keep-file", reporter, failed, move |reporter| {
+    spawn_or_report(("keep-file", Claim::Background), reporter, failed, move |reporter| {
         let result = write_whole(&path, &content).map_err(|error| format!("{}: {error}", path.display()));
         reporter.report(Report::KeptFile(result));
     });
@@ -401,7 +403,7 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn digest(reporter: Reporter, order: Box<DigestOrder>) {
     let ticket = order.ticket();
     let failed = move |reason| Report::Digested(Box::new(Digested::failed(ticket, reason)));
-    spawn_or_report("verify", reporter, failed, move |reporter| {
+    spawn_or_report(("verify", Claim::Background), reporter, failed, move |reporter| {
         reporter.report(Report::Digested(Box::new(order.run())));
     });
 }
@@ -414,14 +416,14 @@ pub(crate) fn encode_sync(
     options: EncodeOptions,
 ) -> io::Result<()> {
     let encode = move || sync_send::encode(&reporter, *order, &spool, options);
-    try_spawn("sync-encode", encode)
+    try_spawn(("sync-encode", Claim::Background), encode)
 }
 
 /// Sends a spool to a replica. With length framing it is complete. Fails without a thread to do it on: peers
 /// decide how many there are.
 pub(crate) fn send_sync(outlet: Outlet, spool: &Arc<Spool>, framing: Framing) -> io::Result<()> {
     let (reader, length) = (spool.read(), spool.produced());
-    try_spawn("sync-send", move || outlet.run(reader, length, &framing))
+    try_spawn(("sync-send", Claim::Background), move || outlet.run(reader, length, &framing))
 }
 
 impl Reporter {
@@ -464,13 +466,13 @@ pub fn full_path(name: &str) -> PathBuf {
 /// As [`spawn`], of a job that may come at any time. Without a thread for it, and where it panics, it reports what
 /// `failed` makes of the reason: the process goes on without.
 pub(crate) fn spawn_or_report(
-    name: &str,
+    (name, claim): (&str, Claim),
     reporter: Reporter,
     failed: impl FnOnce(String) -> Report + Clone + Send + 'static,
     job: impl FnOnce(Reporter) + Send + 'static,
 ) {
     let work = watched(reporter.clone(), failed.clone(), job);
-    if let Err(error) = try_spawn(name, work) {
+    if let Err(error) = try_spawn((name, claim), work) {
         reporter.report(failed(format!("no thread for it: {error}")));
     }
 }
@@ -490,19 +492,19 @@ fn watched(
     }
 }
 
-/// Runs what the process cannot do without on a thread of its own that gives way to the executor.
-pub(crate) fn spawn(name: &str, job: impl FnOnce() + Send + 'static) {
+/// Runs what the process cannot do without on a thread of its own.
+pub(crate) fn spawn((name, claim): (&str, Claim), job: impl FnOnce() + Send + 'static) {
     // Without threads the system is beyond what this process could mend.
-    try_spawn(name, job).expect("the system has room for a thread");
+    try_spawn((name, claim), job).expect("the system has room for a thread");
 }
 
-fn try_spawn(name: &str, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let quietly = move || {
+fn try_spawn((name, claim): (&str, Claim), job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let work = move || {
         // Clients come first, even on one core. A system that does not let it be nice runs it all the same.
-        kernel::run_in_background().ok();
+        kernel::claim(claim).ok();
         job();
     };
-    thread::Builder::new().name(name.to_owned()).spawn(quietly).map(drop)
+    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 #[cfg(test)]
@@ -518,11 +520,13 @@ mod tests {
         let (sender, reports) = std::sync::mpsc::channel();
         let reporter = Reporter::new(sender, waker, poll.registry().try_clone().unwrap());
         let failed = |reason| Report::KeptFile(Err(reason));
-        spawn_or_report("panics", reporter.clone(), failed, |_| panic!("as intended"));
+        spawn_or_report(("panics", Claim::Background), reporter.clone(), failed, |_| panic!("as intended"));
         let is_told =
             |report| matches!(report, Report::KeptFile(Err(reason)) if reason == "its thread panicked");
         assert!(is_told(reports.recv().unwrap()));
-        spawn_or_report("does not", reporter, failed, |reporter| reporter.report(Report::KeptFile(Ok(()))));
+        spawn_or_report(("does not", Claim::Background), reporter, failed, |reporter| {
+            reporter.report(Report::KeptFile(Ok(())))
+        });
         assert!(matches!(reports.recv(), Ok(Report::KeptFile(Ok(())))));
         assert!(reports.recv().is_err(), "once");
     }

@@ -41,20 +41,36 @@ pub(crate) fn run_promptly() -> io::Result<()> {
     Ok(())
 }
 
-/// Has the calling thread work in the background: it takes what others leave, and a slice of it ends when a thread
-/// of clients wakes.
+/// How strongly a thread beside the executor claims the processor where there is not enough of it for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// As much as any process: clients, or the data's safety, wait for it.
+    Full,
+    /// A tenth of what the executor gets: somebody waits for it, but not those who are served meanwhile.
+    Background,
+    /// What is left, or a thirtieth: nobody waits.
+    Leisure,
+}
+
+/// Has the calling thread claim so much of the processor.
 ///
-/// The nicest is still not the idle policy, which a thread without privileges could never leave and which starves
-/// where all processors are taken. Its slice is long because a waking thread takes the processor at once only from
-/// one with a longer slice than its own.
-pub(crate) fn run_in_background() -> io::Result<()> {
+/// With less than a full claim its slices are long, since a waking thread takes the processor at once only from one
+/// with a longer slice than its own; so one of the executor's need not wait. The idle policy would starve it where all
+/// processors are taken, by whomever, and without privileges no thread ever leaves that.
+pub(crate) fn claim(claim: Claim) -> io::Result<()> {
     const NICEST: i32 = 19;
     #[cfg(target_os = "linux")]
     const SLICE_NANOS: u64 = 20_000_000;
+    let nicer = match claim {
+        Claim::Full => return Ok(()),
+        Claim::Background => 10,
+        Claim::Leisure => 15,
+    };
+    let niceness = (rustix::process::getpriority_process(None)? + nicer).min(NICEST);
     #[cfg(target_os = "linux")]
-    schedule(libc::SCHED_BATCH, NICEST, SLICE_NANOS)?;
+    schedule(libc::SCHED_BATCH, niceness, SLICE_NANOS)?;
     #[cfg(not(target_os = "linux"))]
-    rustix::process::setpriority_process(None, NICEST)?;
+    rustix::process::setpriority_process(None, niceness)?;
     Ok(())
 }
 
@@ -98,6 +114,8 @@ fn accepted(status: libc::c_int) -> io::Result<()> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use super::Claim;
+
     #[test]
     fn the_system_says_that_huge_pages_are_off() {
         super::disable_huge_pages().expect("the kernel knows the call");
@@ -112,9 +130,15 @@ mod tests {
         let before = niceness(field_of_this_thread(19));
         super::run_promptly().expect("any thread may choose its slice");
         assert_eq!(niceness(field_of_this_thread(19)), before);
-        super::run_in_background().expect("any thread may lower itself");
-        assert_eq!(niceness(field_of_this_thread(19)), 19);
-        assert_eq!(field_of_this_thread(41), "3", "the policy");
+        for (claim, nicer) in [(Claim::Full, 0), (Claim::Background, 10), (Claim::Leisure, 15)] {
+            let lowered = std::thread::spawn(move || {
+                super::claim(claim).expect("any thread may lower itself");
+                (niceness(field_of_this_thread(19)), field_of_this_thread(41))
+            });
+            let policy = if claim == Claim::Full { "0" } else { "3" };
+            let expected = ((before + nicer).min(19), policy.to_owned());
+            assert_eq!(lowered.join().expect("it does not panic"), expected, "{claim:?}");
+        }
     }
 
     /// A field of the thread's stat, by its number in proc(5).

@@ -21,6 +21,7 @@ use slipstream_log::{DiskAction, Offset, ReplicationId, Slice};
 use slipstream_rdb::crc64;
 
 use crate::jobs::{Report, Reporter, full_path, spawn};
+use crate::kernel::Claim;
 
 const MAGIC: &[u8; 8] = b"SLIPLOG1";
 const HEADER_LEN: usize = 64;
@@ -46,7 +47,9 @@ impl LogDisk {
     /// Starts the thread, which first removes what an earlier process left in the current folder.
     pub fn start(reporter: Reporter) -> LogDisk {
         let (sender, orders) = channel();
-        spawn("log-disk", move || Files { reporter, segments: BTreeMap::new(), refused: None }.run(&orders));
+        spawn(("log-disk", Claim::Full), move || {
+            Files { reporter, segments: BTreeMap::new(), refused: None }.run(&orders)
+        });
         LogDisk(sender)
     }
 

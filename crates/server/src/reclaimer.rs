@@ -12,6 +12,7 @@ use slipstream_engine::Discarded;
 
 use crate::allocator;
 use crate::jobs::spawn;
+use crate::kernel::Claim;
 
 /// How often empty pages are given back.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -24,7 +25,7 @@ impl Reclaimer {
     /// Starts the thread; it ends with the reclaimer.
     pub fn start() -> Reclaimer {
         let (sender, receiver) = channel();
-        spawn("reclaim", move || run(&receiver));
+        spawn(("reclaim", Claim::Background), move || run(&receiver));
         Reclaimer(sender)
     }
 

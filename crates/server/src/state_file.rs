@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use slipstream_engine::state::MAX_STATE_LEN;
 
 use crate::jobs::{Report, Reporter, spawn};
+use crate::kernel::Claim;
 use crate::process::replace_file;
 
 /// Writes the state file away from the executor.
@@ -27,7 +28,7 @@ impl StateFile {
     /// Starts the thread; it ends with the value.
     pub(crate) fn start(reporter: Reporter) -> StateFile {
         let (sender, orders) = channel();
-        spawn("state-file", move || run(&orders, &reporter));
+        spawn(("state-file", Claim::Background), move || run(&orders, &reporter));
         StateFile(sender)
     }
 

@@ -20,6 +20,7 @@ use slipstream_rdb::Reached;
 
 use self::kept::Kept;
 use crate::jobs::{Report, Reporter, spawn_or_report};
+use crate::kernel::Claim;
 use crate::loader::{self, Halves};
 use crate::spool::nameless_file;
 
@@ -50,7 +51,7 @@ impl SyncLoad {
         let LoadOrder { number, through_file, keeps } = order;
         let keep = keeps.then(|| kept_in.join(received_name(number)));
         let failed = move |reason| Report::LoadedSync(number, Err(reason));
-        spawn_or_report("sync-load", reporter, failed, move |reporter| {
+        spawn_or_report(("sync-load", Claim::Background), reporter, failed, move |reporter| {
             let teller = Teller::new(&reporter, number);
             let mut input = Pieces {
                 receiver,
