@@ -81,6 +81,8 @@ impl LookAhead {
                 break;
             };
             if !decoded.keep(&self.decoder, noticed, consumed) {
+                // It may have grown for a request of millions of arguments.
+                self.decoder = RequestDecoder::default();
                 break;
             }
             args = self.decoder.args(&bytes[noticed..]);

@@ -5,6 +5,9 @@
 
 use super::{Args, RequestDecoder, Span};
 
+/// One with more arguments is decoded again in its turn: room for it would be held for good.
+const MOST_ARGUMENTS: usize = 1024;
+
 /// See the module. All that are kept at a time are of one buffer.
 ///
 /// ```
@@ -46,7 +49,7 @@ impl DecodedRequests {
     /// Keeps the request that `decoder` has just completed: so many bytes from `start` of the buffer on. Returns
     /// whether it can be kept.
     pub fn keep(&mut self, decoder: &RequestDecoder, start: usize, length: usize) -> bool {
-        let can_be_kept = decoder.inline.is_empty();
+        let can_be_kept = decoder.inline.is_empty() && decoder.spans.len() <= MOST_ARGUMENTS;
         if can_be_kept {
             self.spans.extend_from_slice(&decoder.spans);
             self.requests.push(Decoded { start, length, spans_end: self.spans.len() });
