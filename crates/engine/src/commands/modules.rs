@@ -1,4 +1,7 @@
 //! MODULE: there are no modules here, and none can be loaded.
+//!
+//! The rows are those of Redis, so that clients and COMMAND find them. Whoever asks which modules there are gets an
+//! empty list; whoever would load one is refused with that reason, once `enable-module-command` lets him ask.
 
 use crate::call::Call;
 use crate::command::{Command, Group, flag};

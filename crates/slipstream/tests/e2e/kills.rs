@@ -134,13 +134,13 @@ fn taken_by_the_system(server: &Server) -> u64 {
     let names = manifest.lines().filter_map(|line| line.split(' ').nth(1));
     let increments = names.filter(|name| name.ends_with(".incr.aof"));
     let end = |name: &str| last_place(&fs::read(folder.join(name)).expect("the manifest names it"));
-    increments.filter_map(end).last().unwrap_or_default()
+    increments.rev().find_map(end).unwrap_or_default()
 }
 
 fn last_place(file: &[u8]) -> Option<u64> {
     const REMARK: &[u8] = b"#SLIPSTREAM ";
     let places = (0..file.len()).filter(|&at| file[at..].starts_with(REMARK));
-    let ends = places.filter_map(|at| {
+    let mut ends = places.filter_map(|at| {
         let rest = &file[at + REMARK.len()..];
         let (line, behind) = rest.split_at(rest.iter().position(|&byte| byte == b'\n')?);
         let mut words = std::str::from_utf8(line).ok()?.split(' ');
@@ -155,7 +155,7 @@ fn last_place(file: &[u8]) -> Option<u64> {
             _ => None,
         }
     });
-    ends.last()
+    ends.next_back()
 }
 
 /// Who is killed in a round.
