@@ -6,7 +6,7 @@
 //!            1 sparse             bit says: out of date
 //! ```
 //! There are 16384 registers of 6 bits. An element's hash chooses one, which keeps the longest run of zero bits seen
-//! among the rest of such hashes. [`dense`] keeps all of them, [`sparse`] runs of equal ones; [`estimate`] makes a number
+//! among the rest of such hashes. [`dense`] keeps all of them, [`sparse`] runs of equal ones; [`mod@estimate`] makes a number
 //! of how often each value occurs. Pure, and byte for byte what Redis makes of the same commands, since these strings
 //! travel between servers. The bytes may be anybody's: whatever does not add up is [`Corrupt`], never a panic.
 
