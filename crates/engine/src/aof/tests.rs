@@ -26,6 +26,18 @@ impl Story {
         Story { aof: Aof::default(), config, log, propagation, now: 10, is_settled: true, is_saving: false }
     }
 
+    /// One whose first base is written, and about to be named.
+    fn publishing() -> Story {
+        let mut story = Story::new();
+        story.with(|aof, turn| aof.start(turn, None));
+        story.report(Report::Opened(Ok(None)));
+        story.rewrite();
+        story.report(Report::Begun(1, Ok(())));
+        story.with(|aof, turn| aof.on_base_written(turn, 1, Ok(10)));
+        story.told();
+        story
+    }
+
     /// One whose first base is named.
     fn on() -> Story {
         let mut story = Story::new();
@@ -616,13 +628,7 @@ fn a_received_snapshot_that_the_data_does_not_go_on_from_is_removed() {
 /// had their names: a crash left a base with another one's increment.
 #[test]
 fn names_that_may_yet_be_named_are_not_used_again() {
-    let mut story = Story::new();
-    story.with(|aof, turn| aof.start(turn, None));
-    story.report(Report::Opened(Ok(None)));
-    story.rewrite();
-    story.report(Report::Begun(1, Ok(())));
-    story.with(|aof, turn| aof.on_base_written(turn, 1, Ok(10)));
-    story.told();
+    let mut story = Story::publishing();
     story.log.adopt_snapshot(id(b'b'), Offset(500));
     assert!(story.turn());
     story.rewrite();
@@ -659,13 +665,7 @@ fn a_name_that_was_given_up_is_not_used_again_after_a_switch_off() {
 
 #[test]
 fn what_the_manifest_may_name_stays_until_another_one_is_there() {
-    let mut story = Story::new();
-    story.with(|aof, turn| aof.start(turn, None));
-    story.report(Report::Opened(Ok(None)));
-    story.rewrite();
-    story.report(Report::Begun(1, Ok(())));
-    story.with(|aof, turn| aof.on_base_written(turn, 1, Ok(10)));
-    story.told();
+    let mut story = Story::publishing();
     story.report(Report::Published(1, Err("the folder cannot be synced".to_owned())));
     story.check(&["remove temp-1-1.base.rdb; as it is", "leave"]);
     story.rewrite();
