@@ -107,7 +107,10 @@ impl Checker {
     /// Looks at a node after something happened to it.
     pub fn observe(&mut self, process: &Process, env: &Environment) {
         let own = (process.index, process.life);
-        if let Some((id, end)) = process.wrote.filter(|(id, _)| self.writers.get(id) == Some(&own)) {
+        // Nobody has seen a history that forked in the step in which its node ended.
+        let is_own = |(id, _): &(_, _)| self.writers.get(id).is_none_or(|writer| *writer == own);
+        if let Some((id, end)) = process.wrote.filter(is_own) {
+            self.writers.insert(id, own);
             let written = self.written.entry(id).or_default();
             *written = end.max(*written);
         }
