@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-log", &[]),
     ("slipstream-aof", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-replication", &["slipstream-log", "slipstream-resp"]),
+    ("slipstream-scripting", &["slipstream-resp"]),
     ("slipstream-engine", PURE),
     ("slipstream-storage", PURE_AND_ENGINE),
     ("slipstream-sim", PURE_ENGINE_AND_STORAGE),

@@ -1,0 +1,288 @@
+//! Compiling and running scripts.
+//!
+//! One Lua state with the sandbox of `prelude.lua` around everything that it runs. A run is one call of the
+//! prelude's driver, which catches whatever the script throws where it throws it; meanwhile the server is lent
+//! to the callbacks of [`crate::api`]. What outlives a run, besides what libraries keep for themselves, is in
+//! [`Shared`].
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use slipstream_resp::{Args, Protocol, Reply};
+
+use crate::library::Registered;
+use crate::position::PRELUDE;
+use crate::random::Random;
+use crate::replies::{self, Written};
+use crate::server::{self, Server, Tick};
+use crate::thrown::{self, ErrorReply, Failure, Thrown};
+use crate::{api, bits, cjson, cmsgpack, structs};
+
+/// How many instructions of Lua lie between two ticks.
+const TICK: u32 = 100_000;
+/// The collector is made to work every so many runs, as much as they have left: it costs too much for each.
+const COLLECT_EVERY: u32 = 50;
+const COLLECT_KILOBYTES: i32 = 50;
+
+/// A Lua state in which scripts, or the functions of libraries, run one at a time.
+pub struct Interpreter {
+    lua: Lua,
+    shared: Rc<Shared>,
+    json: Rc<Cell<cjson::Settings>>,
+    run_script: Function,
+    run_function: Function,
+    run_library: Function,
+    runs: u32,
+}
+
+/// What callbacks and the interpreter both see.
+pub(crate) struct Shared {
+    /// The reply of the command that runs, in the protocol that the script chose.
+    pub(crate) reply: RefCell<Reply>,
+    pub(crate) random: Cell<Random>,
+    /// The functions of the library that is being loaded.
+    pub(crate) registering: RefCell<Option<Vec<Registered>>>,
+    /// What ended the script.
+    failure: RefCell<Option<Failure>>,
+}
+
+/// Code that is compiled and can be run by the interpreter that compiled it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    function: Function,
+    kind: Kind,
+}
+
+/// How a program gets its keys and arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// As the globals KEYS and ARGV.
+    Script,
+    /// As its two arguments.
+    Function,
+}
+
+impl Program {
+    /// A function of a library.
+    pub(crate) fn of_library(function: Function) -> Self {
+        Program { function, kind: Kind::Function }
+    }
+}
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// What runs.
+    pub program: &'a Program,
+    /// What errors call it: a script's digest, a function's name.
+    pub name: &'a str,
+    /// Its keys, and its arguments behind them.
+    pub arguments: Args<'a>,
+    /// How many of those are keys.
+    pub keys: usize,
+}
+
+/// What came of a run, besides the reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether an error ended it.
+    pub failed: bool,
+    /// Errors in the reply, without the dash, that the script made itself. Those of the commands that it called
+    /// are counted with them.
+    pub errors: Vec<String>,
+}
+
+/// Code that is no Lua: the message, with chunk and line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileError(pub String);
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+impl fmt::Debug for Interpreter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interpreter").field("memory", &self.used_memory()).finish_non_exhaustive()
+    }
+}
+
+impl Interpreter {
+    /// A fresh state. `seed` is where `math.random` begins.
+    pub fn new(seed: i32) -> Self {
+        let shared = Rc::new(Shared {
+            reply: RefCell::new(Reply::default()),
+            random: Cell::new(Random::new(seed)),
+            registering: RefCell::new(None),
+            failure: RefCell::new(None),
+        });
+        let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
+        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))
+            .expect("these libraries are safe");
+        let json = Rc::default();
+        let driver = open(&lua, &shared, &json).expect("the sandbox's own code is good");
+        let function = |name| driver.get::<Function>(name).expect("the driver has it");
+        let [run_script, run_function, run_library] = ["script", "function", "library"].map(function);
+        Interpreter { lua, shared, json, run_script, run_function, run_library, runs: 0 }
+    }
+
+    /// Compiles a script, whose shebang is taken off.
+    ///
+    /// # Errors
+    /// It is no Lua.
+    pub fn compile(&mut self, code: &[u8]) -> Result<Program, CompileError> {
+        let function = self.function(code, "@user_script")?;
+        Ok(Program { function, kind: Kind::Script })
+    }
+
+    /// Runs a program and writes one reply: what it returned, or the error that ended it.
+    pub fn run(&mut self, run: &Run<'_>, server: &mut dyn Server, reply: &mut Reply) -> Outcome {
+        self.shared.reply.borrow_mut().set_protocol(Protocol::Resp2);
+        self.json.set(cjson::Settings::default());
+        let returned = server::lend(server, || self.call(run));
+        self.collect();
+        let failure = match returned {
+            Ok(value) => {
+                let script = self.shared.reply.borrow().protocol();
+                match replies::write(value, script, reply) {
+                    Ok(Written { errors }) => return Outcome { failed: false, errors },
+                    Err(error) => unexpected(run.name, &error.to_string()),
+                }
+            }
+            Err(failure) => failure,
+        };
+        let Written { errors } = Written::failure(&failure, reply);
+        Outcome { failed: true, errors }
+    }
+
+    /// Runs the code of a library, whose shebang is taken off, and returns the functions that it registered.
+    /// `server` is asked for nothing but [`Server::log`] and [`Server::tick`].
+    ///
+    /// # Errors
+    /// The text of the refusal. Nothing of the library is kept.
+    pub fn load_library(&mut self, code: &[u8], server: &mut dyn Server) -> Result<Vec<Registered>, String> {
+        let code = self
+            .function(code, "@user_function")
+            .map_err(|CompileError(message)| format!("Error compiling function: {message}"))?;
+        self.shared.registering.replace(Some(Vec::new()));
+        let ran = server::lend(server, || self.run_library.call::<(bool, Value)>(code));
+        let registered = self.shared.registering.take().unwrap_or_default();
+        let refusal = match ran {
+            Ok((true, _)) if registered.is_empty() => return Err("No functions registered".to_owned()),
+            Ok((true, _)) => return Ok(registered),
+            Ok((false, thrown)) => thrown::uncaught_reply(&thrown, "").text,
+            Err(error) => error.to_string().into_bytes(),
+        };
+        Err(format!("Error registering functions: {}", String::from_utf8_lossy(&refusal)))
+    }
+
+    /// Bytes that Lua has allocated.
+    pub fn used_memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    fn function(&self, code: &[u8], name: &str) -> Result<Function, CompileError> {
+        let chunk = self.lua.load(code).set_name(name).set_mode(ChunkMode::Text);
+        chunk.into_function().map_err(|error| match error {
+            mlua::Error::SyntaxError { message, .. } => CompileError(message),
+            other => CompileError(other.to_string()),
+        })
+    }
+
+    fn call(&self, run: &Run<'_>) -> Result<Value, ErrorReply> {
+        let called = self.arguments(run).and_then(|arguments| match run.program.kind {
+            Kind::Script => self.run_script.call::<(bool, Value)>(arguments),
+            Kind::Function => self.run_function.call::<(bool, Value)>(arguments),
+        });
+        let failure = self.shared.failure.take();
+        match (called, failure) {
+            (Ok((true, value)), _) => Ok(value),
+            (Ok((false, _)), Some(failure)) => Err(failure.into_reply(run.name)),
+            (Ok((false, reason)), None) => Err(unexpected(run.name, &reason.to_string().unwrap_or_default())),
+            (Err(error), _) => Err(unexpected(run.name, &error.to_string())),
+        }
+    }
+
+    /// The program, its keys, its arguments; nil for none, which saves making a table here.
+    fn arguments(&self, run: &Run<'_>) -> mlua::Result<(Function, Option<Table>, Option<Table>)> {
+        let mut words = run.arguments.iter();
+        let keys = self.table(words.by_ref().take(run.keys))?;
+        Ok((run.program.function.clone(), keys, self.table(words)?))
+    }
+
+    fn table<'a>(&self, words: impl ExactSizeIterator<Item = &'a [u8]>) -> mlua::Result<Option<Table>> {
+        if words.len() == 0 {
+            return Ok(None);
+        }
+        let table = self.lua.create_table_with_capacity(words.len(), 0)?;
+        for (index, word) in words.enumerate() {
+            table.raw_seti(index + 1, self.lua.create_string(word)?)?;
+        }
+        Ok(Some(table))
+    }
+
+    fn collect(&mut self) {
+        self.runs += 1;
+        if self.runs == COLLECT_EVERY {
+            self.runs = 0;
+            // Only finalizers can fail, and there are none.
+            self.lua.gc_step_kbytes(COLLECT_KILOBYTES).ok();
+        }
+    }
+}
+
+impl Failure {
+    /// The error that the client gets, with the place at which it happened.
+    fn into_reply(self, name: &str) -> ErrorReply {
+        let Failure { mut reply, place } = self;
+        if let Some(place) = place {
+            reply.text.extend_from_slice(format!(" script: {name}, on {place}.").as_bytes());
+        }
+        reply
+    }
+}
+
+/// An error that no handler has described: there was no stack left for one.
+fn unexpected(name: &str, reason: &str) -> ErrorReply {
+    let reason: String = reason.chars().take(100).collect();
+    ErrorReply { text: format!("ERR Error running script {name}, {reason}").into_bytes(), counted: false }
+}
+
+/// Makes the sandbox and returns its driver.
+fn open(lua: &Lua, shared: &Rc<Shared>, json: &Rc<Cell<cjson::Settings>>) -> mlua::Result<Table> {
+    let rust = lua.create_table()?;
+    rust.set("redis", api::for_scripts(lua, shared)?)?;
+    rust.set("library", api::for_libraries(lua, shared)?)?;
+    rust.set("bit", bits::open(lua)?)?;
+    rust.set("cjson", cjson::open(lua, json)?)?;
+    rust.set("cmsgpack", cmsgpack::open(lua)?)?;
+    rust.set("struct", structs::open(lua)?)?;
+    api::add_random(lua, shared, &rust)?;
+    rust.set("clock", lua.create_function(|_, _: MultiValue| Ok(server::reach(|server| server.clock())))?)?;
+    rust.set("reveal", lua.create_function(|lua, caught: Value| thrown::reveal(lua, caught))?)?;
+    rust.set("is_killed", lua.create_function(|_, caught: Value| Ok(thrown::is_killed(&caught)))?)?;
+    let failure = Rc::clone(shared);
+    let describe = move |lua: &Lua, uncaught: Value| {
+        failure.failure.replace(Some(thrown::describe(lua, &uncaught)));
+        Ok(())
+    };
+    rust.set("describe", lua.create_function(describe)?)?;
+    let prelude = lua.load(include_str!("prelude.lua")).set_name(format!("={PRELUDE}"));
+    let driver: Table = prelude.set_mode(ChunkMode::Text).call(rust)?;
+    lua.set_globals(driver.get("environment")?)?;
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(TICK), |_, _| {
+        match server::reach(|server| server.tick()) {
+            Some(Tick::Kill(text)) => Err(Thrown::Killed(text).into()),
+            Some(Tick::GoOn) | None => Ok(VmState::Continue),
+        }
+    })?;
+    Ok(driver)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! Keys, arguments, calls and what they return.
+
+use super::*;
+
+#[test]
+fn keys_and_arguments_are_tables_of_strings() {
+    let mut stage = Stage::new();
+    let code = "return {#KEYS, #ARGV, KEYS[1], ARGV[1], ARGV[2]}";
+    assert_eq!(stage.eval_with(code, 1, &["k", "a", "b"]), "*5|:1|:2|$1|k|$1|a|$1|b|");
+    assert_eq!(stage.eval("return {#KEYS, #ARGV}"), "*2|:0|:0|", "nothing is left of the last run");
+    assert_eq!(stage.eval_with("return select('#', ...)", 1, &["k"]), ":0|");
+    assert_eq!(stage.eval_with("KEYS[1] = 'x' return KEYS[1]", 1, &["k"]), "$1|x|", "they may be changed");
+}
+
+#[test]
+fn calls_reach_the_server_and_their_replies_the_script() {
+    let mut stage = Stage::new();
+    for (code, expected) in [
+        ("return redis.call('echo', 'x\\0y')", "$3|x\0y|"),
+        ("return redis.call('ping')", "+PONG|"),
+        ("return redis.call('ping').ok", "$4|PONG|"),
+        ("return redis.call('get', 'k') == false", ":1|"),
+        ("return server.call('hgetall', 'k')", "*2|$1|f|$1|v|"),
+    ] {
+        assert_eq!(stage.eval(code), expected, "{code}");
+    }
+    assert_eq!(stage.server.calls.last().unwrap(), &["hgetall", "k"]);
+}
+
+#[test]
+fn numbers_are_written_as_short_as_they_can_be() {
+    check(&[
+        ("return redis.call('echo', 3.3)", "$3|3.3|"),
+        ("return redis.call('echo', 1000000000)", "$10|1000000000|"),
+        ("return redis.call('echo', -5)", "$2|-5|"),
+        ("return redis.call('echo', 1e20)", "$5|1e+20|"),
+        ("return redis.call('echo', 0.1 + 0.2)", "$19|0.30000000000000004|"),
+    ]);
+}
+
+#[test]
+fn setresp_holds_for_the_run() {
+    let mut stage = Stage::new();
+    for (client, code, expected) in [
+        (Protocol::Resp2, "redis.setresp(3) return redis.call('hgetall', 'k').map.f", "$1|v|"),
+        (Protocol::Resp2, "redis.setresp(3) return redis.call('get', 'k') == nil", ":1|"),
+        (Protocol::Resp2, "redis.setresp(3) return redis.call('zscore').double * 2", ":3|"),
+        (Protocol::Resp2, "return redis.call('hgetall', 'k')[1]", "$1|f|"),
+        (Protocol::Resp3, "redis.setresp(3) return redis.call('hgetall', 'k')", "%1|$1|f|$1|v|"),
+        (Protocol::Resp3, "redis.setresp(3) redis.setresp(2) return redis.call('hgetall')[2]", "$1|v|"),
+        (Protocol::Resp3, "redis.setresp(3) return true", "#t|"),
+        (Protocol::Resp3, "return true", ":1|"),
+    ] {
+        stage.client = client;
+        assert_eq!(stage.eval(code), expected, "{client:?} {code}");
+    }
+}
+
+#[test]
+fn the_log_is_the_servers() {
+    let mut stage = Stage::new();
+    stage.eval("redis.log(redis.LOG_WARNING, 'a', 1, {}, 'b') redis.log('0', 'x')");
+    let expected = [(Level::Warning, "a 1 b".to_owned()), (Level::Debug, "x".to_owned())];
+    assert_eq!(stage.server.logged, expected);
+}
+
+#[test]
+fn set_repl_says_where_effects_go() {
+    let mut stage = Stage::new();
+    for (name, to_file, to_replicas) in [
+        ("NONE", false, false),
+        ("AOF", true, false),
+        ("SLAVE", false, true),
+        ("REPLICA", false, true),
+        ("ALL", true, true),
+    ] {
+        assert_eq!(stage.eval(&format!("return redis.set_repl(redis.REPL_{name})")), "$-1|");
+        assert_eq!(stage.server.replication, Some(Replication { to_file, to_replicas }), "{name}");
+    }
+}
+
+#[test]
+fn the_rest_of_the_api_answers_as_redis() {
+    check(&[
+        ("return redis.acl_check_cmd('get', 'k')", ":1|"),
+        ("return redis.acl_check_cmd('set', 'k')", "$-1|"),
+        ("return redis.sha1hex('')", "$40|da39a3ee5e6b4b0d3255bfef95601890afd80709|"),
+        ("return redis.sha1hex(nil)", "$40|da39a3ee5e6b4b0d3255bfef95601890afd80709|"),
+        ("return redis.sha1hex(1)", "$40|356a192b7913b04c54574d18c28d46e6395428ab|"),
+        ("return redis.status_reply('FINE')", "+FINE|"),
+        ("return redis.error_reply('My Err')", "-My Err|"),
+        ("return redis.error_reply('-My Err')", "-My Err|"),
+        ("return redis.error_reply('foo')", "-ERR foo|"),
+        ("return redis.error_reply('')", "-ERR |"),
+        ("return redis.error_reply(1)", "-ERR wrong number or type of arguments|"),
+        ("return redis.status_reply()", "-ERR wrong number or type of arguments|"),
+        ("return redis.replicate_commands()", ":1|"),
+        ("return redis.breakpoint()", "$-1|"),
+        ("return redis.debug('x')", "$-1|"),
+        ("return redis.REDIS_VERSION", "$5|7.2.4|"),
+        ("return redis.REDIS_VERSION_NUM == 0x00070204", ":1|"),
+        ("return redis.register_function", "$-1|"),
+        ("return os.clock() * 4", ":5|"),
+        ("return redis == server", ":1|"),
+    ]);
+}
+
+#[test]
+fn random_numbers_follow_from_the_seed() {
+    check(&[
+        (
+            "math.randomseed(1) return {tostring(math.random()), tostring(math.random()), math.random(10), \
+             math.random(5, 9)}",
+            "*4|$17|0.041630344484761|$15|0.4544924448498|:9|:6|",
+        ),
+        ("math.randomseed(1) local a = math.random() math.randomseed(1) return a == math.random()", ":1|"),
+    ]);
+}
+
+#[test]
+fn a_slow_script_ticks() {
+    for code in [
+        "for i = 1, 1000000 do end return 1",
+        "return coroutine.wrap(function() for i = 1, 1000000 do end return 1 end)()",
+    ] {
+        let mut stage = Stage::new();
+        assert_eq!(stage.eval(code), ":1|");
+        assert!(stage.server.ticks >= 5, "{code}: {}", stage.server.ticks);
+    }
+}
+
+#[test]
+fn a_killed_script_ends_whatever_it_does_about_that() {
+    for code in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "while true do pcall(redis.call, 'ping') end",
+        "local function f() pcall(f) while true do end end while true do pcall(f) end",
+        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+        "while true do pcall(string.gsub, 'x', 'x', function() while true do end end) end",
+        "while true do pcall(table.sort, {1, 2, 3}, function() while true do end end) end",
+        "local t = setmetatable({}, {__index = function() while true do end end}) \
+         while true do pcall(function() return t.x end) end",
+        "while true do load(function() while true do end end) end",
+        "while true do pcall(setmetatable({}, {__call = function() while true do end end})) end",
+    ] {
+        let mut stage = Stage::new();
+        stage.server.patience = Some(2);
+        let reply = stage.eval(code);
+        let expected = format!("-ERR {KILLED} script: SHA, on @user_script:1.|");
+        assert_eq!(reply, expected, "{code}");
+        stage.server.patience = None;
+        assert_eq!(stage.eval("return 1"), ":1|", "{code}: the next script runs");
+    }
+}
+
+#[test]
+fn memory_is_counted_and_given_back() {
+    let mut stage = Stage::new();
+    let before = stage.interpreter.used_memory();
+    assert!(before > 10_000, "{before}");
+    for _ in 0..2_000 {
+        assert_eq!(stage.eval("local s = string.rep('x', 100000) return #s"), ":100000|");
+    }
+    let after = stage.interpreter.used_memory();
+    assert!(after < before + 20_000_000, "{before} {after}");
+}
+
+#[test]
+fn settings_of_json_last_for_the_run() {
+    check(&[
+        ("cjson.encode_number_precision(3) return cjson.encode(1.23456)", "$4|1.23|"),
+        ("return cjson.encode(1.23456)", "$7|1.23456|"),
+    ]);
+}
