@@ -14,8 +14,8 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 pub(crate) use settings::Settings;
 
-/// Lua's C stack ends about there, whatever depth a script allows.
-const MAX_DEPTH: usize = 3_990;
+/// Whatever depth a script allows: each level takes two slots of the binding's stack, see [`crate::pairs`].
+const MAX_DEPTH: usize = 3_000;
 
 /// The library, by the given settings.
 pub(crate) fn open(lua: &Lua, settings: &Rc<Cell<Settings>>) -> mlua::Result<Table> {

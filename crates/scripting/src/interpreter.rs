@@ -7,9 +7,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use mlua::{
+    ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, RegistryKey, StdLib, Table, Value,
+    VmState,
+};
 use slipstream_resp::{Args, Protocol, Reply};
 
 use crate::library::Registered;
@@ -18,7 +22,7 @@ use crate::random::Random;
 use crate::replies::{self, Written};
 use crate::server::{self, Server, Tick};
 use crate::thrown::{self, ErrorReply, Failure, Thrown};
-use crate::{api, bits, cjson, cmsgpack, structs};
+use crate::{api, bits, cjson, cmsgpack, pairs, structs};
 
 /// How many instructions of Lua lie between two ticks.
 const TICK: u32 = 100_000;
@@ -51,7 +55,8 @@ pub(crate) struct Shared {
 /// Code that is compiled and can be run by the interpreter that compiled it.
 #[derive(Clone, Debug)]
 pub struct Program {
-    function: Function,
+    /// Where Lua keeps it. There may be more programs than values that Rust can hold, see [`crate::pairs`].
+    key: Rc<RegistryKey>,
     kind: Kind,
 }
 
@@ -66,8 +71,8 @@ enum Kind {
 
 impl Program {
     /// A function of a library.
-    pub(crate) fn of_library(function: Function) -> Self {
-        Program { function, kind: Kind::Function }
+    pub(crate) fn of_library(lua: &Lua, function: &Function) -> mlua::Result<Self> {
+        Ok(Program { key: Rc::new(lua.create_registry_value(function)?), kind: Kind::Function })
     }
 }
 
@@ -137,19 +142,22 @@ impl Interpreter {
     /// It is no Lua.
     pub fn compile(&mut self, code: &[u8]) -> Result<Program, CompileError> {
         let function = self.function(code, "@user_script")?;
-        Ok(Program { function, kind: Kind::Script })
+        let key =
+            self.lua.create_registry_value(function).map_err(|error| CompileError(error.to_string()))?;
+        Ok(Program { key: Rc::new(key), kind: Kind::Script })
     }
 
     /// Runs a program and writes one reply: what it returned, or the error that ended it.
     pub fn run(&mut self, run: &Run<'_>, server: &mut dyn Server, reply: &mut Reply) -> Outcome {
         self.shared.reply.borrow_mut().set_protocol(Protocol::Resp2);
         self.json.set(cjson::Settings::default());
-        let returned = server::lend(server, || self.call(run));
+        let returned = without_overflow(|| server::lend(server, || self.call(run)))
+            .unwrap_or_else(|| Err(unexpected(run.name, TOO_MANY)));
         self.collect();
         let failure = match returned {
             Ok(value) => {
                 let script = self.shared.reply.borrow().protocol();
-                match replies::write(value, script, reply) {
+                match replies::write(&self.lua, &value, script, reply) {
                     Ok(Written { errors }) => return Outcome { failed: false, errors },
                     Err(error) => unexpected(run.name, &error.to_string()),
                 }
@@ -170,7 +178,8 @@ impl Interpreter {
             .function(code, "@user_function")
             .map_err(|CompileError(message)| format!("Error compiling function: {message}"))?;
         self.shared.registering.replace(Some(Vec::new()));
-        let ran = server::lend(server, || self.run_library.call::<(bool, Value)>(code));
+        let ran = without_overflow(|| server::lend(server, || self.run_library.call::<(bool, Value)>(code)))
+            .unwrap_or_else(|| Err(mlua::Error::runtime(TOO_MANY)));
         let registered = self.shared.registering.take().unwrap_or_default();
         let refusal = match ran {
             Ok((true, _)) if registered.is_empty() => return Err("No functions registered".to_owned()),
@@ -212,7 +221,7 @@ impl Interpreter {
     fn arguments(&self, run: &Run<'_>) -> mlua::Result<(Function, Option<Table>, Option<Table>)> {
         let mut words = run.arguments.iter();
         let keys = self.table(words.by_ref().take(run.keys))?;
-        Ok((run.program.function.clone(), keys, self.table(words)?))
+        Ok((self.lua.registry_value(&run.program.key)?, keys, self.table(words)?))
     }
 
     fn table<'a>(&self, words: impl ExactSizeIterator<Item = &'a [u8]>) -> mlua::Result<Option<Table>> {
@@ -230,6 +239,7 @@ impl Interpreter {
         self.runs += 1;
         if self.runs == COLLECT_EVERY {
             self.runs = 0;
+            self.lua.expire_registry_values();
             // Only finalizers can fail, and there are none.
             self.lua.gc_step_kbytes(COLLECT_KILOBYTES).ok();
         }
@@ -247,6 +257,20 @@ impl Failure {
     }
 }
 
+const TOO_MANY: &str = "too many values at once";
+
+/// Runs what may hand a callback more values than the binding can hold, see [`crate::pairs`]: it panics then, and
+/// says that its state is good. `None` in that case.
+fn without_overflow<R>(run: impl FnOnce() -> R) -> Option<R> {
+    match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => Some(result),
+        Err(payload) => match payload.downcast_ref::<String>() {
+            Some(text) if text.starts_with("cannot create a Lua reference") => None,
+            _ => panic::resume_unwind(payload),
+        },
+    }
+}
+
 /// An error that no handler has described: there was no stack left for one.
 fn unexpected(name: &str, reason: &str) -> ErrorReply {
     let reason: String = reason.chars().take(100).collect();
@@ -255,6 +279,7 @@ fn unexpected(name: &str, reason: &str) -> ErrorReply {
 
 /// Makes the sandbox and returns its driver.
 fn open(lua: &Lua, shared: &Rc<Shared>, json: &Rc<Cell<cjson::Settings>>) -> mlua::Result<Table> {
+    pairs::install(lua)?;
     let rust = lua.create_table()?;
     rust.set("redis", api::for_scripts(lua, shared)?)?;
     rust.set("library", api::for_libraries(lua, shared)?)?;

@@ -17,6 +17,7 @@ mod cmsgpack;
 mod interpreter;
 mod library;
 mod number;
+mod pairs;
 mod position;
 mod random;
 mod replies;

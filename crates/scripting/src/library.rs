@@ -50,7 +50,7 @@ fn by_place(lua: &Lua, name: &Value, callback: &Value) -> Result<Registered, Ref
     let Value::Function(callback) = callback else {
         return Err("second argument to redis.register_function must be a function");
     };
-    finish(&name, None, Flags::default(), callback)
+    finish(lua, &name, None, Flags::default(), callback)
 }
 
 fn by_name(lua: &Lua, named: &Value) -> Result<Registered, Refusal> {
@@ -97,17 +97,20 @@ fn by_name(lua: &Lua, named: &Value) -> Result<Registered, Refusal> {
     }
     let name = name.ok_or("redis.register_function must get a function name argument")?;
     let callback = callback.ok_or("redis.register_function must get a callback argument")?;
-    finish(&name, description, flags, &callback)
+    finish(lua, &name, description, flags, &callback)
 }
 
 fn finish(
+    lua: &Lua,
     name: &[u8],
     description: Option<Vec<u8>>,
     flags: Flags,
     callback: &Function,
 ) -> Result<Registered, Refusal> {
     let name = checked_name(name).ok_or(NAMES)?;
-    Ok(Registered { name, description, flags, program: Program::of_library(callback.clone()) })
+    let program = Program::of_library(lua, callback)
+        .map_err(|_| "second argument to redis.register_function must be a function")?;
+    Ok(Registered { name, description, flags, program })
 }
 
 /// The flags that an array names.

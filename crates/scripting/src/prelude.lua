@@ -272,6 +272,20 @@ function safe.collectgarbage(option, ...)
   return collectgarbage(option, ...)
 end
 
+-- Results of `unpack` may become arguments of Rust's functions, which take so many.
+local MAX_UNPACKED = 7900
+
+function safe.unpack(...)
+  local list, first, last = ...
+  if type(list) == 'table' then
+    first, last = tonumber(first) or 1, tonumber(last) or #list
+    if last - first >= MAX_UNPACKED then
+      error('too many results to unpack', 2)
+    end
+  end
+  return unpack(...)
+end
+
 -- Strings -----------------------------------------------------------------------
 
 -- Each item of a pattern may be a level of recursion in the matcher.
@@ -375,7 +389,7 @@ local globals = {
   tonumber = tonumber,
   tostring = tostring,
   type = type,
-  unpack = unpack,
+  unpack = safe.unpack,
   xpcall = safe.xpcall,
 }
 local meta_globals = readonly({ __index = missing })

@@ -18,7 +18,7 @@ use crate::thrown;
 const MAX_INTEGER: usize = 32;
 const MAX_ALIGNMENT: usize = 8;
 /// How many values a function may return.
-const MAX_RESULTS: usize = 7_990;
+const MAX_RESULTS: usize = 7_900;
 
 pub(crate) fn open(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;

@@ -3,14 +3,12 @@
 //! Tables that are being written lie on a stack of our own: a script may allow more depth than the process'
 //! stack has.
 
-use std::vec;
-
 use mlua::{Error, Lua, MultiValue, Table, Value};
 
 use super::MAX_DEPTH;
 use super::settings::{Invalid, Settings};
 use crate::arguments::{Arguments, number_of, truncate, type_name};
-use crate::{number, thrown};
+use crate::{number, pairs, thrown};
 
 /// How long a text may become.
 const MAX_BYTES: usize = 1 << 30;
@@ -46,7 +44,7 @@ struct Encoder<'a> {
 
 enum Open {
     Array { table: Table, index: i64, length: i64 },
-    Object { pairs: vec::IntoIter<(Value, Value)>, is_first: bool },
+    Object { pairs: Table, index: usize, last: usize },
 }
 
 enum Next {
@@ -62,10 +60,11 @@ impl Open {
                 *index += 1;
                 Ok(Next::Value { key: None, value: table.raw_get(*index)?, is_first: *index == 1 })
             }
-            Open::Object { pairs, is_first } => {
-                let Some((key, value)) = pairs.next() else { return Ok(Next::End(b'}')) };
-                let is_first = std::mem::replace(is_first, false);
-                Ok(Next::Value { key: Some(key), value, is_first })
+            Open::Object { index, last, .. } if index == last => Ok(Next::End(b'}')),
+            Open::Object { pairs, index, .. } => {
+                *index += 2;
+                let key = Some(pairs.raw_get(*index - 1)?);
+                Ok(Next::Value { key, value: pairs.raw_get(*index)?, is_first: *index == 2 })
             }
         }
     }
@@ -117,31 +116,31 @@ impl Encoder<'_> {
         {
             return Err(thrown::text(self.lua, format!("Cannot serialise, excessive nesting ({depth})")));
         }
-        let mut pairs = Vec::new();
-        table.for_each(|key: Value, value: Value| {
-            pairs.push((key, value));
-            Ok(())
-        })?;
-        let length = self.array_length(table, &pairs)?;
+        let length = self.array_length(table)?;
         self.out.push(if length.is_some() { b'[' } else { b'{' });
         self.open.push(match length {
             Some(length) => Open::Array { table: table.clone(), index: 0, length },
-            None => Open::Object { pairs: pairs.into_iter(), is_first: true },
+            None => {
+                let (pairs, last) = pairs::list(self.lua, table)?;
+                Open::Object { pairs, index: 0, last }
+            }
         });
         Ok(())
     }
 
     /// The last index, if the table is an array and not empty.
-    fn array_length(&self, table: &Table, pairs: &[(Value, Value)]) -> mlua::Result<Option<i64>> {
-        let mut last = 0;
-        for (key, _) in pairs {
-            match number_of(key) {
-                Some(key) if key >= 1.0 && key.floor() == key => last = last.max(truncate(key)),
+    fn array_length(&self, table: &Table) -> mlua::Result<Option<i64>> {
+        let (mut last, mut count) = (0, 0_i64);
+        for pair in table.pairs::<Value, Value>() {
+            match number_of(&pair?.0) {
+                Some(key) if key >= 1.0 && key.floor() == key => {
+                    last = last.max(truncate(key));
+                    count += 1;
+                }
                 _ => return Ok(None),
             }
         }
         let Settings { sparse_ratio, sparse_safe, .. } = self.settings;
-        let count = i64::try_from(pairs.len()).unwrap_or(i64::MAX);
         let is_sparse = sparse_ratio > 0 && last > count.saturating_mul(sparse_ratio) && last > sparse_safe;
         if !is_sparse {
             return Ok((last > 0).then_some(last));

@@ -3,6 +3,7 @@
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::arguments::{Arguments, number_of, truncate};
+use crate::pairs;
 
 /// A table this deep is packed as nil, so tables that contain themselves end.
 const MAX_NESTING: usize = 16;
@@ -28,12 +29,12 @@ pub(crate) fn pack(lua: &Lua, args: MultiValue) -> mlua::Result<mlua::String> {
     }
     let mut out = Vec::new();
     for value in args.values() {
-        put(&mut out, value, 0)?;
+        put(lua, &mut out, value, 0)?;
     }
     lua.create_string(&out)
 }
 
-fn put(out: &mut Vec<u8>, value: &Value, level: usize) -> mlua::Result<()> {
+fn put(lua: &Lua, out: &mut Vec<u8>, value: &Value, level: usize) -> mlua::Result<()> {
     match value {
         Value::String(text) => {
             let text = text.as_bytes();
@@ -43,45 +44,41 @@ fn put(out: &mut Vec<u8>, value: &Value, level: usize) -> mlua::Result<()> {
         Value::Boolean(value) => out.push(if *value { 0xc3 } else { 0xc2 }),
         Value::Integer(number) => put_integer(out, *number),
         Value::Number(number) => put_number(out, *number),
-        Value::Table(table) if level < MAX_NESTING => put_table(out, table, level)?,
+        Value::Table(table) if level < MAX_NESTING => put_table(lua, out, table, level)?,
         _ => out.push(0xc0),
     }
     Ok(())
 }
 
-fn put_table(out: &mut Vec<u8>, table: &Table, level: usize) -> mlua::Result<()> {
-    let mut pairs = Vec::new();
-    table.for_each(|key: Value, value: Value| {
-        pairs.push((key, value));
-        Ok(())
-    })?;
-    if is_array(&pairs) {
-        put_header(out, &ARRAY, pairs.len());
-        for index in 1..=pairs.len() {
-            put(out, &table.raw_get(index)?, level + 1)?;
+fn put_table(lua: &Lua, out: &mut Vec<u8>, table: &Table, level: usize) -> mlua::Result<()> {
+    if let Some(length) = array_length(table)? {
+        put_header(out, &ARRAY, length);
+        for index in 1..=length {
+            put(lua, out, &table.raw_get(index)?, level + 1)?;
         }
     } else {
-        put_header(out, &MAP, pairs.len());
-        for (key, value) in &pairs {
-            put(out, key, level + 1)?;
-            put(out, value, level + 1)?;
+        let (pairs, last) = pairs::list(lua, table)?;
+        put_header(out, &MAP, last / 2);
+        for index in 1..=last {
+            put(lua, out, &pairs.raw_get(index)?, level + 1)?;
         }
     }
     Ok(())
 }
 
-/// Whether the keys are 1 to their number.
-fn is_array(pairs: &[(Value, Value)]) -> bool {
-    let mut greatest = 0.0_f64;
-    for (key, _) in pairs {
-        match number_of(key) {
+/// How many values there are, if their keys are 1 to this number.
+fn array_length(table: &Table) -> mlua::Result<Option<usize>> {
+    let (mut greatest, mut count) = (0.0_f64, 0);
+    for pair in table.pairs::<Value, Value>() {
+        match number_of(&pair?.0) {
             Some(key) if key > 0.0 && key.fract() == 0.0 && key <= f64::from(i32::MAX) => {
                 greatest = greatest.max(key);
+                count += 1;
             }
-            _ => return false,
+            _ => return Ok(None),
         }
     }
-    usize::try_from(truncate(greatest)) == Ok(pairs.len())
+    Ok((usize::try_from(truncate(greatest)) == Ok(count)).then_some(count))
 }
 
 fn put_number(out: &mut Vec<u8>, number: f64) {

@@ -7,9 +7,10 @@ use mlua::{Lua, MultiValue, Table, Value};
 use crate::arguments::Arguments;
 use crate::thrown::{self, Thrown};
 
-/// How deep containers may be nested, and how many values a function may return: what Lua's C stack holds.
-const MAX_NESTING: usize = 3_990;
-const MAX_RESULTS: usize = 7_990;
+/// How deep containers may be nested, and how many values returned: what the binding's stack holds, see
+/// [`crate::pairs`].
+const MAX_NESTING: usize = 3_000;
+const MAX_RESULTS: usize = 7_900;
 
 /// `cmsgpack.unpack(bytes)`: all values.
 pub(crate) fn unpack(lua: &Lua, args: MultiValue) -> mlua::Result<MultiValue> {

@@ -4,16 +4,20 @@
 //! this order; otherwise an array that ends before its first nil. Tables may contain themselves, so depth and
 //! size have limits. Nothing here recurses.
 
-use mlua::{Table, Value};
+use mlua::{Lua, Table, Value};
+use slipstream_resp::reply::Aggregate;
 use slipstream_resp::{Protocol, Reply};
 
-use crate::arguments::truncate;
+use crate::arguments::{number_of, truncate};
+use crate::pairs;
 use crate::thrown::{COUNTED, ErrorReply, string_field};
 
-/// How deep values may be nested: what fits on Lua's C stack.
-const MAX_DEPTH: usize = 7_995;
+/// How deep values may be nested. Each open table takes a slot of the binding's stack, see [`crate::pairs`].
+const MAX_DEPTH: usize = 3_900;
 /// How many bytes they may take.
-const MAX_BYTES: usize = 1 << 30;
+const MAX_BYTES: usize = 1 << 29;
+
+const TOO_DEEP: &[u8] = b"ERR reached lua stack limit";
 
 /// What was found while writing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,21 +27,20 @@ pub(crate) struct Written {
 }
 
 /// Writes `value` as one reply. `script` is the protocol that the script chose.
-pub(crate) fn write(value: Value, script: Protocol, reply: &mut Reply) -> mlua::Result<Written> {
-    let start = reply.len();
-    let mut writer = Writer { script, reply, pending: vec![(value, 0)], written: Written::default() };
-    while let Some((value, depth)) = writer.pending.pop() {
-        if depth >= MAX_DEPTH {
-            writer.error(b"ERR reached lua stack limit", false);
-        } else {
-            writer.value(&value, depth + 1)?;
-        }
-        if writer.reply.len() - start > MAX_BYTES {
-            writer.pending.clear();
-            writer.reply.truncate(start);
-            writer.error(b"ERR reached lua stack limit", false);
+pub(crate) fn write(lua: &Lua, value: &Value, script: Protocol, reply: &mut Reply) -> mlua::Result<Written> {
+    let out = Reply::new(reply.protocol());
+    let mut writer = Writer { lua, script, out, open: Vec::new(), bytes: 0, written: Written::default() };
+    writer.value(value)?;
+    while let Some(open) = writer.open.last_mut() {
+        match open.next()? {
+            Some(_) if writer.bytes > MAX_BYTES => {
+                return Ok(Written { errors: vec![shown(&write_error(reply, TOO_DEEP))] });
+            }
+            Some(value) => writer.value(&value)?,
+            None => writer.close(),
         }
     }
+    reply.raw(writer.out.as_bytes());
     Ok(writer.written)
 }
 
@@ -53,93 +56,118 @@ pub(crate) fn write_error(reply: &mut Reply, text: &[u8]) -> Vec<u8> {
 }
 
 struct Writer<'a> {
+    lua: &'a Lua,
     script: Protocol,
-    reply: &'a mut Reply,
-    /// What is still to be written, the next one last, and how deep it lies.
-    pending: Vec<(Value, usize)>,
+    /// What is written of the innermost open table, or of the value itself.
+    out: Reply,
+    open: Vec<Open>,
+    bytes: usize,
     written: Written,
 }
 
-impl Writer<'_> {
-    fn value(&mut self, value: &Value, depth: usize) -> mlua::Result<()> {
-        match value {
-            Value::String(text) => self.reply.bulk(&text.as_bytes()),
-            Value::Integer(number) => self.reply.integer(*number),
-            Value::Number(number) => self.reply.integer(truncate(*number)),
-            Value::Boolean(value) => match (self.script, value) {
-                (Protocol::Resp3, _) => self.reply.boolean(*value),
-                (Protocol::Resp2, true) => self.reply.integer(1),
-                (Protocol::Resp2, false) => self.reply.null(),
-            },
-            Value::Table(table) => self.table(table, depth)?,
-            _ => self.reply.null(),
+/// A table whose members are being written.
+struct Open {
+    aggregate: Aggregate,
+    members: Table,
+    /// The last index that was taken, and the last one that there is, if that is known.
+    index: usize,
+    last: Option<usize>,
+    /// What was written before it.
+    before: Reply,
+}
+
+impl Open {
+    fn next(&mut self) -> mlua::Result<Option<Value>> {
+        // A set's members are the keys of a list of pairs.
+        self.index += if self.aggregate == Aggregate::Set && self.index > 0 { 2 } else { 1 };
+        if self.last.is_some_and(|last| self.index > last) {
+            return Ok(None);
         }
+        match self.members.raw_get(self.index)? {
+            Value::Nil if self.last.is_none() => Ok(None),
+            value => Ok(Some(value)),
+        }
+    }
+
+    fn header(&self, out: &mut Reply) {
+        match (self.aggregate, self.last) {
+            (Aggregate::Map, last) => out.map(last.unwrap_or(0) / 2),
+            (Aggregate::Set, last) => out.set(last.unwrap_or(0) / 2),
+            (Aggregate::Array, _) => out.array(self.index - 1),
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn value(&mut self, value: &Value) -> mlua::Result<()> {
+        let before = self.out.len();
+        match value {
+            Value::String(text) => self.out.bulk(&text.as_bytes()),
+            Value::Integer(number) => self.out.integer(*number),
+            Value::Number(number) => self.out.integer(truncate(*number)),
+            Value::Boolean(value) => match (self.script, value) {
+                (Protocol::Resp3, _) => self.out.boolean(*value),
+                (Protocol::Resp2, true) => self.out.integer(1),
+                (Protocol::Resp2, false) => self.out.null(),
+            },
+            Value::Table(_) if self.open.len() >= MAX_DEPTH => self.error(TOO_DEEP, false),
+            Value::Table(table) => return self.table(table),
+            _ => self.out.null(),
+        }
+        self.bytes += self.out.len() - before;
         Ok(())
     }
 
-    fn table(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
+    fn table(&mut self, table: &Table) -> mlua::Result<()> {
         if let Value::String(_) = table.raw_get("err")? {
             let counted = matches!(table.raw_get(COUNTED)?, Value::Boolean(true));
             self.error(&string_field(table, "err").unwrap_or_default(), counted);
         } else if let Value::String(text) = table.raw_get("ok")? {
-            self.reply.simple(&one_line(&text));
-        } else if let number @ (Value::Number(_) | Value::Integer(_)) = table.raw_get("double")? {
-            self.reply.double(crate::arguments::number_of(&number).unwrap_or_default());
+            self.out.simple(&one_line(&text));
+        } else if let Some(number) = number_of(&table.raw_get("double")?) {
+            self.out.double(number);
         } else if let Value::String(digits) = table.raw_get("big_number")? {
-            self.reply.big_number(&one_line(&digits));
+            self.out.big_number(&one_line(&digits));
         } else if let Some((format, text)) = verbatim(table)? {
-            self.reply.verbatim(&format, &text.as_bytes());
+            self.out.verbatim(&format, &text.as_bytes());
         } else if let Value::Table(map) = table.raw_get("map")? {
-            self.map(&map, depth)?;
+            let (members, last) = pairs::list(self.lua, &map)?;
+            self.open(Aggregate::Map, members, Some(last));
         } else if let Value::Table(set) = table.raw_get("set")? {
-            self.set(&set, depth)?;
+            let (members, last) = pairs::list(self.lua, &set)?;
+            self.open(Aggregate::Set, members, Some(last));
         } else {
-            self.array(table, depth)?;
+            self.open(Aggregate::Array, table.clone(), None);
         }
         Ok(())
     }
 
-    fn map(&mut self, map: &Table, depth: usize) -> mlua::Result<()> {
-        let start = self.pending.len();
-        map.for_each(|key: Value, value: Value| {
-            self.pending.extend([(key, depth), (value, depth)]);
-            Ok(())
-        })?;
-        self.pending[start..].reverse();
-        self.reply.map((self.pending.len() - start) / 2);
-        Ok(())
+    fn open(&mut self, aggregate: Aggregate, members: Table, last: Option<usize>) {
+        self.bytes += 4;
+        let empty = Reply::new(self.out.protocol());
+        let before = std::mem::replace(&mut self.out, empty);
+        self.open.push(Open { aggregate, members, index: 0, last, before });
     }
 
-    fn set(&mut self, set: &Table, depth: usize) -> mlua::Result<()> {
-        let start = self.pending.len();
-        set.for_each(|member: Value, _: Value| {
-            self.pending.push((member, depth));
-            Ok(())
-        })?;
-        self.pending[start..].reverse();
-        self.reply.set(self.pending.len() - start);
-        Ok(())
-    }
-
-    fn array(&mut self, table: &Table, depth: usize) -> mlua::Result<()> {
-        let start = self.pending.len();
-        for index in 1_i64.. {
-            match table.raw_get(index)? {
-                Value::Nil => break,
-                value => self.pending.push((value, depth)),
-            }
-        }
-        self.pending[start..].reverse();
-        self.reply.array(self.pending.len() - start);
-        Ok(())
+    /// Puts the innermost table behind what was written before it.
+    fn close(&mut self) {
+        let mut open = self.open.pop().expect("a table is open");
+        let mut out = std::mem::take(&mut open.before);
+        open.header(&mut out);
+        out.raw(self.out.as_bytes());
+        self.out = out;
     }
 
     fn error(&mut self, text: &[u8], counted: bool) {
-        let line = write_error(self.reply, text);
+        let line = write_error(&mut self.out, text);
         if !counted {
-            self.written.errors.push(String::from_utf8_lossy(&line).into_owned());
+            self.written.errors.push(shown(&line));
         }
     }
+}
+
+fn shown(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
 }
 
 /// The format, of three characters, and the text.
@@ -161,22 +189,20 @@ impl Written {
     /// What a failed script leaves: its error, unless a command has counted that.
     pub(crate) fn failure(error: &ErrorReply, reply: &mut Reply) -> Written {
         let line = write_error(reply, &error.text);
-        let errors =
-            if error.counted { Vec::new() } else { vec![String::from_utf8_lossy(&line).into_owned()] };
+        let errors = if error.counted { Vec::new() } else { vec![shown(&line)] };
         Written { errors }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use mlua::Lua;
-
     use super::*;
 
     fn written(lua: &Lua, code: &str, script: Protocol, client: Protocol) -> (String, Vec<String>) {
+        pairs::install(lua).unwrap();
         let value: Value = lua.load(code).eval().unwrap();
         let mut reply = Reply::new(client);
-        let written = write(value, script, &mut reply).unwrap();
+        let written = write(lua, &value, script, &mut reply).unwrap();
         (String::from_utf8_lossy(reply.as_bytes()).replace("\r\n", "|"), written.errors)
     }
 

@@ -175,3 +175,65 @@ fn settings_of_json_last_for_the_run() {
         ("return cjson.encode(1.23456)", "$7|1.23456|"),
     ]);
 }
+
+#[test]
+fn big_tables_go_both_ways() {
+    let big = "local t = {} for i = 1, 100000 do t[i] = 'v' .. i end ";
+    let maps = "local t = {} for i = 1, 30000 do t['k' .. i] = {i} end ";
+    for (code, expected) in [
+        (format!("{big} return #cjson.encode(t)"), ":888896|"),
+        (format!("{big} return #cjson.decode(cjson.encode(t))"), ":100000|"),
+        (format!("{big} return #cmsgpack.pack(t)"), ":688900|"),
+        (format!("{big} return #cmsgpack.unpack(cmsgpack.pack(t))"), ":100000|"),
+        (format!("{maps} return #cjson.encode(t)"), ":487789|"),
+        (
+            format!(
+                "{maps} local n = 0 for k in pairs(cmsgpack.unpack(cmsgpack.pack(t))) do n = n + 1 end return n"
+            ),
+            ":30000|",
+        ),
+        (
+            "local t = {} for i = 1, 7900 do t[i] = 'v' .. i end return redis.call('echo', unpack(t))"
+                .to_owned(),
+            "$2|v1|",
+        ),
+        ("return {pcall(unpack, {}, 1, 8000)}".to_owned(), "*2|$-1|$26|too many results to unpack|"),
+        ("return select('#', pcall(unpack, {}, 1, 100))".to_owned(), ":101|"),
+    ] {
+        let mut stage = Stage::new();
+        assert_eq!(stage.eval(&code), expected, "{code}");
+    }
+    let mut stage = Stage::new();
+    let reply = stage.eval(&format!("{big} return t"));
+    assert!(reply.starts_with("*100000|$2|v1|") && reply.ends_with("$7|v100000|"));
+    assert!(stage.eval(&format!("{maps} return {{map = t}}")).starts_with("*60000|"));
+    let words: Vec<&str> = vec!["x"; 100_000];
+    assert_eq!(stage.eval_with("return #KEYS + #ARGV", 50_000, &words), ":100000|");
+}
+
+#[test]
+fn more_values_than_a_callback_takes_are_an_error() {
+    let grow = "local function grow(n, f, ...) if n == 0 then return f(...) end \
+                return grow(n - 1, f, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', ...) end ";
+    for call in ["return grow(1000, redis.call)", "return pcall(grow, 1000, cjson.encode)"] {
+        let mut stage = Stage::new();
+        let reply = stage.eval(&format!("{grow} {call}"));
+        assert_eq!(reply, "-ERR Error running script SHA, too many values at once|", "{call}");
+        assert_eq!(stage.eval("return redis.call('ping')"), "+PONG|");
+    }
+}
+
+#[test]
+fn there_may_be_any_number_of_programs() {
+    let mut stage = Stage::new();
+    let compile =
+        |stage: &mut Stage, number: i32| stage.interpreter.compile(format!("return {number}").as_bytes());
+    let programs: Vec<Program> = (0..20_000).map(|number| compile(&mut stage, number).unwrap()).collect();
+    assert_eq!(stage.run(&programs[19_999], 0, &[]), ":19999|");
+    let used = stage.interpreter.used_memory();
+    drop(programs);
+    for _ in 0..100 {
+        stage.eval("return collectgarbage()");
+    }
+    assert!(stage.interpreter.used_memory() < used / 2);
+}
