@@ -1,4 +1,7 @@
 //! The table `redis` of scripts, and the smaller one that a library sees while it registers its functions.
+//!
+//! Each function checks its arguments with Redis' words, asks the [`server`] that is lent, and gives back what
+//! Redis would. Nothing here decides what a command may do.
 
 use std::rc::Rc;
 

@@ -8,7 +8,7 @@ use crate::arguments::Arguments;
 
 pub(crate) fn open(lua: &Lua) -> mlua::Result<Table> {
     let bit = lua.create_table()?;
-    add(lua, &bit, "tobit", |args| Ok(operand(args, 1)?))?;
+    add(lua, &bit, "tobit", |args| operand(args, 1))?;
     add(lua, &bit, "bnot", |args| Ok(!operand(args, 1)?))?;
     add(lua, &bit, "bswap", |args| Ok(operand(args, 1)?.swap_bytes()))?;
     add(lua, &bit, "band", |args| fold(args, |a, b| a & b))?;

@@ -1,4 +1,7 @@
 //! Doubles as C prints and reads them: `%.14g` and `strtod`.
+//!
+//! Lua and its JSON library leave numbers to the C library, so their forms are what scripts expect: exponents of
+//! two digits, hexadecimal and named numbers. Locales do not matter here.
 
 /// `number` as `%.<precision>g`: at most so many significant digits, no zeros behind them.
 pub(crate) fn general(number: f64, precision: usize) -> String {
@@ -125,7 +128,8 @@ mod tests {
             (-0.0, 14, "-0"),
             (1.0, 14, "1"),
             (0.1, 14, "0.1"),
-            (3.141_592_653_589_793, 14, "3.1415926535898"),
+            (2.000_000_000_000_000_5, 14, "2"),
+            (1.234_567_890_123_456_7, 14, "1.2345678901235"),
             (1e14, 14, "1e+14"),
             (1e13, 14, "10000000000000"),
             (123_456_789.0, 3, "1.23e+08"),

@@ -34,8 +34,8 @@ impl Position {
 
 /// The caller of the callback that runs, if that is a script.
 pub(crate) fn of_caller(lua: &Lua) -> Option<Position> {
-    let frames = (1..).map_while(|level| frame(lua, level));
-    match frames.skip_while(|frame| matches!(frame, Frame::Prelude)).next()? {
+    let mut frames = (1..).map_while(|level| frame(lua, level));
+    match frames.find(|frame| !matches!(frame, Frame::Prelude))? {
         Frame::Script(position) => Some(position),
         _ => None,
     }

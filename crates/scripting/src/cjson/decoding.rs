@@ -282,7 +282,7 @@ impl Decoder<'_> {
         (Token::String(text), start)
     }
 
-    /// `\uXXXX`, or two of them for one character, and their length.
+    /// `\u00e9`, or two of them for one character, and their length.
     fn unicode_escape(&self) -> Option<(char, usize)> {
         let high = self.hex4(2)?;
         if !(0xD800..0xE000).contains(&high) {

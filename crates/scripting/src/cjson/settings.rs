@@ -1,4 +1,7 @@
-//! What a script can set of `cjson`. Each setter returns what holds then, and changes nothing without arguments.
+//! What a script can set of `cjson`.
+//!
+//! Each setter returns what holds then, and changes nothing without arguments. Limits and messages are those of
+//! lua-cjson 2.1.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,7 @@
 //! Values to MessagePack.
+//!
+//! Each value takes the shortest form that it has. What MessagePack cannot say (functions, threads, tables that
+//! are nested too deeply) is nil.
 
 use mlua::{Lua, MultiValue, Table, Value};
 

@@ -2,8 +2,11 @@
 
 use super::*;
 
+/// Scripts and their replies, line breaks as `|`.
+type Table = [(&'static str, &'static [u8])];
+
 #[track_caller]
-fn check_bytes(table: &[(&str, &[u8])]) {
+fn check_bytes(table: &Table) {
     for (code, expected) in table {
         let mut stage = Stage::new();
         let reply = stage.eval_bytes(code);
@@ -14,29 +17,54 @@ fn check_bytes(table: &[(&str, &[u8])]) {
 
 #[test]
 fn bit_works_on_32_bits() {
-    check_bytes(&[
-        (
-            "return {bit.tobit(0xffffffff), bit.tobit(0xffffffff+1), bit.tobit(2^40+1234), bit.tobit(1.5), bit.tobit(2.5), bit.tobit('7')}",
-            b"*6|:-1|:0|:1234|:2|:2|:7|",
-        ),
-        (
-            "return {bit.bnot(0), bit.band(0xff, 0x0f, 3), bit.bor(1,2,4), bit.bxor(0xff, 0x0f)}",
-            b"*4|:-1|:3|:7|:240|",
-        ),
-        (
-            "return {bit.lshift(1,4), bit.lshift(1,36), bit.rshift(-1,28), bit.arshift(-256,4), bit.rol(0x12345678,12), bit.ror(0x12345678,12), bit.bswap(0x12345678)}",
-            b"*7|:16|:16|:15|:-16|:1164411171|:1736516421|:2018915346|",
-        ),
-        (
-            "return {bit.tohex(1), bit.tohex(-1), bit.tohex(0xffffffff,4), bit.tohex(0x87654321,-4), bit.tohex(5,0)}",
-            b"*5|$8|00000001|$8|ffffffff|$4|ffff|$4|4321|$0||",
-        ),
-    ]);
+    check_bytes(BITS);
 }
 
 #[test]
 fn struct_packs_and_unpacks() {
-    check_bytes(&[
+    check_bytes(STRUCTS);
+}
+
+#[test]
+fn cmsgpack_packs_and_unpacks() {
+    check_bytes(MESSAGE_PACK);
+}
+
+#[test]
+fn cjson_writes_json() {
+    check_bytes(WRITTEN_JSON);
+}
+
+#[test]
+fn cjson_reads_json() {
+    check_bytes(READ_JSON);
+}
+
+#[test]
+fn cjson_has_settings() {
+    check_bytes(SETTINGS);
+}
+
+const BITS: &Table = &[
+    (
+        "return {bit.tobit(0xffffffff), bit.tobit(0xffffffff+1), bit.tobit(2^40+1234), bit.tobit(1.5), bit.tobit(2.5), bit.tobit('7')}",
+        b"*6|:-1|:0|:1234|:2|:2|:7|",
+    ),
+    (
+        "return {bit.bnot(0), bit.band(0xff, 0x0f, 3), bit.bor(1,2,4), bit.bxor(0xff, 0x0f)}",
+        b"*4|:-1|:3|:7|:240|",
+    ),
+    (
+        "return {bit.lshift(1,4), bit.lshift(1,36), bit.rshift(-1,28), bit.arshift(-256,4), bit.rol(0x12345678,12), bit.ror(0x12345678,12), bit.bswap(0x12345678)}",
+        b"*7|:16|:16|:15|:-16|:1164411171|:1736516421|:2018915346|",
+    ),
+    (
+        "return {bit.tohex(1), bit.tohex(-1), bit.tohex(0xffffffff,4), bit.tohex(0x87654321,-4), bit.tohex(5,0)}",
+        b"*5|$8|00000001|$8|ffffffff|$4|ffff|$4|4321|$0||",
+    ),
+];
+
+const STRUCTS: &Table = &[
         (
             "return struct.pack('>IhBlTsc3f', 1, -2, 255, -4, 5, 'six', 'sev', 1.5)",
             b"$34|\x00\x00\x00\x01\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xfc\x00\x00\x00\x00\x00\x00\x00\x05six\x00sev?\xc0\x00\x00|",
@@ -129,12 +157,9 @@ fn struct_packs_and_unpacks() {
             "return struct.pack('z', 1)",
             b"-ERR user_script:1: bad argument #1 to 'pack' (invalid format option 'z') script: SHA, on @user_script:1.|",
         ),
-    ]);
-}
+];
 
-#[test]
-fn cmsgpack_packs_and_unpacks() {
-    check_bytes(&[
+const MESSAGE_PACK: &Table = &[
         (
             "return cmsgpack.pack(1,-1,127,128,255,256,65535,65536,4294967295,4294967296,-32,-33,-128,-129,-32768,-32769,-2147483648,-2147483649)",
             b"$62|\x01\xff\x7f\xcc\x80\xcc\xff\xcd\x01\x00\xcd\xff\xff\xce\x00\x01\x00\x00\xce\xff\xff\xff\xff\xcf\x00\x00\x00\x01\x00\x00\x00\x00\xe0\xd0\xdf\xd0\x80\xd1\xff\x7f\xd1\x80\x00\xd2\xff\xff\x7f\xff\xd2\x80\x00\x00\x00\xd3\xff\xff\xff\xff\x7f\xff\xff\xff|",
@@ -207,12 +232,9 @@ fn cmsgpack_packs_and_unpacks() {
             r#"return cmsgpack.unpack('\207\255\255\255\255\255\255\255\255') == -1 and 1 or 0"#,
             b":1|",
         ),
-    ]);
-}
+];
 
-#[test]
-fn cjson_writes_json() {
-    check_bytes(&[
+const WRITTEN_JSON: &Table = &[
         (
             "return cjson.encode({1,2,3,{a='x'}})",
             b"$17|[1,2,3,{\"a\":\"x\"}]|",
@@ -281,12 +303,9 @@ fn cjson_writes_json() {
             "local t={} t[1]=t return cjson.encode(t)",
             b"-ERR user_script:1: Cannot serialise, excessive nesting (1001) script: SHA, on @user_script:1.|",
         ),
-    ]);
-}
+];
 
-#[test]
-fn cjson_reads_json() {
-    check_bytes(&[
+const READ_JSON: &Table = &[
         (
             r#"return cjson.decode('{"a":[1,2.5,true,null,"x\\u00e9\\ud83d\\ude00\\n"]}').a"#,
             b"*5|:1|:2|:1|$-1|$8|x\xc3\xa9\xf0\x9f\x98\x80||",
@@ -387,12 +406,9 @@ fn cjson_reads_json() {
             "return cjson.decode('null') == cjson.null and 1",
             b":1|",
         ),
-    ]);
-}
+];
 
-#[test]
-fn cjson_has_settings() {
-    check_bytes(&[
+const SETTINGS: &Table = &[
         (
             "return {cjson.encode_max_depth(), cjson.decode_max_depth(), cjson.encode_number_precision(), cjson.encode_keep_buffer(), cjson.encode_invalid_numbers(), cjson.decode_invalid_numbers()}",
             b"*6|:1000|:1000|:14|:1|$-1|:1|",
@@ -441,5 +457,4 @@ fn cjson_has_settings() {
             "local c = cjson.new() c.encode_number_precision(3) return c.encode(1.23456)",
             b"$4|1.23|",
         ),
-    ]);
-}
+];

@@ -241,7 +241,6 @@ fn no_script_exhausts_the_stack() {
     let run = move || {
         let mut stage = Stage::new();
         for code in scripts {
-            eprintln!("{code}");
             stage.eval(code);
             assert_eq!(stage.eval("return 1"), ":1|", "{code}: the next script runs");
         }
