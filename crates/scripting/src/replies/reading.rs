@@ -83,10 +83,26 @@ impl<'a> Reader<'a> {
     fn array(&mut self, length: usize) -> mlua::Result<Value> {
         let table = self.table(length, 0)?;
         for index in 1..=length {
-            let value = self.value()?;
-            table.raw_seti(index, value)?;
+            match self.text() {
+                Some(text) => table.raw_seti(index, text)?,
+                None => table.raw_seti(index, self.value()?)?,
+            }
         }
         Ok(Value::Table(table))
+    }
+
+    /// A bulk string that comes next and is UTF-8: the binding takes it without a slot for a value between.
+    fn text(&mut self) -> Option<&'a str> {
+        if self.rest.first() != Some(&b'$') || self.rest.get(1) == Some(&b'-') {
+            return None;
+        }
+        let start = self.rest;
+        let length = parse(&self.line()[1..]);
+        let text = std::str::from_utf8(self.bytes(length)).ok();
+        if text.is_none() {
+            self.rest = start;
+        }
+        text
     }
 
     fn map(&mut self, length: usize) -> mlua::Result<Value> {
@@ -168,6 +184,7 @@ mod tests {
         check("#f|", "r == false");
         check("+OK|", "r.ok == 'OK'");
         check("*2|:1|*1|$1|x|", "r[1] == 1 and r[2][1] == 'x' and #r == 2");
+        check("*2|$-1|$1|x|", "r[1] == false and r[2] == 'x'");
         check("*3|:1|_|:3|", "r[1] == 1 and r[2] == nil and r[3] == 3");
         check(",2.5|", "r.double == 2.5");
         check(",inf|", "r.double == math.huge");
@@ -175,6 +192,19 @@ mod tests {
         check("=6|txt:hi|", "r.verbatim_string.format == 'txt' and r.verbatim_string.string == 'hi'");
         check("%1|$1|a|:1|", "r.map.a == 1");
         check("~2|$1|a|:7|", "r.set.a == true and r.set[7] == true");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_kept() {
+        let lua = Lua::new();
+        let value = read(&lua, b"*2\r\n$2\r\n\xff\0\r\n$1\r\nx\r\n").unwrap();
+        let members: Vec<Vec<u8>> = value
+            .as_table()
+            .unwrap()
+            .sequence_values::<mlua::String>()
+            .map(|text| text.unwrap().as_bytes().to_vec())
+            .collect();
+        assert_eq!(members, [b"\xff\0".to_vec(), b"x".to_vec()]);
     }
 
     #[test]
