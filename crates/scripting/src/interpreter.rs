@@ -17,7 +17,7 @@ use mlua::{
 use slipstream_resp::{Args, Protocol, Reply};
 
 use crate::library::Registered;
-use crate::position::PRELUDE;
+use crate::position::{PRELUDE, Position};
 use crate::random::Random;
 use crate::replies::{self, Written};
 use crate::server::{self, Server, Tick};
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) registering: RefCell<Option<Vec<Registered>>>,
     /// What ended the script.
     failure: RefCell<Option<Failure>>,
+    /// Where the script ends.
+    last: RefCell<Option<Position>>,
 }
 
 /// Code that is compiled and can be run by the interpreter that compiled it.
@@ -58,6 +60,8 @@ pub struct Program {
     /// Where Lua keeps it. There may be more programs than values that Rust can hold, see [`crate::pairs`].
     key: Rc<RegistryKey>,
     kind: Kind,
+    /// Where the code ends, which is where it most likely left off if it left no trace: a call in a `return`.
+    last: Option<Position>,
 }
 
 /// How a program gets its keys and arguments.
@@ -72,7 +76,7 @@ enum Kind {
 impl Program {
     /// A function of a library.
     pub(crate) fn of_library(lua: &Lua, function: &Function) -> mlua::Result<Self> {
-        Ok(Program { key: Rc::new(lua.create_registry_value(function)?), kind: Kind::Function })
+        Ok(Program { key: Rc::new(lua.create_registry_value(function)?), kind: Kind::Function, last: None })
     }
 }
 
@@ -125,8 +129,10 @@ impl Interpreter {
             random: Cell::new(Random::new(seed)),
             registering: RefCell::new(None),
             failure: RefCell::new(None),
+            last: RefCell::new(None),
         });
         let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
+        // A panic of ours must not become an error that a script catches.
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))
             .expect("these libraries are safe");
         let json = Rc::default();
@@ -144,12 +150,13 @@ impl Interpreter {
         let function = self.function(code, "@user_script")?;
         let key =
             self.lua.create_registry_value(function).map_err(|error| CompileError(error.to_string()))?;
-        Ok(Program { key: Rc::new(key), kind: Kind::Script })
+        Ok(Program { key: Rc::new(key), kind: Kind::Script, last: Some(Position::last_line(code)) })
     }
 
     /// Runs a program and writes one reply: what it returned, or the error that ended it.
     pub fn run(&mut self, run: &Run<'_>, server: &mut dyn Server, reply: &mut Reply) -> Outcome {
         self.shared.reply.borrow_mut().set_protocol(Protocol::Resp2);
+        self.shared.last.borrow_mut().clone_from(&run.program.last);
         self.json.set(cjson::Settings::default());
         let returned = without_overflow(|| server::lend(server, || self.call(run)))
             .unwrap_or_else(|| Err(unexpected(run.name, TOO_MANY)));
@@ -293,7 +300,7 @@ fn open(lua: &Lua, shared: &Rc<Shared>, json: &Rc<Cell<cjson::Settings>>) -> mlu
     rust.set("is_killed", lua.create_function(|_, caught: Value| Ok(thrown::is_killed(&caught)))?)?;
     let failure = Rc::clone(shared);
     let describe = move |lua: &Lua, uncaught: Value| {
-        failure.failure.replace(Some(thrown::describe(lua, &uncaught)));
+        failure.failure.replace(Some(thrown::describe(lua, &uncaught, &failure.last.borrow())));
         Ok(())
     };
     rust.set("describe", lua.create_function(describe)?)?;

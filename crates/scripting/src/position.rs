@@ -26,6 +26,12 @@ enum Frame {
 }
 
 impl Position {
+    /// The last line of a script's code.
+    pub(crate) fn last_line(code: &[u8]) -> Position {
+        let breaks = code.trim_ascii_end().iter().filter(|&&byte| byte == b'\n').count();
+        Position { source: "@user_script".to_owned(), shown: "user_script".to_owned(), line: breaks + 1 }
+    }
+
     /// How a message that belongs there begins.
     pub(crate) fn prefix(&self) -> String {
         format!("{}:{}: ", self.shown, self.line)

@@ -95,7 +95,11 @@ end
 
 -- What ends a script must not be raised within a handler, where Lua would make
 -- another error of it: it passes by the handler and is raised behind it.
-function safe.xpcall(body, handler)
+function safe.xpcall(...)
+  local body, handler = ...
+  if select('#', ...) < 2 then
+    error("bad argument #2 to 'xpcall' (value expected)", 2)
+  end
   return revealed(coroutines, gsubs, xpcall(body, function(reason)
     if is_killed(reason) then
       return reason
@@ -125,9 +129,13 @@ local function unwrapped(ok, ...)
   error(reason, 0)
 end
 
-local create = coroutine.create
+local create, wrap = coroutine.create, coroutine.wrap
 
-function coroutine.wrap(body)
+function coroutine.wrap(...)
+  local body = ...
+  if type(body) ~= 'function' then
+    return wrap(...)
+  end
   local thread = create(body)
   return function(...)
     return unwrapped(safe_resume(thread, ...))
@@ -138,19 +146,28 @@ coroutine.resume = safe_resume
 
 -- Functions that look past metatables ---------------------------------------
 
-function safe.next(t, key)
-  return next(behind[t] or t, key)
+function safe.next(...)
+  local t, key = ...
+  if behind[t] then
+    return next(behind[t], key)
+  end
+  return next(...)
 end
 
-function safe.pairs(t)
+function safe.pairs(...)
+  local t = ...
   if behind[t] then
     return safe.next, t, nil
   end
-  return pairs(t)
+  return pairs(...)
 end
 
-function safe.rawget(t, key)
-  return rawget(behind[t] or t, key)
+function safe.rawget(...)
+  local t, key = ...
+  if behind[t] then
+    return rawget(behind[t], key)
+  end
+  return rawget(...)
 end
 
 -- Metatables of `newproxy(true)`: without finalizers, which would run within
@@ -177,20 +194,21 @@ function safe.newproxy(kind)
   return proxy
 end
 
-function safe.rawset(t, key, value)
+function safe.rawset(...)
+  local t, key = ...
   if behind[t] then
     error(READONLY, 0)
   elseif key == '__gc' and shielded[t] then
     error(NO_FINALIZER, 0)
   end
-  return rawset(t, key, value)
+  return rawset(...)
 end
 
-function safe.setmetatable(t, metatable)
-  if behind[t] then
+function safe.setmetatable(...)
+  if behind[(...)] then
     error(READONLY, 0)
   end
-  return setmetatable(t, metatable)
+  return setmetatable(...)
 end
 
 local insert, remove, sort = table.insert, table.remove, table.sort
@@ -239,16 +257,18 @@ function safe.setfenv(target, environment)
 end
 
 -- Bytecode is not checked when it is loaded: it could read any memory.
-function safe.loadstring(text, ...)
-  if byte(text, 1) == 27 then
+function safe.loadstring(...)
+  local text = ...
+  if type(text) == 'string' and byte(text, 1) == 27 then
     return nil, 'attempt to load a binary chunk'
   end
-  return loadstring(text, ...)
+  return loadstring(...)
 end
 
-function safe.load(reader, name)
+function safe.load(...)
+  local reader, name = ...
   if type(reader) ~= 'function' then
-    return load(reader, name)
+    return load(...)
   end
   local pieces, count = {}, 0
   while true do

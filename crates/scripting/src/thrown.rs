@@ -9,7 +9,7 @@ use std::fmt;
 
 use mlua::{Error, Lua, Table, Value};
 
-use crate::position::{self, PRELUDE};
+use crate::position::{self, PRELUDE, Position};
 
 /// What a callback throws.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,9 +124,9 @@ pub(crate) fn is_killed(caught: &Value) -> bool {
     matches!(caught, Value::Error(error) if matches!(thrown(error), Some(Thrown::Killed(_))))
 }
 
-/// What ended a script. Called where it was thrown, so that the place is known.
-pub(crate) fn describe(lua: &Lua, uncaught: &Value) -> Failure {
-    let position = position::of_script(lua);
+/// What ended a script. Called where it was thrown, so that the place is known; `last` is where the script ends.
+pub(crate) fn describe(lua: &Lua, uncaught: &Value, last: &Option<Position>) -> Failure {
+    let position = position::of_script(lua).or_else(|| last.clone());
     let prefix = position.as_ref().map(|position| position.prefix()).unwrap_or_default();
     let place = position.map(|position| format!("{}:{}", position.source, position.line));
     Failure { reply: uncaught_reply(uncaught, &prefix), place }

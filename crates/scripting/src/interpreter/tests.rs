@@ -38,6 +38,7 @@ impl Server for Fake {
                 reply.bulk(b"v");
             }
             "zscore" => reply.double(1.5),
+            "panic" => panic!("a bug of the server's"),
             "incr" => reply.error("WRONGTYPE Operation against a key holding the wrong kind of value"),
             _ => reply.error("ERR Unknown Redis command called from script"),
         }

@@ -19,10 +19,32 @@ fn uncaught_errors_name_the_script_and_the_line() {
         ("local function f() return 1+f() end return f()", "ERR user_script:1: stack overflow"),
         ("string.rep()", "ERR user_script:1: bad argument #1 to 'rep' (string expected, got no value)"),
         ("return cjson.decode('[1,')", "ERR user_script:1: Expected value but found T_END at character 4"),
+        ("xpcall(error)", "ERR user_script:1: bad argument #2 to 'xpcall' (value expected)"),
         ("coroutine.wrap(function() error('x') end)()", "ERR user_script:1: user_script:1: x"),
+    ]);
+    // The sandbox's own functions take the place of a frame that returns what they do.
+    check_errors(&[
+        (
+            "return string.rep()",
+            "ERR user_script:1: bad argument #1 to 'rep' (string expected, got no value)",
+        ),
+        ("return next()", "ERR user_script:1: bad argument #1 to 'next' (table expected, got no value)"),
+        ("return rawset({})", "ERR user_script:1: bad argument #2 to 'rawset' (value expected)"),
+        (
+            "return setmetatable({})",
+            "ERR user_script:1: bad argument #2 to 'setmetatable' (nil or table expected)",
+        ),
+        (
+            "return loadstring()",
+            "ERR user_script:1: bad argument #1 to 'loadstring' (string expected, got no value)",
+        ),
+        ("return coroutine.wrap(1)", "ERR user_script:1: bad argument #1 to 'wrap' (Lua function expected)"),
+        ("return coroutine.resume(1)", "ERR user_script:1: bad argument #1 to 'resume' (coroutine expected)"),
     ]);
     let mut stage = Stage::new();
     assert_eq!(stage.eval("\n\nerror('x')"), "-ERR user_script:3: x script: SHA, on @user_script:3.|");
+    let expected = "-ERR user_script:2: bad argument #1 to 'pairs' (table expected, got nil) script: SHA, on @user_script:2.|";
+    assert_eq!(stage.eval("local a\nreturn pairs(a)\n\n"), expected);
 }
 
 #[test]

@@ -237,3 +237,17 @@ fn there_may_be_any_number_of_programs() {
     }
     assert!(stage.interpreter.used_memory() < used / 2);
 }
+
+#[test]
+fn a_panic_of_the_server_is_no_error_of_the_script() {
+    for code in [
+        "redis.call('panic')",
+        "pcall(redis.call, 'panic')",
+        "xpcall(function() redis.call('panic') end, function() end)",
+        "pcall(coroutine.wrap(function() redis.call('panic') end))",
+    ] {
+        let run = || Stage::new().eval(code);
+        let payload = panic::catch_unwind(run).unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"a bug of the server's"), "{code}");
+    }
+}
