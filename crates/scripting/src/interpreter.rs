@@ -31,6 +31,9 @@ const COLLECT_EVERY: u32 = 50;
 const COLLECT_KILOBYTES: i32 = 50;
 
 /// A Lua state in which scripts, or the functions of libraries, run one at a time.
+///
+/// Scripts and libraries belong in two of them, as in Redis: a script's keys are globals, which no function is to
+/// see.
 pub struct Interpreter {
     lua: Lua,
     shared: Rc<Shared>,

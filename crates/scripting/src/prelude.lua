@@ -272,8 +272,10 @@ function safe.load(...)
   end
   local pieces, count = {}, 0
   while true do
-    local piece = reader()
-    if piece == nil or piece == '' then
+    local ok, piece = safe.pcall(reader)
+    if not ok then
+      return nil, piece
+    elseif piece == nil or piece == '' then
       break
     elseif type(piece) ~= 'string' then
       return nil, "reader function must return a string"
@@ -308,21 +310,25 @@ end
 
 -- Strings -----------------------------------------------------------------------
 
--- Each item of a pattern may be a level of recursion in the matcher.
+-- Each of these items of a pattern may be a level of recursion in the matcher.
 local MAX_PATTERN = 8192
+local NESTING_ITEMS = '[?*+()%-]'
 -- A bigger allocation may well fail, which would end the process.
 local MAX_REPEATED = 2 ^ 31
 
 local find, match, gmatch, gsub = string.find, string.match, string.gmatch, string.gsub
 
 local function check_pattern(_, pattern)
-  if type(pattern) == 'string' and #pattern > MAX_PATTERN then
+  if type(pattern) == 'string' and #pattern > MAX_PATTERN and find(pattern, NESTING_ITEMS) then
     error('pattern too complex', 3)
   end
 end
 
 function string.find(...)
-  check_pattern(...)
+  local _, _, _, is_plain = ...
+  if not is_plain then
+    check_pattern(...)
+  end
   return find(...)
 end
 

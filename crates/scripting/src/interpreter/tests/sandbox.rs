@@ -148,6 +148,7 @@ fn bytecode_is_refused() {
         ("return loadstring('return 7')()", ":7|"),
         ("local t = {'return', ' 8'} return load(function() return table.remove(t, 1) end)()", ":8|"),
         ("return {loadstring('x x')}", "*0|"),
+        ("return select(2, load(function() error('bad', 0) end))", "$3|bad|"),
     ]);
     let mut stage = Stage::new();
     let reply = stage.eval("\x1bLuaQ");
@@ -258,4 +259,16 @@ fn nothing_is_left_of_a_script_that_failed_deep_down() {
     }
     let code = "return (('x'):gsub('x', function() return coroutine.wrap(function() return 'y' end)() end))";
     assert_eq!(stage.eval(code), "$1|y|");
+}
+
+#[test]
+fn long_patterns_are_refused_only_if_they_nest() {
+    check(&[
+        ("local p = ('ab'):rep(10000) return ('x' .. p):find(p)", ":2|"),
+        ("local p = ('a?'):rep(10000) return ('x' .. p):find(p, 1, true)", ":2|"),
+    ]);
+    check_errors(&[
+        ("local x = ('x'):find(('a?'):rep(10000))", "ERR user_script:1: pattern too complex"),
+        ("local x = ('x'):gsub(('a?'):rep(10000), '')", "ERR user_script:1: pattern too complex"),
+    ]);
 }
