@@ -106,14 +106,15 @@ impl Stage {
     }
 
     pub(super) fn run(&mut self, program: &Program, keys: usize, arguments: &[&str]) -> String {
-        let reply = self.reply(program, keys, arguments);
+        let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+        let reply = self.reply_with(program, keys, &arguments);
         String::from_utf8_lossy(&reply).replace("\r\n", "|")
     }
 
     /// As [`Self::eval`], in bytes.
     pub(super) fn eval_bytes(&mut self, code: &str) -> Vec<u8> {
         let program = self.interpreter.compile(code.as_bytes()).unwrap();
-        let reply = self.reply(&program, 0, &[]);
+        let reply = self.reply(&program, &[]);
         reply
             .iter()
             .filter(|byte| **byte != b'\r')
@@ -121,7 +122,12 @@ impl Stage {
             .collect()
     }
 
-    fn reply(&mut self, program: &Program, keys: usize, arguments: &[&str]) -> Vec<u8> {
+    /// Runs a program without keys, all in bytes.
+    pub(super) fn reply(&mut self, program: &Program, arguments: &[&[u8]]) -> Vec<u8> {
+        self.reply_with(program, 0, arguments)
+    }
+
+    fn reply_with(&mut self, program: &Program, keys: usize, arguments: &[&[u8]]) -> Vec<u8> {
         let arguments = OwnedRequest::from_parts(arguments);
         let run = Run { program, name: "SHA", arguments: arguments.args(), keys };
         let mut reply = Reply::new(self.client);

@@ -45,6 +45,34 @@ fn cjson_has_settings() {
     check_bytes(SETTINGS);
 }
 
+/// From a seed, so that what fails once fails always.
+#[test]
+fn no_bytes_break_a_decoder() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut stage = Stage::new();
+    let json = b"[]{},:\"\\u0dD8tfn truefalsenull-+.eE0123456789xX\0\xff";
+    let packed = b"\x90\x91\x80\x81\xc0\xc1\xc2\xca\xcb\xcc\xcd\xcf\xd0\xd3\xd9\xda\xdb\xdc\xdd\xde\xdf\xa1\xe0\x01\0\xff";
+    let format = b"<>!bBhHlLTiIcsxfd 0123456789z";
+    let code = |function: &str| format!("return {{pcall({function}, ARGV[1], ARGV[2], tonumber(ARGV[3]))}}");
+    let programs = [
+        (code("function(text) return cjson.decode(text) end"), &json[..]),
+        (code("function(text) return cmsgpack.unpack(text) end"), &packed[..]),
+        (code("struct.unpack"), &format[..]),
+        (code("struct.size"), &format[..]),
+        (code("struct.pack"), &format[..]),
+    ]
+    .map(|(code, alphabet)| (stage.interpreter.compile(code.as_bytes()).unwrap(), alphabet));
+    for _ in 0..4_000 {
+        for (program, alphabet) in &programs {
+            let text: Vec<u8> =
+                (0..random.usize(..24)).map(|_| alphabet[random.usize(..alphabet.len())]).collect();
+            let data: Vec<u8> = (0..random.usize(..16)).map(|_| random.u8(..)).collect();
+            let reply = stage.reply(program, &[&text, &data, random.i32(-3..40).to_string().as_bytes()]);
+            assert!(reply.starts_with(b"*"), "{}: {}", text.escape_ascii(), reply.escape_ascii());
+        }
+    }
+}
+
 const BITS: &Table = &[
     (
         "return {bit.tobit(0xffffffff), bit.tobit(0xffffffff+1), bit.tobit(2^40+1234), bit.tobit(1.5), bit.tobit(2.5), bit.tobit('7')}",
