@@ -21,7 +21,7 @@ const VERSION: &str = "7.2.4";
 const VERSION_NUMBER: u32 = 0x0007_0204;
 
 /// The table `redis` of scripts and functions.
-pub(crate) fn for_scripts(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+pub(crate) fn for_runs(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let redis = lua.create_table()?;
     add_calls(lua, shared, &redis)?;
     add_replies(lua, &redis)?;
@@ -31,10 +31,15 @@ pub(crate) fn for_scripts(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table>
     let setresp = Rc::clone(shared);
     redis.set("setresp", lua.create_function(move |lua, args| set_protocol(lua, &setresp, &args))?)?;
     redis.set("acl_check_cmd", lua.create_function(is_allowed)?)?;
-    // Without a debugger these do nothing.
+    Ok(redis)
+}
+
+/// What scripts have and functions have not. Without a debugger, and since effects are what is replicated, these
+/// do nothing.
+pub(crate) fn add_for_scripts(lua: &Lua, redis: &Table) -> mlua::Result<()> {
     redis.set("breakpoint", lua.create_function(|_, _: MultiValue| Ok(false))?)?;
     redis.set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
-    Ok(redis)
+    redis.set("replicate_commands", lua.create_function(|_, _: MultiValue| Ok(true))?)
 }
 
 /// The table `redis` while a library is loaded.
@@ -204,8 +209,7 @@ fn add_replication(lua: &Lua, redis: &Table) -> mlua::Result<()> {
     {
         redis.set(name, value)?;
     }
-    redis.set("set_repl", lua.create_function(set_replication)?)?;
-    redis.set("replicate_commands", lua.create_function(|_, _: MultiValue| Ok(true))?)
+    redis.set("set_repl", lua.create_function(set_replication)?)
 }
 
 fn set_replication(lua: &Lua, args: MultiValue) -> mlua::Result<()> {

@@ -30,10 +30,17 @@ const TICK: u32 = 100_000;
 const COLLECT_EVERY: u32 = 50;
 const COLLECT_KILOBYTES: i32 = 50;
 
+/// What an interpreter is for. Scripts and libraries belong in two of them, as in Redis: a script's keys are
+/// globals, which no function is to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Scripts of EVAL. Only these have what is left of the debugger and of the replication of whole scripts.
+    Scripts,
+    /// Libraries of FUNCTION.
+    Libraries,
+}
+
 /// A Lua state in which scripts, or the functions of libraries, run one at a time.
-///
-/// Scripts and libraries belong in two of them, as in Redis: a script's keys are globals, which no function is to
-/// see.
 pub struct Interpreter {
     lua: Lua,
     shared: Rc<Shared>,
@@ -126,7 +133,7 @@ impl fmt::Debug for Interpreter {
 
 impl Interpreter {
     /// A fresh state. `seed` is where `math.random` begins.
-    pub fn new(seed: i32) -> Self {
+    pub fn new(purpose: Purpose, seed: i32) -> Self {
         let shared = Rc::new(Shared {
             reply: RefCell::new(Reply::default()),
             random: Cell::new(Random::new(seed)),
@@ -139,7 +146,7 @@ impl Interpreter {
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))
             .expect("these libraries are safe");
         let json = Rc::default();
-        let driver = open(&lua, &shared, &json).expect("the sandbox's own code is good");
+        let driver = open(&lua, purpose, &shared, &json).expect("the sandbox's own code is good");
         let function = |name| driver.get::<Function>(name).expect("the driver has it");
         let [run_script, run_function, run_library] = ["script", "function", "library"].map(function);
         Interpreter { lua, shared, json, run_script, run_function, run_library, runs: 0 }
@@ -288,10 +295,19 @@ fn unexpected(name: &str, reason: &str) -> ErrorReply {
 }
 
 /// Makes the sandbox and returns its driver.
-fn open(lua: &Lua, shared: &Rc<Shared>, json: &Rc<Cell<cjson::Settings>>) -> mlua::Result<Table> {
+fn open(
+    lua: &Lua,
+    purpose: Purpose,
+    shared: &Rc<Shared>,
+    json: &Rc<Cell<cjson::Settings>>,
+) -> mlua::Result<Table> {
     pairs::install(lua)?;
     let rust = lua.create_table()?;
-    rust.set("redis", api::for_scripts(lua, shared)?)?;
+    let redis = api::for_runs(lua, shared)?;
+    if purpose == Purpose::Scripts {
+        api::add_for_scripts(lua, &redis)?;
+    }
+    rust.set("redis", redis)?;
     rust.set("library", api::for_libraries(lua, shared)?)?;
     rust.set("bit", bits::open(lua)?)?;
     rust.set("cjson", cjson::open(lua, json)?)?;

@@ -26,7 +26,7 @@ mod shebang;
 mod structs;
 mod thrown;
 
-pub use interpreter::{CompileError, Interpreter, Outcome, Program, Run};
+pub use interpreter::{CompileError, Interpreter, Outcome, Program, Purpose, Run};
 pub use library::Registered;
 pub use server::{Level, Replication, Server, Tick};
 pub use shebang::{Flags, LibraryHeader, ScriptHeader, library_header, script_header};

@@ -84,9 +84,13 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
+        Stage::of(Purpose::Scripts)
+    }
+
+    pub(super) fn of(purpose: Purpose) -> Self {
         let server = Fake::default();
         Stage {
-            interpreter: Interpreter::new(0),
+            interpreter: Interpreter::new(purpose, 0),
             server,
             outcome: Outcome::default(),
             client: Protocol::Resp2,
