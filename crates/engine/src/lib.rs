@@ -19,6 +19,7 @@ pub mod db;
 pub mod decimal;
 mod delivery;
 pub mod dispatch;
+mod door;
 pub mod errors;
 pub mod event;
 pub mod eviction;
@@ -55,6 +56,7 @@ pub mod table;
 mod touched;
 pub mod transaction;
 
+pub use door::{Arrival, Door};
 pub use host::{
     Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, SaveProgress, SaveReason, SnapshotJob,
     SyncOrder,

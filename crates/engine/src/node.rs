@@ -253,45 +253,12 @@ impl Node {
         descriptor: i64,
     ) -> Result<SessionId, &'static str> {
         self.core.tick_clock();
-        if self.core.sessions.len() >= self.core.config.maxclients as usize {
-            self.core.stats.connections_rejected += 1;
-            return Err("-ERR max number of clients reached\r\n");
-        }
-        if self.core.protects_from(&peer) {
-            self.core.stats.connections_rejected += 1;
-            return Err(crate::commands::connection::PROTECTED_MODE);
-        }
-        self.core.stats.connections_received += 1;
-        let id = self.core.sessions.next_id();
-        let mut session = Session::new(id, peer, local, self.core.clock.moment());
-        session.authenticated = self.core.config.requirepass.is_none();
-        session.descriptor = descriptor;
-        self.core.sessions.insert(Box::new(session));
-        Ok(id)
+        self.core.door().0.accept(peer, local, descriptor)
     }
 
     /// A client sent bytes.
     pub fn receive(&mut self, id: SessionId, bytes: &[u8]) {
-        self.core.tick_clock();
-        self.core.turn_has_input = true;
-        let Some(mut session) = self.core.sessions.take(id) else { return };
-        let received = bytes.len() as u64;
-        self.core.stats.net_input += received;
-        self.core.stats.reads_processed += 1;
-        session.traffic.0 += received;
-        session.last_active = self.core.clock.moment();
-        if session.input.is_empty() && session.flow == Flow::Ready {
-            let consumed = self.process(&mut session, bytes);
-            session.input.extend_from_slice(&bytes[consumed..]);
-        } else {
-            session.input.extend_from_slice(bytes);
-            self.process_buffered(&mut session);
-        }
-        if let Some(missing) = session.decoder.missing_bytes(session.input.len()) {
-            // Room for what was announced, but not more at once than has proved to arrive.
-            session.input.reserve(missing.min(session.input.len().max(64 * 1024)));
-        }
-        self.put_back(session);
+        self.core.receive(&mut self.keyspace, id, bytes);
         self.settle_replicas();
         self.run_woken();
     }
@@ -304,48 +271,84 @@ impl Node {
                 if session.flow != Flow::Closing {
                     session.flow = Flow::Ready;
                 }
-                self.process_buffered(&mut session);
-                self.put_back(session);
+                self.core.process_buffered(&mut self.keyspace, &mut session);
+                self.core.put_back(session);
             }
             self.settle_replicas();
         }
     }
 
-    fn process_buffered(&mut self, session: &mut Session) {
+    /// A client's connection is gone.
+    pub fn closed(&mut self, id: SessionId) {
+        self.core.tick_clock();
+        if self.core.closed(id) {
+            self.settle_replicas();
+            self.verification_lost(ReplicaId(id.0));
+        }
+    }
+}
+
+/// What clients send and how they go: also while a command of another one runs.
+impl Core {
+    /// A client sent bytes.
+    pub(crate) fn receive(&mut self, keyspace: &mut Keyspace, id: SessionId, bytes: &[u8]) {
+        self.tick_clock();
+        self.turn_has_input = true;
+        let Some(mut session) = self.sessions.take(id) else { return };
+        let received = bytes.len() as u64;
+        self.stats.net_input += received;
+        self.stats.reads_processed += 1;
+        session.traffic.0 += received;
+        session.last_active = self.clock.moment();
+        if session.input.is_empty() && session.flow == Flow::Ready {
+            let consumed = self.process(keyspace, &mut session, bytes);
+            session.input.extend_from_slice(&bytes[consumed..]);
+        } else {
+            session.input.extend_from_slice(bytes);
+            self.process_buffered(keyspace, &mut session);
+        }
+        if let Some(missing) = session.decoder.missing_bytes(session.input.len()) {
+            // Room for what was announced, but not more at once than has proved to arrive.
+            session.input.reserve(missing.min(session.input.len().max(64 * 1024)));
+        }
+        self.put_back(session);
+    }
+
+    fn process_buffered(&mut self, keyspace: &mut Keyspace, session: &mut Session) {
         let mut input = std::mem::take(&mut session.input);
-        let consumed = self.process(session, &input);
+        let consumed = self.process(keyspace, session, &input);
         input.drain(..consumed);
         session.input = if input.is_empty() && input.capacity() > 64 * 1024 { Vec::new() } else { input };
     }
 
     fn put_back(&mut self, mut session: Box<Session>) {
-        if !session.held.is_empty() && self.core.is_replica() {
-            self.core.give_up_held(&mut session);
+        if !session.held.is_empty() && self.is_replica() {
+            self.give_up_held(&mut session);
         }
-        self.core.check_limits(&mut session);
+        self.check_limits(&mut session);
         if !session.output.is_empty() || session.flow == Flow::Closing {
-            self.core.sessions.mark(session.id);
+            self.sessions.mark(session.id);
         }
-        self.core.sessions.insert(session);
+        self.sessions.insert(session);
     }
 
     /// Runs the whole requests at the beginning of `input`; returns how many bytes they took.
-    fn process(&mut self, session: &mut Session, input: &[u8]) -> usize {
+    fn process(&mut self, keyspace: &mut Keyspace, session: &mut Session, input: &[u8]) -> usize {
         let mut decoder = std::mem::take(&mut session.decoder);
         let mut reply = std::mem::take(&mut session.output);
         let (mut consumed, mut noticed) = (0, 0);
-        let mut decoded = self.core.begin_look_ahead();
-        self.core.running = Some(session.id);
+        let mut decoded = self.begin_look_ahead();
+        self.running = Some(session.id);
         while session.flow == Flow::Ready {
             let (args, length) = if let Some(known) = decoded.next_at(consumed, input) {
                 known
             } else {
-                let limits = self.core.request_limits(session);
+                let limits = self.request_limits(session);
                 let length = match decoder.decode(&input[consumed..], &limits) {
                     Ok(Progress::Incomplete) => break,
                     Ok(Progress::Complete { consumed: length }) => length,
                     Err(error) => {
-                        self.core.refuse(session, &mut reply, error);
+                        self.refuse(session, &mut reply, error);
                         consumed = input.len();
                         break;
                     }
@@ -353,21 +356,24 @@ impl Node {
                 let first = (decoder.args(&input[consumed..]), length);
                 if consumed >= noticed {
                     let received = Received { bytes: input, from: consumed, first, limits: &limits };
-                    let database = self.keyspace.db(session.db);
-                    noticed = self.core.look_ahead((database, Use::Any), &received, &mut decoded);
+                    let database = keyspace.db(session.db);
+                    noticed = self.look_ahead((database, Use::Any), &received, &mut decoded);
                 }
                 first
             };
             session.in_hand = input.len() - consumed;
             if args.is_empty() {
                 self.sign_of_life(session);
-            } else if self.dispatch(session, &mut reply, args) == Handled::Postponed {
-                break;
+            } else {
+                let mut machine = Machine { keyspace, core: self, session, reply: &mut reply };
+                if machine.dispatch(args) == Handled::Postponed {
+                    break;
+                }
             }
             consumed += length;
         }
-        self.core.decoded = decoded;
-        self.core.running = None;
+        self.decoded = decoded;
+        self.running = None;
         session.decoder = decoder;
         session.output = reply;
         if session.flow == Flow::Closing { input.len() } else { consumed }
@@ -376,22 +382,18 @@ impl Node {
     /// An empty line: a replica says that it is still loading.
     fn sign_of_life(&mut self, session: &Session) {
         if session.role.is_replica() {
-            let now = self.core.clock.moment();
-            self.core.replication.replicas.on_sign_of_life(now, ReplicaId(session.id.0));
+            let now = self.clock.moment();
+            self.replication.replicas.on_sign_of_life(now, ReplicaId(session.id.0));
         }
     }
 
-    fn dispatch(&mut self, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Handled {
-        Machine { keyspace: &mut self.keyspace, core: &mut self.core, session, reply }.dispatch(args)
-    }
-
-    /// A client's connection is gone.
-    pub fn closed(&mut self, id: SessionId) {
-        self.core.tick_clock();
-        let Some(mut session) = self.core.sessions.remove(id) else { return };
-        self.core.leave(&mut session);
-        self.core.forget_disk_wait(id);
-        self.replica_closed(&session);
+    /// A session's connection is gone; whether there was one.
+    pub(crate) fn closed(&mut self, id: SessionId) -> bool {
+        let Some(mut session) = self.sessions.remove(id) else { return false };
+        self.leave(&mut session);
+        self.forget_disk_wait(id);
+        self.replica_closed(id);
+        true
     }
 }
 
@@ -618,15 +620,6 @@ impl Core {
                 self.sessions.insert(session);
             }
         }
-    }
-
-    fn protects_from(&self, peer: &Endpoint) -> bool {
-        let Endpoint::Tcp(ip, _) = peer else { return false };
-        let mapped = match ip {
-            std::net::IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
-            std::net::IpAddr::V4(_) => false,
-        };
-        self.config.protected_mode && self.config.requirepass.is_none() && !ip.is_loopback() && !mapped
     }
 }
 

@@ -76,6 +76,15 @@ impl Core {
         self.perform_replicas(actions);
     }
 
+    /// A session is gone that may have been a replica's, or have waited for some.
+    pub(crate) fn replica_closed(&mut self, id: SessionId) {
+        self.lose_replica(id);
+        self.forget_token(id);
+        for waiter in [replicas::WaiterId::Command(id.0), replicas::WaiterId::Replies(id.0)] {
+            self.replication.replicas.cancel_wait(waiter);
+        }
+    }
+
     pub(super) fn send_to(&mut self, replica: ReplicaId, bytes: &[u8]) {
         let id = SessionId(replica.0);
         if let Some(session) = self.sessions.get_mut(id) {
@@ -307,16 +316,5 @@ impl Node {
     /// otherwise.
     pub fn awaits_acks(&self) -> bool {
         self.core.replication.replicas.is_awaited() || self.core.shutdown.is_some()
-    }
-
-    /// A session that may have been a replica is gone.
-    pub(crate) fn replica_closed(&mut self, session: &Session) {
-        self.core.lose_replica(session.id);
-        self.core.forget_token(session.id);
-        for waiter in [replicas::WaiterId::Command(session.id.0), replicas::WaiterId::Replies(session.id.0)] {
-            self.core.replication.replicas.cancel_wait(waiter);
-        }
-        self.settle_replicas();
-        self.verification_lost(ReplicaId(session.id.0));
     }
 }

@@ -264,7 +264,7 @@ impl Node {
     }
 
     /// A replica is gone.
-    pub(super) fn verification_lost(&mut self, replica: ReplicaId) {
+    pub(crate) fn verification_lost(&mut self, replica: ReplicaId) {
         let (now, mut actions) = (self.core.clock.moment(), Vec::new());
         self.core.replication.verifying.machine.on_closed(now, replica, &mut actions);
         self.core.perform_verify(&self.keyspace, actions);

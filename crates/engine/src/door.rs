@@ -1,0 +1,89 @@
+//! The door: where a connection becomes a session, and what comes in while a command runs.
+//!
+//! Lent to the process around the node, which lets clients in by itself even in the middle of a command that
+//! runs for long ([`Host::while_busy`]). Nothing behind the door can be reached through it: no data, and no
+//! other part of the node.
+
+use std::net::IpAddr;
+
+use crate::commands::connection::PROTECTED_MODE;
+use crate::config::Config;
+use crate::host::{Clock, Host};
+use crate::node::Core;
+use crate::session::{Endpoint, Session, SessionId, Sessions};
+use crate::stats::Stats;
+
+/// What a process needs of a node to serve its sockets.
+#[derive(Debug)]
+pub struct Door<'a> {
+    /// The clients, but for one whose command runs.
+    pub sessions: &'a mut Sessions,
+    /// The directives.
+    pub config: &'a Config,
+    stats: &'a mut Stats,
+    clock: Clock,
+}
+
+/// What came in while a command runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A client sent bytes.
+    Bytes(SessionId, Vec<u8>),
+    /// A client's connection is gone.
+    Closed(SessionId),
+}
+
+impl Door<'_> {
+    /// A client connected; its number, or the text to refuse it with.
+    pub fn accept(
+        &mut self,
+        peer: Endpoint,
+        local: Endpoint,
+        descriptor: i64,
+    ) -> Result<SessionId, &'static str> {
+        if self.sessions.len() >= self.config.maxclients as usize {
+            self.stats.connections_rejected += 1;
+            return Err("-ERR max number of clients reached\r\n");
+        }
+        if protects_from(self.config, &peer) {
+            self.stats.connections_rejected += 1;
+            return Err(PROTECTED_MODE);
+        }
+        self.stats.connections_received += 1;
+        let id = self.sessions.next_id();
+        let mut session = Session::new(id, peer, local, self.clock.moment());
+        session.authenticated = self.config.requirepass.is_none();
+        session.descriptor = descriptor;
+        self.sessions.insert(Box::new(session));
+        Ok(id)
+    }
+
+    /// Whether a session is served while a command runs: its own client and replicas are looked at afterwards.
+    pub fn serves(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_some_and(|session| !session.role.is_replica())
+    }
+
+    /// Bytes went out to clients.
+    pub fn sent(&mut self, bytes: u64) {
+        self.stats.net_output += bytes;
+        self.stats.writes_processed += 1;
+    }
+}
+
+impl Core {
+    /// The door, and the process that is to stand at it.
+    pub(crate) fn door(&mut self) -> (Door<'_>, &mut dyn Host) {
+        let Core { sessions, config, stats, clock, host, .. } = self;
+        (Door { sessions, config, stats, clock: *clock }, &mut **host)
+    }
+}
+
+/// `protected-mode`: without a password, only this machine's own clients come in.
+fn protects_from(config: &Config, peer: &Endpoint) -> bool {
+    let Endpoint::Tcp(ip, _) = peer else { return false };
+    let mapped = match ip {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+        IpAddr::V4(_) => false,
+    };
+    config.protected_mode && config.requirepass.is_none() && !ip.is_loopback() && !mapped
+}
