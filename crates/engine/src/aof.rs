@@ -142,8 +142,6 @@ pub(crate) struct FileWait {
     pub(crate) offset: Offset,
     /// How many replicas it waits for besides.
     pub(crate) replicas: usize,
-    /// When it stops.
-    pub(crate) until: Option<Moment>,
 }
 
 /// Figures for INFO.

@@ -50,6 +50,7 @@ impl Node {
     /// Does what is due.
     pub fn tick(&mut self) {
         self.core.tick_clock();
+        self.core.end_late_waits();
         if self.core.clock.moment() >= self.core.next_cron {
             let period = 1000 / u64::from(self.core.config.hz.max(1));
             self.core.next_cron = Moment(self.core.clock.moment().0 + period);
@@ -85,6 +86,7 @@ impl Node {
             self.core.expiry_deadline(),
             self.core.pause.until(),
             self.core.shutdown.as_ref().and_then(crate::shutdown::Shutdown::deadline),
+            self.core.waits.deadline(),
             self.core.replication.deadline(),
             self.core.claim_deadline(),
             self.core.aof_deadline(),

@@ -395,6 +395,7 @@ impl CommandError {
     pub const INVALID_TOKEN: Self = Self::fixed("ERR Invalid token, CLIENT OFFSET tells what one looks like");
     pub const UNKNOWN_HISTORY: Self =
         Self::fixed("UNKNOWNHISTORY This node does not continue the history of that token as far as that.");
+    pub const SHUTDOWN_FAILED: Self = Self::fixed("ERR Errors trying to SHUTDOWN. Check logs.");
     pub const UNBLOCKED: Self = Self::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
     pub const UNBLOCKED_BY_ROLE: Self = Self::fixed(
         "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

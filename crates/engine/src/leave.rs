@@ -12,6 +12,7 @@ impl Core {
     pub(crate) fn leave(&mut self, session: &mut Session) {
         crate::commands::transactions::discard(self, session);
         self.monitors.remove(session.id);
+        self.forget_wait(session.id);
         self.pubsub.leave(session);
         self.limit_age(session, None);
     }

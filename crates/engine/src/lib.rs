@@ -55,6 +55,7 @@ pub mod syntax;
 pub mod table;
 mod touched;
 pub mod transaction;
+mod waiting;
 
 pub use door::{Arrival, Door};
 pub use host::{

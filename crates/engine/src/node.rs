@@ -43,6 +43,7 @@ use crate::stored::LoadedLog;
 use crate::table::{CommandTable, Entry};
 use crate::touched::Observers;
 use crate::transaction::Watches;
+use crate::waiting::Waits;
 
 /// Whether commands on the data are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Core {
     pub watches: Watches,
     /// Who wants to know of changed keys.
     pub(crate) observers: Observers,
+    /// Who waits for what.
+    pub(crate) waits: Waits,
     /// Who listens to which channels.
     pub pubsub: PubSub,
     /// The session whose requests are being taken up: it is out of its place.
@@ -196,6 +199,7 @@ impl Node {
             replication: Replication::new(&config, clock.moment(), rng.fork()),
             watches: Watches::default(),
             observers: Observers::default(),
+            waits: Waits::default(),
             pubsub: PubSub::default(),
             running: None,
             own_pushes: Vec::new(),
@@ -391,7 +395,6 @@ impl Core {
     pub(crate) fn closed(&mut self, id: SessionId) -> bool {
         let Some(mut session) = self.sessions.remove(id) else { return false };
         self.leave(&mut session);
-        self.forget_disk_wait(id);
         self.replica_closed(id);
         true
     }

@@ -85,13 +85,10 @@ impl Node {
             self.core.leave_history(&mut self.keyspace);
             self.core.notice(Level::Notice, "DB reloaded by DEBUG RELOAD");
         }
-        for id in self.core.waiting_sessions(&Wait::Reload) {
-            self.core.answer(id, |reply| match outcome {
-                Ok(()) => reply.ok(),
-                Err(_) => reply.error(FAILED),
-            });
-            self.core.wake(id);
-        }
+        self.core.finish_waits(Wait::Reload, |reply| match outcome {
+            Ok(()) => reply.ok(),
+            Err(_) => reply.error(FAILED),
+        });
         self.settle_replicas();
         self.run_woken();
     }

@@ -169,7 +169,6 @@ impl Replication {
             self.link.deadline(),
             self.failover.deadline(),
             self.verifying.deadline(),
-            self.token_waits.deadline(),
             self.disk_trials.deadline(),
             self.look.as_ref().map(|_| Moment(0)),
         ];
@@ -257,7 +256,8 @@ impl Core {
     ) {
         let now = self.clock.moment();
         if !self.is_replica() {
-            self.unblock_all();
+            self.end_waits_on_role_change();
+            self.leave_written();
         }
         self.end_empty_start("it follows another");
         keyspace.set_deletes_due(false);

@@ -12,7 +12,7 @@ use slipstream_replication::replicas::Part;
 use crate::config::{Config, SavePoint};
 use crate::host::{Clock, Effect, Level, SaveProgress, SaveReason, SnapshotJob};
 use crate::node::{Core, Node};
-use crate::session::{SessionId, Wait};
+use crate::session::Wait;
 
 /// After a failure the save points try again no sooner than this.
 const RETRY_SECONDS: u64 = 5;
@@ -195,13 +195,10 @@ impl Node {
 
     fn answer_saved(&mut self, reason: SaveReason, result: &Result<(), String>) {
         // The snapshot of a shutdown takes the place of one that a client waits for.
-        for id in self.core.waiting_sessions(&Wait::Save) {
-            self.core.answer(id, |reply| match result {
-                Ok(()) => reply.ok(),
-                Err(reason) => reply.error(&format!("ERR saving the DB on disk: {reason}")),
-            });
-            self.core.wake(id);
-        }
+        self.core.finish_waits(Wait::Save, |reply| match result {
+            Ok(()) => reply.ok(),
+            Err(reason) => reply.error(&format!("ERR saving the DB on disk: {reason}")),
+        });
         if reason == SaveReason::Shutdown {
             self.core.shutdown_saved(result.is_ok());
         }
@@ -224,24 +221,6 @@ impl Node {
 }
 
 impl Core {
-    /// Sessions that wait for exactly this.
-    pub(crate) fn waiting_sessions(&self, wait: &Wait) -> Vec<SessionId> {
-        let waits = |session: &&crate::session::Session| matches!(&session.flow, crate::session::Flow::Waiting(w) if w == wait);
-        self.sessions.iter().filter(waits).map(|session| session.id).collect()
-    }
-
-    /// Writes the reply that a waiting session is owed.
-    pub(crate) fn answer(&mut self, id: SessionId, write: impl FnOnce(&mut slipstream_resp::Reply)) {
-        let Some(mut session) = self.sessions.take(id) else { return };
-        let mut reply = std::mem::take(&mut session.output);
-        let start = reply.len();
-        write(&mut reply);
-        session.suppress_reply(&mut reply, start);
-        session.output = reply;
-        self.sessions.insert(session);
-        self.sessions.mark(id);
-    }
-
     /// What the head of a snapshot says about this node.
     fn aux(&mut self, is_aof_base: bool) -> Aux {
         let facts = self.host.facts();

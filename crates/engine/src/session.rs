@@ -64,7 +64,7 @@ impl Role {
 }
 
 /// Whether requests of a session are taken up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// As they come.
     Ready,
@@ -77,7 +77,7 @@ pub enum Flow {
 }
 
 /// What a session waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// WAIT: enough replicas have what it wrote.
     Replicas,

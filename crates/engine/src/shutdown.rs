@@ -14,6 +14,7 @@ use slipstream_replication::Moment;
 use slipstream_replication::failover::Order;
 
 use crate::config::{self, ShutdownOn};
+use crate::errors::CommandError;
 use crate::host::{Effect, Level, SaveReason};
 use crate::node::{Core, Phase};
 use crate::session::Wait;
@@ -196,7 +197,7 @@ impl Core {
             return self.exit_with_aof(options);
         }
         self.notice(Level::Warning, "Error trying to save the DB, can't exit.");
-        self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
+        self.cancel_shutdown(&CommandError::SHUTDOWN_FAILED);
     }
 
     /// The next start loads what the manifest names: before that is this data, this node does not end. Data with stale
@@ -211,7 +212,7 @@ impl Core {
         }
         if self.aof.failure().is_some() {
             self.notice(Level::Warning, "Writing initial AOF, can't exit.");
-            self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
+            self.cancel_shutdown(&CommandError::SHUTDOWN_FAILED);
         }
     }
 
@@ -228,22 +229,19 @@ impl Core {
         }
         self.notice(Level::Notice, "Shutdown manually aborted.");
         self.abort_failover(keyspace, "the shutdown was aborted");
-        self.cancel_shutdown("ERR Errors trying to SHUTDOWN. Check logs.");
+        self.cancel_shutdown(&CommandError::SHUTDOWN_FAILED);
         self.rest_or_expire(keyspace);
         true
     }
 
-    fn cancel_shutdown(&mut self, error: &str) {
+    fn cancel_shutdown(&mut self, error: &CommandError) {
         self.shutdown = None;
         if self.phase == Phase::ShuttingDown {
             let loads = self.loading.is_some() || self.reloading.is_some() || self.replication.is_flushed;
             self.phase = if loads { Phase::Loading } else { Phase::Serving };
         }
         self.pause.set_shutting_down(false);
-        for id in self.waiting_sessions(&Wait::Shutdown) {
-            self.answer(id, |reply| reply.error(error));
-            self.wake(id);
-        }
+        self.finish_waits(Wait::Shutdown, |reply| reply.error(error.as_str()));
         self.wake_paused();
     }
 

@@ -11,6 +11,7 @@ use crate::host::{Effect, SaveProgress};
 use crate::node::{Core, Node, Phase};
 use crate::session::{SessionId, Wait};
 use crate::stored::LoadedLog;
+use crate::waiting::Ending;
 
 impl Node {
     /// The writer of the append-only file told something.
@@ -190,19 +191,17 @@ impl Core {
         self.end_file_waits();
     }
 
-    /// Answers clients of WAITAOF that have what they wait for on this node's disk and on those of replicas, that
-    /// have waited long enough, or that wait for a file which there is none of.
+    /// Answers clients of WAITAOF that have what they wait for on this node's disk and on those of replicas, or that
+    /// wait for a file which there is none of.
     fn end_file_waits(&mut self) {
-        let (now, durable) = (self.clock.moment(), self.aof.durable());
-        let is_over =
-            |wait: &FileWait| wait.offset <= durable || wait.until.is_some_and(|until| until <= now);
-        let waits = &self.aof.waits;
+        let durable = self.aof.durable();
         let is_enabled = self.aof.is_enabled();
+        let waits = self.aof.waits.iter();
         let over: Vec<SessionId> =
-            waits.iter().filter(|(_, wait)| !is_enabled || is_over(wait)).map(|(id, _)| *id).collect();
+            waits.filter(|(_, wait)| !is_enabled || wait.offset <= durable).map(|(id, _)| *id).collect();
         for id in over {
             if !is_enabled {
-                self.unblock(id, Some(CommandError::WAITAOF_WITHOUT_FILE));
+                self.end_wait(id, Ending::Failed(CommandError::WAITAOF_WITHOUT_FILE));
             } else {
                 self.disk_wait_over(id);
             }
@@ -211,12 +210,10 @@ impl Core {
 
     fn disk_wait_over(&mut self, id: SessionId) {
         let Some(wait) = self.aof.waits.remove(&id) else { return };
-        let measure = Wait::Files.measure();
-        let reported = self.replication.replicas.reported(measure, wait.offset);
-        let is_late = wait.until.is_some_and(|until| until <= self.clock.moment());
+        let reported = self.replication.replicas.reported(Wait::Files.measure(), wait.offset);
         // Else the replicas' side tells when they have it.
-        if is_late || reported >= wait.replicas {
-            self.unblock(id, None);
+        if reported >= wait.replicas {
+            self.answer_as_reported(id, Wait::Files);
         }
     }
 
@@ -228,12 +225,6 @@ impl Core {
     /// Whether a client waits for this node's disk.
     pub(crate) fn awaits_disk(&self, id: SessionId) -> bool {
         self.aof.waits.contains_key(&id)
-    }
-
-    /// Whether it has waited long enough.
-    pub(crate) fn is_late_for_disk(&self, id: SessionId) -> bool {
-        let until = self.aof.waits.get(&id).and_then(|wait| wait.until);
-        until.is_some_and(|until| until <= self.clock.moment())
     }
 
     /// A client's wait is over, or the client is gone.
@@ -255,13 +246,9 @@ impl Core {
         self.aof.holds.push_back((offset, id));
     }
 
-    /// When the next client has waited long enough for the disk.
+    /// When the next thing is due.
     pub(crate) fn aof_deadline(&self) -> Option<slipstream_replication::Moment> {
-        let waits = self.aof.waits.values().filter_map(|wait| wait.until).min();
         let aof = &self.aof;
-        [waits, aof.feed_deadline(&self.log), aof.retry_deadline(self.clock.moment())]
-            .into_iter()
-            .flatten()
-            .min()
+        [aof.feed_deadline(&self.log), aof.retry_deadline(self.clock.moment())].into_iter().flatten().min()
     }
 }

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
 use crate::replication::verifying::write_report;
-use crate::session::{Flow, Wait};
+use crate::session::Wait;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT;
 /// The version of Redis beyond which this goes: it has no such command.
@@ -49,7 +49,7 @@ fn verify(call: &mut Call<'_>) -> Result<(), CommandError> {
     let whom = call.args.get(2).map(|name| String::from_utf8_lossy(name).into_owned());
     match call.core.verify_replicas(call.db.keyspace, whom.as_deref())? {
         Some(report) => write_report(call.reply, &report),
-        None => call.session.flow = Flow::Waiting(Wait::Verification),
+        None => call.wait(Wait::Verification, None),
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::errors::CommandError;
 use crate::host::SaveReason;
 use crate::info;
 use crate::node::Phase;
-use crate::session::{Endpoint, Flow, Wait};
+use crate::session::{Endpoint, Wait};
 use crate::stats::{CommandStats, Stats};
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
@@ -200,7 +200,7 @@ fn save(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(CommandError::fixed("ERR Background save already in progress"));
     }
     call.core.begin_save(call.db.keyspace, SaveReason::Save);
-    call.session.flow = Flow::Waiting(Wait::Save);
+    call.wait(Wait::Save, None);
     Ok(())
 }
 
@@ -269,8 +269,11 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), CommandError> {
     if abort {
         return abort_shutdown(call, options);
     }
-    call.session.flow = Flow::Waiting(Wait::Shutdown);
     call.core.begin_shutdown(call.db.keyspace, options);
+    if call.core.shutdown.is_none() {
+        return Err(CommandError::SHUTDOWN_FAILED);
+    }
+    call.wait(Wait::Shutdown, None);
     Ok(())
 }
 

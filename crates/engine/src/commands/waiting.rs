@@ -14,7 +14,7 @@ use crate::call::{Call, integer};
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
 use crate::replication::Token;
-use crate::session::{Flow, Wait};
+use crate::session::Wait;
 
 const TIPS: &[&str] = &["request_policy:all_shards", "response_policy:agg_min"];
 
@@ -75,9 +75,8 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     let offset = call.session.last_write;
     let waits_for_disk = local && !call.core.is_on_disk(offset);
     if waits_for_disk && call.may_wait() {
-        let until = deadline(call, timeout);
-        call.core.await_disk(call.session.id, FileWait { offset, replicas: wanted, until });
-        call.session.flow = Flow::Waiting(Wait::Files);
+        call.core.await_disk(call.session.id, FileWait { offset, replicas: wanted });
+        call.wait(Wait::Files, deadline(call, timeout));
         if call.core.replication.replicas.reported(Wait::Files.measure(), offset) >= wanted {
             return Ok(());
         }
@@ -94,9 +93,8 @@ fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.integer(answer.unwrap_or(0));
         return Ok(());
     }
-    let until = deadline(call, timeout);
-    call.core.await_token(call.session.id, token, until);
-    call.session.flow = Flow::Waiting(Wait::Offset);
+    call.core.await_token(call.session.id, token);
+    call.wait(Wait::Offset, deadline(call, timeout));
     Ok(())
 }
 
@@ -108,11 +106,10 @@ fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
         let is_durable = call.core.is_on_disk(offset);
         return what.answer(call.reply, is_durable, reported);
     }
-    let until = deadline(call, timeout_ms);
-    let wait = replicas::Wait { offset, replicas: wanted, measure, until };
+    let wait = replicas::Wait { offset, replicas: wanted, measure, until: None };
     // Nothing is over yet, so nothing is to be done.
     call.core.replication.replicas.on_wait(WaiterId::Command(call.session.id.0), wait, &mut Vec::new());
-    call.session.flow = Flow::Waiting(what);
+    call.wait(what, deadline(call, timeout_ms));
 }
 
 fn deadline(call: &Call<'_>, timeout_ms: u64) -> Option<Moment> {

@@ -39,12 +39,10 @@ pub(super) fn server(subject: &Subject<'_>, fields: &mut Fields) {
 pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {
     let core = subject.core;
     let mut clients = 0;
-    let mut blocked = 0;
     let (mut input, mut output) = (0, 0);
     // The session that asks is out of its place while its command runs.
     for session in core.sessions.iter().filter(|session| !session.role.is_replica()) {
         clients += 1;
-        blocked += usize::from(matches!(session.flow, Flow::Waiting(_)));
         input = input.max(session.input_len());
         output = output.max(session.output.len());
     }
@@ -53,9 +51,11 @@ pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("maxclients", core.config.maxclients);
     fields.add("client_recent_max_input_buffer", input);
     fields.add("client_recent_max_output_buffer", output);
-    fields.add("blocked_clients", blocked);
+    let paused = core.sessions.iter().filter(|session| session.flow == Flow::Paused).count();
+    fields.add("blocked_clients", core.waits.len() + paused);
     fields.add("tracking_clients", 0);
     fields.add("pubsub_clients", core.pubsub.clients());
+    fields.add("clients_in_timeout_table", core.waits.timed());
     fields.add("paused_reason", core.pause.reason());
     fields.add("paused_actions", core.pause.actions());
     fields.add("paused_timeout_milliseconds", core.pause.left_ms(core.clock.moment()));

@@ -15,7 +15,7 @@ use slipstream_resp::Reply;
 use crate::errors::CommandError;
 use crate::held::{Held, Hold};
 use crate::node::Core;
-use crate::session::{Flow, Session, SessionId, Wait};
+use crate::session::{Session, SessionId, Wait};
 
 /// The directives on held replies, as they were when replies were last looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,15 +53,21 @@ impl Core {
     }
 
     fn answer_wait(&mut self, id: SessionId, reported: usize) {
-        let Some(wait) = self.replica_wait(id) else { return };
-        if self.awaits_disk(id) && !self.is_late_for_disk(id) {
-            // The replicas have it, and the disk is still to come.
-            return;
+        // Where the replicas have it, the disk may be still to come.
+        if let Some(wait) = self.waits.of(id)
+            && !self.awaits_disk(id)
+        {
+            let is_durable = self.is_durable_for(id);
+            self.finish_wait(id, |reply| wait.answer(reply, is_durable, reported));
         }
-        self.forget_disk_wait(id);
+    }
+
+    /// Answers WAIT or WAITAOF by what is reported so far.
+    pub(crate) fn answer_as_reported(&mut self, id: SessionId, wait: Wait) {
+        let offset = self.sessions.get(id).map_or(Offset(0), |session| session.last_write);
+        let reported = self.replication.replicas.reported(wait.measure(), offset);
         let is_durable = self.is_durable_for(id);
-        self.answer(id, |reply| wait.answer(reply, is_durable, reported));
-        self.wake(id);
+        self.finish_wait(id, |reply| wait.answer(reply, is_durable, reported));
     }
 
     /// Whether what a session wrote is on this node's disk.
@@ -74,41 +80,8 @@ impl Core {
         self.aof.is_on() && offset <= self.aof.durable()
     }
 
-    /// What a session waits for, if that is something of the replicas.
-    fn replica_wait(&self, id: SessionId) -> Option<Wait> {
-        match &self.sessions.get(id)?.flow {
-            Flow::Waiting(wait @ (Wait::Replicas | Wait::Files)) => Some(wait.clone()),
-            _ => None,
-        }
-    }
-
-    /// CLIENT UNBLOCK: ends WAIT, WAITAOF or WAITOFFSET as its time would, or with an error; whether the client waited.
-    pub(crate) fn unblock(&mut self, id: SessionId, error: Option<CommandError>) -> bool {
-        if self.sessions.get(id).is_some_and(|session| session.flow == Flow::Waiting(Wait::Offset)) {
-            self.answer_token(id, &error.map_or(Ok(0), Err));
-            return true;
-        }
-        let Some(wait) = self.replica_wait(id) else { return false };
-        let offset = self.sessions.get(id).map_or(Offset(0), |session| session.last_write);
-        let reported = self.replication.replicas.reported(wait.measure(), offset);
-        self.replication.replicas.cancel_wait(WaiterId::Command(id.0));
-        self.forget_disk_wait(id);
-        let is_durable = self.is_durable_for(id);
-        self.answer(id, |reply| match &error {
-            Some(error) => reply.error(error.as_str()),
-            None => wait.answer(reply, is_durable, reported),
-        });
-        self.wake(id);
-        true
-    }
-
-    /// Clients that wait for something that a replica cannot give are told so.
-    pub(super) fn unblock_all(&mut self) {
-        let waiting = [Wait::Replicas, Wait::Files].map(|wait| self.waiting_sessions(&wait));
-        for id in waiting.into_iter().flatten() {
-            self.unblock(id, Some(CommandError::UNBLOCKED_BY_ROLE));
-        }
-        // What they wrote is a matter of the history that this node leaves.
+    /// This node leaves the history that its clients wrote to.
+    pub(super) fn leave_written(&mut self) {
         for session in self.sessions.iter_mut() {
             session.last_write = Offset(0);
             session.promised = None;

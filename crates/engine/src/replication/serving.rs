@@ -76,13 +76,10 @@ impl Core {
         self.perform_replicas(actions);
     }
 
-    /// A session is gone that may have been a replica's, or have waited for some.
+    /// A session is gone that may have been a replica's, or have had replies held.
     pub(crate) fn replica_closed(&mut self, id: SessionId) {
         self.lose_replica(id);
-        self.forget_token(id);
-        for waiter in [replicas::WaiterId::Command(id.0), replicas::WaiterId::Replies(id.0)] {
-            self.replication.replicas.cancel_wait(waiter);
-        }
+        self.replication.replicas.cancel_wait(replicas::WaiterId::Replies(id.0));
     }
 
     pub(super) fn send_to(&mut self, replica: ReplicaId, bytes: &[u8]) {

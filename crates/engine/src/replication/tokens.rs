@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipstream_log::{Log, Offset, ReplicationId};
-use slipstream_replication::{Moment, link};
+use slipstream_replication::link;
 
 use crate::errors::CommandError;
 use crate::node::Core;
@@ -59,30 +59,22 @@ enum Reached {
 /// Clients that wait for offsets.
 #[derive(Debug, Default)]
 pub(super) struct TokenWaits {
-    all: BTreeMap<SessionId, (Token, Option<Moment>)>,
+    all: BTreeMap<SessionId, Token>,
     by_offset: BTreeSet<(Offset, SessionId)>,
-    by_time: BTreeSet<(Moment, SessionId)>,
     /// The history and whether more could be learned of it, when all were last looked at.
     seen: Option<(ReplicationId, bool)>,
 }
 
 impl TokenWaits {
-    fn insert(&mut self, id: SessionId, token: Token, until: Option<Moment>) {
-        self.all.insert(id, (token, until));
+    fn insert(&mut self, id: SessionId, token: Token) {
+        self.all.insert(id, token);
         self.by_offset.insert((token.offset, id));
-        self.by_time.extend(until.map(|until| (until, id)));
     }
 
     fn remove(&mut self, id: SessionId) {
-        let Some((token, until)) = self.all.remove(&id) else { return };
-        self.by_offset.remove(&(token.offset, id));
-        if let Some(until) = until {
-            self.by_time.remove(&(until, id));
+        if let Some(token) = self.all.remove(&id) {
+            self.by_offset.remove(&(token.offset, id));
         }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Moment> {
-        self.by_time.first().map(|(until, _)| *until)
     }
 }
 
@@ -104,42 +96,33 @@ impl Core {
         }
     }
 
-    pub(crate) fn await_token(&mut self, id: SessionId, token: Token, until: Option<Moment>) {
-        self.replication.token_waits.insert(id, token, until);
+    pub(crate) fn await_token(&mut self, id: SessionId, token: Token) {
+        self.replication.token_waits.insert(id, token);
     }
 
-    pub(super) fn forget_token(&mut self, id: SessionId) {
+    pub(crate) fn forget_token(&mut self, id: SessionId) {
         self.replication.token_waits.remove(id);
     }
 
-    /// Answers those who have what they waited for, never will, or have waited long enough.
+    /// Answers those who have what they waited for, or never will.
     pub(super) fn end_token_waits(&mut self) {
         let waits = &mut self.replication.token_waits;
         if waits.all.is_empty() {
             return;
         }
-        let (now, end) = (self.clock.moment(), self.log.end());
+        let end = self.log.end();
         let seen = Some((self.log.history().id, self.replication.link.is_up()));
         let all = std::mem::replace(&mut waits.seen, seen) != seen;
         let far = |(offset, _): &&(Offset, SessionId)| all || *offset <= end;
-        let mut ids: Vec<SessionId> = waits.by_offset.iter().take_while(far).map(|(_, id)| *id).collect();
-        ids.extend(waits.by_time.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| *id));
+        let ids: Vec<SessionId> = waits.by_offset.iter().take_while(far).map(|(_, id)| *id).collect();
         for id in ids {
-            let Some((token, until)) = self.replication.token_waits.all.get(&id).copied() else { continue };
-            let late = until.is_some_and(|until| until <= now);
-            if let Some(answer) = self.look_for(token).or(late.then_some(Ok(0))) {
-                self.answer_token(id, &answer);
-            }
+            let Some(token) = self.replication.token_waits.all.get(&id).copied() else { continue };
+            let Some(answer) = self.look_for(token) else { continue };
+            self.finish_wait(id, |reply| match answer {
+                Ok(reached) => reply.integer(reached),
+                Err(error) => reply.error(error.as_str()),
+            });
         }
-    }
-
-    pub(super) fn answer_token(&mut self, id: SessionId, answer: &Result<i64, CommandError>) {
-        self.forget_token(id);
-        self.answer(id, |reply| match answer {
-            Ok(reached) => reply.integer(*reached),
-            Err(error) => reply.error(error.as_str()),
-        });
-        self.wake(id);
     }
 }
 

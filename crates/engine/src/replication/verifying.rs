@@ -120,10 +120,7 @@ impl Core {
             };
             self.notice(level, &text);
         }
-        for id in self.waiting_sessions(&Wait::Verification) {
-            self.answer(id, |reply| write_report(reply, report));
-            self.wake(id);
-        }
+        self.finish_waits(Wait::Verification, |reply| write_report(reply, report));
     }
 
     /// A replica has answered: the value of `REPLCONF verify`.

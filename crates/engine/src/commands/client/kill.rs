@@ -101,11 +101,9 @@ fn close(call: &mut Call<'_>, id: SessionId) {
         call.core.replication.link.reconnect(call.core.clock.moment(), &mut actions);
         call.core.perform_link(call.db.keyspace, actions);
     } else if let Some(session) = call.core.sessions.get_mut(id) {
-        // Nothing more of it is taken up; whoever waits takes up nothing anyway, and its wait is ended when
-        // the connection is.
-        if matches!(session.flow, Flow::Ready | Flow::Paused) {
-            session.flow = Flow::Closing;
-        }
+        // Nothing more of it is taken up, and it is given nothing that it waits for.
+        session.flow = Flow::Closing;
+        call.core.forget_wait(id);
         // A replica counts as gone from here on, whatever this transaction still does.
         call.core.lose_replica(id);
         call.core.effects.push(Effect::Disconnect(id));

@@ -13,6 +13,7 @@ use crate::command::{Command, Group, flag};
 use crate::commands::connection::checked_name;
 use crate::errors::CommandError;
 use crate::session::{ReplyMode, Session, SessionId};
+use crate::waiting::Ending;
 
 pub(crate) use list::describe;
 use list::{Kind, line};
@@ -346,8 +347,8 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
         _ => return Err(wrong_arguments(call)),
     };
     let id = SessionId(u64::try_from(call.integer(2)?).unwrap_or(0));
-    let error = with_error.then_some(CommandError::UNBLOCKED);
-    let ended = call.core.unblock(id, error);
+    let ending = if with_error { Ending::Failed(CommandError::UNBLOCKED) } else { Ending::TimedOut };
+    let ended = call.core.end_wait(id, ending);
     call.reply.integer(i64::from(ended));
     Ok(())
 }

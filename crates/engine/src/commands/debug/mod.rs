@@ -19,7 +19,7 @@ use crate::event;
 use crate::host::{Level, SaveReason};
 use crate::node::Phase;
 use crate::reload::Present;
-use crate::session::{Flow, Wait};
+use crate::session::Wait;
 
 /// The row.
 pub const COMMANDS: &[Command] = &[Command::new("debug", -2, debug)
@@ -257,7 +257,7 @@ fn reload(call: &mut Call<'_>) -> Result<(), CommandError> {
             return Err(CommandError::NOT_IN_MULTI);
         }
         call.core.begin_reload(options.present);
-        call.session.flow = Flow::Waiting(Wait::Reload);
+        call.wait(Wait::Reload, None);
         return Ok(());
     }
     // Every key that is there would come back from the snapshot.
@@ -283,7 +283,7 @@ fn save(call: &mut Call<'_>) {
         call.reply.ok();
     } else {
         call.core.begin_save(call.db.keyspace, SaveReason::Save);
-        call.session.flow = Flow::Waiting(Wait::Save);
+        call.wait(Wait::Save, None);
     }
 }
 

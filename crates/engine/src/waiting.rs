@@ -1,0 +1,180 @@
+//! Clients that wait: all of them, whatever they wait for.
+//!
+//! A session in [`Flow::Waiting`] has a place in [`Waits`], with the time at which it is given up. What ends a wait
+//! is known elsewhere: replicas and the disk by who reports, tokens by their offsets, jobs by their end. Whoever
+//! knows calls [`Core::finish_wait`] with the answer; time, CLIENT UNBLOCK and a change of role call
+//! [`Core::end_wait`], which knows how each kind is answered then. Both make the wait forgotten in all places.
+//!
+//! Invariant: a session is here exactly while its flow is `Waiting`, but for the moment of being served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slipstream_replication::Moment;
+use slipstream_replication::replicas::WaiterId;
+use slipstream_resp::Reply;
+
+use crate::call::Call;
+use crate::errors::CommandError;
+use crate::node::Core;
+use crate::session::{Flow, SessionId, Wait};
+
+/// Everybody who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    all: BTreeMap<SessionId, Waiter>,
+    by_time: BTreeSet<(Moment, SessionId)>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    wait: Wait,
+    until: Option<Moment>,
+}
+
+/// Why a wait ends without what was waited for.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// Its time is over, or counts as over.
+    TimedOut,
+    /// Somebody or something does not let it go on.
+    Failed(CommandError),
+}
+
+impl Waits {
+    fn insert(&mut self, id: SessionId, waiter: Waiter) {
+        self.remove(id);
+        self.by_time.extend(waiter.until.map(|until| (until, id)));
+        self.all.insert(id, waiter);
+    }
+
+    fn remove(&mut self, id: SessionId) -> Option<Waiter> {
+        let waiter = self.all.remove(&id)?;
+        if let Some(until) = waiter.until {
+            self.by_time.remove(&(until, id));
+        }
+        Some(waiter)
+    }
+
+    /// What a session waits for.
+    pub(crate) fn of(&self, id: SessionId) -> Option<Wait> {
+        self.all.get(&id).map(|waiter| waiter.wait)
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// How many of them wait for a limited time.
+    pub(crate) fn timed(&self) -> usize {
+        self.by_time.len()
+    }
+
+    /// When the next one has waited long enough.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.by_time.first().map(|(until, _)| *until)
+    }
+
+    /// Those who wait for exactly this, in the order in which they connected.
+    fn who(&self, wait: Wait) -> Vec<SessionId> {
+        self.all.iter().filter(|(_, waiter)| waiter.wait == wait).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Call<'_> {
+    /// The client waits from now on, and its command writes no reply.
+    pub(crate) fn wait(&mut self, wait: Wait, until: Option<Moment>) {
+        self.core.waits.insert(self.session.id, Waiter { wait, until });
+        self.session.flow = Flow::Waiting(wait);
+    }
+}
+
+impl Core {
+    /// A session has what it waited for, and this is the answer.
+    pub(crate) fn finish_wait(&mut self, id: SessionId, write: impl FnOnce(&mut Reply)) {
+        self.forget_wait(id);
+        self.answer(id, write);
+        self.wake(id);
+    }
+
+    /// The same for all who wait for this.
+    pub(crate) fn finish_waits(&mut self, wait: Wait, write: impl Fn(&mut Reply)) {
+        for id in self.waits.who(wait) {
+            self.finish_wait(id, &write);
+        }
+    }
+
+    /// Ends the wait of a session without what it waited for; whether it did wait, for something that can end so.
+    pub(crate) fn end_wait(&mut self, id: SessionId, ending: Ending) -> bool {
+        let Some(wait) = self.waits.of(id) else { return false };
+        if matches!(wait, Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload) {
+            return false;
+        }
+        match ending {
+            Ending::Failed(error) => {
+                self.stats.count_error(error.code());
+                self.finish_wait(id, |reply| reply.error(error.as_str()));
+            }
+            Ending::TimedOut => self.answer_late(id, wait),
+        }
+        true
+    }
+
+    /// The answer to who has waited long enough.
+    fn answer_late(&mut self, id: SessionId, wait: Wait) {
+        match wait {
+            Wait::Replicas | Wait::Files => self.answer_as_reported(id, wait),
+            Wait::Offset => self.finish_wait(id, |reply| reply.integer(0)),
+            Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload => {}
+        }
+    }
+
+    /// Answers those who have waited long enough.
+    pub(crate) fn end_late_waits(&mut self) {
+        let now = self.clock.moment();
+        while let Some((until, id)) = self.waits.by_time.first().copied()
+            && until <= now
+        {
+            self.end_wait(id, Ending::TimedOut);
+        }
+    }
+
+    /// Clients that wait for something that a replica cannot give are told so, and closed.
+    pub(crate) fn end_waits_on_role_change(&mut self) {
+        for id in [Wait::Replicas, Wait::Files]
+            .into_iter()
+            .flat_map(|wait| self.waits.who(wait))
+            .collect::<Vec<_>>()
+        {
+            self.end_wait(id, Ending::Failed(CommandError::UNBLOCKED_BY_ROLE));
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.flow = Flow::Closing;
+            }
+        }
+    }
+
+    /// A session waits no more: it is answered, or gone.
+    pub(crate) fn forget_wait(&mut self, id: SessionId) {
+        let Some(waiter) = self.waits.remove(id) else { return };
+        match waiter.wait {
+            Wait::Replicas | Wait::Files => {
+                self.replication.replicas.cancel_wait(WaiterId::Command(id.0));
+                self.forget_disk_wait(id);
+            }
+            Wait::Offset => self.forget_token(id),
+            Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload => {}
+        }
+    }
+
+    /// Writes the reply that a waiting session is owed.
+    fn answer(&mut self, id: SessionId, write: impl FnOnce(&mut Reply)) {
+        let Some(mut session) = self.sessions.take(id) else { return };
+        let mut reply = std::mem::take(&mut session.output);
+        let start = reply.len();
+        write(&mut reply);
+        session.suppress_reply(&mut reply, start);
+        session.output = reply;
+        self.sessions.insert(session);
+        self.sessions.mark(id);
+    }
+}
