@@ -31,6 +31,8 @@ pub enum Arrival {
     Bytes(SessionId, Vec<u8>),
     /// A client's connection is gone.
     Closed(SessionId),
+    /// Something failed, and the log is to tell it.
+    Trouble(String),
 }
 
 impl Door<'_> {

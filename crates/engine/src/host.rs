@@ -19,6 +19,7 @@ use slipstream_replication::replicas::Framing;
 
 use crate::aof::{BaseOrder, Order};
 use crate::config::Config;
+use crate::door::{Arrival, Door};
 use crate::reclaim::Discarded;
 use crate::replication::digesting::DigestOrder;
 use crate::session::SessionId;
@@ -103,6 +104,9 @@ pub trait Host {
     fn write_config(&mut self, text: &[u8]) -> Result<(), String>;
     /// Holds up the whole process: DEBUG SLEEP.
     fn stall(&mut self, micros: u64);
+    /// Serves clients while a command runs for long, without waiting: sends what is to be sent, lets new ones in, and
+    /// returns what came. Whom the door does not serve waits, as does everything else that the process watches.
+    fn while_busy(&mut self, door: &mut Door<'_>) -> Vec<Arrival>;
 }
 
 /// What a snapshot is written for.

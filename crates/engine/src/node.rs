@@ -17,6 +17,7 @@ use crate::commands::monitor::Monitors;
 use crate::config::Config;
 use crate::delivery::Push;
 use crate::dispatch::{Handled, Machine};
+use crate::door::Door;
 use crate::event;
 use crate::eviction::Eviction;
 use crate::expiry::Expiry;
@@ -249,6 +250,12 @@ impl Node {
         Ok(Node { keyspace, core })
     }
 
+    /// Where clients come in, and their replies go out.
+    pub fn door(&mut self) -> Door<'_> {
+        self.core.tick_clock();
+        self.core.door().0
+    }
+
     /// A client connected; its number, or the text to refuse it with.
     pub fn accept(
         &mut self,
@@ -256,8 +263,7 @@ impl Node {
         local: Endpoint,
         descriptor: i64,
     ) -> Result<SessionId, &'static str> {
-        self.core.tick_clock();
-        self.core.door().0.accept(peer, local, descriptor)
+        self.door().accept(peer, local, descriptor)
     }
 
     /// A client sent bytes.

@@ -11,40 +11,31 @@ mod link;
 
 mod replicas;
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::{self, ErrorKind};
+use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mio::{Events, Poll, Token, Waker};
+use mio::Waker;
 use slipstream_aof::Manifest;
-use slipstream_engine::{Effect, Level, Node, SessionId, Source, aof};
+use slipstream_engine::{Effect, Level, Node, Source, aof};
 use slipstream_storage::LogLoadOptions;
 
 use self::link::Lines;
 use self::replicas::Start;
 use crate::aof_writer::AofWriter;
-use crate::connection::Connection;
 use crate::feeder::Feeder;
 use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
 use crate::kernel::{self, Claim};
-use crate::listeners::SharedListening;
 use crate::log_disk::LogDisk;
 use crate::log_load::LogLoad;
+use crate::net::{LINK, Ready, SIGNALS, SharedNet, WAKER, Whose};
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
 use crate::spool::Spool;
 use crate::state_file::StateFile;
 use crate::sync_load::SyncLoad;
-
-const WAKER: Token = Token(usize::MAX);
-const SIGNALS: Token = Token(usize::MAX - 1);
-const LINK: Token = Token(usize::MAX - 2);
-const SIDE: Token = Token(usize::MAX - 3);
-/// Listeners count down from here; clients have their session's number.
-const LISTENERS: usize = usize::MAX - 100;
-const MAX_LISTENERS: usize = 64;
 
 /// Bytes read from a socket at once.
 const READ_SIZE: usize = 64 * 1024;
@@ -54,15 +45,7 @@ const DECODER_PATIENCE: Duration = Duration::from_millis(1);
 /// The loop and all it owns.
 pub struct EventLoop {
     node: Node,
-    poll: Poll,
-    listening: SharedListening,
-    connections: HashMap<SessionId, Connection>,
-    /// Sockets that may have more to read than was read: looked at without waiting.
-    unread: BTreeSet<SessionId>,
-    /// When the listeners are to be looked at although nothing new is heard of them.
-    accept_at: Option<Instant>,
-    /// Sockets that a full sync's thread writes to.
-    lent: Vec<SessionId>,
+    net: SharedNet,
     /// Snapshots that are being sent, or kept for the next replica.
     spools: HashMap<u64, Arc<Spool>>,
     /// Replicas whose stream is to begin when all before it is sent.
@@ -88,22 +71,16 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop around `node` that serves `listeners`.
-    pub fn new(node: Node, listening: SharedListening, signals: Signals) -> io::Result<EventLoop> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    /// A loop around `node` that serves the sockets of `net`.
+    pub fn new(node: Node, net: SharedNet, signals: Signals) -> io::Result<EventLoop> {
+        let registry = net.borrow().registry().try_clone()?;
+        let waker = Arc::new(Waker::new(&registry, WAKER)?);
         let (sender, reports) = channel();
-        let registry = poll.registry().try_clone()?;
         let reporter = Reporter::new(sender, Arc::clone(&waker), registry);
         let log_disk = LogDisk::start(reporter.clone());
         let mut event_loop = EventLoop {
             node,
-            poll,
-            listening,
-            connections: HashMap::new(),
-            unread: BTreeSet::new(),
-            accept_at: None,
-            lent: Vec::new(),
+            net,
             spools: HashMap::new(),
             starting: Vec::new(),
             feeder: Feeder::start(waker, log_disk.clone())?,
@@ -123,19 +100,18 @@ impl EventLoop {
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
             exit: None,
         };
-        event_loop.signals.register(event_loop.poll.registry(), SIGNALS)?;
-        event_loop.listen()?;
+        event_loop.signals.register(event_loop.net.borrow().registry(), SIGNALS)?;
+        event_loop.net.borrow_mut().listen()?;
         Ok(event_loop)
     }
 
     /// Serves until the node ends; the process's exit status.
     pub fn run(mut self) -> io::Result<i32> {
-        let mut events = Events::with_capacity(1024);
         // Where that is not possible it has to wait for its turn as all do.
         kernel::run_promptly().ok();
         self.settle();
         while self.exit.is_none() {
-            self.turn(&mut events)?;
+            self.turn()?;
         }
         // Replies that are ready, SHUTDOWN's among them, still go out.
         self.flush_marked();
@@ -146,49 +122,27 @@ impl EventLoop {
         Ok(self.exit.unwrap_or(0))
     }
 
-    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
-        let wait = self.patience();
-        match self.poll.poll(events, Some(wait)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            other => other?,
+    fn turn(&mut self) -> io::Result<()> {
+        let patience = self.patience();
+        if !self.net.borrow_mut().wait(patience)? {
+            return Ok(());
         }
         self.node.begin_turn();
         self.take_news();
         if let Some(progress) = self.aof_writer.take_progress() {
             self.node.aof_reported(aof::Report::Progress(progress));
         }
-        for id in std::mem::take(&mut self.unread) {
-            self.read_client(id);
-        }
-        if self.accept_at.take_if(|at| *at <= Instant::now()).is_some() {
-            let count = self.listening.borrow().sockets.len();
-            (0..count).for_each(|index| self.accept(index));
-        }
-        for event in events.iter() {
-            match event.token() {
-                WAKER => self.take_reports(),
-                SIGNALS => self.take_signals(),
-                token @ (LINK | SIDE) => {
+        while let Some(ready) = self.next_ready() {
+            match ready.whose() {
+                Whose::Own(WAKER) => self.take_reports(),
+                Whose::Own(SIGNALS) => self.take_signals(),
+                Whose::Own(token) => {
                     let line = if token == LINK { Line::Main } else { Line::Side };
-                    let ended = event.is_read_closed();
-                    self.lines.note_end(line, ended);
-                    self.link_ready(line, event.is_readable() || ended, event.is_writable());
+                    self.lines.note_end(line, ready.ended);
+                    self.link_ready(line, ready.readable, ready.writable);
                 }
-                Token(number) if number >= LISTENERS - MAX_LISTENERS => self.accept(LISTENERS - number),
-                Token(number) => {
-                    let id = SessionId(number as u64);
-                    if event.is_writable() {
-                        self.set_writable(id);
-                    }
-                    if event.is_read_closed()
-                        && let Some(connection) = self.connections.get_mut(&id)
-                    {
-                        connection.ended = true;
-                    }
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        self.read_client(id);
-                    }
-                }
+                Whose::Listener(index) => self.accept(index),
+                Whose::Client(id) => self.client_ready(id, &ready),
             }
         }
         if let Some(load) = &mut self.load {
@@ -204,24 +158,29 @@ impl EventLoop {
         Ok(())
     }
 
+    /// What is ready next. The command that it leads to may take up what comes behind.
+    fn next_ready(&self) -> Option<Ready> {
+        self.net.borrow_mut().next_ready()
+    }
+
     /// How long to wait: not at all if something is left to read, else until the node's next deadline.
     fn patience(&self) -> Duration {
         let is_behind = self.load.as_ref().is_some_and(SyncLoad::is_behind);
         // What the decoder has no room for is not read; the stream beside it is, and clients are.
         let reads = |line| self.lines.wants_reading(line) && !(is_behind && line == self.load_line);
         let replays = self.log_load.as_ref().is_some_and(LogLoad::is_behind);
-        if replays || !self.unread.is_empty() || [Line::Main, Line::Side].into_iter().any(reads) {
+        if replays || [Line::Main, Line::Side].into_iter().any(reads) {
             return Duration::ZERO;
         }
+        let sockets = self.net.borrow().patience();
         if is_behind {
-            return DECODER_PATIENCE;
+            return sockets.map_or(DECODER_PATIENCE, |sockets| sockets.min(DECODER_PATIENCE));
         }
         if self.feeder.expect_acks(self.node.awaits_acks()) {
             return Duration::ZERO;
         }
-        let accept = self.accept_at.map(|at| at.saturating_duration_since(Instant::now()));
         let feed = self.feeder.time_left(&self.node.core.log);
-        [accept, feed].into_iter().flatten().fold(self.node.time_left(), Duration::min)
+        [sockets, feed].into_iter().flatten().fold(self.node.time_left(), Duration::min)
     }
 
     /// Does everything that the turn led to.
@@ -401,9 +360,9 @@ impl EventLoop {
                 Report::SyncOutgrown(job, failure) => self.node.sync_outgrown(job, failure),
                 Report::SyncProgress(id, bytes) => self.node.sync_progress(id, bytes),
                 Report::SyncSent(id, result) => {
-                    self.lent.retain(|lent| *lent != id);
+                    self.net.borrow_mut().end_loan(id);
                     self.node.sync_sent(id, result);
-                    if !self.connections.contains_key(&id) {
+                    if self.net.borrow().connection(id).is_none() {
                         self.node.closed(id);
                     }
                 }

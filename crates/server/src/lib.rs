@@ -23,6 +23,7 @@ pub mod log_file;
 mod log_load;
 pub mod memory;
 mod mptcp;
+pub mod net;
 pub mod process;
 pub mod reclaimer;
 pub mod signals;

@@ -4,13 +4,11 @@
 //! mean all of a family. New sockets are bound before old ones are closed where
 //! they do not overlap; a failed CONFIG SET leaves everything as it was.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use mio::net::{TcpListener, UnixListener};
 use slipstream_engine::config::Config;
@@ -44,9 +42,6 @@ pub struct Listening {
     /// Whether there are others than the loop knows.
     pub changed: bool,
 }
-
-/// Shared by the loop and the process that CONFIG SET reaches.
-pub type SharedListening = Rc<RefCell<Listening>>;
 
 impl Listening {
     /// Listens where `config` says instead.

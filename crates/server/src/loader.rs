@@ -161,12 +161,12 @@ mod tests {
     use slipstream_rdb::{Preface, WriteOptions};
 
     use super::*;
-    use crate::listeners::SharedListening;
+    use crate::net::Net;
     use crate::process::Process;
 
     fn node() -> Node {
         let config = Config::default();
-        let process = Process::new(&config, None, SharedListening::default()).unwrap();
+        let process = Process::new(&config, None, Net::shared().unwrap()).unwrap();
         Node::new(config, Box::new(process), 1).unwrap()
     }
 

@@ -1,6 +1,7 @@
 //! The process as the engine's host: clocks, figures, log, configuration file.
 //!
-//! CONFIG SET exchanges the listening sockets here; the loop is told that it did.
+//! CONFIG SET exchanges the listening sockets here; the loop is told that it did. A command that runs for long has
+//! clients served from here.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,14 +10,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 use slipstream_engine::config::Config;
-use slipstream_engine::{Clock, Host, Level, ProcessFacts};
+use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts};
 use slipstream_storage::{Replaced, Unreplaced, replace};
 
 use crate::allocator;
-use crate::listeners::SharedListening;
 use crate::log_file::LogFile;
 use crate::memory;
 use crate::mptcp;
+use crate::net::SharedNet;
 use crate::system_files::SystemFiles;
 
 /// The process as the engine sees it.
@@ -29,24 +30,20 @@ pub struct Process {
     log: LogFile,
     /// Where the configuration came from, as an absolute path.
     config_file: Option<PathBuf>,
-    listening: SharedListening,
+    net: SharedNet,
     facts: ProcessFacts,
 }
 
 impl Process {
     /// The host of a node with this configuration.
-    pub fn new(
-        config: &Config,
-        config_file: Option<PathBuf>,
-        listening: SharedListening,
-    ) -> Result<Process, String> {
+    pub fn new(config: &Config, config_file: Option<PathBuf>, net: SharedNet) -> Result<Process, String> {
         Ok(Process {
             started: Instant::now(),
             wall: (0, 0),
             log: LogFile::open(config)?,
             facts: fixed_facts(config_file.as_deref()),
             config_file,
-            listening,
+            net,
         })
     }
 }
@@ -112,7 +109,7 @@ impl Host for Process {
             })?;
         }
         if concerns(&["port", "bind"]) {
-            self.listening.borrow_mut().rebind(config).map_err(refused)?;
+            self.net.borrow_mut().listening.rebind(config).map_err(refused)?;
         }
         if concerns(&["dir"]) {
             config.dir = change_folder(&config.dir)?;
@@ -135,6 +132,10 @@ impl Host for Process {
 
     fn stall(&mut self, micros: u64) {
         std::thread::sleep(Duration::from_micros(micros));
+    }
+
+    fn while_busy(&mut self, door: &mut Door<'_>) -> Vec<Arrival> {
+        self.net.borrow_mut().serve_aside(door)
     }
 }
 

@@ -16,7 +16,8 @@ use slipstream_engine::config::{self, Config};
 use slipstream_engine::{Host, Level, Node, REDIS_VERSION};
 
 use crate::event_loop::EventLoop;
-use crate::listeners::{self, SharedListening};
+use crate::listeners;
+use crate::net::Net;
 use crate::process::{Process, change_folder};
 use crate::signals::Signals;
 use crate::system_files::SystemFiles;
@@ -73,15 +74,15 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     }
     allocator::tune();
     let huge_pages = if config.disable_thp { kernel::disable_huge_pages() } else { Ok(()) };
-    let listening = SharedListening::default();
-    let mut process = Process::new(&config, config_file, Rc::clone(&listening))?;
+    let net = Net::shared().map_err(|error| format!("Asking to be woken by sockets: {error}"))?;
+    let mut process = Process::new(&config, config_file, Rc::clone(&net))?;
     announce(&mut process, program, &config, sources);
     if let Err(error) = huge_pages {
         process.log(Level::Warning, false, &format!("disable-thp: the system keeps its huge pages: {error}"));
     }
     let config = limit_clients(config, &mut process);
     mptcp::check(&config).inspect_err(|reason| process.log(Level::Warning, false, reason))?;
-    listening.borrow_mut().sockets = listeners::bind_all(&config).inspect_err(|reason| {
+    net.borrow_mut().listening.sockets = listeners::bind_all(&config).inspect_err(|reason| {
         process.log(Level::Warning, false, &format!("Warning: {reason}"));
         process.log(
             Level::Warning,
@@ -101,7 +102,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     }
     node.start(stored);
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
-    let event_loop = EventLoop::new(node, listening, signals).map_err(|error| error.to_string())?;
+    let event_loop = EventLoop::new(node, net, signals).map_err(|error| error.to_string())?;
     let status = event_loop.run().map_err(|error| error.to_string());
     drop(pidfile);
     status

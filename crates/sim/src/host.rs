@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use slipstream_engine::config::Config;
-use slipstream_engine::{Clock, Host, Level, ProcessFacts};
+use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts};
 
 use crate::checker::Verdicts;
 use crate::story::Story;
@@ -85,5 +85,10 @@ impl Host for SimulatedHost {
 
     fn stall(&mut self, micros: u64) {
         self.time.set(self.time.get() + micros);
+    }
+
+    /// No time passes while a script runs.
+    fn while_busy(&mut self, _: &mut Door<'_>) -> Vec<Arrival> {
+        Vec::new()
     }
 }

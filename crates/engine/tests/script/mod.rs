@@ -16,10 +16,10 @@ mod text;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use slipstream_engine::Node;
 use slipstream_engine::config::{Config, ProtectedAction};
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
+use slipstream_engine::{Arrival, Door, Node};
 use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest};
 use slipstream_log::Offset;
 use slipstream_resp::{Protocol, encode_request, split_line};
@@ -76,6 +76,10 @@ impl Host for FakeHost {
 
     fn stall(&mut self, micros: u64) {
         self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    fn while_busy(&mut self, _: &mut Door<'_>) -> Vec<Arrival> {
+        Vec::new()
     }
 }
 

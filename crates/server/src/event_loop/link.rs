@@ -10,9 +10,10 @@ use std::time::Duration;
 use mio::Interest;
 use mio::net::TcpStream;
 
-use super::{EventLoop, LINK, SIDE};
+use super::EventLoop;
 use crate::connection::tcp_endpoints;
 use crate::jobs::{self, Line, Route};
+use crate::net::{LINK, SIDE};
 use crate::sync_load::SyncLoad;
 
 /// A connection to this node's primary.
@@ -118,7 +119,8 @@ impl EventLoop {
         stream.set_nodelay(true)?;
         let mut stream = TcpStream::from_std(stream);
         let token = if line == Line::Main { LINK } else { SIDE };
-        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.net.borrow().registry().register(&mut stream, token, interest)?;
         Ok(stream)
     }
 
@@ -193,7 +195,7 @@ impl EventLoop {
         let Slot { socket, .. } = std::mem::take(self.lines.slot(line));
         if let Some(mut link) = socket {
             // The socket closes with its handle whatever the registry says.
-            self.poll.registry().deregister(&mut link.stream).ok();
+            self.net.borrow().registry().deregister(&mut link.stream).ok();
         }
     }
 }

@@ -7,14 +7,12 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::Token;
 use slipstream_engine::config::Compression;
 use slipstream_engine::{SessionId, SyncOrder};
 use slipstream_log::{Offset, Slice};
 use slipstream_replication::replicas::Framing;
 
 use super::EventLoop;
-use crate::connection::Connection;
 use crate::feeder::{News, Returned};
 use crate::jobs;
 use crate::spool::{Bounds, Spool, Way};
@@ -46,17 +44,14 @@ impl EventLoop {
     fn start_stream(&mut self, start: Start) -> bool {
         let id = start.replica;
         self.flush(id);
-        if self.lent.contains(&id) {
+        if self.net.borrow().is_lent(id) {
             return false;
         }
         let Some(session) = self.node.core.sessions.get(id) else { return true };
         if !session.output.is_empty() || !session.is_between_requests() {
             return false;
         }
-        let Some(mut connection) = self.connections.remove(&id) else { return true };
-        self.unread.remove(&id);
-        // Its thread watches it from now on, whatever this registry says.
-        connection.socket.deregister(self.poll.registry()).ok();
+        let Some(connection) = self.net.borrow_mut().remove(id) else { return true };
         if start.batch {
             // A stream that is not batched is only less thrifty.
             connection.socket.set_nodelay(false).ok();
@@ -76,19 +71,14 @@ impl EventLoop {
     }
 
     /// A socket is back from the feeder: its session goes on as any client's.
-    fn take_back(&mut self, id: SessionId, Returned { mut socket, end }: Returned) {
+    fn take_back(&mut self, id: SessionId, Returned { socket, end }: Returned) {
         if !self.feeder.gave_back(id) {
             return;
         }
-        let number = usize::try_from(id.0).expect("sessions are counted from 1");
         // What goes to and fro now are single requests.
-        let ready =
-            socket.set_nodelay(true).and_then(|()| socket.register(self.poll.registry(), Token(number)));
+        let ready = socket.set_nodelay(true).and_then(|()| self.net.borrow_mut().add(id, socket));
         match ready {
-            Ok(()) => {
-                self.connections.insert(id, Connection { id, socket, writable: true, ended: false });
-                self.node.stream_ended(id, end);
-            }
+            Ok(()) => self.node.stream_ended(id, end),
             Err(_) => self.node.closed(id),
         }
     }
@@ -167,9 +157,10 @@ impl EventLoop {
         if self.node.core.sessions.get(id).is_some_and(|session| !session.output.is_empty()) {
             return Err("it does not even read the answer to its request".into());
         }
-        let connection = self.connections.get(&id).ok_or("it disconnected")?;
+        let mut net = self.net.borrow_mut();
+        let connection = net.connection(id).ok_or("it disconnected")?;
         let socket = connection.socket.duplicate().map_err(|error| error.to_string())?;
-        self.lent.push(id);
+        net.lend(id);
         Ok(socket)
     }
 }

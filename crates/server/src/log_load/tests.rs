@@ -11,7 +11,7 @@ use slipstream_engine::{Effect, Source, Stored};
 use slipstream_log::{History, Offset, ReplicationId};
 
 use super::*;
-use crate::listeners::SharedListening;
+use crate::net::Net;
 use crate::process::Process;
 
 /// A folder that goes with the test.
@@ -83,7 +83,7 @@ impl Outcome {
 /// Loads these increments behind each other.
 fn load(folder: &Folder, increments: &[&[u8]], change: impl FnOnce(&mut LogLoadOptions)) -> Outcome {
     let config = Config::default();
-    let process = Process::new(&config, None, SharedListening::default()).unwrap();
+    let process = Process::new(&config, None, Net::shared().unwrap()).unwrap();
     let mut node = Node::new(config, Box::new(process), 1).unwrap();
     let mut manifest = Manifest::default();
     for content in increments {
