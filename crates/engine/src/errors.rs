@@ -289,6 +289,36 @@ impl CommandError {
     }
 }
 
+/// Geo.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const GEO_UNIT: Self = Self::fixed("ERR unsupported unit provided. please use M, KM, FT, MI");
+    pub const GEO_RADIUS: Self = Self::fixed("ERR need numeric radius");
+    pub const GEO_RADIUS_NEGATIVE: Self = Self::fixed("ERR radius cannot be negative");
+    pub const GEO_WIDTH: Self = Self::fixed("ERR need numeric width");
+    pub const GEO_HEIGHT: Self = Self::fixed("ERR need numeric height");
+    pub const GEO_BOX_NEGATIVE: Self = Self::fixed("ERR height or width cannot be negative");
+    pub const GEO_MEMBER: Self = Self::fixed("ERR could not decode requested zset member");
+    pub const GEO_COUNT: Self = Self::fixed("ERR COUNT must be > 0");
+    pub const GEO_ANY: Self = Self::fixed("ERR the ANY argument requires COUNT argument");
+
+    /// A place that is not on the map.
+    pub fn no_place(longitude: f64, latitude: f64) -> Self {
+        Self::text(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"))
+    }
+
+    /// What is stored has no room for what `command` is asked to tell.
+    pub fn stores_only(command: &str) -> Self {
+        Self::text(format!("ERR {command} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"))
+    }
+
+    /// A search without a centre, or without an area.
+    pub fn exactly_one_of(choice: &str, command: &[u8]) -> Self {
+        let command = String::from_utf8_lossy(command);
+        Self::text(format!("ERR exactly one of {choice} can be specified for {command}"))
+    }
+}
+
 /// Lists.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {

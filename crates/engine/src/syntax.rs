@@ -3,7 +3,7 @@
 //! ```text
 //! key [EX seconds:integer | PERSIST] data:(score:double member)... LEFT|RIGHT
 //!
-//! NX  =             a word without small letters stands for itself
+//! NX  km:pure-token a word without small letters stands for itself, one with them by this type
 //! member n:integer  others name an argument; its type follows (string if not), `key` is a key
 //! d:key@2           a key or pattern of another key spec than the next in order
 //! […] (…)           optional; grouped
@@ -283,9 +283,10 @@ impl Parser<'_> {
             Some((name, kind)) => (name, kind),
             None => (word, if word == "key" { "key" } else { "string" }),
         };
-        let known = Kind::NAMES[..6].iter().find(|(known, _)| *known == kind);
+        let known = Kind::NAMES[..7].iter().find(|(known, _)| *known == kind);
         let kind = known.map(|(_, kind)| *kind).ok_or_else(|| self.broken("no such type"))?;
         let mut argument = leaf(name.into(), kind);
+        argument.token = (kind == Kind::Token).then(|| name.into());
         argument.key_spec = spec;
         if kind == Kind::Key && spec.is_none() {
             argument.key_spec = Some(self.keys);
@@ -354,6 +355,7 @@ mod tests {
         check("source:key destination:key", "source:key@0 destination:key@1");
         check("key [BY by:pattern@1] [STORE d:key@2]", "key:key@0 'BY' by:pattern@1? 'STORE' d:key@2?");
         check("[WITHSCORES]", "'WITHSCORES' withscores:pure-token?");
+        check("km:pure-token", "'km' km:pure-token");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod commands {
     mod failover;
     mod field_expiry;
     mod following;
+    mod geo;
     mod guard;
     mod hashes;
     mod hyperloglog;

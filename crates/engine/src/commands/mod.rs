@@ -13,6 +13,7 @@ pub mod connection;
 pub mod debug;
 pub(crate) mod elements;
 pub mod failover;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod introspection;
@@ -74,6 +75,7 @@ pub const FAMILIES: &[&[Command]] = &[
     strings::COMMANDS,
     bitmaps::COMMANDS,
     hyperloglog::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
     hashes::expiry::COMMANDS,
     hashes::timed::COMMANDS,

@@ -141,6 +141,10 @@ const EVENTS: &[(&str, &str, &str)] = &[
     ("PFADD p a", "PFADD p a", ""),
     ("PFADD p a", "PFMERGE d p", "pfadd d"),
     ("PFADD p a", "PFCOUNT p", ""),
+    ("", "GEOADD g 1 1 a", "zadd g"),
+    ("GEOADD g 1 1 a", "GEOSEARCHSTORE d g FROMMEMBER a BYRADIUS 1 m", "geosearchstore d"),
+    ("GEOADD g 1 1 a", "GEORADIUS g 1 1 1 m STORE d", "georadiusstore d"),
+    ("GEOADD d 1 1 a", "GEORADIUS none 1 1 1 m STORE d", "del d"),
     ("", "GET none", ""),
 ];
 
@@ -243,6 +247,7 @@ fn reads_that_find_no_key_are_told_and_after_its_end_if_it_was_due() {
         ("GETBIT k 1", "keymiss k"),
         ("BITCOUNT k", "keymiss k"),
         ("PFCOUNT k", "keymiss k"),
+        ("GEOPOS k m", "keymiss k"),
         ("OBJECT ENCODING k", ""),
         ("DEL k", ""),
         ("LPOP k", ""),

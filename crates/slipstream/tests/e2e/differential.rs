@@ -22,12 +22,13 @@ const BATCH: usize = 200;
 /// Commands with the kinds of their arguments, one letter each: `k` a key, mostly of the family's own, `m` a member or
 /// field, `v` a value, `i` an integer, `f` a score, `r` a bound of ranks, `s` of scores, `l` of members, `c` a small
 /// count, `o` a direction, `d` the id of an entry, `n` one for a new entry, `e` a bound of ids, `a` the place of a bit,
-/// `b` a bit, `t` the type of a field, `g` an offset in such fields, `h` an element of a HyperLogLog. Any other word stands
-/// for itself.
-const FAMILIES: [(&str, &str); 10] = [
+/// `b` a bit, `t` the type of a field, `g` an offset in such fields, `h` an element of a HyperLogLog, `y` a longitude, `z` a
+/// latitude, `w` a distance, `u` its unit. Any other word stands for itself.
+const FAMILIES: [(&str, &str); 11] = [
     ("string", STRINGS),
     ("bitmap", BITMAPS),
     ("sketch", HYPERLOGLOGS),
+    ("geo", PLACES),
     ("list", LISTS),
     ("set", SETS),
     ("hash", HASHES),
@@ -54,6 +55,16 @@ const BITMAPS: &str = "SETBIT k a b; SETBIT k a b; SETBIT k a b; GETBIT k a; BIT
 const HYPERLOGLOGS: &str = "PFADD k h h h h h h h h; PFADD k h h h h h h h h h h h h; PFADD k h; PFADD k; PFCOUNT k; PFCOUNT k k;
     PFCOUNT k k k; PFMERGE k; PFMERGE k k; PFMERGE k k k; GET k; STRLEN k; PFDEBUG ENCODING k; PFDEBUG DECODE k;
     PFDEBUG TODENSE k; PFDEBUG x k; DEL k";
+
+/// Nobody else writes to these: what other scores mean as places is the processor's.
+const PLACES: &str = "GEOADD k y z m; GEOADD k y z m y z m y z m; GEOADD k 12.5 41.25 m 12.5 41.25 m 12.5 41.25 m;
+    GEOADD k NX CH y z m; GEOADD k XX y z m; GEOADD k y m; GEODIST k m m; GEODIST k m m u; GEOHASH k m m; GEOPOS k m m;
+    GEOSEARCH k FROMMEMBER m BYRADIUS w u; GEOSEARCH k FROMMEMBER m BYBOX w w u DESC WITHDIST;
+    GEOSEARCH k FROMLONLAT y z BYRADIUS w u ASC WITHCOORD; GEOSEARCH k FROMLONLAT y z BYBOX w w u COUNT c WITHHASH;
+    GEOSEARCH k FROMLONLAT 12.5 41.25 BYRADIUS w u COUNT c; GEOSEARCH k BYBOX w w u FROMMEMBER m COUNT c ANY;
+    GEORADIUS k y z w u WITHDIST WITHCOORD; GEORADIUS_RO k y z w u COUNT c DESC; GEORADIUS k y z w u STORE k;
+    GEORADIUSBYMEMBER k m w u COUNT c STORE k; GEORADIUSBYMEMBER_RO k m w u; GEOSEARCH k BYRADIUS w u;
+    GEOSEARCHSTORE k k FROMMEMBER m BYRADIUS w u; GEOSEARCHSTORE k k FROMLONLAT y z BYBOX w w u ASC COUNT c; ZREM k m";
 
 const LISTS: &str = "LPUSH k v m; RPUSH k v m i; LPUSHX k v; RPUSHX k v; LPOP k; RPOP k; LPOP k c; RPOP k i; LLEN k;
     LINDEX k r; LSET k r v; LRANGE k r r; LTRIM k r r; LREM k r m; LINSERT k BEFORE m v; LINSERT k AFTER m v; LPOS k m;
@@ -149,7 +160,7 @@ fn line(random: &mut Rng) -> Vec<String> {
 
 fn key(family: &str, random: &mut Rng) -> String {
     const SHARED: [&str; 7] = ["string", "bitmap", "list", "set", "hash", "zset", "stream"];
-    let stays = ["lexical", "sketch"].contains(&family) || (family != "any" && random.u8(..8) > 0);
+    let stays = ["lexical", "sketch", "geo"].contains(&family) || (family != "any" && random.u8(..8) > 0);
     let family = if stays { family } else { SHARED[random.usize(..SHARED.len())] };
     format!("{family}:{}", random.u8(..12))
 }
@@ -210,8 +221,26 @@ fn argument(kind: &str, family: &str, random: &mut Rng) -> String {
             _ => argument("a", family, random),
         },
         "h" => format!("e{}", random.u16(..3000)),
+        "y" => degrees(180.0, 12.5, random),
+        "z" => degrees(85.0, 41.25, random),
+        "w" => match random.u8(..20) {
+            0 => "0".to_owned(),
+            1 => "-1".to_owned(),
+            digits @ 2..8 => random.u32(..10_u32.pow(digits.into())).to_string(),
+            _ => random.u32(..100_000).to_string(),
+        },
+        "u" => ["m", "km", "ft", "mi", "parsec"][random.usize(..5)].to_owned(),
         "o" => ["LEFT", "RIGHT"][random.usize(..2)].to_owned(),
         word => word.to_owned(),
+    }
+}
+
+/// Most degrees are around one place, some beyond the map.
+fn degrees(most: f64, usual: f64, random: &mut Rng) -> String {
+    match random.u8(..20) {
+        0 => "200".to_owned(),
+        1..8 => format!("{:.6}", (random.f64() * 2.0 - 1.0) * most),
+        _ => format!("{:.4}", usual + random.f64() * 3.0),
     }
 }
 

@@ -76,8 +76,8 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// The options of ZADD, as a set of bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Rules(u8);
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rules(u8);
 
 impl Rules {
     const ONLY_NEW: u8 = 1;
@@ -111,6 +111,19 @@ impl Rules {
         Ok((rules, first))
     }
 
+    /// Takes `word` in if it is one of the options that GEOADD has too.
+    pub(crate) fn take_word_of_places(&mut self, word: &[u8]) -> bool {
+        const KNOWN: u8 = Rules::ONLY_NEW | Rules::ONLY_EXISTING | Rules::COUNT_UPDATED;
+        let bit = Self::word(word).filter(|bit| bit & KNOWN != 0);
+        self.0 |= bit.unwrap_or(0);
+        bit.is_some()
+    }
+
+    /// Whether a member would have to be new and to be there.
+    pub(crate) fn are_never_met(self) -> bool {
+        self.has(Self::ONLY_NEW) && self.has(Self::ONLY_EXISTING)
+    }
+
     fn word(arg: &[u8]) -> Option<u8> {
         // A score is longer or no letter: most calls end here.
         if arg.len() > 4 || !arg.first()?.is_ascii_alphabetic() {
@@ -121,7 +134,7 @@ impl Rules {
 
     fn check(self, pairs: usize) -> Result<(), CommandError> {
         let both = |a: u8, b: u8| self.has(a) && self.has(b);
-        if both(Self::ONLY_NEW, Self::ONLY_EXISTING) {
+        if self.are_never_met() {
             return Err(CommandError::ZADD_XX_AND_NX);
         }
         if both(Self::ONLY_GREATER, Self::ONLY_NEW)
@@ -191,19 +204,27 @@ fn zincrby(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn add(call: &mut Call<'_>, rules: Rules, first: usize) -> Result<(), CommandError> {
     let args = call.args;
-    let tally = if args.len() == first + 2 {
+    if args.len() == first + 2 {
         // One pair, the common case: nothing is allocated.
         let score = call.float(first)?;
-        put_all(call, rules, std::iter::once((score, &args[first + 1])))?
-    } else {
-        let scores =
-            (first..args.len()).step_by(2).map(|at| call.float(at)).collect::<Result<Vec<_>, _>>()?;
-        let members = (first + 1..args.len()).step_by(2).map(|at| &args[at]);
-        put_all(call, rules, scores.into_iter().zip(members))?
-    };
+        return add_pairs(call, rules, std::iter::once((score, &args[first + 1])));
+    }
+    let scores = (first..args.len()).step_by(2).map(|at| call.float(at)).collect::<Result<Vec<_>, _>>()?;
+    let members = (first + 1..args.len()).step_by(2).map(|at| &args[at]);
+    add_pairs(call, rules, scores.into_iter().zip(members))
+}
+
+/// Puts members with their scores into the set at argument 1, and answers as ZADD does.
+pub(crate) fn add_pairs<'a>(
+    call: &mut Call<'_>,
+    rules: Rules,
+    pairs: impl Iterator<Item = (f64, &'a [u8])>,
+) -> Result<(), CommandError> {
+    let tally = put_all(call, rules, pairs)?;
     let changes = tally.added + tally.updated;
     if changes > 0 {
         let event = if rules.has(Rules::INCREMENT) { event::ZINCR } else { event::ZADD };
+        let args = call.args;
         changed_by(call, &args[1], changes, event);
     }
     if !rules.has(Rules::INCREMENT) {

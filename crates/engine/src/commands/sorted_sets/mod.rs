@@ -24,7 +24,11 @@ pub mod removal;
 pub mod sampling;
 
 /// The sorted set at `key` for a command that only reads; counts a hit or a miss.
-fn read<'a>(db: &'a mut Db<'_>, core: &mut Core, key: &[u8]) -> Result<Option<SortedSet<'a>>, CommandError> {
+pub(super) fn read<'a>(
+    db: &'a mut Db<'_>,
+    core: &mut Core,
+    key: &[u8],
+) -> Result<Option<SortedSet<'a>>, CommandError> {
     match read_any(db, core, key) {
         None => Ok(None),
         Some(Value::SortedSet(set)) => Ok(Some(set)),
@@ -42,7 +46,7 @@ fn read_any<'a>(db: &'a mut Db<'_>, core: &mut Core, key: &[u8]) -> Option<Value
 }
 
 /// Notes that `key` changed, by so many members.
-fn changed_by(call: &mut Call<'_>, key: &[u8], members: usize, event: Event) {
+pub(super) fn changed_by(call: &mut Call<'_>, key: &[u8], members: usize, event: Event) {
     call.changed(key, event);
     call.outcome.changes += members as u64 - 1;
 }
