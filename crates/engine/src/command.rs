@@ -63,6 +63,8 @@ pub mod flag {
     pub const ASKING: Flags = 1 << 21;
     /// Its replies are pushes: a subscriber may ask for it in RESP2, and CLIENT REPLY does not hold them back.
     pub const PUSHES: Flags = 1 << 22;
+    /// It runs a script, which may say itself what it does.
+    pub const RUNS_SCRIPT: Flags = 1 << 23;
 
     /// Names in COMMAND INFO, in its order. A flag without a name there is nobody else's business.
     pub const NAMES: &[(Flags, &str)] = &[

@@ -132,27 +132,15 @@ fn memory_is_left(candidate: &Candidate<'_>) -> Result<(), CommandError> {
 
 fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let concerned = candidate.flags & flag::WRITE != 0 || candidate.entry.command.name == "ping";
-    let core = candidate.core;
-    if !concerned || core.is_replica() {
-        return Ok(());
-    }
-    if core.saving.blocks_writes(&core.config) {
-        return Err(CommandError::MISCONF_RDB);
-    }
-    match core.aof.refusal() {
-        Some(reason) => Err(CommandError::misconf_aof(reason)),
+    match candidate.core.disk_refusal().filter(|_| concerned) {
+        Some(refusal) => Err(refusal.error()),
         None => Ok(()),
     }
 }
 
 fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let config = &candidate.core.config;
-    let wanted = config.min_replicas_to_write;
-    let is_asked = wanted > 0 && config.min_replicas_max_lag > 0 && candidate.flags & flag::WRITE != 0;
-    if !is_asked || candidate.core.is_replica() {
-        return Ok(());
-    }
-    if candidate.core.good_replicas() < wanted as usize { Err(CommandError::NOREPLICAS) } else { Ok(()) }
+    let writes = candidate.flags & flag::WRITE != 0;
+    if writes && candidate.core.lacks_replicas() { Err(CommandError::NOREPLICAS) } else { Ok(()) }
 }
 
 fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
@@ -174,7 +162,7 @@ fn a_subscriber_in_resp2_only_listens(candidate: &Candidate<'_>) -> Result<(), C
 }
 
 fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let stale = !candidate.core.config.replica_serve_stale_data && candidate.core.is_cut_off();
+    let stale = candidate.core.refuses_stale_reads();
     if stale && candidate.flags & flag::STALE == 0 { Err(CommandError::MASTERDOWN) } else { Ok(()) }
 }
 
@@ -215,6 +203,60 @@ fn a_replica_leaves_the_keyspace_alone(candidate: &Candidate<'_>) -> Result<(), 
         Role::Client | Role::Monitor | Role::Primary => 0,
     };
     if candidate.flags & refused == 0 { Ok(()) } else { Err(CommandError::REPLICA_KEYSPACE) }
+}
+
+/// Why the disk takes no writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskRefusal<'a> {
+    /// The last snapshot failed.
+    Snapshot,
+    /// The append-only file cannot be written, for this reason.
+    File(&'a str),
+}
+
+impl DiskRefusal<'_> {
+    /// What a client is told.
+    pub(crate) fn error(self) -> CommandError {
+        match self {
+            DiskRefusal::Snapshot => CommandError::MISCONF_RDB,
+            DiskRefusal::File(reason) => CommandError::misconf_aof(reason),
+        }
+    }
+}
+
+/// What the state of this node refuses, to clients and to scripts.
+impl Core {
+    /// Why the disk takes no writes; those of a replica are its primary's.
+    #[inline]
+    pub(crate) fn disk_refusal(&self) -> Option<DiskRefusal<'_>> {
+        if self.is_replica() {
+            None
+        } else if self.saving.blocks_writes(&self.config) {
+            Some(DiskRefusal::Snapshot)
+        } else {
+            self.aof.refusal().map(DiskRefusal::File)
+        }
+    }
+
+    /// Whether too few replicas are in step for this primary to write.
+    #[inline]
+    pub(crate) fn lacks_replicas(&self) -> bool {
+        let wanted = self.config.min_replicas_to_write;
+        let is_asked = wanted > 0 && self.config.min_replicas_max_lag > 0;
+        is_asked && !self.is_replica() && self.good_replicas() < wanted as usize
+    }
+
+    /// Whether this replica has lost its primary and serves nothing meanwhile.
+    #[inline]
+    pub(crate) fn refuses_stale_reads(&self) -> bool {
+        !self.config.replica_serve_stale_data && self.is_cut_off()
+    }
+
+    /// Whether memory was above its limit as the request came that runs.
+    #[inline]
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.eviction.is_exhausted()
+    }
 }
 
 /// The first word of a line that an HTTP request with a body has.
@@ -260,7 +302,7 @@ impl Machine<'_> {
             Err(error) => return self.reject(None, &error),
         };
         self.session.last_command = entry.command.full_name;
-        let flags = self.effective_flags(entry);
+        let flags = self.effective_flags(entry, args);
         if self.core.config.maxmemory != 0 {
             self.core.make_room(self.keyspace);
         }
@@ -278,11 +320,13 @@ impl Machine<'_> {
             return Handled::Postponed;
         }
         if self.session.in_transaction() && entry.command.flags & flag::NOT_QUEUED == 0 {
-            return self.queue(entry, args);
+            return self.queue(entry, args, flags);
         }
-        let start = self.reply.len();
+        let (start, end) = (self.reply.len(), self.core.log.end());
         self.execute(entry, args);
-        if flags & flag::WRITE != 0 {
+        // What a script does is seen when it is done.
+        let wrote = flags & flag::RUNS_SCRIPT != 0 && self.core.log.end() != end;
+        if wrote || flags & flag::WRITE != 0 {
             self.core.hold_reply(self.session, self.reply, start);
         }
         Handled::Done
@@ -307,16 +351,17 @@ impl Machine<'_> {
         Ok(entry)
     }
 
-    /// EXEC may do what any of its commands may, and runs only where all of them run.
-    fn effective_flags(&self, entry: Entry) -> u32 {
-        const ANY: u32 = flag::WRITE | flag::READONLY | flag::DENYOOM | flag::MAY_REPLICATE;
+    /// EXEC may do what any of its commands may, and runs only where all of them run. Scripts may say what they do.
+    fn effective_flags(&mut self, entry: Entry, args: Args<'_>) -> u32 {
+        const ANY: u32 =
+            flag::WRITE | flag::READONLY | flag::DENYOOM | flag::MAY_REPLICATE | flag::RUNS_SCRIPT;
         const ALL: u32 = flag::LOADING | flag::STALE;
         match &self.session.transaction {
             Some(transaction) if entry.command.name == "exec" => {
-                let own = entry.command.flags;
-                let common = transaction.entries.iter().fold(own, |all, e| all & (e.command.flags | !ALL));
+                let common = entry.command.flags & (transaction.common_flags | !ALL);
                 common | (transaction.flags & ANY)
             }
+            _ if entry.command.has(flag::RUNS_SCRIPT) => self.core.script_flags(entry.command, args),
             _ => entry.command.flags,
         }
     }
@@ -342,12 +387,12 @@ impl Machine<'_> {
         Handled::Done
     }
 
-    fn queue(&mut self, entry: Entry, args: Args<'_>) -> Handled {
+    fn queue(&mut self, entry: Entry, args: Args<'_>, flags: u32) -> Handled {
         if entry.command.has(flag::NO_MULTI) {
             return self.reject(Some(entry), &CommandError::NOT_IN_MULTI);
         }
         let transaction = self.session.transaction.as_mut().expect("the caller looked");
-        transaction.queue(OwnedRequest::new(args), entry);
+        transaction.queue(OwnedRequest::new(args), entry, flags);
         let start = self.reply.len();
         self.reply.simple("QUEUED");
         self.suppress(start);

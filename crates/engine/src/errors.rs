@@ -432,6 +432,48 @@ impl CommandError {
     );
 }
 
+/// Scripts and functions.
+#[expect(missing_docs, reason = "each text says what it means")]
+impl CommandError {
+    pub const NOSCRIPT: Self = Self::fixed("NOSCRIPT No matching script. Please use EVAL.");
+    pub const NUMKEYS_NEGATIVE: Self = Self::fixed("ERR Number of keys can't be negative");
+    pub const SCRIPT_FLUSH_MODE: Self = Self::fixed("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+    pub const SCRIPT_DEBUG_MODE: Self = Self::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO");
+    pub const NO_DEBUGGER: Self =
+        Self::fixed("ERR There is no debugger: it would need a copy of this process to run the script in");
+    pub const SCRIPT_UNKNOWN_COMMAND: Self = Self::fixed("ERR Unknown Redis command called from script");
+    pub const SCRIPT_ARITY: Self = Self::fixed("ERR Wrong number of args calling Redis command from script");
+    pub const SCRIPT_FORBIDS: Self = Self::fixed("ERR This Redis command is not allowed from script");
+    pub const SCRIPT_STALE: Self = Self::fixed("ERR Can not execute the command on a stale replica");
+    pub const SCRIPT_ONLY_READS: Self =
+        Self::fixed("ERR Write commands are not allowed from read-only scripts.");
+    pub const SCRIPT_WRITES: Self =
+        Self::fixed("ERR Can not execute a script with write flag using *_ro command.");
+    pub const SCRIPT_CUT_OFF: Self = Self::fixed(
+        "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script.",
+    );
+    pub const SCRIPT_READONLY: Self =
+        Self::fixed("READONLY Can not run script with write flag on readonly replica");
+    pub const SCRIPT_MISCONF_RDB: Self = Self::fixed(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts.",
+    );
+    pub const SCRIPT_OOM: Self = Self::fixed(
+        "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+    );
+
+    /// The append-only file cannot be written.
+    pub fn script_misconf_aof(reason: &str) -> Self {
+        Self::text(format!(
+            "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: {reason}"
+        ))
+    }
+
+    /// Code that is no Lua.
+    pub fn script_compilation(message: &str) -> Self {
+        Self::text(format!("ERR Error compiling script (new function): {message}"))
+    }
+}
+
 /// Clients and what watches them.
 #[expect(missing_docs, reason = "each text says what it means")]
 impl CommandError {

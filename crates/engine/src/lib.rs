@@ -46,6 +46,7 @@ mod reload;
 pub mod replaying;
 pub mod replication;
 pub mod saving;
+pub mod scripting;
 pub mod session;
 pub mod shutdown;
 pub mod slowlog;

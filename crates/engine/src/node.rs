@@ -36,6 +36,7 @@ use crate::reload::Present;
 use crate::replaying::Replaying;
 use crate::replication::Replication;
 use crate::saving::Saving;
+use crate::scripting::Scripting;
 use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
@@ -145,6 +146,8 @@ pub struct Core {
     pub loaded_log: Option<LoadedLog>,
     /// A shutdown under way.
     pub shutdown: Option<Shutdown>,
+    /// Scripts and what runs them.
+    pub scripting: Scripting,
     /// Function libraries of the loaded data, kept to be written again.
     pub functions: Vec<Vec<u8>>,
     /// Keys that the last load brought, and those it left out since they were due.
@@ -230,6 +233,7 @@ impl Node {
             replaying: None,
             loaded_log: None,
             shutdown: None,
+            scripting: Scripting::default(),
             functions: Vec::new(),
             loaded: (0, 0),
             rates: Rates::default(),
@@ -566,7 +570,7 @@ impl Core {
         self.notify(db, key, event::EXPIRED);
         if self.log_takes_effects() {
             let del: [&[u8]; 2] = [b"DEL", key];
-            self.propagation.push(db, del.into_iter());
+            self.propagation.push_deletion(db, del.into_iter());
         }
     }
 

@@ -24,8 +24,10 @@ pub struct Propagation {
     selected: Option<usize>,
     /// The latest changes of it, with the offset behind each.
     selections: VecDeque<(Offset, usize)>,
-    /// Whether EXEC is running: its effects are one group.
+    /// Whether EXEC or a script is running: its effects are one group.
     grouping: bool,
+    /// Whether effects are left out: a script asked for that.
+    muted: bool,
     /// The latest run of messages in the log.
     messages: Range<Offset>,
 }
@@ -36,6 +38,13 @@ const MAX_SELECTIONS: usize = 1024;
 impl Propagation {
     /// Adds one effect on `db`.
     pub fn push<'a>(&mut self, db: usize, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+        if !self.muted {
+            self.push_deletion(db, args);
+        }
+    }
+
+    /// Adds the deletion of a key whose time came, whatever a script asked for: nobody else would delete it.
+    pub fn push_deletion<'a>(&mut self, db: usize, args: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.effects.push((self.bytes.len(), Some(db)));
         encode_request(&mut self.bytes, args);
     }
@@ -58,6 +67,9 @@ impl Propagation {
 
     /// Adds an effect that concerns no database, nor is known to change any.
     pub fn push_message(&mut self, args: &[&[u8]]) {
+        if self.muted {
+            return;
+        }
         self.effects.push((self.bytes.len(), None));
         encode_request(&mut self.bytes, args.iter().copied());
     }
@@ -86,6 +98,11 @@ impl Propagation {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.effects.is_empty()
+    }
+
+    /// Leaves out the effects that follow, or no more.
+    pub fn mute(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     /// Opens a group: effects are kept until [`Propagation::end_group`].

@@ -146,6 +146,8 @@ pub struct Session {
     pub reads_replicas: bool,
     /// Whether it sees keys that are due and not yet deleted, as a node of this project that is about to follow.
     pub sees_due: bool,
+    /// Whether a script speaks as it.
+    pub(crate) is_script: bool,
     /// Whether requests are taken up.
     pub flow: Flow,
     /// When it connected.
@@ -212,6 +214,7 @@ impl Session {
             follows_redirects: false,
             reads_replicas: false,
             sees_due: false,
+            is_script: false,
             flow: Flow::Ready,
             since: now,
             last_active: now,

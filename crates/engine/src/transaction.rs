@@ -12,7 +12,7 @@ use crate::session::SessionId;
 use crate::table::Entry;
 
 /// An open MULTI.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Transaction {
     /// The queued requests.
     pub requests: Vec<OwnedRequest>,
@@ -20,16 +20,26 @@ pub struct Transaction {
     pub entries: Vec<Entry>,
     /// Bytes that the requests hold.
     pub memory: usize,
-    /// Flags of all queued commands together.
+    /// Flags that any of the queued commands has.
     pub flags: u32,
+    /// Flags that all of them have.
+    pub common_flags: u32,
     /// Whether a command was refused while queuing.
     pub doomed: bool,
 }
 
+impl Default for Transaction {
+    fn default() -> Self {
+        let (requests, entries) = (Vec::new(), Vec::new());
+        Transaction { requests, entries, memory: 0, flags: 0, common_flags: u32::MAX, doomed: false }
+    }
+}
+
 impl Transaction {
-    /// Adds one request.
-    pub fn queue(&mut self, request: OwnedRequest, entry: Entry) {
-        self.flags |= entry.command.flags;
+    /// Adds one request, whose flags are these.
+    pub fn queue(&mut self, request: OwnedRequest, entry: Entry, flags: u32) {
+        self.flags |= flags;
+        self.common_flags &= flags;
         self.memory += request.memory();
         self.requests.push(request);
         self.entries.push(entry);

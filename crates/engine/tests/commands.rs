@@ -33,6 +33,7 @@ mod commands {
     mod replaying;
     mod restoring;
     mod saving;
+    mod scripting;
     mod serving;
     mod sets;
     mod shutdown;

@@ -28,19 +28,20 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// From the bottom up, each with what it may stand on before it.
-const LAYERS: [&str; 8] = [
+const LAYERS: [&str; 9] = [
     "slipstream-resp",
     "slipstream-keyspace",
     "slipstream-rdb",
     "slipstream-log",
     "slipstream-aof",
     "slipstream-replication",
+    "slipstream-scripting",
     "slipstream-engine",
     "slipstream-storage",
 ];
 
-const PURE: &[&str] = LAYERS.split_at(6).0;
-const PURE_AND_ENGINE: &[&str] = LAYERS.split_at(7).0;
+const PURE: &[&str] = LAYERS.split_at(7).0;
+const PURE_AND_ENGINE: &[&str] = LAYERS.split_at(8).0;
 const PURE_ENGINE_AND_STORAGE: &[&str] = &LAYERS;
 
 /// Foreign crates that reach the operating system, and the crates that may use them.

@@ -115,7 +115,7 @@ fn stats(call: &mut Call<'_>) -> Result<(), CommandError> {
     map.bytes("clients.normal", usage.clients);
     map.bytes("cluster.links", 0);
     map.bytes("aof.buffer", 0);
-    map.bytes("lua.caches", 0);
+    map.bytes("lua.caches", call.core.scripting.scripts.memory());
     map.bytes("functions.caches", functions);
     for index in (0..keyspace.databases()).filter(|index| !keyspace.db(*index).is_empty()) {
         map.database(index, keyspace.db(index).overhead());

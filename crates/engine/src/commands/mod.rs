@@ -31,6 +31,7 @@ pub mod replica;
 pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -51,6 +52,7 @@ pub const FAMILIES: &[&[Command]] = &[
     failover::COMMANDS,
     redirect::COMMANDS,
     waiting::COMMANDS,
+    scripting::COMMANDS,
     server::COMMANDS,
     introspection::COMMANDS,
     client::COMMANDS,

@@ -66,6 +66,7 @@ impl Core {
 fn describe(session: &Session, args: Args<'_>, unix_micros: i64) -> String {
     let (seconds, micros) = (unix_micros.div_euclid(1_000_000), unix_micros.rem_euclid(1_000_000));
     let peer = match &session.peer {
+        _ if session.is_script => "lua".to_owned(),
         Endpoint::Unix(path) => format!("unix:{path}"),
         other => other.to_string(),
     };

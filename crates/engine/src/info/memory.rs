@@ -3,7 +3,9 @@
 //! What is counted comes from the allocator and from parts that know their own size; what only
 //! Redis' allocator could tell is left out.
 
-use super::{Fields, Subject, human, ratio};
+use slipstream_scripting::Purpose;
+
+use super::{Fields, Subject, ratio};
 use crate::host::ProcessFacts;
 use crate::node::Core;
 
@@ -56,20 +58,23 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("lazyfreed_objects", core.reclaim.dropped_objects());
 }
 
-/// There is no interpreter and no script; function libraries of the loaded data are kept to be written again.
+/// What interpreters have allocated, and beside that the texts of what they run.
 fn scripts(core: &Core, fields: &mut Fields) {
+    let scripting = &core.scripting;
+    let interpreters = [Purpose::Scripts, Purpose::Libraries];
+    let [eval, libraries] = interpreters.map(|purpose| scripting.interpreter_memory(purpose));
+    let scripts = scripting.scripts.memory();
     let functions: usize = core.functions.iter().map(Vec::capacity).sum();
-    fields.add("used_memory_lua", 0);
-    fields.add("used_memory_vm_eval", 0);
-    fields.add("used_memory_lua_human", human(0));
-    fields.add("used_memory_scripts_eval", 0);
-    fields.add("number_of_cached_scripts", 0);
+    fields.add("used_memory_vm_eval", eval);
+    fields.add_bytes("used_memory_lua", eval);
+    fields.add("used_memory_scripts_eval", scripts);
+    fields.add("number_of_cached_scripts", scripting.scripts.len());
     fields.add("number_of_functions", 0);
     fields.add("number_of_libraries", 0);
-    fields.add("used_memory_vm_functions", 0);
-    fields.add_bytes("used_memory_vm_total", 0);
+    fields.add("used_memory_vm_functions", libraries);
+    fields.add_bytes("used_memory_vm_total", eval + libraries);
     fields.add("used_memory_functions", functions);
-    fields.add_bytes("used_memory_scripts", functions);
+    fields.add_bytes("used_memory_scripts", scripts + functions);
 }
 
 /// How far a figure is above another one.

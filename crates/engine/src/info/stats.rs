@@ -30,6 +30,7 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("expire_cycle_cpu_milliseconds", stats.expire_micros / 1000);
     fields.add("evicted_keys", stats.evicted_keys);
     fields.add("evicted_clients", stats.evicted_clients);
+    fields.add("evicted_scripts", core.scripting.scripts.evicted());
     let exceeded = core.eviction.exceeded_micros(core.clock.micros);
     fields.add("total_eviction_exceeded_time", (stats.eviction_exceeded_micros + exceeded) / 1000);
     fields.add("current_eviction_exceeded_time", exceeded / 1000);

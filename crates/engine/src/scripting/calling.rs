@@ -1,0 +1,134 @@
+//! What a running script asks of the node: `redis.call` and its kin.
+//!
+//! A command that a script calls passes checks of its own in place of the gates: what the state of the node
+//! forbids is forbidden to its first write only, since a script is not to end halfway. Then it runs as any
+//! command does.
+
+use slipstream_keyspace::Keyspace;
+use slipstream_resp::{Args, Reply};
+use slipstream_scripting::{Flags, Level, Replication, Server, Tick};
+
+use crate::command::{Command, flag};
+use crate::dispatch::Machine;
+use crate::errors::CommandError;
+use crate::node::Core;
+use crate::scripting::running::Order;
+use crate::session::{Role, Session};
+use crate::table::Entry;
+
+/// What one run has of the node.
+pub(crate) struct Runner<'a> {
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) core: &'a mut Core,
+    /// The session that the script speaks as.
+    pub(crate) session: &'a mut Session,
+    /// What runs.
+    pub(crate) order: &'a Order<'a>,
+    /// Whether it called a command that writes.
+    pub(crate) has_written: bool,
+}
+
+impl Server for Runner<'_> {
+    fn call(&mut self, args: Args<'_>, reply: &mut Reply) {
+        let entry = match self.permitted(args) {
+            Ok(entry) => entry,
+            Err((entry, error)) => {
+                self.core.stats.count_error(error.code());
+                if let Some(entry) = entry {
+                    self.core.command_stats[entry.index].rejected += 1;
+                }
+                return reply.error(error.as_str());
+            }
+        };
+        self.has_written |= entry.command.has(flag::WRITE);
+        Machine { keyspace: self.keyspace, core: self.core, session: self.session, reply }.run(entry, args);
+    }
+
+    fn log(&mut self, level: Level, text: &[u8]) {
+        let level = match level {
+            Level::Debug => crate::host::Level::Debug,
+            Level::Verbose => crate::host::Level::Verbose,
+            Level::Notice => crate::host::Level::Notice,
+            Level::Warning => crate::host::Level::Warning,
+        };
+        self.core.notice(level, &String::from_utf8_lossy(text));
+    }
+
+    /// There is one user, who may do everything.
+    fn is_allowed(&mut self, args: Args<'_>) -> Option<bool> {
+        self.known(args).map(|_| true)
+    }
+
+    /// What goes to replicas and what goes to the file is the same log: effects are in both or in none.
+    fn set_replication(&mut self, replication: Replication) {
+        self.core.propagation.mute(!replication.to_file && !replication.to_replicas);
+    }
+
+    fn clock(&mut self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "285 years are exact")]
+        let micros = self.core.host.processor_micros() as f64;
+        micros / 1_000_000.0
+    }
+
+    fn tick(&mut self) -> Tick {
+        Tick::GoOn
+    }
+}
+
+type Refusal = (Option<Entry>, CommandError);
+
+impl Runner<'_> {
+    /// The row of what a script calls, if it may call that.
+    fn permitted(&self, args: Args<'_>) -> Result<Entry, Refusal> {
+        let entry = self.known(args).ok_or((None, CommandError::SCRIPT_UNKNOWN_COMMAND))?;
+        match self.refusal(entry.command, args) {
+            Some(error) => Err((Some(entry), error)),
+            None => Ok(entry),
+        }
+    }
+
+    fn known(&self, args: Args<'_>) -> Option<Entry> {
+        self.core.table.resolve(args).ok()
+    }
+
+    /// Why a script may not call this, the first reason first.
+    fn refusal(&self, command: &Command, args: Args<'_>) -> Option<CommandError> {
+        if !command.accepts(args.len()) || command.run.is_none() {
+            return Some(CommandError::SCRIPT_ARITY);
+        }
+        if command.has(flag::NOSCRIPT) {
+            return Some(CommandError::SCRIPT_FORBIDS);
+        }
+        if !command.has(flag::STALE) && self.core.refuses_stale_reads() {
+            return Some(CommandError::SCRIPT_STALE);
+        }
+        if command.has(flag::READONLY) && self.core.is_too_old(self.session) {
+            return Some(CommandError::STALE);
+        }
+        if self.order.is_read_only() && command.has(flag::WRITE | flag::MAY_REPLICATE) {
+            return Some(CommandError::SCRIPT_ONLY_READS);
+        }
+        if self.has_written {
+            return None;
+        }
+        self.first_write_refusal(command)
+    }
+
+    fn first_write_refusal(&self, command: &Command) -> Option<CommandError> {
+        let core = &*self.core;
+        let obeys = self.session.role == Role::Primary;
+        if command.has(flag::WRITE) && !obeys {
+            if core.is_replica() && core.config.replica_read_only {
+                return Some(CommandError::READONLY);
+            }
+            if let Some(refusal) = core.disk_refusal() {
+                return Some(refusal.error());
+            }
+        }
+        if command.has(flag::WRITE) && core.lacks_replicas() {
+            return Some(CommandError::NOREPLICAS);
+        }
+        let is_short = command.has(flag::DENYOOM) && core.is_out_of_memory();
+        (is_short && !self.order.declares(Flags::ALLOW_OOM) && !obeys).then_some(CommandError::OOM)
+    }
+}
