@@ -111,7 +111,7 @@ impl OldStyle<'_> {
         let take = || -> io::Result<()> {
             make_folder(files, self.folder)?;
             // Its program may have ended before it asked the disk, and it is not the last file any more.
-            files.open_to_write(&self.file)?.sync()?;
+            files.open(&self.file)?.sync()?;
             let name = manifest_name(self.name);
             let (path, temporary) = (self.folder.join(&name), self.folder.join(temporary_name(&name)));
             let names = Replaced { path: &path, temporary: &temporary };
