@@ -298,8 +298,8 @@ impl Machine<'_> {
         }
         let entry = match self.resolve(args) {
             Ok(entry) => entry,
-            Err(_) if is_http(&args[0]) => return self.hang_up(),
-            Err(error) => return self.reject(None, &error),
+            Err((_, None)) if is_http(&args[0]) => return self.hang_up(),
+            Err((error, entry)) => return self.reject(entry, &error),
         };
         self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry, args);
@@ -340,13 +340,11 @@ impl Machine<'_> {
         Handled::Done
     }
 
-    fn resolve(&self, args: Args<'_>) -> Result<Entry, CommandError> {
-        let entry = self.core.table.resolve(args)?;
-        if !entry.command.accepts(args.len()) {
-            return Err(CommandError::arity(entry.command.full_name));
-        }
-        if entry.command.run.is_none() {
-            return Err(CommandError::arity(entry.command.full_name));
+    /// The command that is asked for, or why there is none; a wrong number of arguments counts against its row.
+    fn resolve(&self, args: Args<'_>) -> Result<Entry, (CommandError, Option<Entry>)> {
+        let entry = self.core.table.resolve(args).map_err(|error| (error, None))?;
+        if !entry.command.accepts(args.len()) || entry.command.run.is_none() {
+            return Err((CommandError::arity(entry.command.full_name), Some(entry)));
         }
         Ok(entry)
     }

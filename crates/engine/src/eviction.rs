@@ -14,8 +14,9 @@ use slipstream_keyspace::{Keyspace, Sampling};
 
 use crate::config::{Config, EvictionPolicy};
 use crate::event;
-use crate::host::Level;
+use crate::host::{Level, ProcessFacts};
 use crate::node::{Core, Phase};
+use crate::propagate::deletion;
 
 /// Candidates that are kept.
 const POOL: usize = 16;
@@ -108,19 +109,30 @@ impl Core {
     }
 
     /// Memory that does not count against the limit.
-    pub(crate) fn not_counted_memory(&self, keyspace: &Keyspace) -> usize {
+    pub(crate) fn not_counted_memory(&self) -> usize {
         let spools = usize::try_from(self.spool_memory).unwrap_or(usize::MAX);
-        self.log_memory() + spools + self.reclaim.pending_bytes() + keyspace.vacant_bytes()
+        self.log_memory() + spools + self.reclaim.pending_bytes()
+    }
+
+    /// Bytes in use: what is allocated without the room that removed keys left to later ones in the pages of others.
+    fn used_memory(&mut self, keyspace: &Keyspace) -> usize {
+        self.host.used_memory().saturating_sub(keyspace.vacant_bytes())
+    }
+
+    /// Facts about the process, with [`used_memory`](Core::used_memory) as the limit counts it.
+    pub(crate) fn facts(&mut self, keyspace: &Keyspace) -> ProcessFacts {
+        let mut facts = self.host.facts();
+        facts.used_memory = facts.used_memory.saturating_sub(keyspace.vacant_bytes());
+        facts
     }
 
     /// Bytes above `maxmemory`.
     fn excess(&mut self, keyspace: &Keyspace) -> usize {
         let limit = usize::try_from(self.config.maxmemory).unwrap_or(usize::MAX);
-        let used = self.host.used_memory();
-        if limit == 0 || used <= limit {
+        if limit == 0 || self.host.used_memory() <= limit {
             return 0;
         }
-        used.saturating_sub(self.not_counted_memory(keyspace)).saturating_sub(limit)
+        self.used_memory(keyspace).saturating_sub(self.not_counted_memory()).saturating_sub(limit)
     }
 
     /// The limit or the policy changed: room is made from now on if need be.
@@ -131,7 +143,7 @@ impl Core {
         }
         self.eviction.room = if self.config.maxmemory == 0 { Room::Enough } else { Room::Making };
         if self.config.maxmemory != old.maxmemory && self.excess(keyspace) > 0 {
-            let (limit, used) = (self.config.maxmemory, self.host.used_memory());
+            let (limit, used) = (self.config.maxmemory, self.used_memory(keyspace));
             let text = format!(
                 "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy."
             );
@@ -282,7 +294,7 @@ impl Core {
         self.touched(db, key);
         self.notify(db, key, event::EVICTED);
         if self.log_takes_effects() {
-            let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
+            let name = deletion(self.config.lazyfree_lazy_eviction);
             self.propagation.push(db, [name, key].into_iter());
             // Each deletion stands for itself: eviction makes no transactions.
             self.propagation.flush(&mut self.log);

@@ -28,7 +28,7 @@ use crate::loading::StoredProgress;
 use crate::local_expiry::LocalDeadlines;
 use crate::look_ahead::{LookAhead, Received, Use};
 use crate::pause::Pause;
-use crate::propagate::Propagation;
+use crate::propagate::{Propagation, deletion};
 use crate::pubsub::PubSub;
 use crate::reclaim::Reclaim;
 use crate::redact::redacted;
@@ -569,8 +569,8 @@ impl Core {
         self.touched(db, key);
         self.notify(db, key, event::EXPIRED);
         if self.log_takes_effects() {
-            let del: [&[u8]; 2] = [b"DEL", key];
-            self.propagation.push_deletion(db, del.into_iter());
+            let name = deletion(self.config.lazyfree_lazy_expire);
+            self.propagation.push_deletion(db, [name, key].into_iter());
         }
     }
 

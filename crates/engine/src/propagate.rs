@@ -32,6 +32,11 @@ pub struct Propagation {
     messages: Range<Offset>,
 }
 
+/// The word by which a key's removal is propagated: `lazyfree-lazy-…` chooses it.
+pub(crate) fn deletion(is_lazy: bool) -> &'static [u8] {
+    if is_lazy { b"UNLINK" } else { b"DEL" }
+}
+
 /// Changes of the selected database that are remembered.
 const MAX_SELECTIONS: usize = 1024;
 

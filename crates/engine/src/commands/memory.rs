@@ -87,7 +87,7 @@ fn usage(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn measure(call: &mut Call<'_>) -> (Usage, ProcessFacts) {
-    let facts = call.core.host.facts();
+    let facts = call.core.facts(call.db.keyspace);
     let subject = Subject { core: call.core, keyspace: call.db.keyspace, facts };
     let mut usage = Usage::of(&subject);
     // The session whose command runs is not among the others.

@@ -231,6 +231,10 @@ pub struct Config {
     pub lfu_decay_time: u32,
     /// Whether evicted keys are propagated by UNLINK.
     pub lazyfree_lazy_eviction: bool,
+    /// Whether keys whose time has come are propagated by UNLINK.
+    pub lazyfree_lazy_expire: bool,
+    /// Whether keys that a command other than DEL removes are propagated by UNLINK.
+    pub lazyfree_lazy_server_del: bool,
     /// Whether a replica evicts nothing by itself.
     pub replica_ignore_maxmemory: bool,
 
@@ -548,6 +552,8 @@ impl Default for Config {
             lfu_log_factor: 10,
             lfu_decay_time: 1,
             lazyfree_lazy_eviction: false,
+            lazyfree_lazy_expire: false,
+            lazyfree_lazy_server_del: false,
             replica_ignore_maxmemory: true,
 
             maxmemory_clients: 0,

@@ -42,7 +42,9 @@ pub(super) fn memory(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("mem_fragmentation_ratio", ratio(resident, used));
         fields.add("mem_fragmentation_bytes", difference(resident, used));
     }
-    fields.add("mem_not_counted_for_evict", core.not_counted_memory(subject.keyspace));
+    fields.add("mem_not_counted_for_evict", core.not_counted_memory());
+    // Allocated, and not in `used_memory`.
+    fields.add("mem_vacant", subject.keyspace.vacant_bytes());
     fields.add("mem_replication_backlog", usage.log);
     fields.add("mem_total_replication_buffers", core.log.memory());
     // Valkey's name, and that of Redis 8.

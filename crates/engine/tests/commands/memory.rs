@@ -87,6 +87,24 @@ fn what_is_evicted_is_deleted_everywhere() {
 }
 
 #[test]
+fn lazyfree_chooses_the_word_by_which_replicas_learn_of_a_removal() {
+    let mut script = Script::new();
+    for (lazy, word) in [("no", "DEL"), ("yes", "UNLINK")] {
+        script.ask(&format!("CONFIG SET lazyfree-lazy-server-del {lazy} lazyfree-lazy-expire {lazy}"));
+        for removal in ["SPOP s 5", "EXPIRE s -1"] {
+            script.ask("SADD s a");
+            script.propagated();
+            script.ask(removal);
+            assert_eq!(script.propagated(), format!("{word} s"), "{removal}");
+        }
+        script.ask("SET a 1 PX 5");
+        script.propagated();
+        script.advance(10);
+        script.check("GET a", "$-1", &format!("{word} a"));
+    }
+}
+
+#[test]
 fn a_command_is_refused_once_no_key_is_left_that_may_go() {
     let mut script = limited(EvictionPolicy::VolatileLru);
     script.ask("SET a 1");

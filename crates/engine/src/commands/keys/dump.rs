@@ -9,6 +9,7 @@ use super::expire::has_passed;
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
 use crate::event;
+use crate::propagate::deletion;
 
 pub(super) fn dump(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
@@ -76,7 +77,7 @@ pub(super) fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
     if deadline.is_some_and(|deadline| has_passed(call, deadline)) {
         if options.replace && call.db.remove(key) {
             call.changed(key, event::DEL);
-            call.propagate(&[b"DEL", key]);
+            call.propagate(&[deletion(call.core.config.lazyfree_lazy_server_del), key]);
         }
         return Ok(());
     }

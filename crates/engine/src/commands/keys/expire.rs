@@ -10,6 +10,7 @@ use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
 use crate::event;
 use crate::node::Phase;
+use crate::propagate::deletion;
 
 pub(super) fn expire(call: &mut Call<'_>) -> Result<(), CommandError> {
     let now = call.now.0;
@@ -48,7 +49,7 @@ fn expire_key(call: &mut Call<'_>, unit: i64, base: i64) -> Result<(), CommandEr
     let event = if passed {
         let (value, _) = found.remove();
         call.db.discard(Some(value));
-        call.propagate(&[b"DEL", key]);
+        call.propagate(&[deletion(call.core.config.lazyfree_lazy_expire), key]);
         event::DEL
     } else {
         found.set_deadline(Some(deadline));

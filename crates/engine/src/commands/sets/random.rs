@@ -10,6 +10,7 @@ use crate::commands::elements::{self, positive};
 use crate::commands::sampling;
 use crate::errors::CommandError;
 use crate::event;
+use crate::propagate::deletion;
 
 /// With fewer members left than this part of those taken, the ones that stay are drawn instead.
 const KEEP_FROM_SHARE: usize = 5;
@@ -57,7 +58,7 @@ fn pop_many(call: &mut Call<'_>, count: usize) -> Result<(), CommandError> {
         set.iter().for_each(|member| elements::write(call.reply, member));
         drop(set);
         taken_from(call, key, (size, true), event::SPOP);
-        call.propagate(&[b"DEL", key]);
+        call.propagate(&[deletion(call.core.config.lazyfree_lazy_server_del), key]);
         return Ok(());
     }
     let taken = if (size - count).saturating_mul(KEEP_FROM_SHARE) > count {

@@ -10,6 +10,7 @@ use crate::call::{Call, integer, is_word};
 use crate::commands::keys::has_passed;
 use crate::errors::CommandError;
 use crate::event;
+use crate::propagate::deletion;
 
 pub(super) fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
@@ -280,7 +281,7 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), CommandError> {
     let event = match (expiry, deadline) {
         (Expiry::At { unit, .. }, Some(at)) if unit.absolute && has_passed(call, at) => {
             call.db.remove(key);
-            call.propagate(&[b"DEL", key]);
+            call.propagate(&[deletion(call.core.config.lazyfree_lazy_expire), key]);
             event::DEL
         }
         (_, Some(at)) => {

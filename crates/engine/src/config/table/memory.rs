@@ -56,8 +56,18 @@ pub(super) const ROWS: &[Directive] = &[
         "Tell replicas of evicted keys by UNLINK instead of DEL; either way big values are freed in the \
          background.",
     ),
-    yes_no("lazyfree-lazy-expire", moot("no", LAZY), "Free expired keys in the background."),
-    yes_no("lazyfree-lazy-server-del", moot("no", LAZY), "Free overwritten values in the background."),
+    yes_no(
+        "lazyfree-lazy-expire",
+        field!(lazyfree_lazy_expire),
+        "Tell replicas of expired keys by UNLINK instead of DEL; either way big values are freed in the \
+         background.",
+    ),
+    yes_no(
+        "lazyfree-lazy-server-del",
+        field!(lazyfree_lazy_server_del),
+        "Tell replicas of keys that SPOP emptied, or RESTORE removed, by UNLINK instead of DEL; either way big \
+         values are freed in the background.",
+    ),
     yes_no("lazyfree-lazy-user-del", moot("no", LAZY), "Let DEL free in the background, as UNLINK does."),
     yes_no(
         "lazyfree-lazy-user-flush",
