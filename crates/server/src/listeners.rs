@@ -89,7 +89,7 @@ pub fn bind_all(config: &Config) -> Result<Vec<Listener>, String> {
     Ok(listeners)
 }
 
-/// Binds the addresses and the port; what CONFIG SET can change.
+/// Binds the addresses and the port, what CONFIG SET can change: no address is no TCP at all.
 pub fn bind_port(config: &Config) -> Result<Vec<Listener>, String> {
     let mut listeners = Vec::new();
     if config.port != 0 {
@@ -112,7 +112,7 @@ fn bind_addresses(config: &Config, listeners: &mut Vec<Listener>) -> Result<(), 
             }
         }
     }
-    if listeners.is_empty() {
+    if listeners.is_empty() && !config.bind.is_empty() {
         return Err(format!("Failed listening on port {} (tcp), aborting.", config.port));
     }
     Ok(())

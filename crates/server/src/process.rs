@@ -97,7 +97,10 @@ impl Host for Process {
     fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), String> {
         let concerns = |names: &[&str]| changed.iter().any(|name| names.contains(name));
         // What can fail comes first, and changes nothing until all of it has succeeded.
-        let refused = |reason| format!("Unable to listen on this port. Check server logs. {reason}");
+        let refused = |reason| match concerns(&["bind"]) {
+            true => format!("Failed to bind to specified addresses. {reason}"),
+            false => format!("Unable to listen on this port. Check server logs. {reason}"),
+        };
         let log = concerns(&["logfile", "loglevel"]).then(|| LogFile::open(config)).transpose()?;
         if concerns(&["repl-mptcp"]) {
             mptcp::check(config)?;

@@ -90,6 +90,11 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
             &format!("Failed listening on port {} (tcp), aborting.", config.port),
         );
     })?;
+    if net.borrow().listening.sockets.is_empty() {
+        let text = "Configured to not listen anywhere, exiting.";
+        process.log(Level::Warning, false, text);
+        return Err(text.to_owned());
+    }
     let pidfile = PidFile::write(&config, &mut process);
     let seed = seed().map_err(|error| format!("Reading random bytes: {error}"))?;
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");

@@ -58,6 +58,34 @@ fn a_key_that_went_while_it_was_watched_breaks_no_later_watch() {
 }
 
 #[test]
+fn a_due_key_that_comes_from_another_database_breaks_nothing() {
+    let mut script = Script::new();
+    script.ask("SET k v PX 10");
+    script.advance(20);
+    script.ask("SELECT 1");
+    script.ask("WATCH k");
+    script.ask("SWAPDB 0 1");
+    script.ask("MULTI");
+    script.ask("PING");
+    assert_eq!(script.ask("EXEC"), "[+PONG]");
+
+    script.ask("WATCH k");
+    script.ask("SELECT 0");
+    script.ask("SET k v");
+    script.ask("SWAPDB 0 1");
+    script.ask("MULTI");
+    assert_eq!(script.ask("EXEC"), "*-1", "a key that is there comes to where none was");
+}
+
+#[test]
+fn a_command_with_too_few_words_counts_as_rejected() {
+    let mut script = Script::new();
+    assert!(script.ask("SET k").starts_with("-ERR wrong number"));
+    let stats = script.ask("INFO commandstats");
+    assert!(stats.contains("cmdstat_set:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"), "{stats}");
+}
+
+#[test]
 fn keys_that_a_read_finds_due_are_deleted_one_by_one() {
     let mut script = Script::new();
     script.ask("SET a 1 PX 10");

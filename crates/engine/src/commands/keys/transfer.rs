@@ -115,6 +115,7 @@ pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     let second = index(&args[2]).ok_or(CommandError::SECOND_DB_INDEX)?;
     let (first, second) = (existing_database(call, first)?, existing_database(call, second)?);
     if first != second {
+        remove_watched_and_due(call, [first, second]);
         let mut touched = watched_and_present(call, first, [first, second]);
         touched.extend(watched_and_present(call, second, [first, second]));
         call.db.keyspace.swap(first, second);
@@ -123,6 +124,20 @@ pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.outcome.changes += 1;
     call.reply.ok();
     Ok(())
+}
+
+/// What is due and watched in one of these databases goes from both: a key that is gone already, and comes as due
+/// to the other database, changes nothing there.
+fn remove_watched_and_due(call: &mut Call<'_>, databases: [usize; 2]) {
+    let watched: Vec<Box<[u8]>> =
+        databases.iter().flat_map(|db| call.core.watches.keys(*db)).map(Box::from).collect();
+    let now = call.db.now;
+    for key in &watched {
+        for db in databases {
+            call.db.keyspace.db_mut(db).get(key, now);
+        }
+    }
+    call.core.collect_expired(call.db.keyspace);
 }
 
 /// Keys watched in `db` that exist in one of these databases.
