@@ -82,7 +82,10 @@ fn a_command_with_too_few_words_counts_as_rejected() {
     let mut script = Script::new();
     assert!(script.ask("SET k").starts_with("-ERR wrong number"));
     let stats = script.ask("INFO commandstats");
-    assert!(stats.contains("cmdstat_set:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"), "{stats}");
+    assert!(
+        stats.contains("cmdstat_set:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"),
+        "{stats}"
+    );
 }
 
 #[test]

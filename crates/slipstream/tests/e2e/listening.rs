@@ -67,10 +67,12 @@ fn config_set_moves_the_port_and_keeps_its_clients() {
     let refused = client.try_call::<()>(&format!("CONFIG SET port {}", other.port)).expect_err("it is taken");
     assert!(refused.to_string().contains("Unable to listen on this port"), "{refused}");
     assert_eq!(server.client().call::<String>("PING"), "PONG", "the port is as it was");
-    let refused = client.try_call::<()>("CONFIG SET bind 999.999.999.999").expect_err("there is no such address");
+    let refused =
+        client.try_call::<()>("CONFIG SET bind 999.999.999.999").expect_err("there is no such address");
     assert!(refused.to_string().contains("Failed to bind to specified addresses"), "{refused}");
     assert_eq!(server.client().call::<String>("PING"), "PONG", "the address is as it was");
-    client.call::<()>("CONFIG SET bind ''");
+    let none = redis::cmd("CONFIG").arg("SET").arg("bind").arg("").clone();
+    client.pipeline::<()>([none]);
     TcpStream::connect(("127.0.0.1", new)).expect_err("there is no address");
     client.call::<()>("CONFIG SET bind 127.0.0.1");
     assert_eq!(server.client().call::<String>("PING"), "PONG");
