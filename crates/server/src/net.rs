@@ -298,20 +298,18 @@ impl Net {
         self.lent.contains(&id)
     }
 
-    /// Notes what a client's socket is ready for; whether that is news to a session that has something to send.
+    /// Reads what a client sent, if its socket has something to read; and whether there is room again for what it is
+    /// to be sent.
     #[inline]
-    pub fn note(&mut self, id: SessionId, ready: &Ready) -> bool {
-        let Some(connection) = self.connections.get_mut(&id) else { return false };
+    pub fn read(&mut self, id: SessionId, ready: &Ready, buffer: &mut [u8]) -> (Option<Heard>, bool) {
+        let Some(connection) = self.connections.get_mut(&id) else { return (None, false) };
         connection.ended |= ready.ended;
-        let is_news = ready.writable && !connection.writable;
+        let has_room = ready.writable && !connection.writable;
         connection.writable |= ready.writable;
-        is_news
-    }
-
-    /// Reads what a client sent.
-    pub fn read(&mut self, id: SessionId, buffer: &mut [u8]) -> Option<Heard> {
-        let connection = self.connections.get_mut(&id)?;
-        match connection.socket.read(buffer) {
+        if !ready.readable {
+            return (None, has_room);
+        }
+        let heard = match connection.socket.read(buffer) {
             Ok(0) => Some(Heard::End),
             Ok(count) => {
                 // The end is told once, together with what comes before it.
@@ -326,7 +324,8 @@ impl Net {
                 None
             }
             Err(_) => Some(Heard::Broken),
-        }
+        };
+        (heard, has_room)
     }
 
     /// Sends the replies of a session, as far as its client takes them.
@@ -372,12 +371,7 @@ impl Net {
                     arrivals.extend(self.accept(index, door).err().map(Arrival::Trouble));
                 }
                 Whose::Client(id) if door.serves(id) => {
-                    if self.note(id, &ready) {
-                        door.sessions.mark(id);
-                    }
-                    if ready.readable {
-                        self.read_aside(id, door, &mut arrivals);
-                    }
+                    self.read_aside(id, &ready, door, &mut arrivals);
                 }
                 Whose::Client(_) | Whose::Own(_) => self.ready.push_back(ready),
             }
@@ -385,9 +379,13 @@ impl Net {
         arrivals
     }
 
-    fn read_aside(&mut self, id: SessionId, door: &mut Door<'_>, arrivals: &mut Vec<Arrival>) {
+    fn read_aside(&mut self, id: SessionId, ready: &Ready, door: &mut Door<'_>, arrivals: &mut Vec<Arrival>) {
         let mut bytes = vec![0; ASIDE_SIZE];
-        match self.read(id, &mut bytes) {
+        let (heard, has_room) = self.read(id, ready, &mut bytes);
+        if has_room {
+            door.sessions.mark(id);
+        }
+        match heard {
             None => {}
             Some(Heard::Bytes(count)) => {
                 bytes.truncate(count);

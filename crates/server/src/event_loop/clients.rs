@@ -25,16 +25,10 @@ impl EventLoop {
     }
 
     pub(super) fn client_ready(&mut self, id: SessionId, ready: &Ready) {
-        if self.net.borrow_mut().note(id, ready) {
+        let (heard, has_room) = self.net.borrow_mut().read(id, ready, &mut self.buffer);
+        if has_room {
             self.node.core.sessions.mark(id);
         }
-        if ready.readable {
-            self.read_client(id);
-        }
-    }
-
-    fn read_client(&mut self, id: SessionId) {
-        let heard = self.net.borrow_mut().read(id, &mut self.buffer);
         match heard {
             None => {}
             Some(Heard::Bytes(count)) => self.node.receive(id, &self.buffer[..count]),
