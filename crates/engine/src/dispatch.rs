@@ -78,6 +78,7 @@ const GATES: &[Gate] = &[
     what_is_read_is_young_enough,
     the_data_is_here,
     the_data_is_loaded,
+    no_script_runs,
     a_replica_leaves_the_keyspace_alone,
 ];
 
@@ -195,6 +196,14 @@ fn the_data_is_loaded(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     if candidate.flags & refuses == 0 { Err(CommandError::LOADING) } else { Ok(()) }
 }
 
+/// Transactions may begin and grow while one does: else their second half alone might be taken.
+fn no_script_runs(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    match &candidate.core.busy {
+        Some(busy) if !candidate.entry.command.has(flag::ALLOW_BUSY) => Err(busy.refusal()),
+        _ => Ok(()),
+    }
+}
+
 fn a_replica_leaves_the_keyspace_alone(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let refused = match candidate.session.role {
         Role::Replica => flag::WRITE | flag::READONLY | flag::MAY_REPLICATE,
@@ -303,7 +312,7 @@ impl Machine<'_> {
         };
         self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry, args);
-        if self.core.config.maxmemory != 0 {
+        if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
             self.core.make_room(self.keyspace);
         }
         let is_resp3 = self.reply.is_resp3();

@@ -425,6 +425,18 @@ impl CommandError {
     pub const INVALID_TOKEN: Self = Self::fixed("ERR Invalid token, CLIENT OFFSET tells what one looks like");
     pub const UNKNOWN_HISTORY: Self =
         Self::fixed("UNKNOWNHISTORY This node does not continue the history of that token as far as that.");
+    pub const BUSY_SCRIPT: Self =
+        Self::fixed("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+    pub const BUSY_FUNCTION: Self = Self::fixed(
+        "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+    );
+    pub const NOT_BUSY: Self = Self::fixed("NOTBUSY No scripts in execution right now.");
+    pub const UNKILLABLE_BY_PRIMARY: Self = Self::fixed(
+        "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed.",
+    );
+    pub const UNKILLABLE_BY_WRITES: Self = Self::fixed(
+        "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
+    );
     pub const SHUTDOWN_FAILED: Self = Self::fixed("ERR Errors trying to SHUTDOWN. Check logs.");
     pub const UNBLOCKED: Self = Self::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
     pub const UNBLOCKED_BY_ROLE: Self = Self::fixed(

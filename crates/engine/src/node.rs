@@ -37,6 +37,7 @@ use crate::replaying::Replaying;
 use crate::replication::Replication;
 use crate::saving::Saving;
 use crate::scripting::Scripting;
+use crate::scripting::busy::Busy;
 use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
@@ -148,6 +149,8 @@ pub struct Core {
     pub shutdown: Option<Shutdown>,
     /// Scripts and what runs them.
     pub scripting: Scripting,
+    /// A script that has run for so long that others are told.
+    pub(crate) busy: Option<Box<Busy>>,
     /// Function libraries of the loaded data, kept to be written again.
     pub functions: Vec<Vec<u8>>,
     /// Keys that the last load brought, and those it left out since they were due.
@@ -234,6 +237,7 @@ impl Node {
             loaded_log: None,
             shutdown: None,
             scripting: Scripting::default(),
+            busy: None,
             functions: Vec::new(),
             loaded: (0, 0),
             rates: Rates::default(),

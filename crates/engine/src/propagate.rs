@@ -37,6 +37,15 @@ pub(crate) fn deletion(is_lazy: bool) -> &'static [u8] {
     if is_lazy { b"UNLINK" } else { b"DEL" }
 }
 
+/// Effects that are set aside while others than their command run.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    bytes: Vec<u8>,
+    effects: Vec<(usize, Option<usize>)>,
+    grouping: bool,
+    muted: bool,
+}
+
 /// Changes of the selected database that are remembered.
 const MAX_SELECTIONS: usize = 1024;
 
@@ -108,6 +117,22 @@ impl Propagation {
     /// Leaves out the effects that follow, or no more.
     pub fn mute(&mut self, muted: bool) {
         self.muted = muted;
+    }
+
+    /// Sets aside what is pending: what comes until [`Propagation::go_on`] does not belong to it.
+    pub(crate) fn set_aside(&mut self) -> Group {
+        Group {
+            bytes: std::mem::take(&mut self.bytes),
+            effects: std::mem::take(&mut self.effects),
+            grouping: std::mem::take(&mut self.grouping),
+            muted: std::mem::take(&mut self.muted),
+        }
+    }
+
+    /// Goes on with what was set aside.
+    pub(crate) fn go_on(&mut self, group: Group) {
+        (self.bytes, self.effects) = (group.bytes, group.effects);
+        (self.grouping, self.muted) = (group.grouping, group.muted);
     }
 
     /// Opens a group: effects are kept until [`Propagation::end_group`].

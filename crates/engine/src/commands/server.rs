@@ -269,6 +269,7 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), CommandError> {
     if abort {
         return abort_shutdown(call, options);
     }
+    let options = call.core.shut_down_script(options)?;
     call.core.begin_shutdown(call.db.keyspace, options);
     if call.core.shutdown.is_none() {
         return Err(CommandError::SHUTDOWN_FAILED);

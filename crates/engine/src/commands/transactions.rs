@@ -129,6 +129,11 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
             call.reply.error(CommandError::READONLY.as_str());
             continue;
         }
+        if let Some(busy) = &call.core.busy {
+            // The process ends with the script before it.
+            call.reply.error(busy.refusal().as_str());
+            continue;
+        }
         let mut machine =
             Machine { keyspace: call.db.keyspace, core: call.core, session: call.session, reply: call.reply };
         machine.run(*entry, request.args());

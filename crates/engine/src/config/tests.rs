@@ -191,7 +191,6 @@ mod the_table {
                 "io-threads 4",
                 "not supported yet (serving by several threads): the only accepted value is '1'",
             ),
-            ("lua-time-limit 100", "not supported yet (scripting): the only accepted value is '5000'"),
             (
                 "supervised systemd",
                 "not supported yet (telling a supervisor of readiness): the only accepted value is 'no'",

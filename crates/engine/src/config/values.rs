@@ -241,6 +241,8 @@ pub struct Config {
     /// Bytes of all clients together, or percent of `maxmemory` as a negative number; 0 is no limit.
     pub maxmemory_clients: i64,
 
+    /// Milliseconds after which other clients are told that a script is running; 0 is never.
+    pub busy_reply_threshold: u64,
     /// Microseconds from which a command enters the slow log; negative logs none.
     pub slowlog_log_slower_than: i64,
     /// Entries of the slow log.
@@ -559,6 +561,7 @@ impl Default for Config {
             maxmemory_clients: 0,
 
             slowlog_log_slower_than: 10_000,
+            busy_reply_threshold: 5000,
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,
             latency_tracking: true,

@@ -12,6 +12,7 @@ use crate::command::{Command, flag};
 use crate::dispatch::Machine;
 use crate::errors::CommandError;
 use crate::node::Core;
+use crate::scripting::busy::{self, Running};
 use crate::scripting::running::Order;
 use crate::session::{Role, Session};
 use crate::table::Entry;
@@ -24,6 +25,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) session: &'a mut Session,
     /// What runs.
     pub(crate) order: &'a Order<'a>,
+    /// When it began, in microseconds since the process did.
+    pub(crate) began: u64,
     /// Whether it called a command that writes.
     pub(crate) has_written: bool,
 }
@@ -71,7 +74,14 @@ impl Server for Runner<'_> {
     }
 
     fn tick(&mut self) -> Tick {
-        Tick::GoOn
+        let running = Running {
+            purpose: self.order.purpose,
+            name: self.order.name,
+            began: self.began,
+            has_written: self.has_written,
+            obeys: self.session.role == Role::Primary,
+        };
+        busy::tick(self.keyspace, self.core, &running)
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Read next: [`running`], then [`cache`].
 
+pub(crate) mod busy;
 pub(crate) mod cache;
 pub(crate) mod calling;
 pub(crate) mod running;

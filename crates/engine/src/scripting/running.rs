@@ -60,14 +60,17 @@ pub(crate) fn run(call: &mut Call<'_>, order: &Order<'_>) -> Result<(), CommandE
     let start = call.reply.len();
     let run =
         Run { program: order.program, name: order.name, arguments: call.args.from(3), keys: order.keys };
+    let began = call.core.clock.micros;
     let mut runner = Runner {
         keyspace: call.db.keyspace,
         core: call.core,
         session: &mut session,
         order,
+        began,
         has_written: false,
     };
     let outcome = interpreter.run(&run, &mut runner, call.reply);
+    call.core.end_busy();
     call.core.frozen_time = outer_time;
     call.core.propagation.mute(false);
     if !is_inner {

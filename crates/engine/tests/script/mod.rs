@@ -13,8 +13,9 @@
 
 mod text;
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use slipstream_engine::config::{Config, ProtectedAction};
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
@@ -32,7 +33,13 @@ struct FakeHost {
     /// How far the clock moves each time that it is read.
     pace: Arc<AtomicU64>,
     memory: Arc<AtomicUsize>,
+    /// What comes while a script runs, each time that this is looked at.
+    arrivals: Arrivals,
+    /// How often nothing came.
+    looks: usize,
 }
+
+type Arrivals = Arc<Mutex<VecDeque<Arrival>>>;
 
 impl Host for FakeHost {
     fn clock(&mut self) -> Clock {
@@ -78,8 +85,14 @@ impl Host for FakeHost {
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    fn while_busy(&mut self, _: &mut Door<'_>) -> Vec<Arrival> {
-        Vec::new()
+    fn while_busy(&mut self, door: &mut Door<'_>) -> Vec<Arrival> {
+        let arrival = self.arrivals.lock().unwrap().pop_front();
+        if let Some(Arrival::Bytes(id, _) | Arrival::Closed(id)) = &arrival {
+            assert!(door.serves(*id), "{arrival:?} is to wait");
+        }
+        self.looks += usize::from(arrival.is_none());
+        assert!(self.looks < 20_000, "nobody ends the script");
+        arrival.into_iter().collect()
     }
 }
 
@@ -95,6 +108,7 @@ pub(crate) struct Script {
     skew: Arc<AtomicI64>,
     pace: Arc<AtomicU64>,
     memory: Arc<AtomicUsize>,
+    arrivals: Arrivals,
 }
 
 impl Script {
@@ -116,17 +130,21 @@ impl Script {
         let skew = Arc::new(AtomicI64::new(0));
         let pace = Arc::new(AtomicU64::new(0));
         let memory = Arc::new(AtomicUsize::new(0));
-        let node = |seed, memory: &Arc<AtomicUsize>| {
+        let arrivals = Arrivals::default();
+        let node = |seed, memory: &Arc<AtomicUsize>, arrivals: &Arrivals| {
             let host = FakeHost {
                 micros: micros.clone(),
                 skew: skew.clone(),
                 pace: pace.clone(),
                 memory: memory.clone(),
+                arrivals: arrivals.clone(),
+                looks: 0,
             };
             Node::new(config.clone(), Box::new(host), seed).unwrap()
         };
         // The copy never makes room by itself.
-        let (mut node, mut copy) = (node(1, &memory), node(2, &Arc::default()));
+        let (mut node, mut copy) =
+            (node(1, &memory, &arrivals), node(2, &Arc::default(), &Arrivals::default()));
         let client = node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
         let stream = copy.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
         copy.core.sessions.get_mut(stream).unwrap().role = Role::Primary;
@@ -135,7 +153,7 @@ impl Script {
         // Scripts show a SELECT only where a command itself leaves database 0.
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
-        Script { node, client, copy, stream, read, micros, skew, pace, memory }
+        Script { node, client, copy, stream, read, micros, skew, pace, memory, arrivals }
     }
 
     /// A node that allows DEBUG.
@@ -169,6 +187,11 @@ impl Script {
     /// Sets what the process holds to have allocated.
     pub(crate) fn set_memory(&mut self, bytes: usize) {
         self.memory.store(bytes, Ordering::Relaxed);
+    }
+
+    /// What comes in while a script runs, one by one.
+    pub(crate) fn arrives_while_busy(&mut self, arrivals: impl IntoIterator<Item = Arrival>) {
+        self.arrivals.lock().unwrap().extend(arrivals);
     }
 
     /// The client that [`Script::ask`] speaks as.

@@ -25,6 +25,7 @@ mod traffic;
 
 mod append_only;
 mod backlog;
+mod busy;
 mod chains;
 mod chaos;
 mod checking;

@@ -92,6 +92,10 @@ const SCRIPT: &[Command] = &[
         "Tells what the subcommands do.",
         "O(1)",
     ),
+    Command::new("script|kill", 2, script::kill)
+        .flags(flag::NOSCRIPT | flag::ALLOW_BUSY)
+        .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
+        .doc(Group::Scripting, "2.6.0", "Ends the script that runs, if it has written nothing.", "O(1)"),
     Command::new("script|load", 3, script::load)
         .flags(flag::NOSCRIPT | flag::STALE)
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])

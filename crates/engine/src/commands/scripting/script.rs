@@ -2,6 +2,8 @@
 //!
 //! Nothing of this is propagated: each node knows scripts of its own.
 
+use slipstream_scripting::Purpose;
+
 use crate::call::Call;
 use crate::errors::CommandError;
 use crate::scripting::cache::Origin;
@@ -33,6 +35,12 @@ pub(super) fn flush(call: &mut Call<'_>) -> Result<(), CommandError> {
         _ => return Err(CommandError::SCRIPT_FLUSH_MODE),
     }
     call.core.scripting.forget_scripts();
+    call.reply.ok();
+    Ok(())
+}
+
+pub(super) fn kill(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.core.kill_script(Purpose::Scripts)?;
     call.reply.ok();
     Ok(())
 }

@@ -49,8 +49,8 @@ pub(super) const ROWS: &[Directive] = &[
     integer(
         "busy-reply-threshold",
         (0, MAX_I64),
-        later("5000", "scripting"),
-        "Milliseconds after which other clients are told that a script is running.",
+        field!(busy_reply_threshold),
+        "Milliseconds after which other clients are told that a script is running, and may end it; 0 is never.",
     )
     .alias(&["lua-time-limit"]),
 ];
