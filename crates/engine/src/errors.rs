@@ -387,9 +387,6 @@ impl CommandError {
         Self::fixed("ERR The ID specified in XSETID is smaller than the target stream top item");
     pub const XSETID_BELOW_LENGTH: Self =
         Self::fixed("ERR The entries_added specified in XSETID is smaller than the target stream length");
-    pub const XREAD_UNBALANCED: Self = Self::fixed(
-        "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
-    );
     pub const XREAD_GROUP: Self =
         Self::fixed("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
     pub const XREAD_NOACK: Self =
@@ -399,6 +396,51 @@ impl CommandError {
     );
     pub const XREAD_BLOCK: Self =
         Self::fixed("ERR XREAD cannot wait yet: the BLOCK option is only supported within MULTI");
+    pub const XREADGROUP_LAST_ID: Self = Self::fixed(
+        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+    );
+    pub const XREADGROUP_NO_GROUP: Self = Self::fixed("ERR Missing GROUP option for XREADGROUP");
+    pub const GROUP_EXISTS: Self = Self::fixed("BUSYGROUP Consumer Group name already exists");
+    pub const GROUP_WITHOUT_KEY: Self = Self::fixed(
+        "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.",
+    );
+    pub const ENTRIES_READ_NEGATIVE: Self = Self::fixed("ERR value for ENTRIESREAD must be positive or -1");
+    pub const XAUTOCLAIM_MIN_IDLE: Self = Self::fixed("ERR Invalid min-idle-time argument for XAUTOCLAIM");
+    pub const XAUTOCLAIM_COUNT: Self = Self::fixed("ERR COUNT must be > 0");
+
+    /// As many keys as ids.
+    pub fn unbalanced_streams(command: &str, symbol: char) -> Self {
+        Self::text(format!(
+            "ERR Unbalanced '{command}' list of streams: for each stream key an ID or '{symbol}' must be specified."
+        ))
+    }
+
+    /// A stream without this group.
+    pub fn no_group(group: &[u8], key: &[u8]) -> Self {
+        let [group, key] = [group, key].map(String::from_utf8_lossy);
+        Self::text(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+    }
+
+    /// The same, or no key.
+    pub fn no_key_or_group(key: &[u8], group: &[u8]) -> Self {
+        let [group, key] = [group, key].map(String::from_utf8_lossy);
+        Self::text(format!("NOGROUP No such key '{key}' or consumer group '{group}'"))
+    }
+
+    /// The same as XREADGROUP says it.
+    pub fn no_group_to_read(key: &[u8], group: &[u8]) -> Self {
+        Self::text(format!("{} in XREADGROUP with GROUP option", Self::no_key_or_group(key, group)))
+    }
+
+    /// An argument of XCLAIM that is no number.
+    pub fn invalid_claim(what: &str) -> Self {
+        Self::text(format!("ERR Invalid {what} argument for XCLAIM"))
+    }
+
+    /// A word of XCLAIM that is neither an id nor an option.
+    pub fn unknown_claim_option(word: &[u8]) -> Self {
+        Self::text(format!("ERR Unrecognized XCLAIM option '{}'", String::from_utf8_lossy(word)))
+    }
 }
 
 /// Clients that wait for replicas.

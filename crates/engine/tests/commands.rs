@@ -39,6 +39,7 @@ mod commands {
     mod sets;
     mod shutdown;
     mod sorted_sets;
+    mod stream_groups;
     mod streams;
     mod strings;
     mod transactions;

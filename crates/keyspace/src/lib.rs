@@ -52,8 +52,8 @@ pub use set::{Set, SetIter};
 pub use short_bytes::ShortBytes;
 pub use sorted_set::{LexBound, ScoreBound, SortedSet, SortedSetIter, SortedSetRevIter};
 pub use stream::{
-    Consumer, ConsumerId, Delivery, Fields, Group, IdMap, Pending, Stream, StreamBuilder, StreamEntry,
-    StreamFacts, StreamId, StreamIter, StreamRevIter, Trim, TrimTo,
+    Consumer, ConsumerId, Delivery, Fields, Group, IdMap, Pending, Stream, StreamBuilder, StreamEntries,
+    StreamEntry, StreamFacts, StreamId, StreamIter, StreamRevIter, Trim, TrimTo,
 };
 pub use string::Str;
 pub use table::{Batch, Fill};

@@ -9,6 +9,7 @@
 //! `first_id` is the first of them, 0-0 if there is none. Read on in `block.rs`.
 
 mod block;
+mod entries;
 mod fields;
 mod group;
 mod id;
@@ -23,6 +24,7 @@ mod trim;
 use triomphe::Arc;
 
 use block::Block;
+pub use entries::StreamEntries;
 pub use fields::Fields;
 use group::Groups;
 pub use group::{Consumer, ConsumerId, Delivery, Group, Pending};
@@ -201,7 +203,15 @@ impl Stream {
 
     /// The id of the newest entry, which may be below `last_id`.
     pub fn newest_id(&self) -> Option<StreamId> {
-        self.range_rev(StreamId::MIN, StreamId::MAX).next().map(|entry| entry.id)
+        self.newest().map(|entry| entry.id)
+    }
+
+    /// The newest entry.
+    pub fn newest(&self) -> Option<StreamEntry<'_>> {
+        let (block, _) = self.0.blocks.chunk_at(self.0.blocks.len().checked_sub(1)?)?;
+        // Every block has an entry that is not deleted.
+        let newest = block.entries().filter(|entry| !entry.is_deleted).last();
+        newest.map(|entry| StreamEntry { id: entry.id, fields: entry.fields })
     }
 
     /// The first id that is still stored, be the entry deleted or not; the last possible id if
@@ -210,20 +220,29 @@ impl Stream {
         self.0.blocks.chunk_at(0).map_or(StreamId::MAX, |(block, _)| block.first())
     }
 
+    /// Its entries, apart from its groups.
+    pub fn entries(&self) -> StreamEntries<'_> {
+        StreamEntries::of(&self.0)
+    }
+
+    /// The entry of this id.
+    pub fn get(&self, id: StreamId) -> Option<StreamEntry<'_>> {
+        self.entries().get(id)
+    }
+
     /// How many entries had been added when `id` was the last, if that can be told.
     pub fn entries_read_at(&self, id: StreamId) -> Option<u64> {
-        let body = &*self.0;
-        if body.entries_added == 0 {
-            return Some(0);
-        }
-        if id == body.last_id || (body.len == 0 && id < body.last_id) {
-            return Some(body.entries_added);
-        }
-        let has_gaps = body.max_deleted_id != StreamId::MIN && body.max_deleted_id >= body.first_id;
-        if id > body.last_id || has_gaps || id > body.first_id {
-            return None;
-        }
-        Some(body.entries_added.wrapping_sub(body.len) + u64::from(id == body.first_id))
+        self.entries().read_at(id)
+    }
+
+    /// The ids of the blocks: of the first entry in each, deleted or not.
+    pub fn block_ids(&self) -> impl Iterator<Item = StreamId> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (block, _) = self.0.blocks.chunk_at(next)?;
+            next += block.weight();
+            Some(block.first())
+        })
     }
 
     /// How many blocks there are.
@@ -245,6 +264,12 @@ impl Stream {
     pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
         self.group(name)?;
         Arc::make_mut(&mut self.0).groups.get_mut(name)
+    }
+
+    /// The group of this name, to change it, beside the entries.
+    pub fn with_group(&mut self, name: &[u8]) -> Option<(StreamEntries<'_>, &mut Group)> {
+        self.group(name)?;
+        Arc::make_mut(&mut self.0).with_group(name)
     }
 
     /// Adds a group; whether the name was new.

@@ -287,16 +287,23 @@ impl Reply {
         aggregate: Aggregate,
         write: impl FnOnce(&mut Reply) -> Result<usize, E>,
     ) -> Result<(), E> {
-        let start = self.bytes.len();
+        let place = self.position();
         let count = write(self)?;
-        let mut header = Reply::new(self.protocol);
-        match aggregate {
-            Aggregate::Array => header.array(count),
-            Aggregate::Set => header.set(count),
-            Aggregate::Map => header.map(count),
-        }
-        self.bytes.splice(start..start, header.bytes);
+        self.announce_at(place, aggregate, count);
         Ok(())
+    }
+
+    /// Puts the header of an aggregate at `place`: what was written since are its members.
+    pub fn announce_at(&mut self, place: u64, aggregate: Aggregate, count: usize) {
+        let end = self.bytes.len();
+        match aggregate {
+            Aggregate::Array => self.array(count),
+            Aggregate::Set => self.set(count),
+            Aggregate::Map => self.map(count),
+        }
+        let header = self.bytes.len() - end;
+        let start = usize::try_from(place - self.dropped).expect("what was written since is in memory");
+        self.bytes[start..].rotate_right(header);
     }
 
     fn line(&mut self, marker: u8, text: &[u8]) {

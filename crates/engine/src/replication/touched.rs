@@ -153,6 +153,11 @@ mod tests {
         check("LMOVE a b LEFT RIGHT", "reads changes 2:a 2:b replaces");
         check("RENAME a b", "reads changes 2:a 2:b replaces");
         check("XADD s 1-1 f v", "reads changes 2:s replaces");
+        check("XGROUP SETID s g 1-1 ENTRIESREAD 1", "reads changes 2:s replaces");
+        check("XGROUP CREATE s g $ MKSTREAM", "reads changes 2:s replaces");
+        check("XGROUP DESTROY s g", "reads changes 2:s replaces");
+        check("XACK s g 1-1", "reads changes 2:s replaces");
+        check("XCLAIM s g c 0 1-1 FORCE JUSTID", "reads changes 2:s replaces");
         check("PEXPIREAT k 5", "reads changes 2:k replaces");
         check("SETBIT k 7 1", "reads changes 2:k replaces");
         check("BITFIELD k SET u8 0 1", "reads changes 2:k replaces");

@@ -21,7 +21,7 @@ use slipstream_engine::config::{Config, ProtectedAction};
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
 use slipstream_engine::{Arrival, Door, Node};
-use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest};
+use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest, digest_ranges};
 use slipstream_log::Offset;
 use slipstream_resp::{Protocol, encode_request, split_line};
 
@@ -278,6 +278,9 @@ impl Script {
             "the copy differs after {}",
             text::commands(&bytes)
         );
+        // These know the groups of streams, too.
+        let [ours, theirs] = [&self.node, &self.copy].map(|node| digest_ranges(&node.keyspace.snapshot()));
+        assert!(ours == theirs, "the copy differs beyond its values after {}", text::commands(&bytes));
         assert_eq!(
             field_deadlines(&self.node),
             field_deadlines(&self.copy),

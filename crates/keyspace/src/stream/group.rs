@@ -8,9 +8,13 @@
 //! Invariant: an id is pending in the group exactly if it is with the consumer that it names;
 //! while a group is being loaded, some may still be without one.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use triomphe::Arc;
 
+use super::entries::StreamEntries;
 use super::id::StreamId;
 use super::id_map::IdMap;
 use crate::time::UnixMillis;
@@ -129,7 +133,7 @@ impl Group {
     }
 
     /// The consumers in the order of their names.
-    pub fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
+    pub fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> + Clone {
         self.names.values().map(|id| &*self.consumers[id])
     }
 
@@ -148,7 +152,7 @@ impl Group {
         if self.names.contains_key(name) {
             return None;
         }
-        let id = ConsumerId(self.consumers.last_key_value().map_or(0, |(last, _)| last.0 + 1));
+        let id = self.free_number();
         let name: Arc<[u8]> = name.into();
         let consumer = Consumer { name: name.clone(), seen, active, pending: IdMap::default() };
         self.consumers.insert(id, Arc::new(consumer));
@@ -177,6 +181,77 @@ impl Group {
     /// Whether every pending entry is somebody's.
     pub fn is_assigned(&self) -> bool {
         self.pending.iter().all(|(_, pending)| pending.consumer.is_some())
+    }
+
+    /// Sets what was delivered last, and how many entries up to that, if known.
+    pub fn set_position(&mut self, last_id: StreamId, entries_read: Option<u64>) {
+        self.last_id = last_id;
+        self.entries_read = entries_read;
+    }
+
+    /// Notes that an entry is delivered, be it ahead of what was delivered last.
+    pub fn advance(&mut self, id: StreamId, entries: StreamEntries<'_>) {
+        if id > self.last_id {
+            self.entries_read = entries.read_on(id, self.entries_read);
+            self.last_id = id;
+        }
+    }
+
+    /// The number of the consumer of this name.
+    pub fn consumer_named(&self, name: &[u8]) -> Option<ConsumerId> {
+        self.names.get(name).copied()
+    }
+
+    /// Removes a consumer and what is pending with it; how many entries that were.
+    pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+        let id = self.names.remove(name)?;
+        let consumer = self.consumers.remove(&id).expect("every name has its consumer");
+        for (pending, ()) in consumer.pending.iter() {
+            self.pending.remove(pending);
+        }
+        Some(consumer.pending.len())
+    }
+
+    /// Makes an entry pending with a consumer of this group, whoever had it before.
+    pub fn give(&mut self, id: StreamId, to: ConsumerId, delivery: Delivery) {
+        let before = self.pending.insert(id, Pending { delivery, consumer: Some(to) });
+        let from = before.and_then(|pending| pending.consumer);
+        if from == Some(to) {
+            return;
+        }
+        if let Some(from) = from {
+            self.consumer_mut(from).pending.remove(id);
+        }
+        self.consumer_mut(to).pending.insert(id, ());
+    }
+
+    /// Takes an entry from whoever has it: it is acknowledged, or gone. Whether it was pending.
+    pub fn take(&mut self, id: StreamId) -> bool {
+        let Some(pending) = self.pending.remove(id) else { return false };
+        if let Some(consumer) = pending.consumer {
+            self.consumer_mut(consumer).pending.remove(id);
+        }
+        true
+    }
+
+    /// Sets when a consumer of this group last tried to read.
+    pub fn set_seen(&mut self, consumer: ConsumerId, now: UnixMillis) {
+        self.consumer_mut(consumer).seen = now;
+    }
+
+    /// Sets when a consumer of this group was last given something.
+    pub fn set_active(&mut self, consumer: ConsumerId, now: UnixMillis) {
+        self.consumer_mut(consumer).active = Some(now);
+    }
+
+    fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
+        Arc::make_mut(self.consumers.get_mut(&id).expect("numbers are of consumers that are there"))
+    }
+
+    fn free_number(&self) -> ConsumerId {
+        let above = self.consumers.last_key_value().map_or(Some(0), |(last, _)| last.0.checked_add(1));
+        let free = || (0..u32::MAX).find(|number| !self.consumers.contains_key(&ConsumerId(*number)));
+        ConsumerId(above.or_else(free).expect("fewer consumers than numbers fit into memory"))
     }
 
     fn heap_size(&self, samples: usize) -> usize {

@@ -73,6 +73,17 @@ impl<V: Copy> IdMap<V> {
         runs.flatten().copied()
     }
 
+    /// The lowest id that is not below `start`.
+    pub fn first_from(&self, start: StreamId) -> Option<(StreamId, V)> {
+        self.iter_from(start).next()
+    }
+
+    /// The highest id.
+    pub fn last(&self) -> Option<(StreamId, V)> {
+        let (run, _) = self.runs.chunk_at(self.len().checked_sub(1)?)?;
+        run.0.last().copied()
+    }
+
     /// All ids.
     pub fn iter(&self) -> impl Iterator<Item = (StreamId, V)> {
         self.iter_from(StreamId::MIN)
@@ -164,6 +175,7 @@ mod tests {
                 }
             }
             assert_eq!(map.len(), model.len());
+            assert_eq!(map.last(), model.last_key_value().map(|(id, value)| (*id, *value)));
             if step % 97 == 0 {
                 assert!(map.iter_from(id).eq(model.range(id..).map(|(id, value)| (*id, *value))));
             }

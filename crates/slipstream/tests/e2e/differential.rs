@@ -23,8 +23,9 @@ const BATCH: usize = 200;
 /// field, `v` a value, `i` an integer, `f` a score, `r` a bound of ranks, `s` of scores, `l` of members, `c` a small
 /// count, `o` a direction, `d` the id of an entry, `n` one for a new entry, `e` a bound of ids, `a` the place of a bit,
 /// `b` a bit, `t` the type of a field, `g` an offset in such fields, `h` an element of a HyperLogLog, `y` a longitude, `z` a
-/// latitude, `w` a distance, `u` its unit. Any other word stands for itself.
-const FAMILIES: [(&str, &str); 11] = [
+/// latitude, `w` a distance, `u` its unit, `p` a consumer group,
+/// `j` a consumer. Any other word stands for itself.
+const FAMILIES: [(&str, &str); 12] = [
     ("string", STRINGS),
     ("bitmap", BITMAPS),
     ("sketch", HYPERLOGLOGS),
@@ -35,6 +36,7 @@ const FAMILIES: [(&str, &str); 11] = [
     ("zset", SORTED_SETS),
     ("lexical", LEXICAL),
     ("stream", STREAMS),
+    ("group", GROUPS),
     ("any", KEYS),
 ];
 
@@ -97,6 +99,21 @@ const STREAMS: &str = "XADD k n m v; XADD k n m v m i m v; XADD k n m i; XADD k 
     XREAD STREAMS k d; XREAD COUNT c STREAMS k k d d; XREAD STREAMS k $; XREAD COUNT i STREAMS k d;
     XDEL k d; XDEL k d d d; XTRIM k MAXLEN c; XTRIM k MAXLEN ~ c; XTRIM k MAXLEN ~ c LIMIT r; XTRIM k MAXLEN = i;
     XTRIM k MINID d; XTRIM k MINID ~ d; XTRIM k MAXLEN c LIMIT c";
+
+/// Idle times are 0 or longer than ever: what lies between depends on the moment.
+const GROUPS: &str = "XADD k n m v; XADD k n m v; XADD k n m v; XADD k MAXLEN c n m v; XDEL k d; XGROUP CREATE k p d;
+    XGROUP CREATE k p $ MKSTREAM; XGROUP CREATE k p d ENTRIESREAD r MKSTREAM; XGROUP CREATE k p e; XGROUP SETID k p e;
+    XGROUP SETID k p $; XGROUP SETID k p d ENTRIESREAD i; XGROUP DESTROY k p; XGROUP CREATECONSUMER k p j;
+    XGROUP DELCONSUMER k p j; XGROUP x k p; XREADGROUP GROUP p j COUNT c STREAMS k >;
+    XREADGROUP GROUP p j COUNT c STREAMS k >; XREADGROUP GROUP p j STREAMS k k > >;
+    XREADGROUP GROUP p j COUNT c NOACK STREAMS k >; XREADGROUP GROUP p j COUNT r STREAMS k d;
+    XREADGROUP GROUP p j STREAMS k k 0 >; XREADGROUP GROUP p j STREAMS k d; XREADGROUP GROUP p j STREAMS k $;
+    XACK k p d d d d; XACK k p d; XPENDING k p; XPENDING k p; XPENDING k p e e r; XPENDING k p IDLE 0 - + c j;
+    XPENDING k p - + i j; XPENDING k p IDLE 4102444800000 - + 9; XCLAIM k p j 0 d d d; XCLAIM k p j 0 d d JUSTID;
+    XCLAIM k p j 0 d d FORCE RETRYCOUNT r; XCLAIM k p j 0 d FORCE; XCLAIM k p j -5 d LASTID d;
+    XCLAIM k p j 4102444800000 d d FORCE JUSTID; XCLAIM k p j 0 d IDLE i TIME i; XCLAIM k p j x d;
+    XAUTOCLAIM k p j 0 e COUNT c; XAUTOCLAIM k p j 0 - JUSTID; XAUTOCLAIM k p j 4102444800000 d; XINFO GROUPS k;
+    XINFO GROUPS k; XINFO STREAM k; XINFO STREAM k; XINFO CONSUMERS k nosuch; XTRIM k MINID d";
 
 const KEYS: &str = "DEL k; UNLINK k; EXISTS k k k; TYPE k; RENAME k k; RENAMENX k k; COPY k k; COPY k k REPLACE;
     TOUCH k k; EXPIREAT k 4102444800; EXPIREAT k 4102444900 GT; EXPIREAT k 4102444700 LT; EXPIREAT k 4102444600 NX;
@@ -230,6 +247,8 @@ fn argument(kind: &str, family: &str, random: &mut Rng) -> String {
             _ => random.u32(..100_000).to_string(),
         },
         "u" => ["m", "km", "ft", "mi", "parsec"][random.usize(..5)].to_owned(),
+        "p" => format!("p{}", random.u8(..3)),
+        "j" => format!("w{}", random.u8(..4)),
         "o" => ["LEFT", "RIGHT"][random.usize(..2)].to_owned(),
         word => word.to_owned(),
     }
@@ -263,10 +282,25 @@ fn comparable(line: &[String], reply: &RedisResult<Value>) -> String {
     let unordered = ["SMEMBERS", "SINTER", "SUNION", "SDIFF", "HKEYS", "HVALS", "HGETALL", "KEYS"];
     match (line[0].as_str(), reply) {
         (_, Err(error)) => error.to_string(),
-        ("EXEC", Ok(Value::Array(replies))) => replies.iter().map(sorted).collect::<Vec<_>>().join("; "),
+        ("EXEC", Ok(Value::Array(replies))) => {
+            replies.iter().map(|reply| sorted(&timeless(reply))).collect::<Vec<_>>().join("; ")
+        }
+        ("XPENDING", Ok(reply)) => format!("{:?}", timeless(reply)),
         (name, Ok(reply)) if unordered.contains(&name) => sorted(reply),
         (_, Ok(reply)) => format!("{reply:?}"),
     }
+}
+
+/// A list of pending entries without the times since they were delivered.
+fn timeless(reply: &Value) -> Value {
+    let Value::Array(entries) = reply else { return reply.clone() };
+    let shown = entries.iter().map(|entry| match entry {
+        Value::Array(parts) if matches!(parts[..], [_, _, Value::Int(_), Value::Int(_)]) => {
+            Value::Array(vec![parts[0].clone(), parts[1].clone(), parts[3].clone()])
+        }
+        other => other.clone(),
+    });
+    Value::Array(shown.collect())
 }
 
 fn sorted(reply: &Value) -> String {

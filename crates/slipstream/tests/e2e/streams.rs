@@ -44,9 +44,15 @@ const DURING: &[&str] = &[
     "XADD long MAXLEN ~ 1000 7000000000000-1 f 1",
     "XTRIM long MINID ~ 900-0",
     "XSETID empty 3-3",
+    "XACK s all 3-1",
+    "XGROUP SETID s some 4-1 ENTRIESREAD 3",
+    "XGROUP DELCONSUMER s all ann",
+    "XGROUP CREATE s late 1-1",
+    "XGROUP CREATE fresh g $ MKSTREAM",
+    "XGROUP DESTROY empty g",
 ];
 
-const STREAMS: &[&str] = &["s", "empty", "bare", "long"];
+const STREAMS: &[&str] = &["s", "empty", "bare", "long", "fresh"];
 
 #[test]
 fn what_belongs_to_a_stream_of_redis_7_comes_back_to_it() {
@@ -56,6 +62,46 @@ fn what_belongs_to_a_stream_of_redis_7_comes_back_to_it() {
 #[test]
 fn what_belongs_to_a_stream_of_valkey_9_comes_back_to_it() {
     check(Valkey9);
+}
+
+#[test]
+fn groups_of_ours_are_the_same_on_redis_7_by_stream_and_by_snapshot() {
+    check_ours(Redis7);
+}
+
+#[test]
+fn groups_of_ours_are_the_same_on_valkey_9_by_stream_and_by_snapshot() {
+    check_ours(Valkey9);
+}
+
+/// One replica follows while the groups are made and read, another comes afterwards. When a consumer was seen is
+/// each node's own; everything else is the same.
+#[track_caller]
+fn check_ours(peer: Kind) {
+    if !all_found(&[peer]) {
+        return;
+    }
+    let [ours, early, late] = [Ours, peer, peer].map(|kind| Server::start(kind, &[]));
+    follow(&early, ours.port);
+    wait_until_linked(&early);
+    let mut client = ours.client();
+    GROUPS.iter().for_each(|line| drop(client.call::<Value>(line)));
+    for line in [
+        "XREADGROUP GROUP all dan NOACK COUNT 1 STREAMS s >",
+        "XREADGROUP GROUP new eve STREAMS s >",
+        "XAUTOCLAIM s all fay 0 - COUNT 1",
+    ] {
+        drop(client.call::<Value>(line));
+    }
+    follow(&late, ours.port);
+    wait_until_linked(&late);
+    assert_same(&ours, &early);
+    assert_same(&ours, &late);
+    for ask in ["XINFO GROUPS s", "XINFO STREAM s", "XPENDING s all", "XPENDING s new", "XINFO GROUPS empty"]
+    {
+        let answers = [&ours, &early, &late].map(|server| server.client().call::<Value>(ask));
+        assert_eq!([&answers[0]; 2], [&answers[1], &answers[2]], "{ask}");
+    }
 }
 
 #[track_caller]

@@ -1,11 +1,14 @@
 //! Streams: a file by what is done with them.
 //!
 //! [`adding`] holds XADD and XTRIM with their common options, [`reading`] XRANGE, XREVRANGE and
-//! XREAD. What takes ids or a length lies here, and what the files share: looking a stream up for
-//! reading, and writing entries. A stream stays under its key when its last entry goes.
+//! XREAD; consumer groups lie in [`groups`], [`reading_groups`], [`pending`] and [`claiming`], with
+//! [`effects`] for what they propagate, and [`info`] tells of all. What takes ids or a length lies
+//! here, and what the files share: looking a stream up for reading, and writing entries. A stream
+//! stays under its key when its last entry goes.
 
 use slipstream_keyspace::{Stream, StreamEntry, StreamId};
 use slipstream_resp::Reply;
+use slipstream_resp::reply::Aggregate;
 
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, DELETE_KEY, Group, INSPECT_KEY, UPDATE_KEY, flag};
@@ -17,10 +20,17 @@ use crate::node::Core;
 use crate::session::Role;
 
 pub mod adding;
+pub mod claiming;
+mod effects;
+pub mod groups;
 mod ids;
+pub mod info;
+pub mod pending;
 pub mod reading;
+pub mod reading_groups;
 
 use ids::IdText;
+use reading::Count;
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
@@ -74,6 +84,13 @@ fn write_entry(reply: &mut Reply, entry: StreamEntry<'_>) {
         elements::write(reply, name);
         elements::write(reply, value);
     }
+}
+
+/// Writes at most `count` of these entries.
+fn write_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = StreamEntry<'a>>, count: Count) {
+    let place = reply.position();
+    let written = entries.take(count.0).map(|entry| write_entry(reply, entry)).count();
+    reply.announce_at(place, Aggregate::Array, written);
 }
 
 /// Notes `count` changes of one key, at least one.

@@ -3,14 +3,11 @@
 //! XREAD answers what is there. It does not wait yet: where BLOCK would make it wait, inside
 //! MULTI, it answers that nothing came, as Redis does; elsewhere BLOCK is refused.
 
-use std::convert::Infallible;
-
-use slipstream_keyspace::{Stream, StreamEntry, StreamId};
+use slipstream_keyspace::{Stream, StreamId};
 use slipstream_resp::Reply;
-use slipstream_resp::reply::Aggregate;
 
 use super::ids::{self, Bound};
-use super::{read, write_entry};
+use super::{read, write_entries};
 use crate::call::{Call, integer, is_word};
 use crate::command::{BeginSearch, Command, FindKeys, Group, KeySpec, READ_KEY, flag};
 use crate::errors::CommandError;
@@ -59,13 +56,13 @@ pub const COMMANDS: &[Command] = &[
 
 /// How many entries at most.
 #[derive(Clone, Copy, Debug)]
-struct Count(usize);
+pub(super) struct Count(pub(super) usize);
 
 impl Count {
-    const ALL: Count = Count(usize::MAX);
+    pub(super) const ALL: Count = Count(usize::MAX);
 
     /// Negative numbers count as 0.
-    fn parse(word: &[u8]) -> Result<Count, CommandError> {
+    pub(super) fn parse(word: &[u8]) -> Result<Count, CommandError> {
         Ok(Count(usize::try_from(integer(word)?).unwrap_or(0)))
     }
 }
@@ -97,27 +94,31 @@ fn range(call: &mut Call<'_>, write: impl FnOnce(&Stream, &mut Reply, Count)) ->
     Ok(())
 }
 
-fn write_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = StreamEntry<'a>>, count: Count) {
-    let written: Result<(), Infallible> = reply.deferred(Aggregate::Array, |reply| {
-        let entries = entries.take(count.0);
-        Ok(entries.map(|entry| write_entry(reply, entry)).count())
-    });
-    let Ok(()) = written;
-}
-
-/// The options of XREAD.
-struct ReadOptions {
-    count: Count,
-    blocks: bool,
+/// The options of XREAD and XREADGROUP.
+pub(super) struct ReadOptions {
+    pub(super) count: Count,
+    pub(super) blocks: bool,
     /// Where the first key stands, and how many there are.
-    first: usize,
-    streams: usize,
+    pub(super) first: usize,
+    pub(super) streams: usize,
+    /// XREADGROUP: where the group's name stands; the consumer's follows.
+    pub(super) group: Option<usize>,
+    pub(super) no_ack: bool,
 }
 
 impl ReadOptions {
-    fn parse(call: &Call<'_>) -> Result<ReadOptions, CommandError> {
+    pub(super) fn parse(call: &Call<'_>) -> Result<ReadOptions, CommandError> {
         let args = call.args;
-        let mut options = ReadOptions { count: Count::ALL, blocks: false, first: 0, streams: 0 };
+        let name = call.entry.command.name;
+        let has_group = name == "xreadgroup";
+        let mut options = ReadOptions {
+            count: Count::ALL,
+            blocks: false,
+            first: 0,
+            streams: 0,
+            group: None,
+            no_ack: false,
+        };
         let mut at = 1;
         while let Some(word) = args.get(at) {
             let more = args.len() - 1 - at;
@@ -131,15 +132,23 @@ impl ReadOptions {
                 at += 1;
             } else if more > 0 && is_word(word, "STREAMS") {
                 if !more.is_multiple_of(2) {
-                    return Err(CommandError::XREAD_UNBALANCED);
+                    let symbol = if has_group { '>' } else { '$' };
+                    return Err(CommandError::unbalanced_streams(name, symbol));
                 }
                 options.first = at + 1;
                 options.streams = more / 2;
                 return Ok(options);
             } else if more > 1 && is_word(word, "GROUP") {
-                return Err(CommandError::XREAD_GROUP);
+                if !has_group {
+                    return Err(CommandError::XREAD_GROUP);
+                }
+                options.group = Some(at + 1);
+                at += 2;
             } else if is_word(word, "NOACK") {
-                return Err(CommandError::XREAD_NOACK);
+                if !has_group {
+                    return Err(CommandError::XREAD_NOACK);
+                }
+                options.no_ack = true;
             } else {
                 return Err(CommandError::SYNTAX);
             }
