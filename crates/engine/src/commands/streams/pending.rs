@@ -1,4 +1,6 @@
 //! XPENDING and XACK: what was delivered and is not acknowledged.
+//!
+//! XACK is propagated as it came; nothing else here changes anything.
 
 use slipstream_keyspace::{ConsumerId, Group, Stream, StreamId};
 use slipstream_resp::reply::Aggregate;
