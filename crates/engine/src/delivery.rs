@@ -12,15 +12,19 @@ use crate::session::{Flow, Role, Session, SessionId};
 
 /// An encoded push whose members look alike in both protocols.
 #[derive(Clone, Debug)]
-pub(crate) struct Push(Box<[u8]>);
+pub(crate) struct Push(Vec<u8>);
+
+/// What an aggregate or a bulk string takes beside its bytes, or more.
+const HEADER: usize = 24;
 
 impl Push {
     /// One of bulk strings.
     pub(crate) fn bulks(parts: &[&[u8]]) -> Push {
-        let mut reply = Reply::new(Protocol::Resp3);
+        let size = HEADER + parts.iter().map(|part| HEADER + part.len()).sum::<usize>();
+        let mut reply = Reply::with_capacity(Protocol::Resp3, size);
         reply.push(parts.len());
         parts.iter().for_each(|part| reply.bulk(part));
-        Push(reply.as_bytes().into())
+        Push(reply.into_bytes())
     }
 
     /// Writes it; RESP2 has arrays in place of pushes.

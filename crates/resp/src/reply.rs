@@ -49,6 +49,11 @@ impl Reply {
         Reply { bytes: Vec::new(), sent: 0, dropped: 0, protocol }
     }
 
+    /// An empty buffer that grows beyond `bytes` only.
+    pub fn with_capacity(protocol: Protocol, bytes: usize) -> Self {
+        Reply { bytes: Vec::with_capacity(bytes), ..Reply::new(protocol) }
+    }
+
     /// The protocol in force.
     pub fn protocol(&self) -> Protocol {
         self.protocol
@@ -67,6 +72,12 @@ impl Reply {
     /// The bytes written so far and not removed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.sent..]
+    }
+
+    /// The same, for good.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.sent);
+        self.bytes
     }
 
     /// Number of those bytes.
