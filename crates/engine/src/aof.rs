@@ -462,6 +462,11 @@ impl Aof {
         !matches!(self.phase, Phase::Off | Phase::Ending(_))
     }
 
+    /// What the manifest on disk names, or is about to.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// Whether the writer has a file.
     pub(crate) fn has_file(&self) -> bool {
         matches!(self.phase, Phase::Starting(_) | Phase::On | Phase::Rewriting(_))

@@ -43,6 +43,7 @@ pub mod pubsub;
 pub mod reclaim;
 mod redact;
 mod reload;
+mod reload_log;
 pub mod replaying;
 pub mod replication;
 pub mod saving;

@@ -33,6 +33,7 @@ use crate::pubsub::PubSub;
 use crate::reclaim::Reclaim;
 use crate::redact::redacted;
 use crate::reload::Present;
+use crate::reload_log::LogReload;
 use crate::replaying::Replaying;
 use crate::replication::Replication;
 use crate::saving::Saving;
@@ -139,6 +140,8 @@ pub struct Core {
     pub cron_paused: bool,
     /// DEBUG RELOAD NOSAVE under way.
     pub(crate) reloading: Option<Present>,
+    /// DEBUG LOADAOF under way.
+    pub(crate) log_reload: Option<LogReload>,
     /// How far the load of what was stored is.
     pub(crate) loading: Option<StoredProgress>,
     /// An append-only file that is being loaded.
@@ -232,6 +235,7 @@ impl Node {
             cron_paused: false,
             spool_memory: 0,
             reloading: None,
+            log_reload: None,
             loading: None,
             replaying: None,
             loaded_log: None,

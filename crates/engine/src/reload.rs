@@ -49,6 +49,11 @@ impl Core {
         Ok(())
     }
 
+    /// Whether a DEBUG RELOAD or LOADAOF is under way that others wait for.
+    pub(crate) fn is_reloading(&self) -> bool {
+        self.reloading.is_some() || self.log_reload.is_some()
+    }
+
     /// Begins to load the file on disk.
     pub(crate) fn begin_reload(&mut self, present: Present) {
         self.phase = Phase::Loading;

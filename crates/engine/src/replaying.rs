@@ -71,6 +71,9 @@ impl Node {
 
     /// The base is a snapshot, and this is its data.
     pub fn replay_base(&mut self, data: LoadedData) {
+        if let Some(second) = self.reads_into() {
+            return second.replay_base(data);
+        }
         self.core.tick_clock();
         self.stand_where_loaded(&data);
         let database = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
@@ -82,6 +85,9 @@ impl Node {
 
     /// A file begins: with database 0 selected, whatever the one before selected.
     pub fn replay_file(&mut self) {
+        if let Some(second) = self.reads_into() {
+            return second.replay_file();
+        }
         if let Some(replaying) = &mut self.core.replaying {
             replaying.stream = Stream::default();
         }
@@ -89,12 +95,18 @@ impl Node {
 
     /// What follows begins at a place of the stream. An error says why it cannot.
     pub fn replay_at(&mut self, at: &At) -> Result<(), String> {
+        if let Some(second) = self.reads_into() {
+            return second.replay_at(at);
+        }
         self.core.tick_clock();
         self.core.stand_at(at)
     }
 
     /// The next whole commands. Applies some of them, and returns how many bytes these took.
     pub fn replay(&mut self, what: Replayed, bytes: &[u8]) -> Result<usize, ReplayError> {
+        if let Some(second) = self.reads_into() {
+            return second.replay(what, bytes);
+        }
         self.core.tick_clock();
         let core = &mut self.core;
         if what == Replayed::Plain && core.log.is_active() {
@@ -116,9 +128,12 @@ impl Node {
         }
     }
 
-    /// All of it is applied, or cannot be: then the process ends, as an operator has to look at it.
+    /// All of it is applied, or cannot be: then a start ends the process, as an operator has to look at it.
     pub fn loaded_log(&mut self, result: Result<LoadedLog, String>) {
         self.core.tick_clock();
+        if self.ends_log_reload(&result) {
+            return;
+        }
         match result {
             Ok(loaded) => self.finish_replaying(loaded),
             Err(reason) => {

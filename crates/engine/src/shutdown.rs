@@ -237,7 +237,7 @@ impl Core {
     fn cancel_shutdown(&mut self, error: &CommandError) {
         self.shutdown = None;
         if self.phase == Phase::ShuttingDown {
-            let loads = self.loading.is_some() || self.reloading.is_some() || self.replication.is_flushed;
+            let loads = self.loading.is_some() || self.is_reloading() || self.replication.is_flushed;
             self.phase = if loads { Phase::Loading } else { Phase::Serving };
         }
         self.pause.set_shutting_down(false);

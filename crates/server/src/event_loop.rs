@@ -294,7 +294,8 @@ impl EventLoop {
             manifest,
             folder: jobs::full_path(&config.appenddirname),
             base,
-            cuts_tail: config.aof_load_truncated,
+            // A file that goes on being written is whole.
+            cuts_tail: config.aof_load_truncated && !self.node.core.is_reading_its_log(),
             corrupt_tail: config.aof_load_corrupt_tail_max_size,
         }
     }

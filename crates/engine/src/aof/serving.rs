@@ -19,6 +19,7 @@ impl Node {
         self.core.tick_clock();
         self.core.with_aof(|aof, turn| aof.on_report(turn, report));
         self.core.settle_aof();
+        self.read_written_log();
         self.run_woken();
     }
 
@@ -40,6 +41,7 @@ impl Node {
 
     /// Lets the append-only file do what is due.
     pub(crate) fn aof_turn(&mut self) {
+        self.read_written_log();
         let core = &mut self.core;
         if core.phase == Phase::Loading || !core.aof.is_enabled() && !core.wants_aof() {
             return;
@@ -78,7 +80,7 @@ impl Core {
 
     /// Hands over what was appended to the log in this turn.
     pub(crate) fn feed_aof(&mut self, is_urgent: bool) {
-        if self.aof.has_file() {
+        if self.aof.has_file() && !self.is_reading_its_log() {
             self.with_aof(|aof, turn| aof.feed(turn, is_urgent));
         }
     }

@@ -1,8 +1,8 @@
 //! What clients are told of replicas: how many have what was written, and when.
 
 use slipstream_engine::aof::{Progress, Report};
-use slipstream_engine::config::{AppendFsync, Config, OutputLimit};
-use slipstream_engine::{Effect, Endpoint, SessionId, Source, load};
+use slipstream_engine::config::{AppendFsync, Config, OutputLimit, ProtectedAction};
+use slipstream_engine::{Effect, Endpoint, Replayed, SessionId, Source, load};
 
 use crate::script::Script;
 
@@ -354,6 +354,29 @@ fn sync(script: &mut Script) {
     let end = script.node.core.log.end();
     let progress = Progress { number: 1, written: end, durable: end, size: 0 };
     script.node.aof_reported(Report::Progress(progress));
+}
+
+#[test]
+fn a_file_that_does_not_load_leaves_the_data_as_it_was() {
+    let mut script = on_disk();
+    script.node.core.config.enable_debug_command = ProtectedAction::Yes;
+    let (client, other) = (script.client(), script.connect());
+    script.node.receive(client, b"SET a 1\r\n");
+    sync(&mut script);
+    assert_eq!(script.received(client), "+OK");
+    script.node.receive(client, b"SET b 2\r\nDEBUG LOADAOF\r\n");
+    script.node.tick();
+    let asks =
+        |script: &mut Script| script.effects().iter().any(|effect| matches!(effect, Effect::LoadLog(_)));
+    assert!(!asks(&mut script), "the file does not have b yet");
+    sync(&mut script);
+    assert!(asks(&mut script));
+    assert_eq!(script.received(client), "+OK");
+    assert_eq!(script.ask_as(other, "GET a"), "-LOADING Redis is loading the dataset in memory");
+    script.node.replay(Replayed::Plain, b"*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n1\r\n").expect("a command");
+    script.node.loaded_log(Err("damaged".to_owned()));
+    assert_eq!(script.received(client), "-ERR Error trying to load the AOF files, check server logs.");
+    assert_eq!(script.ask_as(other, "MGET a b c"), "[1 2 $-1]");
 }
 
 #[test]

@@ -114,3 +114,29 @@ fn a_torn_tail_is_named_and_cut_off_and_a_damaged_middle_is_refused() {
     assert!(log.contains(&place) && log.contains("slipstream check aof"), "{log}");
     assert_eq!(fs::read(&file).expect("nobody removed it"), damaged);
 }
+
+#[test]
+fn a_reload_from_the_append_only_file_is_no_matter_to_the_replica() {
+    let pair = Pair::start();
+    let mut client = pair.primary.client();
+    client.call::<()>("SET due:soon 1 PX 100000");
+    client.call::<()>("EVAL redis.call('incr','a');redis.call('incr','a') 0");
+    let digest: String = client.call("DEBUG DIGEST");
+    assert_eq!(client.call::<String>("DEBUG LOADAOF"), "OK");
+    assert_eq!(client.call::<String>("DEBUG DIGEST"), digest);
+    pair.assert_synced(1, 0);
+    client.call::<()>("BGREWRITEAOF");
+    pair.write("SET behind:the:base 1");
+    pair.assert_synced(1, 0);
+}
+
+#[test]
+fn without_an_append_only_file_there_is_nothing_to_reload() {
+    let server = Server::start(Ours, &[]);
+    let mut client = server.client();
+    client.call::<()>("SET a 1");
+    let refused = client.try_call::<()>("DEBUG LOADAOF").expect_err("there is no file");
+    assert!(refused.to_string().contains("Error trying to load the AOF files"), "{refused}");
+    assert!(server.log().contains("there is no append-only file that holds the data"));
+    assert_eq!(client.call::<String>("GET a"), "1");
+}
