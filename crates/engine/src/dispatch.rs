@@ -379,9 +379,7 @@ impl Machine<'_> {
             self.core.command_stats[entry.index].rejected += 1;
         }
         let start = self.reply.len();
-        if let (Some(entry), true) = (entry, self.session.in_transaction())
-            && entry.command.name == "exec"
-        {
+        if entry.is_some_and(|entry| entry.command.name == "exec") {
             crate::commands::transactions::discard(self.core, self.session);
             self.reply.error(CommandError::exec_aborted(error).as_str());
         } else {

@@ -175,8 +175,10 @@ impl CommandError {
     pub const NOT_IN_MULTI: Self = Self::fixed("ERR Command not allowed inside a transaction");
     pub const EXECABORT: Self = Self::fixed("EXECABORT Transaction discarded because of previous errors.");
 
-    /// A transaction that a gate refused as a whole at EXEC.
+    /// A transaction that a gate refused as a whole at EXEC, or the number of EXEC's arguments: that goes without its code.
     pub fn exec_aborted(reason: &CommandError) -> Self {
+        let reason = reason.as_str();
+        let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
         Self::text(format!("EXECABORT Transaction discarded because of: {reason}"))
     }
 }

@@ -35,6 +35,9 @@ impl Monitors {
 }
 
 fn monitor(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.in_exec() {
+        return Err(CommandError::fixed("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
     if call.session.role == Role::Client {
         call.session.role = Role::Monitor;
         call.core.monitors.0.push(call.session.id);

@@ -92,8 +92,8 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn endpoint(host: &[u8], port: &[u8]) -> Result<Endpoint, CommandError> {
-    let port = integer(port)?;
-    let port = u16::try_from(port).map_err(|_| CommandError::fixed("ERR Invalid master port"))?;
+    let port = integer(port).ok().and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(CommandError::fixed("ERR Invalid master port"))?;
     Ok(Endpoint { host: String::from_utf8_lossy(host).into_owned(), port })
 }
 

@@ -128,7 +128,7 @@ fn force_is_consent_to_one_full_sync() {
     script.ask("REPLICAOF a 1");
     assert!(!offer(&mut script, (1, 1), OTHER, 0));
     assert_eq!(script.ask("REPLICAOF a 1"), "+OK Already connected to specified master");
-    assert_eq!(script.ask("REPLICAOF NO ONE FORCE"), "-ERR value is not an integer or out of range");
+    assert_eq!(script.ask("REPLICAOF NO ONE FORCE"), "-ERR Invalid master port");
     assert_eq!(script.ask("REPLICAOF a 1 NOW"), "-ERR syntax error");
     assert_eq!(script.ask("REPLICAOF a 1 FORCE"), "+OK");
     assert!(offer(&mut script, (3, 3), OTHER, 1));

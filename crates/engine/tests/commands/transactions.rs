@@ -21,6 +21,32 @@ fn an_unknown_command_dooms_a_transaction() {
 }
 
 #[test]
+fn an_exec_with_arguments_ends_the_transaction() {
+    let mut script = Script::new();
+    let refused = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+    script.check_read("EXEC x", refused);
+    script.check_read("MULTI", "+OK");
+    script.check_read("SET k v", "+QUEUED");
+    script.check_read("EXEC x", refused);
+    script.check_read("EXEC", "-ERR EXEC without MULTI");
+    script.check_read("GET k", "$-1");
+    assert!(
+        script
+            .ask("INFO commandstats")
+            .contains("cmdstat_exec:calls=1,usec=0,usec_per_call=0.00,rejected_calls=2")
+    );
+}
+
+#[test]
+fn a_transaction_cannot_begin_to_monitor() {
+    let mut script = Script::new();
+    script.check_read("MULTI", "+OK");
+    script.check_read("MONITOR", "+QUEUED");
+    script.check_read("EXEC", "[-ERR MONITOR isn't allowed for DENY BLOCKING client]");
+    script.check_read("PING", "+PONG");
+}
+
+#[test]
 fn a_key_that_was_due_when_it_was_watched_breaks_nothing() {
     let mut script = Script::new();
     script.ask("SET k v PX 10");
