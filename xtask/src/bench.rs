@@ -11,7 +11,7 @@
 //! [`contender`], what it recorded is shown by [`samples`].
 
 mod client;
-mod contender;
+pub(crate) mod contender;
 mod fanout;
 mod fullsync;
 mod load;

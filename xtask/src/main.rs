@@ -7,7 +7,7 @@
 mod bench;
 mod cargo_tasks;
 mod ci;
-
+mod conform;
 mod process;
 mod tidy;
 
@@ -51,6 +51,12 @@ const TASKS: &[Task] = &[
         arguments: "[--seconds N] [--seed S], or kill [--rounds N] [--seed S]",
         summary: "groups of real servers, Redis and Valkey among them, under random faults; or kill -9 under load",
         run: cargo_tasks::chaos,
+    },
+    Task {
+        name: "conform",
+        arguments: conform::ARGUMENTS,
+        summary: "the same requests to the release build and to each peer that is found: replies, streams, COMMAND",
+        run: conform::run,
     },
     Task {
         name: "fuzz",

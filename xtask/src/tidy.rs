@@ -2,13 +2,15 @@
 //!
 //! Reads every Rust source, the manifests and the names of all files, and prints each breach as
 //! `file:line: rule: message`. A rule is one function over one [`Source`], over the manifests ([`manifest`]),
-//! over the list of files ([`layout`]) or over the claims of a document ([`claims`]). It never edits a file and
+//! over the list of files ([`layout`]), over the claims of a document ([`claims`]) or over what the conform files say
+//! differs ([`differences`]). It never edits a file and
 //! never runs the compiler.
 //!
 //! Exceptions to a rule stand in a table beside it, each with its reason; there is no way to switch a rule off
 //! from within a source.
 
 mod claims;
+mod differences;
 mod layout;
 mod lexer;
 mod manifest;
@@ -59,8 +61,12 @@ pub(crate) fn run(_arguments: &[String]) -> Outcome {
         let document = fs::read_to_string(root.join(name))?;
         findings.extend(claims::check(name, &document, |path| fs::read_to_string(root.join(path)).ok()));
     }
+    let compatibility = fs::read_to_string(root.join(differences::DOCUMENT))?;
     for path in &paths {
-        if path.ends_with(".rs") {
+        if path.starts_with(differences::FOLDER) {
+            let text = fs::read_to_string(root.join(path))?;
+            findings.extend(differences::check(path, &text, &compatibility));
+        } else if path.ends_with(".rs") {
             let text = fs::read_to_string(root.join(path))?;
             findings.extend(check_source(&Source::new(path, &text)));
         } else if path.ends_with("Cargo.toml") && !path.starts_with("fuzz/") {

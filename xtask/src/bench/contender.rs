@@ -21,8 +21,8 @@ const PORT_ATTEMPTS: usize = 10;
 const AT_CLKTCK: u64 = 17;
 
 /// An implementation under measure.
-pub(super) struct Contender {
-    pub(super) name: &'static str,
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
     program: PathBuf,
     arguments: &'static [&'static str],
     /// An allocator to preload, where the binary lacks the one that its users run it with.
@@ -49,7 +49,7 @@ impl Pinning {
 }
 
 /// The contenders of these names that are installed, in this order. At least one must be.
-pub(super) fn find(names: &[&str]) -> Result<Vec<Contender>, String> {
+pub(crate) fn find(names: &[&str]) -> Result<Vec<Contender>, String> {
     let mut found = Vec::new();
     for name in names {
         match by_name(name)? {
@@ -69,10 +69,7 @@ fn by_name(name: &str) -> Result<Option<Contender>, String> {
     match name {
         "redis" => Ok(peer("redis", "SLIPSTREAM_REDIS_SERVER", "redis-server")),
         "valkey" => Ok(peer("valkey", "SLIPSTREAM_VALKEY_SERVER", "valkey-server")),
-        "slipstream" => {
-            let program = root().join("target/release/slipstream");
-            Ok(Some(Contender { name: "slipstream", program, arguments: &["server"], preload: None }))
-        }
+        "slipstream" => Ok(Some(Contender::ours(root().join("target/release/slipstream")))),
         _ => Err(format!("no server is called {name}: redis, valkey or slipstream")),
     }
 }
@@ -97,7 +94,17 @@ fn version_of(program: &Path, arguments: &[&str]) -> String {
 }
 
 impl Contender {
-    pub(super) fn version(&self) -> String {
+    /// A build of ours, wherever it lies.
+    pub(crate) fn ours(program: PathBuf) -> Self {
+        Self { name: "slipstream", program, arguments: &["server"], preload: None }
+    }
+
+    /// A server of this program, which is none of ours.
+    pub(crate) fn peer(program: PathBuf) -> Self {
+        Self { name: "peer", program, arguments: &[], preload: None }
+    }
+
+    pub(crate) fn version(&self) -> String {
         let version = version_of(&self.program, self.arguments);
         match &self.preload {
             Some(library) => format!("{version} (with {})", library.display()),
@@ -115,7 +122,7 @@ impl Contender {
     }
 
     /// Starts a server that is not the one under measure, with everything else.
-    pub(super) fn start_aside(&self, arguments: &[&str]) -> Result<Server, Box<dyn Error>> {
+    pub(crate) fn start_aside(&self, arguments: &[&str]) -> Result<Server, Box<dyn Error>> {
         self.start_on(None, arguments)
     }
 
@@ -164,8 +171,8 @@ impl Contender {
 }
 
 /// A running server, ended when the value is dropped.
-pub(super) struct Server {
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) port: u16,
     folder: PathBuf,
     child: Child,
 }

@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-aof", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-replication", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-scripting", &["slipstream-resp"]),
+    ("slipstream-conform", &["slipstream-resp"]),
     ("slipstream-engine", PURE),
     ("slipstream-storage", PURE_AND_ENGINE),
     ("slipstream-sim", PURE_ENGINE_AND_STORAGE),
@@ -24,8 +25,11 @@ const EDGES: &[(&str, &[&str])] = &[
         "slipstream",
         &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-aof", "slipstream-server"],
     ),
-    ("xtask", &[]),
+    ("xtask", &["slipstream-conform"]),
 ];
+
+/// What the tests of any crate may use.
+const FOR_TESTS: &[&str] = &["slipstream-conform"];
 
 /// From the bottom up, each with what it may stand on before it.
 const LAYERS: [&str; 9] = [
@@ -71,7 +75,7 @@ type Found = Vec<(usize, &'static str, String)>;
 /// Each foreign dependency of the workspace has a comment on its line that says what it is for.
 fn reasons(text: &str) -> Found {
     let mut found = Vec::new();
-    for Dependency { name, line, rest } in dependencies(text) {
+    for Dependency { name, line, rest, .. } in dependencies(text) {
         if !rest.contains("path = ") && !rest.contains(" # ") {
             found.push((line, "dependency-reason", format!("{name}: say on its line what it is for")));
         }
@@ -85,9 +89,10 @@ fn edges(text: &str) -> Found {
         return vec![(1, "crate-edge", format!("{name}: tidy does not know which crates it may use"))];
     };
     let mut found = Vec::new();
-    for Dependency { name: dependency, line, rest } in dependencies(text) {
+    for Dependency { name: dependency, line, rest, for_tests } in dependencies(text) {
         let ours = dependency.starts_with("slipstream");
-        if (ours && !allowed.contains(&dependency))
+        let is_allowed = allowed.contains(&dependency) || (for_tests && FOR_TESTS.contains(&dependency));
+        if (ours && !is_allowed)
             || (SHELL_ONLY.contains(&dependency) && !SHELL.contains(&name))
             || (name == "xtask" && !ours)
         {
@@ -110,24 +115,26 @@ struct Dependency<'a> {
     name: &'a str,
     line: usize,
     rest: &'a str,
+    for_tests: bool,
 }
 
 /// The lines of all dependency tables. A table of one dependency (`[dependencies.x]`) is one such line.
 fn dependencies(text: &str) -> Vec<Dependency<'_>> {
     let mut all = Vec::new();
-    let mut inside = false;
+    let (mut inside, mut for_tests) = (false, false);
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
         if let Some(table) = line.strip_prefix('[') {
             let table = table.split(']').next().unwrap_or_default();
             inside = table.ends_with("dependencies");
+            for_tests = table.starts_with("dev-");
             if let Some((_, name)) = table.split_once("dependencies.") {
-                all.push(Dependency { name, line: line_number, rest: "" });
+                all.push(Dependency { name, line: line_number, rest: "", for_tests });
             }
         } else if inside && let Some(end) = line.find(['.', ' ', '=']) {
             let (name, rest) = line.split_at(end);
             if !name.is_empty() && name != "#" {
-                all.push(Dependency { name, line: line_number, rest });
+                all.push(Dependency { name, line: line_number, rest, for_tests });
             }
         }
     }
@@ -184,6 +191,16 @@ mod tests {
             "slipstream-new",
             "[dependencies]",
             &["1: crate-edge: slipstream-new: tidy does not know which crates it may use"],
+        );
+    }
+
+    #[test]
+    fn tests_alone_may_use_what_is_for_tests() {
+        check_crate("slipstream-log", "[dev-dependencies]\nslipstream-conform.workspace = true", &[]);
+        check_crate(
+            "slipstream-log",
+            "[dependencies]\nslipstream-conform.workspace = true",
+            &["4: crate-edge: slipstream-log must not depend on slipstream-conform"],
         );
     }
 

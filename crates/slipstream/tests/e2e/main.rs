@@ -30,6 +30,7 @@ mod chains;
 mod chaos;
 mod checking;
 mod commandline;
+mod conform;
 mod connections;
 mod differential;
 mod disk_full;
