@@ -524,6 +524,39 @@ impl CommandError {
         ))
     }
 
+    pub const NO_SUCH_LIBRARY: Self = Self::fixed("ERR Library not found");
+    pub const NO_SUCH_FUNCTION: Self = Self::fixed("ERR Function not found");
+    pub const FUNCTION_NUMKEYS: Self = Self::fixed("ERR Bad number of keys provided");
+    pub const FUNCTION_FLUSH_MODE: Self = Self::fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+    pub const LIBRARY_NAME_MISSING: Self = Self::fixed("ERR library name argument was not given");
+    pub const RESTORE_POLICY: Self =
+        Self::fixed("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.");
+
+    /// FUNCTION LOAD of what is there.
+    pub fn library_exists(name: &str) -> Self {
+        Self::text(format!("ERR Library '{name}' already exists"))
+    }
+
+    /// FUNCTION RESTORE of what is there.
+    pub fn library_exists_already(name: &str) -> Self {
+        Self::text(format!("ERR Library {name} already exists"))
+    }
+
+    /// Another library has it.
+    pub fn function_exists(name: &str) -> Self {
+        Self::text(format!("ERR Function {name} already exists"))
+    }
+
+    /// A word before the code that FUNCTION LOAD does not know.
+    pub fn unknown_load_option(word: &[u8]) -> Self {
+        Self::text(format!("ERR Unknown option given: {}", String::from_utf8_lossy(word)))
+    }
+
+    /// A word that FUNCTION LIST does not know.
+    pub fn unknown_list_argument(word: &[u8]) -> Self {
+        Self::text(format!("ERR Unknown argument {}", String::from_utf8_lossy(word)))
+    }
+
     /// Code that is no Lua.
     pub fn script_compilation(message: &str) -> Self {
         Self::text(format!("ERR Error compiling script (new function): {message}"))

@@ -203,12 +203,17 @@ impl Node {
         if let Some(present) = self.core.reloading.take() {
             return self.finish_reload(present, result);
         }
-        match result {
+        let prepared = result.and_then(|data| {
+            data.map(|data| self.core.prepare_libraries(&data.loaded.functions).map(|new| (data, new)))
+                .transpose()
+        });
+        match prepared {
             Ok(None) => {}
-            Ok(Some(data)) => {
+            Ok(Some((data, libraries))) => {
                 let seconds = self.core.clock.micros / 1000;
                 let keys = data.loaded.keys_loaded;
                 self.continue_history(&data);
+                self.core.replace_libraries(libraries);
                 let expired = self.replace_data(data);
                 self.core.propagate_expired(&expired);
                 self.core.notice(
@@ -296,7 +301,6 @@ impl Core {
         self.rest_or_expire(keyspace);
         // CONFIG SET may have changed the thresholds since the load began.
         self.config.update_encoding(keyspace.encoding_mut());
-        self.functions = data.loaded.functions;
         let expired = data.loaded.expired;
         self.loaded = (data.loaded.keys_loaded, expired.len() as u64);
         let count = |keyspace: &Keyspace| (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();

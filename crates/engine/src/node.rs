@@ -154,8 +154,6 @@ pub struct Core {
     pub scripting: Scripting,
     /// A script that has run for so long that others are told.
     pub(crate) busy: Option<Box<Busy>>,
-    /// Function libraries of the loaded data, kept to be written again.
-    pub functions: Vec<Vec<u8>>,
     /// Keys that the last load brought, and those it left out since they were due.
     pub loaded: (u64, u64),
     /// Commands and bytes per second.
@@ -242,7 +240,6 @@ impl Node {
             shutdown: None,
             scripting: Scripting::default(),
             busy: None,
-            functions: Vec::new(),
             loaded: (0, 0),
             rates: Rates::default(),
             startup_memory: host.used_memory(),

@@ -43,6 +43,8 @@ impl Core {
             .map_err(|error| error.to_string())?;
         let options = self.load_options(keyspace, Source::File);
         let data = load(bytes.as_slice(), options).map_err(|error| error.to_string())?;
+        let libraries = self.prepare_libraries(&data.loaded.functions)?;
+        self.replace_libraries(libraries);
         let expired = self.replace_data(keyspace, data);
         self.propagate_expired(&expired);
         self.notice(Level::Notice, "DB reloaded by DEBUG RELOAD");
@@ -100,6 +102,8 @@ impl Node {
 
     fn take_in(&mut self, present: Present, data: LoadedData) -> Result<(), String> {
         if present == Present::Replaced {
+            let libraries = self.core.prepare_libraries(&data.loaded.functions)?;
+            self.core.replace_libraries(libraries);
             // Whoever follows copies the data anew: there is nobody to be told what was left out.
             self.replace_data(data);
             return Ok(());

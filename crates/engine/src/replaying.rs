@@ -75,6 +75,13 @@ impl Node {
             return second.replay_base(data);
         }
         self.core.tick_clock();
+        match self.core.prepare_libraries(&data.loaded.functions) {
+            Ok(libraries) => self.core.replace_libraries(libraries),
+            Err(reason) => {
+                self.core.notice(Level::Warning, &format!("Fatal error loading the DB: {reason}. Exiting."));
+                return self.core.effects.push(Effect::Exit(1));
+            }
+        }
         self.stand_where_loaded(&data);
         let database = data.loaded.aux.replication().map_or(0, |point| point.stream_database);
         self.replace_data(data);

@@ -130,13 +130,13 @@ impl Core {
 
     /// A snapshot of this moment with the facts that belong into its head.
     pub fn snapshot_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
-        let preface = Preface { aux: self.aux(false), functions: self.functions.clone() };
+        let preface = Preface { aux: self.aux(false), functions: self.scripting.libraries.codes() };
         SnapshotJob { snapshot: keyspace.snapshot(), preface }
     }
 
     /// The same as the base of an append-only file.
     pub(crate) fn aof_base_job(&mut self, keyspace: &Keyspace) -> SnapshotJob {
-        let preface = Preface { aux: self.aux(true), functions: self.functions.clone() };
+        let preface = Preface { aux: self.aux(true), functions: self.scripting.libraries.codes() };
         SnapshotJob { snapshot: keyspace.snapshot(), preface }
     }
 

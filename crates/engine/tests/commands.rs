@@ -18,6 +18,7 @@ mod commands {
     mod failover;
     mod field_expiry;
     mod following;
+    mod functions;
     mod geo;
     mod guard;
     mod hashes;

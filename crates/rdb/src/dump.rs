@@ -1,14 +1,15 @@
-//! The payloads of DUMP and RESTORE: one value as in a snapshot, with a footer.
+//! The payloads of DUMP and RESTORE, one value as in a snapshot, and of FUNCTION DUMP and RESTORE, with a footer.
 //!
 //! ```text
-//! type u8 | value | version u16 | checksum u64 of all before it        little-endian
+//! type u8 | value            | version u16 | checksum u64 of all before it        little-endian
+//! ( 245 | code of a library )...
 //! ```
 
 use slipstream_keyspace::{Encoding, Value};
 
 use crate::bytes::crc64;
-use crate::error::{ReadError, Reason, RestoreError};
-use crate::format::{Layout, Target, Version};
+use crate::error::{FunctionsError, ReadError, Reason, RestoreError};
+use crate::format::{Layout, Target, Version, record};
 use crate::input::{Result, Source};
 use crate::output::Sink;
 use crate::value;
@@ -33,13 +34,46 @@ pub fn dump(value: &Value<'_>, compress: bool) -> Vec<u8> {
 
 /// The value of a payload that DUMP made here, in Redis or in Valkey.
 pub fn restore(payload: &[u8], encoding: &Encoding) -> std::result::Result<Value<'static>, RestoreError> {
-    let (covered, stored) = payload.split_last_chunk::<CHECKSUM>().ok_or(RestoreError::Footer)?;
-    let (body, version) = covered.split_last_chunk::<VERSION>().ok_or(RestoreError::Footer)?;
-    let version = Version::from_footer(u16::from_le_bytes(*version)).ok_or(RestoreError::Footer)?;
-    if crc64::update(0, covered) != u64::from_le_bytes(*stored) {
-        return Err(RestoreError::Footer);
-    }
+    let (body, version) = body(payload).ok_or(RestoreError::Footer)?;
     restore_body(body, version, encoding).map_err(RestoreError::Value)
+}
+
+/// What a good footer covers.
+fn body(payload: &[u8]) -> Option<(&[u8], Version)> {
+    let (covered, stored) = payload.split_last_chunk::<CHECKSUM>()?;
+    let (body, version) = covered.split_last_chunk::<VERSION>()?;
+    let version = Version::from_footer(u16::from_le_bytes(*version))?;
+    (crc64::update(0, covered) == u64::from_le_bytes(*stored)).then_some((body, version))
+}
+
+/// Function libraries, each as its source code, as a payload that Redis 7.0 and all after it read.
+pub fn dump_functions<'a>(codes: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut sink = Sink::new(&mut payload, false, true);
+    for code in codes {
+        let written = sink.byte(record::FUNCTION).and_then(|()| sink.string(code));
+        written.expect("writing to memory does not fail");
+    }
+    let footer = sink.bytes(&Target::Redis10.footer().to_le_bytes()).and_then(|()| sink.finish());
+    footer.expect("writing to memory does not fail");
+    payload
+}
+
+/// The source code of the libraries in a payload of FUNCTION DUMP.
+pub fn restore_functions(payload: &[u8]) -> std::result::Result<Vec<Vec<u8>>, FunctionsError> {
+    let (body, _) = body(payload).ok_or(FunctionsError::Footer)?;
+    let length = u64::try_from(body.len()).expect("usize fits in u64");
+    let mut source =
+        Source::with_buffer(body, body.len(), length.saturating_mul(crate::bytes::lzf::EXPANSION));
+    let mut codes = Vec::new();
+    while source.offset() < length {
+        match source.byte().map_err(FunctionsError::Library)? {
+            record::FUNCTION => codes.push(source.owned_string().map_err(FunctionsError::Library)?),
+            record::FUNCTION_BEFORE_RELEASE => return Err(FunctionsError::BeforeRelease),
+            _ => return Err(FunctionsError::NoFunction),
+        }
+    }
+    Ok(codes)
 }
 
 fn restore_body(body: &[u8], version: Version, encoding: &Encoding) -> Result<Value<'static>> {

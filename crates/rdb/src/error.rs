@@ -147,6 +147,32 @@ impl fmt::Display for RestoreError {
 
 impl std::error::Error for RestoreError {}
 
+/// A payload that FUNCTION RESTORE refuses.
+#[derive(Debug)]
+pub enum FunctionsError {
+    /// Too short, of an unknown version, or with a wrong checksum.
+    Footer,
+    /// A library in the form of before Redis 7.0 was released.
+    BeforeRelease,
+    /// It holds something else.
+    NoFunction,
+    /// A library cannot be read.
+    Library(ReadError),
+}
+
+impl fmt::Display for FunctionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FunctionsError::Footer => "DUMP payload version or checksum are wrong",
+            FunctionsError::BeforeRelease => "Pre-GA function format not supported",
+            FunctionsError::NoFunction => "given type is not a function",
+            FunctionsError::Library(_) => "Failed loading library payload",
+        })
+    }
+}
+
+impl std::error::Error for FunctionsError {}
+
 /// A snapshot that was not written to its end.
 #[derive(Debug)]
 pub enum WriteError {

@@ -161,7 +161,7 @@ impl Core {
             database: self.stream_database(),
             is_settled,
             is_saving: self.saving.running.is_some(),
-            needs_snapshot: !self.functions.is_empty(),
+            needs_snapshot: self.scripting.libraries.len() > 0,
             keys: 0,
         };
         let result = run(&mut self.aof, turn);

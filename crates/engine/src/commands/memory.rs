@@ -104,7 +104,7 @@ fn stats(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (usage, facts) = measure(call);
     let keyspace = &*call.db.keyspace;
     let keys: usize = (0..keyspace.databases()).map(|db| keyspace.db(db).len()).sum();
-    let functions = call.core.functions.iter().map(Vec::capacity).sum();
+    let functions = call.core.scripting.libraries.memory();
     let data = usage.used.saturating_sub(usage.startup);
     let mut map = Map::default();
     map.bytes("peak.allocated", facts.peak_memory);

@@ -66,13 +66,13 @@ fn scripts(core: &Core, fields: &mut Fields) {
     let interpreters = [Purpose::Scripts, Purpose::Libraries];
     let [eval, libraries] = interpreters.map(|purpose| scripting.interpreter_memory(purpose));
     let scripts = scripting.scripts.memory();
-    let functions: usize = core.functions.iter().map(Vec::capacity).sum();
+    let functions = scripting.libraries.memory();
     fields.add("used_memory_vm_eval", eval);
     fields.add_bytes("used_memory_lua", eval);
     fields.add("used_memory_scripts_eval", scripts);
     fields.add("number_of_cached_scripts", scripting.scripts.len());
-    fields.add("number_of_functions", 0);
-    fields.add("number_of_libraries", 0);
+    fields.add("number_of_functions", scripting.libraries.functions_len());
+    fields.add("number_of_libraries", scripting.libraries.len());
     fields.add("used_memory_vm_functions", libraries);
     fields.add_bytes("used_memory_vm_total", eval + libraries);
     fields.add("used_memory_functions", functions);

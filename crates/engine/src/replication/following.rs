@@ -297,9 +297,11 @@ impl Node {
             self.core.notice(Level::Notice, &line);
         }
         let mut actions = Vec::new();
-        match result {
+        let prepared = result
+            .and_then(|data| self.core.prepare_libraries(&data.loaded.functions).map(|new| (data, new)));
+        match prepared {
             Err(reason) => self.core.replication.link.on_load_failed(now, &reason, &mut actions),
-            Ok(data) => match self.core.refusal_of(&self.keyspace, &data) {
+            Ok((data, libraries)) => match self.core.refusal_of(&self.keyspace, &data) {
                 Some(reason) => {
                     self.core.drop_received(number);
                     self.core.discard_refused(data);
@@ -307,6 +309,7 @@ impl Node {
                 }
                 None => {
                     let (kept, says) = (data.kept, data.loaded.aux.replication());
+                    self.core.replace_libraries(libraries);
                     let offset = self.adopt(data);
                     self.core.take_received(number, kept, says.as_ref());
                     self.core.replication.link.on_loaded(now, offset, &mut actions);

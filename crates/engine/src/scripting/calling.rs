@@ -48,13 +48,7 @@ impl Server for Runner<'_> {
     }
 
     fn log(&mut self, level: Level, text: &[u8]) {
-        let level = match level {
-            Level::Debug => crate::host::Level::Debug,
-            Level::Verbose => crate::host::Level::Verbose,
-            Level::Notice => crate::host::Level::Notice,
-            Level::Warning => crate::host::Level::Warning,
-        };
-        self.core.notice(level, &String::from_utf8_lossy(text));
+        self.core.log_of_script(level, text);
     }
 
     /// There is one user, who may do everything.
@@ -68,9 +62,7 @@ impl Server for Runner<'_> {
     }
 
     fn clock(&mut self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "285 years are exact")]
-        let micros = self.core.host.processor_micros() as f64;
-        micros / 1_000_000.0
+        self.core.processor_seconds()
     }
 
     fn tick(&mut self) -> Tick {
@@ -82,6 +74,26 @@ impl Server for Runner<'_> {
             obeys: self.session.role == Role::Primary,
         };
         busy::tick(self.keyspace, self.core, &running)
+    }
+}
+
+impl Core {
+    /// What a script writes into the log.
+    pub(super) fn log_of_script(&mut self, level: Level, text: &[u8]) {
+        let level = match level {
+            Level::Debug => crate::host::Level::Debug,
+            Level::Verbose => crate::host::Level::Verbose,
+            Level::Notice => crate::host::Level::Notice,
+            Level::Warning => crate::host::Level::Warning,
+        };
+        self.notice(level, &String::from_utf8_lossy(text));
+    }
+
+    /// What `os.clock` tells.
+    pub(super) fn processor_seconds(&mut self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "285 years are exact")]
+        let micros = self.host.processor_micros() as f64;
+        micros / 1_000_000.0
     }
 }
 

@@ -5,11 +5,12 @@
 //! its effects are one group in the log. An interpreter is made when something is compiled for the first time,
 //! and is out of its place while it runs: scripts do not nest.
 //!
-//! Read next: [`running`], then [`cache`].
+//! Read next: [`running`], then [`cache`] and [`libraries`].
 
 pub(crate) mod busy;
 pub(crate) mod cache;
 pub(crate) mod calling;
+pub(crate) mod libraries;
 pub(crate) mod running;
 
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use crate::command::{Command, flag};
 use crate::errors::CommandError;
 use crate::node::Core;
 use crate::scripting::cache::{Origin, Script, Scripts};
+use crate::scripting::libraries::Libraries;
 use crate::session::Session;
 
 /// Scripts and the interpreters that know them.
@@ -28,6 +30,8 @@ use crate::session::Session;
 pub struct Scripting {
     /// Scripts of EVAL.
     pub(crate) scripts: Scripts,
+    /// Libraries of FUNCTION.
+    pub(crate) libraries: Libraries,
     for_scripts: Option<Box<Interpreter>>,
     for_libraries: Option<Box<Interpreter>>,
     /// The session that scripts speak as, kept from one run to the next.
@@ -63,6 +67,12 @@ impl Scripting {
 }
 
 impl Scripting {
+    /// FUNCTION FLUSH: forgets the libraries, and all that their interpreter holds.
+    pub(crate) fn forget_libraries(&mut self) {
+        self.libraries = Libraries::default();
+        self.for_libraries = None;
+    }
+
     /// SCRIPT FLUSH: forgets the scripts, and all that their interpreter holds.
     pub(crate) fn forget_scripts(&mut self) {
         self.scripts.clear();
@@ -91,8 +101,9 @@ impl Core {
     }
 
     fn declared_flags(&mut self, command: &Command, args: Args<'_>) -> Option<Flags> {
-        let scripts = &mut self.scripting.scripts;
+        let Scripting { scripts, libraries, .. } = &mut self.scripting;
         let known = match command.name {
+            "fcall" | "fcall_ro" => return Some(libraries.function(&args[1])?.flags),
             "evalsha" | "evalsha_ro" => return scripts.by_digest(&args[1])?.flags,
             _ => scripts.by_body(&args[1]),
         };

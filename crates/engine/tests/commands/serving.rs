@@ -48,7 +48,7 @@ fn snapshot_for(script: &mut Script, options: &str) -> slipstream_engine::host::
 fn a_snapshot_of_the_functions_has_no_keys() {
     let mut script = Script::new();
     script.ask("SET k v");
-    script.node.core.functions = vec![b"#!lua name=lib".to_vec()];
+    script.ask("FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f', function() end)\"");
     let functions = snapshot_for(&mut script, "rdb-only 1 rdb-filter-only functions capa eof");
     assert_eq!((keys(&functions), functions.preface.functions.len()), (0, 1));
     let nothing = snapshot_for(&mut script, "rdb-only 1 rdb-filter-only \"\" capa eof");

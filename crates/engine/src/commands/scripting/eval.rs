@@ -63,7 +63,10 @@ pub(super) fn show_to_monitors(call: &mut Call<'_>) {
 
 /// How many of the arguments are keys.
 fn key_count(call: &Call<'_>) -> Result<usize, CommandError> {
-    let count = call.integer(2)?;
+    checked_key_count(call, call.integer(2)?)
+}
+
+pub(super) fn checked_key_count(call: &Call<'_>, count: i64) -> Result<usize, CommandError> {
     match usize::try_from(count) {
         Ok(count) if count > call.args.len() - 3 => Err(CommandError::TOO_MANY_KEYS),
         Ok(count) => Ok(count),

@@ -1,8 +1,10 @@
-//! Scripts: EVAL and its kin, SCRIPT.
+//! Scripts and functions: EVAL and FCALL and their kin, SCRIPT, FUNCTION.
 //!
 //! The rows of the family; how a script runs is in [`crate::scripting`].
 
 mod eval;
+mod fcall;
+mod function;
 mod script;
 
 use crate::command::{Command, Group, KeySpec, flag};
@@ -56,6 +58,27 @@ pub const COMMANDS: &[Command] = &[
             "Depends on the script that is executed.",
         )
         .syntax("sha1 numkeys:integer [key...] [arg...]"),
+    Command::new("fcall", -3, fcall::fcall)
+        .flags(MAY_WRITE)
+        .keys(&[ANY_USE_ASSUMED])
+        .doc(Group::Scripting, "7.0.0", "Runs a function.", "Depends on the function that is executed.")
+        .syntax("function numkeys:integer [key...] [arg...]"),
+    Command::new("fcall_ro", -3, fcall::fcall_ro)
+        .flags(ONLY_READS)
+        .keys(&[READ_ASSUMED])
+        .doc(
+            Group::Scripting,
+            "7.0.0",
+            "Runs a function that only reads.",
+            "Depends on the function that is executed.",
+        )
+        .syntax("function numkeys:integer [key...] [arg...]"),
+    Command::container("function", -2, FUNCTION).doc(
+        Group::Scripting,
+        "7.0.0",
+        "The libraries of functions.",
+        "Depends on subcommand.",
+    ),
     Command::container("script", -2, SCRIPT).doc(
         Group::Scripting,
         "2.6.0",
@@ -106,4 +129,55 @@ const SCRIPT: &[Command] = &[
             "O(N), N being the length of the script",
         )
         .syntax("script"),
+];
+
+const ON_ALL_SHARDS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+const FUNCTION: &[Command] = &[
+    Command::new("function|delete", 3, function::delete)
+        .flags(flag::NOSCRIPT | flag::WRITE)
+        .tips(ON_ALL_SHARDS)
+        .doc(Group::Scripting, "7.0.0", "Deletes a library and its functions.", "O(1)")
+        .syntax("library-name"),
+    Command::new("function|dump", 2, function::dump).flags(flag::NOSCRIPT).doc(
+        Group::Scripting,
+        "7.0.0",
+        "Returns all libraries as one payload.",
+        "O(N), N being the number of functions",
+    ),
+    Command::new("function|flush", -2, function::flush)
+        .flags(flag::NOSCRIPT | flag::WRITE)
+        .tips(ON_ALL_SHARDS)
+        .doc(Group::Scripting, "7.0.0", "Deletes all libraries.", "O(N), N being the number of functions")
+        .syntax("flush-type:[ASYNC|SYNC]"),
+    Command::new("function|help", 2, function::help).flags(flag::LOADING | flag::STALE).doc(
+        Group::Scripting,
+        "7.0.0",
+        "Tells what the subcommands do.",
+        "O(1)",
+    ),
+    Command::new("function|list", -2, function::list)
+        .flags(flag::NOSCRIPT)
+        .tips(&["nondeterministic_output_order"])
+        .doc(Group::Scripting, "7.0.0", "Describes the libraries.", "O(N), N being the number of functions")
+        .syntax("[LIBRARYNAME library-name-pattern] [WITHCODE]"),
+    Command::new("function|load", -3, function::load)
+        .flags(flag::NOSCRIPT | flag::WRITE | flag::DENYOOM)
+        .tips(ON_ALL_SHARDS)
+        .doc(Group::Scripting, "7.0.0", "Takes in a library.", "O(1), compiling it aside")
+        .syntax("[REPLACE] function-code"),
+    Command::new("function|restore", -3, function::restore)
+        .flags(flag::NOSCRIPT | flag::WRITE | flag::DENYOOM)
+        .tips(ON_ALL_SHARDS)
+        .doc(
+            Group::Scripting,
+            "7.0.0",
+            "Takes in the libraries of a payload.",
+            "O(N), N being the number of functions in the payload",
+        )
+        .syntax("serialized-value policy:[FLUSH|APPEND|REPLACE]"),
+    Command::new("function|stats", 2, function::stats)
+        .flags(flag::NOSCRIPT | flag::ALLOW_BUSY)
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+        .doc(Group::Scripting, "7.0.0", "Tells which function runs, and how many there are.", "O(1)"),
 ];
