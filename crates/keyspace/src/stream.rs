@@ -225,11 +225,6 @@ impl Stream {
         StreamEntries::of(&self.0)
     }
 
-    /// The entry of this id.
-    pub fn get(&self, id: StreamId) -> Option<StreamEntry<'_>> {
-        self.entries().get(id)
-    }
-
     /// How many entries had been added when `id` was the last, if that can be told.
     pub fn entries_read_at(&self, id: StreamId) -> Option<u64> {
         self.entries().read_at(id)

@@ -4,7 +4,7 @@
 //! an id what is pending with it, from there on. Redis counts the deliveries of the latter on the primary alone;
 //! here they are propagated, so that a copy that takes its place knows them.
 
-use slipstream_keyspace::{ConsumerId, Delivery, Group, StreamEntries, StreamId, UnixMillis};
+use slipstream_keyspace::{ConsumerId, Delivery, Group, StreamEntries, StreamEntry, StreamId, UnixMillis};
 use slipstream_resp::Reply;
 use slipstream_resp::reply::Aggregate;
 
@@ -121,10 +121,10 @@ impl Reader<'_> {
         let mut stream = call.db.stream_mut(key)?.expect("it was there a moment ago");
         let (entries, group) = stream.with_group(self.group).expect("so was the group");
         let (consumer, is_new) = see_consumer(group, self.consumer, self.now);
-        let answers = match wanted {
-            Wanted::New => entries.after(group.last_id()).next().is_some(),
-            Wanted::History(_) => true,
-        };
+        // To come to an entry its block is read from the start: that is done once.
+        let mut new = entries.after(group.last_id());
+        let first = if matches!(wanted, Wanted::New) { new.next() } else { None };
+        let answers = first.is_some() || matches!(wanted, Wanted::History(_));
         // An entry to acknowledge tells of its consumer, too.
         let is_told = !self.no_ack && matches!(wanted, Wanted::New) && answers;
         if is_new && !is_told {
@@ -138,7 +138,7 @@ impl Reader<'_> {
             let mut reading = Reading { reader: self, consumer, effects, core: call.core, reply: call.reply };
             let place = reading.reply.position();
             let count = match wanted {
-                Wanted::New => reading.give_new(entries, group),
+                Wanted::New => reading.give_new(entries, group, first.into_iter().chain(new)),
                 Wanted::History(after) => reading.give_again(entries, group, after),
             };
             reading.reply.announce_at(place, Aggregate::Array, count);
@@ -154,11 +154,16 @@ impl Reader<'_> {
 
 impl Reading<'_> {
     /// Delivers what is new to the group; how many entries that are.
-    fn give_new(&mut self, entries: StreamEntries<'_>, group: &mut Group) -> usize {
+    fn give_new<'e>(
+        &mut self,
+        entries: StreamEntries<'_>,
+        group: &mut Group,
+        new: impl Iterator<Item = StreamEntry<'e>>,
+    ) -> usize {
         let Reader { consumer: name, count, no_ack, now, .. } = self.reader;
         let delivery = Delivery { time: now, count: 1 };
         let mut given = 0;
-        for entry in entries.after(group.last_id()).take(count.0) {
+        for entry in new.take(count.0) {
             group.advance(entry.id, entries);
             write_entry(self.reply, entry);
             if !no_ack {
