@@ -9,6 +9,7 @@
 //! all that is due: the turn in which the script began goes on when it is over.
 
 use slipstream_keyspace::Keyspace;
+use slipstream_resp::{Args, OwnedRequest};
 use slipstream_scripting::{Purpose, Tick};
 
 use crate::config::ShutdownOn;
@@ -29,6 +30,8 @@ pub(crate) struct Running<'a> {
     pub(crate) purpose: Purpose,
     /// A script's digest, a function's name.
     pub(crate) name: &'a str,
+    /// The request that runs it.
+    pub(crate) request: Args<'a>,
     /// When it began, in microseconds since the process did.
     pub(crate) began: u64,
     /// Whether it called a command that writes.
@@ -40,7 +43,13 @@ pub(crate) struct Running<'a> {
 /// A script that runs for long.
 #[derive(Debug)]
 pub(crate) struct Busy {
-    purpose: Purpose,
+    pub(crate) purpose: Purpose,
+    /// A script's digest, a function's name.
+    pub(crate) name: String,
+    /// The request that runs it.
+    pub(crate) request: OwnedRequest,
+    /// When it began, in microseconds since the process did.
+    pub(crate) began: u64,
     has_written: bool,
     obeys: bool,
     end: Option<End>,
@@ -57,7 +66,15 @@ enum End {
 
 impl Busy {
     fn new(running: &Running<'_>) -> Busy {
-        Busy { purpose: running.purpose, has_written: running.has_written, obeys: running.obeys, end: None }
+        Busy {
+            purpose: running.purpose,
+            name: running.name.to_owned(),
+            request: OwnedRequest::new(running.request),
+            began: running.began,
+            has_written: running.has_written,
+            obeys: running.obeys,
+            end: None,
+        }
     }
 
     /// What clients are refused with.

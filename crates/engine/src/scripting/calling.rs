@@ -25,6 +25,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) session: &'a mut Session,
     /// What runs.
     pub(crate) order: &'a Order<'a>,
+    /// The request that runs it.
+    pub(crate) request: Args<'a>,
     /// When it began, in microseconds since the process did.
     pub(crate) began: u64,
     /// Whether it called a command that writes.
@@ -69,6 +71,7 @@ impl Server for Runner<'_> {
         let running = Running {
             purpose: self.order.purpose,
             name: self.order.name,
+            request: self.request,
             began: self.began,
             has_written: self.has_written,
             obeys: self.session.role == Role::Primary,

@@ -66,6 +66,7 @@ pub(crate) fn run(call: &mut Call<'_>, order: &Order<'_>) -> Result<(), CommandE
         core: call.core,
         session: &mut session,
         order,
+        request: call.args,
         began,
         has_written: false,
     };

@@ -163,3 +163,43 @@ fn a_shutdown_without_saving_takes_the_script_along() {
     assert!(!script.has("b"), "the process ends with the script");
     assert_eq!(script.node.core.log.end(), end, "half a transaction reaches nobody");
 }
+
+const BUSY_FUNCTION: &str =
+    "-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+
+/// A node on which a second passes whenever a function is asked, and that knows one that never ends.
+fn slow_library() -> (Script, SessionId) {
+    let (mut script, other) = slow();
+    let code = "#!lua name=l\nredis.register_function('f', function() while true do end end)";
+    let client = script.client();
+    assert_eq!(script.ask_words(client, &["FUNCTION", "LOAD", code]), "l");
+    (script, other)
+}
+
+#[test]
+fn a_function_is_killed_by_its_own_word() {
+    let (mut script, other) = slow_library();
+    script.arrives_while_busy(sends(other, &["PING", "SCRIPT KILL", "FUNCTION KILL"]));
+    let reply = script.ask("FCALL f 0 x");
+    assert!(reply.starts_with("-ERR Script killed by user with SCRIPT KILL... script: f, "), "{reply}");
+    assert_eq!(script.received(other), format!("{BUSY_FUNCTION} {BUSY_FUNCTION} +OK"));
+    script.arrives_while_busy(sends(other, &["FUNCTION KILL", "FUNCTION STATS", "SCRIPT KILL"]));
+    assert_killed(&script.ask(FOREVER));
+    assert_eq!(script.received(other), format!("{BUSY} {BUSY} +OK"));
+    assert_eq!(script.ask("FUNCTION KILL"), "-NOTBUSY No scripts in execution right now.");
+}
+
+#[test]
+fn the_function_that_runs_is_described() {
+    let (mut script, other) = slow_library();
+    script.arrives_while_busy(sends(other, &["FUNCTION STATS", "FUNCTION KILL"]));
+    script.ask("FCALL f 0 x");
+    let told = script.received(other);
+    let shown = "[running_script [name f command [FCALL f 0 x] duration_ms :";
+    assert!(told.starts_with(shown), "{told}");
+    assert!(told.ends_with(" engines [LUA [libraries_count :1 functions_count :1]]] +OK"), "{told}");
+    assert_eq!(
+        script.ask("FUNCTION STATS"),
+        "[running_script $-1 engines [LUA [libraries_count :1 functions_count :1]]]"
+    );
+}

@@ -4,7 +4,7 @@
 
 use slipstream_rdb::{FunctionsError, dump_functions, restore_functions};
 use slipstream_resp::reply::Aggregate;
-use slipstream_scripting::Registered;
+use slipstream_scripting::{Purpose, Registered};
 
 use crate::call::{Call, is_word};
 use crate::errors::CommandError;
@@ -142,13 +142,36 @@ fn describe_function(reply: &mut slipstream_resp::Reply, function: &Registered) 
     function.flags.names().for_each(|name| reply.simple(name));
 }
 
+pub(super) fn kill(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.core.kill_script(Purpose::Libraries)?;
+    call.reply.ok();
+    Ok(())
+}
+
 pub(super) fn stats(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let busy = call.core.busy.as_ref();
+    if let Some(script) = busy.filter(|busy| busy.purpose == Purpose::Scripts) {
+        return Err(script.refusal());
+    }
     let libraries = &call.core.scripting.libraries;
     let counts = [("libraries_count", libraries.len()), ("functions_count", libraries.functions_len())];
     let reply = &mut *call.reply;
     reply.map(2);
     reply.bulk(b"running_script");
-    reply.null();
+    match busy {
+        None => reply.null(),
+        Some(busy) => {
+            reply.map(3);
+            reply.bulk(b"name");
+            reply.bulk(busy.name.as_bytes());
+            reply.bulk(b"command");
+            let request = busy.request.args();
+            reply.array(request.len());
+            request.iter().for_each(|arg| reply.bulk(arg));
+            reply.bulk(b"duration_ms");
+            reply.count(usize::try_from((call.core.clock.micros - busy.began) / 1000).unwrap_or(usize::MAX));
+        }
+    }
     reply.bulk(b"engines");
     reply.map(1);
     reply.bulk(b"LUA");

@@ -156,6 +156,10 @@ const FUNCTION: &[Command] = &[
         "Tells what the subcommands do.",
         "O(1)",
     ),
+    Command::new("function|kill", 2, function::kill)
+        .flags(flag::NOSCRIPT | flag::ALLOW_BUSY)
+        .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
+        .doc(Group::Scripting, "7.0.0", "Ends the function that runs, if it has written nothing.", "O(1)"),
     Command::new("function|list", -2, function::list)
         .flags(flag::NOSCRIPT)
         .tips(&["nondeterministic_output_order"])
