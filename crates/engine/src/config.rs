@@ -32,7 +32,7 @@ pub use change::{Change, Circumstances, SetError, get, set};
 pub use directive::{Directive, Flags};
 pub(crate) use kind::parse_memory;
 pub use load::{Files, LoadError, load};
-pub use rewrite::rewrite;
+pub use rewrite::{Additions, rewrite};
 pub use table::directives;
 pub use values::{
     AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OutputLimit,

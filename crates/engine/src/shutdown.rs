@@ -13,7 +13,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
 use slipstream_replication::failover::Order;
 
-use crate::config::{self, ShutdownOn};
+use crate::config::{self, Additions, ShutdownOn};
 use crate::errors::CommandError;
 use crate::host::{Effect, Level, SaveReason};
 use crate::node::{Core, Phase};
@@ -160,7 +160,7 @@ impl Core {
                 return self.notice(Level::Warning, &text);
             }
         };
-        let new = config::rewrite(old.as_bytes(), &self.config);
+        let new = config::rewrite(old.as_bytes(), &self.config, Additions::Changed);
         if let Err(reason) = self.host.write_config(&new) {
             let text = format!("The configuration file does not name the new primary: {reason}");
             self.notice(Level::Warning, &text);

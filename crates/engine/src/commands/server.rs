@@ -5,7 +5,7 @@
 
 use crate::call::{Call, is_word};
 use crate::command::{Command, Group, flag};
-use crate::config::{self, Circumstances, SetError, ShutdownOn};
+use crate::config::{self, Additions, Circumstances, SetError, ShutdownOn};
 use crate::errors::CommandError;
 use crate::host::SaveReason;
 use crate::info;
@@ -163,10 +163,14 @@ fn config_set(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn config_rewrite(call: &mut Call<'_>) -> Result<(), CommandError> {
+    rewrite_config(call, Additions::Changed)
+}
+
+pub(super) fn rewrite_config(call: &mut Call<'_>, additions: Additions) -> Result<(), CommandError> {
     let fail = |reason: String| CommandError::text(format!("ERR Rewriting config file: {reason}"));
     let missing = |reason: String| CommandError::text(format!("ERR {reason}"));
     let old = call.core.host.read_config().map_err(missing)?;
-    let new = config::rewrite(old.as_bytes(), &call.core.config);
+    let new = config::rewrite(old.as_bytes(), &call.core.config, additions);
     call.core.host.write_config(&new).map_err(fail)?;
     call.reply.ok();
     Ok(())

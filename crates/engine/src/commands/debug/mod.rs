@@ -13,7 +13,8 @@ use slipstream_keyspace::{ScoreFormat, Str, UnixMillis, Value, dataset_digest, v
 
 use crate::call::Call;
 use crate::command::{Command, Group, flag};
-use crate::config::parse_memory;
+use crate::commands::server::rewrite_config;
+use crate::config::{Additions, parse_memory};
 use crate::errors::CommandError;
 use crate::event;
 use crate::host::{Level, SaveReason};
@@ -36,6 +37,7 @@ const ANY: usize = usize::MAX;
 
 const SUBCOMMANDS: &[Subcommand] = &[
     ("change-repl-id", 2, 2, change_repl_id),
+    ("config-rewrite-force-all", 2, 2, rewrite_whole_config),
     ("digest", 2, 2, digest),
     ("digest-value", 2, ANY, digest_value),
     ("error", 3, 3, error),
@@ -74,6 +76,10 @@ fn change_repl_id(call: &mut Call<'_>) -> Result<(), CommandError> {
     core.log.change_id(&mut core.rng);
     call.reply.ok();
     Ok(())
+}
+
+fn rewrite_whole_config(call: &mut Call<'_>) -> Result<(), CommandError> {
+    rewrite_config(call, Additions::All)
 }
 
 fn digest(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -292,6 +298,8 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.help(&[
         "CHANGE-REPL-ID",
         "    Goes on under a new replication id, as if nothing had been before.",
+        "CONFIG-REWRITE-FORCE-ALL",
+        "    Writes every directive to the configuration file, defaults too.",
         "DIGEST",
         "    Tells a digest of all data: equal data, equal digest.",
         "DIGEST-VALUE <key> [<key> ...]",
