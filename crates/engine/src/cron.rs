@@ -73,11 +73,13 @@ impl Node {
             self.core.continue_shutdown(&mut self.keyspace);
         }
         self.core.discard_garbage(&mut self.keyspace);
+        self.core.broadcast();
     }
 
     /// How long nothing is due.
     pub fn time_left(&self) -> Duration {
-        if self.core.eviction.is_under_way() || !self.core.effects.is_empty() {
+        let core = &self.core;
+        if core.eviction.is_under_way() || !core.effects.is_empty() || core.tracking.has_news() {
             return Duration::ZERO;
         }
         let now = self.core.clock.moment();
@@ -99,6 +101,7 @@ impl Node {
         let now = self.core.clock.moment();
         self.core.rates.sample(now, &self.core.stats);
         self.core.check_slow_readers();
+        self.core.limit_tracking();
         self.core.tell_sync_progress();
         self.close_idle_clients();
         self.expire_local_keys();

@@ -10,9 +10,21 @@ use slipstream_resp::{Protocol, Reply};
 use crate::node::Core;
 use crate::session::{Flow, Role, Session, SessionId};
 
-/// An encoded push whose members look alike in both protocols.
+/// A push, of which so much is encoded as is alike for all who take it.
 #[derive(Clone, Debug)]
-pub(crate) struct Push(Vec<u8>);
+pub(crate) enum Push {
+    /// Bulk strings.
+    Words(Vec<u8>),
+    /// Copies of keys are not valid any more.
+    Invalidation {
+        /// Those keys, as an array; `None` is all keys.
+        keys: Option<Box<[u8]>>,
+        /// Whether it is told in another client's place.
+        is_redirected: bool,
+    },
+    /// The client in whose place it was to be told is gone.
+    BrokenRedirect(SessionId),
+}
 
 /// What an aggregate or a bulk string takes beside its bytes, or more.
 const HEADER: usize = 24;
@@ -24,16 +36,54 @@ impl Push {
         let mut reply = Reply::with_capacity(Protocol::Resp3, size);
         reply.push(parts.len());
         parts.iter().for_each(|part| reply.bulk(part));
-        Push(reply.into_bytes())
+        Push::Words(reply.into_bytes())
     }
 
-    /// Writes it; RESP2 has arrays in place of pushes.
-    pub(crate) fn write(&self, output: &mut Reply) {
-        if output.is_resp3() {
-            return output.raw(&self.0);
+    /// Tells that copies of these keys, an encoded array, are not valid any more.
+    pub(crate) fn invalidation(keys: Option<&[u8]>) -> Push {
+        Push::Invalidation { keys: keys.map(Box::from), is_redirected: false }
+    }
+
+    /// The same for whom it is redirected to.
+    pub(crate) fn redirected(&self) -> Push {
+        match self {
+            Push::Invalidation { keys, .. } => Push::Invalidation { keys: keys.clone(), is_redirected: true },
+            other => other.clone(),
         }
-        output.raw(b"*");
-        output.raw(&self.0[1..]);
+    }
+
+    /// Writes it. RESP2 has arrays in place of pushes, and knows of none but messages: to a client that listens to
+    /// none nothing is told of copies.
+    pub(crate) fn write(&self, output: &mut Reply, is_subscribed: bool) {
+        match self {
+            Push::Words(bytes) if output.is_resp3() => output.raw(bytes),
+            Push::Words(bytes) => {
+                output.raw(b"*");
+                output.raw(&bytes[1..]);
+            }
+            Push::Invalidation { keys, is_redirected } => {
+                if output.is_resp3() {
+                    output.push(2);
+                    output.bulk(b"invalidate");
+                } else if *is_redirected && is_subscribed {
+                    output.push(3);
+                    output.bulk(b"message");
+                    output.bulk(b"__redis__:invalidate");
+                } else {
+                    return;
+                }
+                match keys {
+                    Some(keys) => output.raw(keys),
+                    None => output.null(),
+                }
+            }
+            Push::BrokenRedirect(target) if output.is_resp3() => {
+                output.push(2);
+                output.bulk(b"tracking-redir-broken");
+                output.integer(i64::try_from(target.0).unwrap_or(i64::MAX));
+            }
+            Push::BrokenRedirect(_) => {}
+        }
     }
 }
 
@@ -48,8 +98,9 @@ impl Core {
         if !takes_pushes(session) {
             return;
         }
-        push.write(&mut session.output);
-        let limit = self.config.client_output_buffer_limit.of_client(session.is_subscribed());
+        let is_subscribed = session.is_subscribed();
+        push.write(&mut session.output, is_subscribed);
+        let limit = self.config.client_output_buffer_limit.of_client(is_subscribed);
         let is_much = limit.is_passed(session.unsent());
         self.sessions.mark(id);
         if is_much && let Some(mut session) = self.sessions.take(id) {
@@ -63,7 +114,7 @@ impl Core {
     pub(crate) fn write_own_pushes(&mut self, session: &Session, reply: &mut Reply) {
         let pushes = std::mem::take(&mut self.own_pushes);
         if takes_pushes(session) {
-            pushes.iter().for_each(|push| push.write(reply));
+            pushes.iter().for_each(|push| push.write(reply, session.is_subscribed()));
         }
     }
 }

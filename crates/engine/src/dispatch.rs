@@ -279,6 +279,9 @@ impl Machine<'_> {
         let is_replica = self.session.role == Role::Replica;
         let start = self.reply.len();
         let handled = self.take_up(args);
+        if self.core.observers.has(Observers::TRACKING) && handled == Handled::Done {
+            self.core.end_caching(self.session, args);
+        }
         if !self.core.own_pushes.is_empty() {
             self.core.write_own_pushes(self.session, self.reply);
         }
@@ -315,6 +318,9 @@ impl Machine<'_> {
         if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
             self.core.make_room(self.keyspace);
         }
+        if self.core.observers.has(Observers::TRACKING) {
+            self.forget_tracked();
+        }
         let is_resp3 = self.reply.is_resp3();
         let candidate = Candidate { core: self.core, session: self.session, entry, flags, is_resp3 };
         if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
@@ -339,6 +345,13 @@ impl Machine<'_> {
             self.core.hold_reply(self.session, self.reply, start);
         }
         Handled::Done
+    }
+
+    /// What went to make room is told before the reply: the client must not take what it keeps for valid.
+    #[cold]
+    fn forget_tracked(&mut self) {
+        self.core.limit_tracking();
+        self.core.write_own_pushes(self.session, self.reply);
     }
 
     /// A browser that was tricked into talking to this port must not have its request's body obeyed.
@@ -430,6 +443,10 @@ impl Machine<'_> {
             self.core.command_stats[entry.index].failed += 1;
         }
         self.propagate(args, outcome);
+        // What it found due went before.
+        if self.core.observers.has(Observers::TRACKING) {
+            self.core.remember_read(entry.command, args);
+        }
         if outcome.changes > 0 {
             self.list_deadlines(entry, args);
         }

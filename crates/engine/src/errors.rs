@@ -570,12 +570,45 @@ impl CommandError {
     pub const CLIENT_ID_NOT_POSITIVE: Self = Self::fixed("ERR client-id should be greater than 0");
     pub const SSUBSCRIBE_DENIED: Self =
         Self::fixed("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+    pub const TRACKING_REDIRECTS_TWICE: Self =
+        Self::fixed("ERR A client can only redirect to a single other client");
+    pub const TRACKING_REDIRECTS_TO_NOBODY: Self =
+        Self::fixed("ERR The client ID you want redirect to does not exist");
+    pub const TRACKING_PREFIX_WITHOUT_BCAST: Self =
+        Self::fixed("ERR PREFIX option requires BCAST mode to be enabled");
+    pub const TRACKING_SWITCHES_BCAST: Self = Self::fixed(
+        "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+    );
+    pub const TRACKING_OPTS_WITH_BCAST: Self =
+        Self::fixed("ERR OPTIN and OPTOUT are not compatible with BCAST");
+    pub const TRACKING_OPTIN_AND_OPTOUT: Self =
+        Self::fixed("ERR You can't specify both OPTIN mode and OPTOUT mode");
+    pub const TRACKING_SWITCHES_OPTS: Self = Self::fixed(
+        "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
+    );
+    pub const CACHING_WITHOUT_TRACKING: Self = Self::fixed(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+    );
+    pub const CACHING_YES: Self =
+        Self::fixed("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+    pub const CACHING_NO: Self =
+        Self::fixed("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
     pub const SLOWLOG_COUNT: Self = Self::fixed("ERR count should be greater than or equal to -1");
 
     /// What a RESP2 client asks for that listens to channels.
     pub fn subscribed(command: &str) -> Self {
         Self::text(format!(
             "ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+        ))
+    }
+
+    /// Two prefixes of one client that a key may both have.
+    pub fn prefix_overlaps(prefix: &[u8], which: &str, other: &[u8]) -> Self {
+        let text = String::from_utf8_lossy;
+        Self::text(format!(
+            "ERR Prefix '{}' overlaps with {which} '{}'. Prefixes for a single client must not overlap.",
+            text(prefix),
+            text(other)
         ))
     }
 

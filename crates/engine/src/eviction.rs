@@ -291,7 +291,7 @@ impl Core {
         let freed = keyspace.db_mut(db).evict(key);
         self.stats.evicted_keys += 1;
         self.saving.changes += 1;
-        self.touched(db, key);
+        self.faded(db, key);
         self.notify(db, key, event::EVICTED);
         if self.log_takes_effects() {
             let name = deletion(self.config.lazyfree_lazy_eviction);

@@ -59,7 +59,7 @@ impl Core {
     pub(crate) fn fields_expired(&mut self, db: usize, key: &[u8], fields: &[&[u8]]) {
         self.stats.expired_subkeys += fields.len() as u64;
         self.saving.changes += fields.len() as u64;
-        self.touched(db, key);
+        self.faded(db, key);
         self.notify(db, key, event::HEXPIRED);
         if self.log_takes_effects() {
             for some in fields.chunks(HDEL_FIELDS) {

@@ -57,6 +57,7 @@ pub mod stored;
 pub mod syntax;
 pub mod table;
 mod touched;
+mod tracking;
 pub mod transaction;
 mod waiting;
 

@@ -313,6 +313,7 @@ impl Core {
 
     /// Every key may have changed: each watched one breaks its transaction.
     pub(crate) fn all_keys_changed(&mut self) {
+        self.invalidate_all();
         for db in 0..self.config.databases {
             let keys: Vec<Box<[u8]>> = self.watches.keys(db).map(Box::from).collect();
             for key in keys {

@@ -46,6 +46,7 @@ use crate::stats::{CommandStats, Stats};
 use crate::stored::LoadedLog;
 use crate::table::{CommandTable, Entry};
 use crate::touched::Observers;
+use crate::tracking::Tracking;
 use crate::transaction::Watches;
 use crate::waiting::Waits;
 
@@ -92,6 +93,8 @@ pub struct Core {
     pub(crate) waits: Waits,
     /// Who listens to which channels.
     pub pubsub: PubSub,
+    /// Who keeps copies of which keys.
+    pub(crate) tracking: Tracking,
     /// The session whose requests are being taken up: it is out of its place.
     pub(crate) running: Option<SessionId>,
     /// What was pushed to it while its request ran.
@@ -209,6 +212,7 @@ impl Node {
             observers: Observers::default(),
             waits: Waits::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             running: None,
             own_pushes: Vec::new(),
             frozen_time: None,
@@ -571,7 +575,7 @@ impl Core {
     /// A key was removed since its time had come.
     pub(crate) fn key_expired(&mut self, db: usize, key: &[u8]) {
         self.stats.expired_keys += 1;
-        self.touched(db, key);
+        self.faded(db, key);
         self.notify(db, key, event::EXPIRED);
         if self.log_takes_effects() {
             let name = deletion(self.config.lazyfree_lazy_expire);

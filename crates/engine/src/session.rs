@@ -182,6 +182,8 @@ pub struct Session {
     pub promised: Option<(Offset, usize)>,
     /// What it listens to.
     pub(crate) subscriptions: Option<Box<Subscriptions>>,
+    /// What the prefixes take in memory of whose keys it is told.
+    pub(crate) tracked_prefixes: usize,
     /// CLIENT MAXLAG: how old what it reads may be, in milliseconds.
     pub max_lag_ms: Option<u64>,
     /// What [`Sessions`] counts of its memory.
@@ -233,6 +235,7 @@ impl Session {
             promised: None,
             max_lag_ms: None,
             subscriptions: None,
+            tracked_prefixes: 0,
             counted: 0,
         }
     }
@@ -264,7 +267,7 @@ impl Session {
         let replies = self.output.capacity() + self.held.memory();
         let buffers = self.input.capacity() + replies + self.transaction_memory();
         let subscriptions = self.subscriptions.as_ref().map_or(0, |own| own.memory());
-        size_of::<Session>() + names + buffers + watched + subscriptions
+        size_of::<Session>() + names + buffers + watched + subscriptions + self.tracked_prefixes
     }
 
     /// Bytes of replies and pushes that are not sent yet.

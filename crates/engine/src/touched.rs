@@ -7,6 +7,7 @@
 use crate::db::Db;
 use crate::event::{self, class};
 use crate::node::Core;
+use crate::session::SessionId;
 
 /// Who wants to know of changed keys, as bits that those who keep the lists set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +18,8 @@ impl Observers {
     pub(crate) const WATCHES: u8 = 1;
     /// Keyspace notifications are on.
     pub(crate) const EVENTS: u8 = 1 << 1;
+    /// Clients that keep copies of keys.
+    pub(crate) const TRACKING: u8 = 1 << 2;
 
     /// Whether anybody does.
     #[inline]
@@ -37,11 +40,25 @@ impl Observers {
 }
 
 impl Core {
-    /// `key` changed, or is gone.
+    /// `key` changed, or is gone, by what runs.
     #[inline]
     pub(crate) fn touched(&mut self, db: usize, key: &[u8]) {
+        self.touched_by(db, key, self.running);
+    }
+
+    /// `key` changed, or is gone, since its time came or room was needed: no client did that.
+    #[inline]
+    pub(crate) fn faded(&mut self, db: usize, key: &[u8]) {
+        self.touched_by(db, key, None);
+    }
+
+    #[inline]
+    fn touched_by(&mut self, db: usize, key: &[u8], by: Option<SessionId>) {
         if self.observers.has(Observers::WATCHES) {
             self.watches.changed(db, key);
+        }
+        if self.observers.has(Observers::TRACKING) {
+            self.invalidate(key, by);
         }
     }
 

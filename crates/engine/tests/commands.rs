@@ -43,6 +43,7 @@ mod commands {
     mod stream_groups;
     mod streams;
     mod strings;
+    mod tracking;
     mod transactions;
     mod trusted_reads;
     mod verifying;

@@ -216,6 +216,8 @@ pub struct Config {
     pub stream_node_max_entries: usize,
     /// Bytes up to which a HyperLogLog is sparse.
     pub hll_sparse_max_bytes: usize,
+    /// Keys that are remembered for clients that keep copies of them; 0 is no limit.
+    pub tracking_table_max_keys: usize,
 
     /// Bytes of data above which keys are evicted; 0 is no limit.
     pub maxmemory: u64,
@@ -546,6 +548,7 @@ impl Default for Config {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             hll_sparse_max_bytes: 3000,
+            tracking_table_max_keys: 1_000_000,
 
             maxmemory: 0,
             maxmemory_policy: EvictionPolicy::NoEviction,

@@ -53,7 +53,7 @@ pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("client_recent_max_output_buffer", output);
     let paused = core.sessions.iter().filter(|session| session.flow == Flow::Paused).count();
     fields.add("blocked_clients", core.waits.len() + paused);
-    fields.add("tracking_clients", 0);
+    fields.add("tracking_clients", core.tracking.clients());
     fields.add("pubsub_clients", core.pubsub.clients());
     fields.add("clients_in_timeout_table", core.waits.timed());
     fields.add("paused_reason", core.pause.reason());

@@ -43,9 +43,9 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("total_forks", 0);
     fields.add("migrate_cached_sockets", 0);
     fields.add("slave_expires_tracked_keys", core.local_deadlines.len());
-    fields.add("tracking_total_keys", 0);
-    fields.add("tracking_total_items", 0);
-    fields.add("tracking_total_prefixes", 0);
+    fields.add("tracking_total_keys", core.tracking.keys());
+    fields.add("tracking_total_items", core.tracking.items());
+    fields.add("tracking_total_prefixes", core.tracking.prefixes());
     fields.add("unexpected_error_replies", stats.unexpected_error_replies);
     fields.add("total_error_replies", stats.error_replies);
     fields.add("total_reads_processed", stats.reads_processed);

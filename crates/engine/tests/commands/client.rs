@@ -213,13 +213,6 @@ fn unblock_ends_a_wait() {
 }
 
 #[test]
-fn tracking_is_not_there_yet() {
-    let mut script = Script::new();
-    script.check_read("CLIENT GETREDIR", ":-1");
-    script.check_read("CLIENT TRACKING on", "-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.");
-}
-
-#[test]
 fn no_touch_leaves_no_trace_but_by_touch() {
     let mut script = Script::new();
     script.check_write("SET k v", "+OK");

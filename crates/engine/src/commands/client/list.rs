@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::node::Core;
 use crate::pubsub;
 use crate::session::{Endpoint, Flow, Role, Session, SessionId};
+use crate::tracking::Tracker;
 
 /// What TYPE asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(super) struct Client<'a> {
     stuck: bool,
     /// Bytes of the log that it, a replica, has not been sent.
     unsent: u64,
+    /// How it tracks keys.
+    tracker: Option<&'a Tracker>,
     /// Memory that the session does not know of: the running command holds its buffers.
     lent: usize,
 }
@@ -95,10 +98,19 @@ pub(super) fn clients<'a>(call: &'a Call<'_>) -> Vec<Client<'a>> {
 pub(super) fn running<'a>(call: &'a Call<'_>) -> Client<'a> {
     let session = Seen::Here(call.session);
     let lent = call.reply.capacity() + call.session.in_hand;
-    Client { input: call.session.in_hand, output: call.reply, stuck: false, unsent: 0, lent, session }
+    let tracker = call.core.tracking.of(call.session.id);
+    Client {
+        input: call.session.in_hand,
+        output: call.reply,
+        stuck: false,
+        unsent: 0,
+        tracker,
+        lent,
+        session,
+    }
 }
 
-fn other<'a>(core: &Core, session: &'a Session) -> Client<'a> {
+fn other<'a>(core: &'a Core, session: &'a Session) -> Client<'a> {
     let replica = core.replication.replicas.get(ReplicaId(session.id.0));
     let cursor = replica.and_then(|replica| replica.cursor());
     Client {
@@ -106,6 +118,7 @@ fn other<'a>(core: &Core, session: &'a Session) -> Client<'a> {
         output: &session.output,
         stuck: !session.output.is_empty(),
         unsent: cursor.map_or(0, |cursor| core.log.end().since(cursor)),
+        tracker: core.tracking.of(session.id),
         lent: 0,
         session: Seen::Here(session),
     }
@@ -124,7 +137,7 @@ fn primary(core: &Core) -> Option<Client<'static>> {
     session.last_command = core.replication.stream.last_command();
     let input = core.replication.stream.waiting();
     let session = Seen::Made(Box::new(session));
-    Some(Client { session, input, output: NO_REPLIES, stuck: false, unsent: 0, lent: input })
+    Some(Client { session, input, output: NO_REPLIES, stuck: false, unsent: 0, tracker: None, lent: input })
 }
 
 impl Core {
@@ -157,7 +170,7 @@ pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
         format!("name={}", text(&session.name)),
         format!("age={}", seconds_since(session.since)),
         format!("idle={}", seconds_since(session.last_active)),
-        format!("flags={}", flags(session)),
+        format!("flags={}", flags(client)),
         format!("db={}", session.db),
         format!("sub={}", session.subscribed(pubsub::Kind::Channel)),
         format!("psub={}", session.subscribed(pubsub::Kind::Pattern)),
@@ -175,7 +188,7 @@ pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
         format!("events=r{}", if client.stuck { "w" } else { "" }),
         format!("cmd={}", session.last_command),
         format!("user={}", if session.role == Role::Primary { "(superuser)" } else { "default" }),
-        "redir=-1".into(),
+        format!("redir={}", client.tracker.map_or(-1, Tracker::shown_redirect)),
         format!("resp={}", if client.output.is_resp3() { 3 } else { 2 }),
         format!("lib-name={}", text(&session.library.0)),
         format!("lib-ver={}", text(&session.library.1)),
@@ -183,7 +196,8 @@ pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
     .join(" ")
 }
 
-fn flags(session: &Session) -> String {
+fn flags(client: &Client<'_>) -> String {
+    let (session, tracker) = (&*client.session, client.tracker);
     let marks = [
         (session.role == Role::Monitor, 'O'),
         (session.role.is_replica(), 'S'),
@@ -191,6 +205,9 @@ fn flags(session: &Session) -> String {
         (session.is_subscribed(), 'P'),
         (session.in_transaction(), 'x'),
         (matches!(session.flow, Flow::Waiting(_) | Flow::Paused), 'b'),
+        (tracker.is_some(), 't'),
+        (tracker.is_some_and(|tracker| tracker.is_broken), 'R'),
+        (tracker.is_some_and(|tracker| tracker.mode.is_broadcast()), 'B'),
         (session.watch_broken, 'd'),
         (session.flow == Flow::Closing, 'c'),
         (matches!(session.peer, Endpoint::Unix(_)), 'U'),

@@ -5,6 +5,7 @@
 
 mod kill;
 mod list;
+mod tracking;
 
 use slipstream_replication::Moment;
 
@@ -140,12 +141,10 @@ const SUBCOMMANDS: &[Command] = &[
         .flags(COMMON)
         .doc(Group::Connection, "3.2.0", "Says whether this connection wants replies.", "O(1)")
         .syntax("action:(ON | OFF | SKIP)"),
-    Command::new("client|getredir", 2, getredir).flags(COMMON).doc(
-        Group::Connection,
-        "6.0.0",
-        "Tells the connection that invalidations are redirected to.",
-        "O(1)",
-    ),
+    tracking::TRACKING,
+    tracking::CACHING,
+    tracking::TRACKINGINFO,
+    tracking::GETREDIR,
     Command::new("client|unblock", -3, unblock)
         .flags(ADMIN)
         .doc(
@@ -333,11 +332,6 @@ fn reply(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn getredir(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.integer(-1);
-    Ok(())
-}
-
 fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
     let with_error = match call.args.len() {
         3 => false,
@@ -355,6 +349,8 @@ fn unblock(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.help(&[
+        "CACHING (YES|NO)",
+        "    Says whether the keys of the next request are remembered, by OPTIN or OPTOUT.",
         "CAPA <capability> [<capability> ...]",
         "    Tells what the client can do; REDIRECT: go to the primary when a replica says so.",
         "DURABILITY (<replicas>|DEFAULT)",
@@ -393,6 +389,10 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
         "    Tells the server which library the client uses.",
         "SETNAME <name>",
         "    Names this connection.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [PREFIX <prefix> ...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Says whether this connection, or another one, is told when keys change that it read.",
+        "TRACKINGINFO",
+        "    Tells how this connection tracks keys.",
         "UNBLOCK <id> [TIMEOUT|ERROR]",
         "    Ends the wait of a blocked client, as if by time or with an error.",
         "UNPAUSE",

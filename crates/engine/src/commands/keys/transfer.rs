@@ -120,6 +120,8 @@ pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
         touched.extend(watched_and_present(call, second, [first, second]));
         call.db.keyspace.swap(first, second);
         touched.into_iter().for_each(|(db, key)| call.core.touched(db, &key));
+        // Names of keys that clients keep copies of say nothing of databases.
+        call.core.invalidate_all();
     }
     call.outcome.changes += 1;
     call.reply.ok();

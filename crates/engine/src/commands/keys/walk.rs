@@ -132,6 +132,7 @@ struct Flushed {
 /// A flush is propagated even where there was nothing to remove: a replica may differ.
 fn finish(call: &mut Call<'_>, flushed: Flushed) {
     flushed.touched.into_iter().for_each(|(db, key)| call.core.touched(db, &key));
+    call.core.invalidate_all();
     call.outcome.changes += u64::try_from(flushed.keys).expect("a count of keys fits");
     call.propagate_verbatim();
     if flushed.keys > 0 {

@@ -36,8 +36,8 @@ pub(super) const ROWS: &[Directive] = &[
     integer(
         "tracking-table-max-keys",
         (0, MAX_I64),
-        later("1000000", "client-side caching"),
-        "Keys remembered for the clients that cache them.",
+        field!(tracking_table_max_keys),
+        "Keys remembered for the clients that cache them; of those beyond, clients are told that they changed. 0 is no limit.",
     ),
     row(
         "notify-keyspace-events",
