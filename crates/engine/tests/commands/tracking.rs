@@ -363,3 +363,22 @@ fn options_that_do_not_go_together_are_refused() {
         script.check_read(request, reply);
     }
 }
+
+#[test]
+fn a_script_reads_for_its_client() {
+    for (script_of_reader, told) in [
+        ("EVAL \"return redis.call('GET', 'k')\" 0", true),
+        ("EVAL_RO \"return redis.call('GET', KEYS[1])\" 1 k", true),
+        ("EVAL_RO \"return 1\" 1 k", false),
+        ("EVAL \"return redis.call('TYPE', 'other')\" 0", false),
+    ] {
+        let (mut script, writer) = tracking("");
+        let reader = script.client();
+        script.ask(script_of_reader);
+        script.ask_as(writer, "EVAL \"return redis.call('SET', 'k', 1)\" 0");
+        assert_eq!(!script.received(reader).is_empty(), told, "{script_of_reader}");
+    }
+    let (mut script, _) = tracking("NOLOOP");
+    script.ask("GET k");
+    script.check("EVAL \"return redis.call('SET', 'k', 1)\" 0", "+OK", "SET k 1");
+}
