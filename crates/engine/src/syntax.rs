@@ -8,8 +8,11 @@
 //! d:key@2           a key or pattern of another key spec than the next in order
 //! […] (…)           optional; grouped
 //! … | …             one of them, between brackets; `A|B` without spaces: one of two words
+//! {…}               grouped, with a first word that is part of it and no token of the whole
 //! x... [T x]...     repeatable; with its token where one stands before the whole
 //! label:[…]         names what stands in the brackets
+//! (…)!6.2.0 …^2.8   the version that brought it; since which it is discouraged
+//! name/shown        shown to people by another name
 //! ```
 //! A token before one thing within brackets is that thing's token, before
 //! several the token of their block.
@@ -74,6 +77,12 @@ pub struct Argument {
     pub multiple: bool,
     /// Whether its token comes along each time.
     pub multiple_token: bool,
+    /// The version that brought it, where the command is older.
+    pub since: Option<String>,
+    /// The version since which it is discouraged.
+    pub deprecated_since: Option<String>,
+    /// What people are shown instead of its name.
+    pub shown: Option<String>,
     /// Which key spec of its command it belongs to.
     pub key_spec: Option<usize>,
     /// The members of a group.
@@ -113,6 +122,11 @@ pub fn usage(arguments: &[Argument]) -> String {
 }
 
 impl Argument {
+    /// Its name, as people are shown it.
+    pub fn shown(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.name)
+    }
+
     fn usage(&self) -> String {
         let (separator, is_choice) = match self.kind {
             Kind::OneOf => (" | ", true),
@@ -122,7 +136,7 @@ impl Argument {
         let mut text = match self.kind {
             Kind::Token => String::new(),
             Kind::OneOf | Kind::Block => inner.join(separator),
-            _ => self.name.clone(),
+            _ => self.shown().to_owned(),
         };
         if is_choice && (!self.optional || self.token.is_some()) {
             text = format!("<{text}>");
@@ -172,7 +186,7 @@ impl Parser<'_> {
         let mut items = Vec::new();
         loop {
             self.skip_spaces();
-            if matches!(self.rest().bytes().next(), None | Some(b']' | b')' | b'|')) {
+            if matches!(self.rest().bytes().next(), None | Some(b']' | b')' | b'}' | b'|')) {
                 return Ok(items);
             }
             items.push(self.item()?);
@@ -185,7 +199,20 @@ impl Parser<'_> {
             argument.multiple_token = argument.token.is_some() && argument.kind != Kind::Token;
             argument.multiple = true;
         }
+        argument.since = self.version("!").or(argument.since);
+        argument.deprecated_since = self.version("^").or(argument.deprecated_since);
         Ok(argument)
+    }
+
+    /// The version behind this mark, if it comes next.
+    fn version(&mut self, mark: &str) -> Option<String> {
+        if !self.take(mark) {
+            return None;
+        }
+        let length = self.rest().find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(self.rest().len());
+        let version = self.rest()[..length].to_owned();
+        self.at += length;
+        Some(version)
     }
 
     /// A word or group, or `A|B` without spaces.
@@ -209,7 +236,7 @@ impl Parser<'_> {
     }
 
     fn word_or_group(&mut self) -> Result<Argument, BrokenNotation> {
-        let length = self.rest().find([' ', '[', ']', '(', ')', '|']).unwrap_or(self.rest().len());
+        let length = self.rest().find([' ', '[', ']', '(', ')', '{', '}', '|']).unwrap_or(self.rest().len());
         let word = self.rest()[..length].to_string();
         let word = word.strip_suffix("...").unwrap_or(&word);
         if word.is_empty() || word.ends_with(':') {
@@ -226,6 +253,14 @@ impl Parser<'_> {
     }
 
     fn brackets(&mut self) -> Result<Argument, BrokenNotation> {
+        if self.take("{") {
+            let items = self.sequence()?;
+            return if self.take("}") {
+                Ok(group(Kind::Block, items))
+            } else {
+                Err(self.broken("a brace does not close"))
+            };
+        }
         let (optional, closing) = match self.rest().as_bytes().first() {
             Some(b'[') => (true, "]"),
             Some(b'(') => (false, ")"),
@@ -279,13 +314,18 @@ impl Parser<'_> {
             Some((word, spec)) => (word, Some(spec.parse().map_err(|_| self.broken("no number behind @"))?)),
             None => (word, None),
         };
-        let (name, kind) = match word.split_once(':') {
+        let (name, kind) = match word.rsplit_once(':') {
             Some((name, kind)) => (name, kind),
             None => (word, if word == "key" { "key" } else { "string" }),
         };
         let known = Kind::NAMES[..7].iter().find(|(known, _)| *known == kind);
         let kind = known.map(|(_, kind)| *kind).ok_or_else(|| self.broken("no such type"))?;
+        let (name, shown) = match name.split_once('/') {
+            Some((name, shown)) => (name, Some(shown)),
+            None => (name, None),
+        };
         let mut argument = leaf(name.into(), kind);
+        argument.shown = shown.map(str::to_owned);
         argument.token = (kind == Kind::Token).then(|| name.into());
         argument.key_spec = spec;
         if kind == Kind::Key && spec.is_none() {
@@ -304,6 +344,9 @@ fn leaf(name: String, kind: Kind) -> Argument {
         optional: false,
         multiple: false,
         multiple_token: false,
+        since: None,
+        deprecated_since: None,
+        shown: None,
         key_spec: None,
         children: Vec::new(),
     }
@@ -329,6 +372,9 @@ mod tests {
         if let Some(spec) = argument.key_spec {
             text += &format!("@{spec}");
         }
+        if let Some(shown) = &argument.shown {
+            text += &format!("/{shown}");
+        }
         if !argument.children.is_empty() {
             text += &format!("{{{}}}", show_all(&argument.children));
         }
@@ -336,6 +382,9 @@ mod tests {
             [(argument.optional, "?"), (argument.multiple, "*"), (argument.multiple_token, "t")]
         {
             text += if set { mark } else { "" };
+        }
+        for (version, mark) in [(&argument.since, "!"), (&argument.deprecated_since, "^")] {
+            text += &version.as_ref().map_or(String::new(), |version| format!("{mark}{version}"));
         }
         text
     }
@@ -376,6 +425,21 @@ mod tests {
     }
 
     #[test]
+    fn braces_keep_their_first_word() {
+        check("[{FULL [n]}]", "full-n:block{'FULL' full:pure-token n:string?}?");
+        check("b:{x}", "b:block{x:string}");
+    }
+
+    #[test]
+    fn versions_and_other_names_stand_behind() {
+        check("[A n:integer]!6.2.0 (b)^2.8.12", "'A' n:integer?!6.2.0 b:string^2.8.12");
+        check("[x...]!3.0", "x:string?*!3.0");
+        check("a/ip:port:string by/p:pattern@1", "a:string/ip:port by:pattern@1/p");
+        check("ID:string", "ID:string");
+        check_usage("[BY by/pattern:pattern@1] (a/ip:port:string)!3", "[BY pattern] ip:port");
+    }
+
+    #[test]
     fn a_label_names_a_group() {
         check("data:(score:double member)...", "data:block{score:double member:string}*");
         check("when:[NX | XX]", "when:oneof{'NX' nx:pure-token 'XX' xx:pure-token}?");
@@ -402,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_broken_notation_is_refused() {
-        for notation in ["[a", "a]", "[]", "a:nosuch", "x |", "EX s|PX", "(a", "a:key@x", "| b"] {
+        for notation in ["[a", "a]", "[]", "a:nosuch", "x |", "EX s|PX", "(a", "a:key@x", "| b", "{a"] {
             assert!(parse(notation).is_err(), "{notation}");
         }
     }

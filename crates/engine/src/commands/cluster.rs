@@ -93,7 +93,7 @@ const SUBCOMMANDS: &[Command] = &[
         .flags(CHANGE)
         .history(&[("4.0.0", "The port of the bus.")])
         .doc(Group::Cluster, "3.0.0", "Has this node meet another.", "O(1)")
-        .syntax("ip port:integer [cluster-bus-port:integer]"),
+        .syntax("ip port:integer [cluster-bus-port:integer]!4.0.0"),
     Command::new("cluster|myid", 2, disabled)
         .flags(STALE)
         .doc(Group::Cluster, "3.0.0", "Tells this node's id.", "O(1)"),
@@ -128,7 +128,7 @@ const SUBCOMMANDS: &[Command] = &[
     Command::new("cluster|setslot", -4, disabled)
         .flags(CHANGE)
         .doc(Group::Cluster, "3.0.0", "Binds a slot to a node.", "O(1)")
-        .syntax("slot:integer subcommand:(importing:[IMPORTING node-id] | migrating:[MIGRATING node-id] | node:[NODE node-id] | STABLE)"),
+        .syntax("slot:integer subcommand:((IMPORTING importing/node-id) | (MIGRATING migrating/node-id) | (NODE node/node-id) | STABLE)"),
     Command::new("cluster|shards", 2, disabled)
         .flags(flag::LOADING | flag::STALE)
         .tips(&["nondeterministic_output"])

@@ -44,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
             "Logs this connection in.",
             "O(N), N being the number of passwords of the user",
         )
-        .syntax("[username] password"),
+        .syntax("[username]!6.0.0 password"),
     Command::new("hello", -1, hello)
         .flags(ALWAYS | flag::NO_AUTH)
         .categories(&["connection"])

@@ -63,7 +63,7 @@ const SUBCOMMANDS: &[Command] = &[
             "Tells how the durations of commands are distributed.",
             "O(N), N being the number of commands that have run",
         )
-        .syntax("[COMMAND...]"),
+        .syntax("[COMMAND:string]..."),
     Command::new("latency|help", 2, help).flags(COMMON).doc(
         Group::Server,
         "2.8.13",

@@ -78,7 +78,7 @@ pub const COMMANDS: &[Command] = &[
             "Takes elements from the head of a list.",
             "O(N), N being the number of elements taken",
         )
-        .syntax("key [count:integer]"),
+        .syntax("key [count:integer]!6.2.0"),
     Command::new("lpos", -3, lpos)
         .flags(flag::READONLY)
         .keys(READ_KEY)
@@ -156,7 +156,7 @@ pub const COMMANDS: &[Command] = &[
             "Takes elements from the tail of a list.",
             "O(N), N being the number of elements taken",
         )
-        .syntax("key [count:integer]"),
+        .syntax("key [count:integer]!6.2.0"),
     Command::new("rpoplpush", 3, |call| transfer(call, Side::Tail, Side::Head))
         .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")
         .flags(flag::WRITE | flag::DENYOOM)

@@ -38,7 +38,7 @@ const SUBCOMMANDS: &[Command] = &[
     Command::new("module|loadex", -3, load)
         .flags(CHANGE)
         .doc(Group::Server, "7.0.0", "Would load a module with settings.", "O(1)")
-        .syntax("path configs:[CONFIG name value]... args:[ARGS arg]..."),
+        .syntax("path configs:[CONFIG name value]... [ARGS args...]"),
     Command::new("module|unload", 3, unload)
         .flags(CHANGE)
         .doc(Group::Server, "4.0.0", "Would remove a module.", "O(1)")

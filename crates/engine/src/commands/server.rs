@@ -65,7 +65,7 @@ pub const COMMANDS: &[Command] = &[
             "Saves where configured, and ends the server.",
             "O(N) when saving, N being the number of keys",
         )
-        .syntax("save-selector:[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"),
+        .syntax("save-selector:[NOSAVE | SAVE] [NOW]!7.0.0 [FORCE]!7.0.0 [ABORT]!7.0.0"),
     Command::new("time", 1, time)
         .flags(flag::LOADING | flag::STALE | flag::FAST)
         .tips(&["nondeterministic_output"])

@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         .keys(READ_KEY)
         .history(&[("7.0.0", "BYTE and BIT.")])
         .doc(Group::Bitmap, "2.6.0", "Counts the set bits of a string or of a part of it.", "O(N), N being the length of the part")
-        .syntax("key range:[start:integer end:integer unit:[BYTE | BIT]]"),
+        .syntax("key range:[start:integer end:integer unit:[BYTE | BIT]!7.0.0]"),
     Command::new("bitfield", -2, field::bitfield)
         .flags(WRITE)
         .keys(&[KeySpec::at(1, &["RW", "access", "update", "variable_flags"]).notes("Read only where no operation writes")])
@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
         .keys(READ_KEY)
         .history(&[("7.0.0", "BYTE and BIT.")])
         .doc(Group::Bitmap, "2.8.7", "Finds the first set or clear bit of a string or of a part of it.", "O(N), N being the length of the part")
-        .syntax("key bit:integer range:[start:integer end-unit-block:[end:integer unit:[BYTE | BIT]]]"),
+        .syntax("key bit:integer range:[start:integer end-unit-block:[end:integer unit:[BYTE | BIT]!7.0.0]]"),
     Command::new("getbit", 3, getbit)
         .flags(flag::READONLY | flag::FAST)
         .keys(READ_KEY)

@@ -63,7 +63,7 @@ const SUBCOMMANDS: &[Command] = &[
             "Tells about connections, a line for each.",
             "O(N), N being their number",
         )
-        .syntax("[TYPE client-type:(NORMAL | MASTER | PRIMARY | REPLICA | SLAVE | PUBSUB)] [ID client-id:integer...]"),
+        .syntax("client-type:[TYPE (normal:pure-token | master:pure-token | replica:pure-token | pubsub:pure-token)]!5.0.0 [ID client-id:integer...]!6.2.0"),
     Command::new("client|kill", -3, kill::kill)
         .flags(ADMIN)
         .history(&[
@@ -89,12 +89,12 @@ const SUBCOMMANDS: &[Command] = &[
         .flags(COMMON)
         .tips(EVERYWHERE)
         .doc(Group::Connection, "7.2.0", "Tells the server which library the client uses.", "O(1)")
-        .syntax("attr:(LIB-NAME libname | LIB-VER libver)"),
+        .syntax("attr:((lib-name:pure-token libname) | (lib-ver:pure-token libver))"),
     Command::new("client|pause", -3, pause)
         .flags(ADMIN)
         .history(&[("6.2.0", "Knows WRITE.")])
         .doc(Group::Connection, "3.0.0", "Holds back commands, or writes only, for a while.", "O(1)")
-        .syntax("timeout:integer [mode:(WRITE | ALL)]"),
+        .syntax("timeout:integer mode:[WRITE | ALL]!6.2.0"),
     Command::new("client|unpause", 2, unpause).flags(ADMIN).doc(
         Group::Connection,
         "6.2.0",
@@ -162,9 +162,7 @@ const SUBCOMMANDS: &[Command] = &[
     ),
 ];
 
-const KILL: &str = "filter:(old-format | new-format:([ID client-id:integer] | \
-    [TYPE client-type:(NORMAL | MASTER | PRIMARY | SLAVE | REPLICA | PUBSUB)] | [USER username] | [ADDR addr] | \
-    [LADDR laddr] | [SKIPME skipme:(YES | NO)])...)";
+const KILL: &str = "filter:((old-format/ip:port:string)^2.8.12 | new-format:([ID client-id:integer]!2.8.12 | client-type:[TYPE (normal:pure-token | (master:pure-token)!3.2.0 | slave:pure-token | (replica:pure-token)!5.0.0 | pubsub:pure-token)]!2.8.12 | [USER username] | [ADDR addr/ip:port:string] | [LADDR laddr/ip:port:string]!6.2.0 | [SKIPME (YES | NO)])...)";
 
 fn id(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.reply.integer(i64::try_from(call.session.id.0).unwrap_or(i64::MAX));

@@ -42,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
         .keys(&[KeySpec::at(1, &["RW", "update"])])
         .history(&[("6.2.0", "Takes `CH`, `NX` and `XX`.")])
         .doc(Group::Geo, "3.2.0", "Adds members with their places, or gives members other places.", "O(log N) for each member, N being the size of the index")
-        .syntax("key condition:[NX | XX] change:[CH] data:(longitude:double latitude:double member)..."),
+        .syntax("key condition:[NX | XX]!6.2.0 change:[CH]!6.2.0 data:(longitude:double latitude:double member)..."),
     Command::new("geodist", -4, geodist)
         .flags(flag::READONLY)
         .keys(READ_KEY)
@@ -76,21 +76,21 @@ pub const COMMANDS: &[Command] = &[
         .history(&[ANY, UPPERCASE_UNITS])
         .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")
         .doc(Group::Geo, "3.2.0", "Finds the members within a distance of a place, and may store them.", RADIUS_COMPLEXITY)
-        .syntax("key longitude:double latitude:double radius:double unit:(m:pure-token | km:pure-token | ft:pure-token | mi:pure-token) [WITHCOORD] [WITHDIST] [WITHHASH] count-block:[(COUNT count:integer) [ANY]] order:[ASC | DESC] store:[STORE storekey:key@1 | STOREDIST storedistkey:key@2]"),
+        .syntax("key longitude:double latitude:double radius:double unit:(m:pure-token | km:pure-token | ft:pure-token | mi:pure-token) [WITHCOORD] [WITHDIST] [WITHHASH] count-block:[(COUNT count:integer) [ANY]!6.2.0] order:[ASC | DESC] store:[(STORE storekey/key:key) | (STOREDIST storedistkey/key:key)]"),
     Command::new("georadius_ro", -6, search::georadius_ro)
         .flags(flag::READONLY)
         .keys(READ_KEY)
         .history(&[ANY])
         .deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")
         .doc(Group::Geo, "3.2.10", "Finds the members within a distance of a place.", RADIUS_COMPLEXITY)
-        .syntax("key longitude:double latitude:double radius:double unit:(m:pure-token | km:pure-token | ft:pure-token | mi:pure-token) [WITHCOORD] [WITHDIST] [WITHHASH] count-block:[(COUNT count:integer) [ANY]] order:[ASC | DESC]"),
+        .syntax("key longitude:double latitude:double radius:double unit:(m:pure-token | km:pure-token | ft:pure-token | mi:pure-token) [WITHCOORD] [WITHDIST] [WITHHASH] count-block:[(COUNT count:integer) [ANY]!6.2.0] order:[ASC | DESC]"),
     Command::new("georadiusbymember", -5, search::georadiusbymember)
         .flags(flag::WRITE | flag::DENYOOM | flag::MOVABLE_KEYS)
         .keys(&with_store(5))
         .history(&[UPPERCASE_UNITS])
         .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments")
         .doc(Group::Geo, "3.2.0", "Finds the members within a distance of a member, and may store them.", RADIUS_COMPLEXITY)
-        .syntax("key member radius:double unit:(m:pure-token | km:pure-token | ft:pure-token | mi:pure-token) [WITHCOORD] [WITHDIST] [WITHHASH] count-block:[(COUNT count:integer) [ANY]] order:[ASC | DESC] store:[STORE storekey:key@1 | STOREDIST storedistkey:key@2]"),
+        .syntax("key member radius:double unit:(m:pure-token | km:pure-token | ft:pure-token | mi:pure-token) [WITHCOORD] [WITHDIST] [WITHHASH] count-block:[(COUNT count:integer) [ANY]] order:[ASC | DESC] store:[(STORE storekey/key:key) | (STOREDIST storedistkey/key:key)]"),
     Command::new("georadiusbymember_ro", -5, search::georadiusbymember_ro)
         .flags(flag::READONLY)
         .keys(READ_KEY)

@@ -11,6 +11,9 @@ use crate::command::Command;
 use crate::errors::CommandError;
 use crate::syntax::{Argument, Kind, parse};
 
+/// What is for the server's own use.
+const SYSTEM: &[&str] = &["debug", "pfdebug", "pfselftest", "replconf", "restore-asking"];
+
 pub(super) fn docs(call: &mut Call<'_>) -> Result<(), CommandError> {
     let args = call.args;
     let commands: Vec<&'static Command> = if args.len() == 2 {
@@ -49,6 +52,11 @@ fn write(reply: &mut Reply, command: &Command) {
         ];
         for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
             pairs += write_text(reply, name, text);
+        }
+        if SYSTEM.contains(&command.full_name) {
+            reply.bulk(b"doc_flags");
+            write_words(reply, ["syscmd"].into_iter());
+            pairs += 1;
         }
         if let Some((since, instead)) = command.deprecated {
             reply.bulk(b"doc_flags");
@@ -103,7 +111,7 @@ fn write_argument(reply: &mut Reply, argument: &Argument) {
         let mut pairs = write_text(reply, "name", &argument.name);
         pairs += write_text(reply, "type", argument.kind.name());
         if !is_group {
-            pairs += write_text(reply, "display_text", &argument.name);
+            pairs += write_text(reply, "display_text", argument.shown());
         }
         if let Some(spec) = argument.key_spec {
             reply.bulk(b"key_spec_index");
@@ -112,6 +120,10 @@ fn write_argument(reply: &mut Reply, argument: &Argument) {
         }
         if let Some(token) = &argument.token {
             pairs += write_text(reply, "token", token);
+        }
+        for (name, version) in [("since", &argument.since), ("deprecated_since", &argument.deprecated_since)]
+        {
+            pairs += version.as_ref().map_or(0, |version| write_text(reply, name, version));
         }
         let marks = [
             (argument.optional, "optional"),

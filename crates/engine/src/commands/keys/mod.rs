@@ -75,14 +75,14 @@ pub const COMMANDS: &[Command] = &[
         .keys(UPDATED)
         .history(EXPIRE_HISTORY)
         .doc(Group::Generic, "1.0.0", "Sets a key's time to live in seconds.", "O(1)")
-        .syntax("key seconds:integer condition:[NX|XX|GT|LT]"),
+        .syntax("key seconds:integer condition:[NX | XX | GT | LT]!7.0.0"),
     Command::new("expireat", -3, expire::expireat)
         .flags(FAST_WRITE)
         .categories(KEYSPACE)
         .keys(UPDATED)
         .history(EXPIRE_HISTORY)
         .doc(Group::Generic, "1.2.0", "Sets the second at which a key expires.", "O(1)")
-        .syntax("key unix-time-seconds:unix-time condition:[NX|XX|GT|LT]"),
+        .syntax("key unix-time-seconds:unix-time condition:[NX | XX | GT | LT]!7.0.0"),
     Command::new("expiretime", 2, expire::expiretime)
         .flags(FAST_READ)
         .categories(KEYSPACE)
@@ -95,14 +95,14 @@ pub const COMMANDS: &[Command] = &[
         .tips(ALL_SHARDS)
         .history(FLUSH_HISTORY)
         .doc(Group::Server, "1.0.0", "Deletes all keys of all databases.", "O(N), N being the number of keys")
-        .syntax("flush-type:[ASYNC|SYNC]"),
+        .syntax("flush-type:[(ASYNC)!4.0.0 | (SYNC)!6.2.0]"),
     Command::new("flushdb", -1, walk::flushdb)
         .flags(flag::WRITE)
         .categories(DANGEROUS)
         .tips(ALL_SHARDS)
         .history(FLUSH_HISTORY)
         .doc(Group::Server, "1.0.0", "Deletes all keys of the database.", "O(N), N being the number of keys")
-        .syntax("flush-type:[ASYNC|SYNC]"),
+        .syntax("flush-type:[(ASYNC)!4.0.0 | (SYNC)!6.2.0]"),
     Command::new("keys", 2, walk::keys)
         .flags(flag::READONLY)
         .categories(DANGEROUS)
@@ -133,14 +133,14 @@ pub const COMMANDS: &[Command] = &[
         .keys(UPDATED)
         .history(EXPIRE_HISTORY)
         .doc(Group::Generic, "2.6.0", "Sets a key's time to live in milliseconds.", "O(1)")
-        .syntax("key milliseconds:integer condition:[NX|XX|GT|LT]"),
+        .syntax("key milliseconds:integer condition:[NX | XX | GT | LT]!7.0.0"),
     Command::new("pexpireat", -3, expire::pexpireat)
         .flags(FAST_WRITE)
         .categories(KEYSPACE)
         .keys(UPDATED)
         .history(EXPIRE_HISTORY)
         .doc(Group::Generic, "2.6.0", "Sets the millisecond at which a key expires.", "O(1)")
-        .syntax("key unix-time-milliseconds:unix-time condition:[NX|XX|GT|LT]"),
+        .syntax("key unix-time-milliseconds:unix-time condition:[NX | XX | GT | LT]!7.0.0"),
     Command::new("pexpiretime", 2, expire::pexpiretime)
         .flags(FAST_READ)
         .categories(KEYSPACE)
@@ -179,33 +179,33 @@ pub const COMMANDS: &[Command] = &[
         .keys(OVERWRITE_KEY)
         .history(&[("3.0.0", "REPLACE."), ("5.0.0", "ABSTTL."), ("5.0.0", "IDLETIME and FREQ.")])
         .doc(Group::Generic, "2.6.0", "Makes a key of what DUMP answered.", "O(N), N being the value's size")
-        .syntax("key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]"),
+        .syntax("key ttl:integer serialized-value [REPLACE]!3.0.0 [ABSTTL]!5.0.0 [IDLETIME seconds:integer]!5.0.0 [FREQ frequency:integer]!5.0.0"),
     Command::new("restore-asking", -4, dump::restore)
         .flags(flag::WRITE | flag::DENYOOM | flag::ASKING)
         .categories(DANGEROUS)
         .keys(OVERWRITE_KEY)
         .history(&[("3.0.0", "REPLACE."), ("5.0.0", "ABSTTL."), ("5.0.0", "IDLETIME and FREQ.")])
         .doc(Group::Generic, "3.0.0", "RESTORE, as a node of a cluster sends it.", "O(N), N being the value's size")
-        .syntax("key ttl:integer serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]"),
+        .syntax("key ttl:integer serialized-value [REPLACE]!3.0.0 [ABSTTL]!5.0.0 [IDLETIME seconds:integer]!5.0.0 [FREQ frequency:integer]!5.0.0"),
     Command::new("scan", -2, walk::scan)
         .flags(flag::READONLY)
         .categories(KEYSPACE)
         .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
         .history(&[("6.0.0", "TYPE.")])
         .doc(Group::Generic, "2.8.0", "Lists the keys of the database step by step.", "O(1) for a step, O(N) for all")
-        .syntax("cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type]"),
+        .syntax("cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type]!6.0.0"),
     Command::new("sort", -2, sort::sort)
         .flags(flag::WRITE | flag::DENYOOM | flag::MOVABLE_KEYS)
         .categories(SORTED)
         .keys(&[KeySpec::at(1, &["RO", "access"]), SORT_PATTERNS, SORT_STORE])
         .doc(Group::Generic, "1.0.0", "Sorts a list, set or sorted set, and may store the result.", SORT_COMPLEXITY)
-        .syntax("key [BY by-pattern:pattern@1] limit:[LIMIT offset:integer count:integer] [GET get-pattern:pattern@1]... order:[ASC|DESC] sorting:[ALPHA] [STORE destination:key@2]"),
+        .syntax("key [BY by-pattern/pattern:pattern@1] [LIMIT offset:integer count:integer] [GET get-pattern/pattern:pattern@1]... order:[ASC | DESC] sorting:[ALPHA] [STORE destination:key@2]"),
     Command::new("sort_ro", -2, sort::sort_ro)
         .flags(flag::READONLY | flag::MOVABLE_KEYS)
         .categories(SORTED)
         .keys(&[KeySpec::at(1, &["RO", "access"]), SORT_PATTERNS])
         .doc(Group::Generic, "7.0.0", "Sorts a list, set or sorted set.", SORT_COMPLEXITY)
-        .syntax("key [BY by-pattern:pattern@1] limit:[LIMIT offset:integer count:integer] [GET get-pattern:pattern@1]... order:[ASC|DESC] sorting:[ALPHA]"),
+        .syntax("key [BY by-pattern/pattern:pattern@1] [LIMIT offset:integer count:integer] [GET get-pattern/pattern:pattern@1]... order:[ASC | DESC] sorting:[ALPHA]"),
     Command::new("swapdb", 3, transfer::swapdb)
         .flags(FAST_WRITE)
         .categories(DANGEROUS)

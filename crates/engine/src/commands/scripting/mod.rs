@@ -91,7 +91,7 @@ const SCRIPT: &[Command] = &[
     Command::new("script|debug", 3, script::debug)
         .flags(flag::NOSCRIPT)
         .doc(Group::Scripting, "3.2.0", "Sets whether scripts run in a debugger.", "O(1)")
-        .syntax("mode:[YES|SYNC|NO]")
+        .syntax("mode:(YES | SYNC | NO)")
         .differs("There is no debugger: only NO is accepted."),
     Command::new("script|exists", -3, script::exists)
         .flags(flag::NOSCRIPT)
@@ -108,7 +108,7 @@ const SCRIPT: &[Command] = &[
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
         .history(&[("6.2.0", "ASYNC and SYNC.")])
         .doc(Group::Scripting, "2.6.0", "Forgets all scripts.", "O(N), N being the number of scripts")
-        .syntax("flush-type:[ASYNC|SYNC]"),
+        .syntax("flush-type:[ASYNC | SYNC]!6.2.0"),
     Command::new("script|help", 2, script::help).flags(flag::LOADING | flag::STALE).doc(
         Group::Scripting,
         "5.0.0",

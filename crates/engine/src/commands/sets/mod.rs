@@ -119,14 +119,14 @@ pub const COMMANDS: &[Command] = &[
         .history(&[("3.2.0", "Takes a count.")])
         .tips(&["nondeterministic_output"])
         .doc(Group::Set, "1.0.0", "Takes random members from a set.", "O(1) for every member taken")
-        .syntax("key [count:integer]"),
+        .syntax("key [count:integer]!3.2.0"),
     Command::new("srandmember", -2, random::srandmember)
         .flags(flag::READONLY)
         .keys(READ_KEY)
         .history(&[("2.6.0", "Takes a count.")])
         .tips(&["nondeterministic_output"])
         .doc(Group::Set, "1.0.0", "Answers random members of a set.", "O(1) for every member answered")
-        .syntax("key [count:integer]"),
+        .syntax("key [count:integer]!2.6.0"),
     Command::new("srem", -3, srem)
         .flags(flag::WRITE | flag::FAST)
         .keys(DELETE_KEY)

@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
             ("6.2.0", "Takes `GT` and `LT`."),
         ])
         .syntax(
-            "key condition:[NX | XX] comparison:[GT | LT] change:[CH] increment:[INCR] data:(score:double member)...",
+            "key condition:[NX | XX]!3.0.2 comparison:[GT | LT]!6.2.0 change:[CH]!3.0.2 increment:[INCR]!3.0.2 data:(score:double member)...",
         ),
     Command::new("zincrby", 4, zincrby)
         .flags(flag::WRITE | flag::DENYOOM | flag::FAST)

@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .history(&[("6.2.0", "Takes `REV`, `BYSCORE`, `BYLEX` and `LIMIT`.")])
         .syntax(
-            "key start stop sortby:[BYSCORE | BYLEX] [REV] [LIMIT offset:integer count:integer] [WITHSCORES]",
+            "key start stop sortby:[BYSCORE | BYLEX]!6.2.0 [REV]!6.2.0 [LIMIT offset:integer count:integer]!6.2.0 [WITHSCORES]",
         ),
     Command::new("zrangestore", -5, zrangestore)
         .flags(flag::WRITE | flag::DENYOOM)
@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         .doc(Group::SortedSet, "1.0.5", "Returns the members of a range of scores.", RANGE_COMPLEXITY)
         .history(&[("2.0.0", "Takes `WITHSCORES`.")])
         .deprecated("6.2.0", "`ZRANGE` with `BYSCORE`")
-        .syntax("key min:double max:double [WITHSCORES] [LIMIT offset:integer count:integer]"),
+        .syntax("key min:double max:double [WITHSCORES]!2.0.0 [LIMIT offset:integer count:integer]"),
     Command::new("zrevrangebyscore", -4, zrevrangebyscore)
         .flags(flag::READONLY)
         .keys(READ_KEY)

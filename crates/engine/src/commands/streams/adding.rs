@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
         ])
         .tips(&["nondeterministic_output"])
         .syntax(
-            "key [NOMKSTREAM] trim:[strategy:(MAXLEN | MINID) operator:[equal:(=) | approximately:(~)] threshold [LIMIT count:integer]] id-selector:(auto-id:(*) | id) data:(field value)...",
+            "key [NOMKSTREAM]!6.2.0 trim:[strategy:(MAXLEN | (MINID)!6.2.0) operator:[equal:(=) | approximately:(~)] threshold [LIMIT count:integer]!6.2.0] id-selector:(auto-id:(*) | id) data:(field value)...",
         ),
     Command::new("xtrim", -4, xtrim)
         .flags(flag::WRITE)
@@ -47,7 +47,7 @@ pub const COMMANDS: &[Command] = &[
         .history(&[("6.2.0", "Takes `MINID` and `LIMIT`.")])
         .tips(&["nondeterministic_output"])
         .syntax(
-            "key trim:(strategy:(MAXLEN | MINID) operator:[equal:(=) | approximately:(~)] threshold [LIMIT count:integer])",
+            "key trim:(strategy:(MAXLEN | (MINID)!6.2.0) operator:[equal:(=) | approximately:(~)] threshold [LIMIT count:integer]!6.2.0)",
         ),
 ];
 

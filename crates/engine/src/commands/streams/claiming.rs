@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .tips(&["nondeterministic_output"])
         .syntax(
-            "key group consumer min-idle-time id... [IDLE ms:integer] [TIME unix-time-milliseconds:unix-time] [RETRYCOUNT count:integer] [FORCE] [JUSTID] [LASTID lastid]",
+            "key group consumer min-idle-time ID:string... [IDLE ms:integer] [TIME unix-time-milliseconds:unix-time] [RETRYCOUNT count:integer] [FORCE] [JUSTID] [LASTID lastid]",
         ),
     Command::new("xautoclaim", -6, xautoclaim)
         .flags(flag::WRITE | flag::FAST)

@@ -55,7 +55,7 @@ const SUBCOMMANDS: &[Command] = &[
         .keys(UPDATE)
         .doc(Family::Stream, "5.0.0", "Sets the id after which a group is given entries.", "O(1)")
         .history(&[("7.0.0", "Takes `ENTRIESREAD`.")])
-        .syntax("key group id-selector:(id | new-id:($)) [ENTRIESREAD entriesread:integer]"),
+        .syntax("key group id-selector:(id | new-id:($)) [ENTRIESREAD entriesread/entries-read:integer]"),
     Command::new("xgroup|help", 2, help).flags(flag::LOADING | flag::STALE).doc(
         Family::Stream,
         "5.0.0",

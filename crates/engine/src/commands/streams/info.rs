@@ -49,7 +49,7 @@ const SUBCOMMANDS: &[Command] = &[
             ("7.0.0", "The answer has `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag`."),
             ("7.2.0", "The answer has `active-time`, and `seen-time` is the last attempt."),
         ])
-        .syntax("key full-block:[FULL [COUNT count:integer]]"),
+        .syntax("key full-block:[{FULL [COUNT count:integer]}]"),
     Command::new("xinfo|help", 2, help).flags(flag::LOADING | flag::STALE).doc(
         Family::Stream,
         "5.0.0",

@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[
             "Removes entries by their ids.",
             "O(M * log N), M being the number of ids, N the number of entries",
         )
-        .syntax("key id..."),
+        .syntax("key ID:string..."),
     Command::new("xlen", 2, xlen)
         .flags(flag::READONLY | flag::FAST)
         .keys(INSPECT_KEY)
@@ -59,7 +59,7 @@ pub const COMMANDS: &[Command] = &[
             "O(1)",
         )
         .history(&[("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`.")])
-        .syntax("key last-id [ENTRIESADDED entries-added:integer] [MAXDELETEDID max-deleted-id]"),
+        .syntax("key last-id [ENTRIESADDED entries-added:integer]!7.0.0 [MAXDELETEDID max-deleted-id]!7.0.0"),
 ];
 
 /// The stream at `key` for a command that only reads; counts a hit or a miss.

@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[
             "Acknowledges entries: they are not pending any more.",
             "O(log N) for each id, N being what is pending with the group",
         )
-        .syntax("key group id..."),
+        .syntax("key group ID:string..."),
     Command::new("xpending", -3, xpending)
         .flags(flag::READONLY)
         .keys(READ_KEY)
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .history(&[("6.2.0", "Takes `IDLE`; an id after `(` is not itself in the range.")])
         .tips(&["nondeterministic_output"])
-        .syntax("key group filters:[[IDLE min-idle-time:integer] start end count:integer [consumer]]"),
+        .syntax("key group filters:[[IDLE min-idle-time:integer]!6.2.0 start end count:integer [consumer]]"),
 ];
 
 fn xack(call: &mut Call<'_>) -> Result<(), CommandError> {

@@ -51,7 +51,7 @@ pub const COMMANDS: &[Command] = &[
             "",
         )
         .differs("does not wait yet: `BLOCK` is only accepted within MULTI, where nothing waits")
-        .syntax("[COUNT count:integer] [BLOCK milliseconds:integer] streams:(STREAMS key... id...)"),
+        .syntax("[COUNT count:integer] [BLOCK milliseconds:integer] (STREAMS key... ID:string...)"),
 ];
 
 /// How many entries at most.

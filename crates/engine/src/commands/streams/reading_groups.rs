@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[Command::new("xreadgroup", -7, xreadgroup)
     )
     .differs("does not wait yet: `BLOCK` is only accepted within MULTI, where nothing waits")
     .syntax(
-        "group-block:(GROUP group consumer) [COUNT count:integer] [BLOCK milliseconds:integer] [NOACK] streams:(STREAMS key... id...)",
+        "group-block:(GROUP group consumer) [COUNT count:integer] [BLOCK milliseconds:integer] [NOACK] (STREAMS key... ID:string...)",
     )];
 
 /// Who reads, and how.

@@ -136,7 +136,7 @@ pub const COMMANDS: &[Command] = &[
             ("7.0.0", "NX and GET can be combined."),
         ])
         .doc(Group::String, "1.0.0", "Stores a string, whatever the key held before.", "O(1)")
-        .syntax("key value condition:[NX|XX] [GET] expiration:[EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | PXAT unix-time-milliseconds:unix-time | KEEPTTL]"),
+        .syntax("key value condition:[NX | XX]!2.6.12 [GET]!6.2.0 expiration:[(EX seconds:integer)!2.6.12 | (PX milliseconds:integer)!2.6.12 | (EXAT unix-time-seconds:unix-time)!6.2.0 | (PXAT unix-time-milliseconds:unix-time)!6.2.0 | (KEEPTTL)!6.0.0]"),
     Command::new("setex", 4, set::setex)
         .deprecated("2.6.12", "`SET` with `EX`")
         .flags(WRITE)
