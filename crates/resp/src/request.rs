@@ -194,7 +194,7 @@ impl OwnedRequest {
 
     /// A request from parts, for callers that make one themselves.
     pub fn from_parts<T: AsRef<[u8]>>(parts: &[T]) -> Self {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.as_ref().len()).sum());
         let spans = parts
             .iter()
             .map(|part| {

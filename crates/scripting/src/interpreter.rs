@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     /// What ended the script.
     failure: RefCell<Option<Failure>>,
     /// Where the script ends.
-    last: RefCell<Option<Position>>,
+    last: RefCell<Option<Rc<Position>>>,
 }
 
 /// Code that is compiled and can be run by the interpreter that compiled it.
@@ -71,7 +71,7 @@ pub struct Program {
     key: Rc<RegistryKey>,
     kind: Kind,
     /// Where the code ends, which is where it most likely left off if it left no trace: a call in a `return`.
-    last: Option<Position>,
+    last: Option<Rc<Position>>,
 }
 
 /// How a program gets its keys and arguments.
@@ -160,7 +160,7 @@ impl Interpreter {
         let function = self.function(code, "@user_script")?;
         let key =
             self.lua.create_registry_value(function).map_err(|error| CompileError(error.to_string()))?;
-        Ok(Program { key: Rc::new(key), kind: Kind::Script, last: Some(Position::last_line(code)) })
+        Ok(Program { key: Rc::new(key), kind: Kind::Script, last: Some(Rc::new(Position::last_line(code))) })
     }
 
     /// Runs a program and writes one reply: what it returned, or the error that ended it.
@@ -319,7 +319,7 @@ fn open(
     rust.set("is_killed", lua.create_function(|_, caught: Value| Ok(thrown::is_killed(&caught)))?)?;
     let failure = Rc::clone(shared);
     let describe = move |lua: &Lua, uncaught: Value| {
-        failure.failure.replace(Some(thrown::describe(lua, &uncaught, &failure.last.borrow())));
+        failure.failure.replace(Some(thrown::describe(lua, &uncaught, failure.last.borrow().as_deref())));
         Ok(())
     };
     rust.set("describe", lua.create_function(describe)?)?;

@@ -125,8 +125,8 @@ pub(crate) fn is_killed(caught: &Value) -> bool {
 }
 
 /// What ended a script. Called where it was thrown, so that the place is known; `last` is where the script ends.
-pub(crate) fn describe(lua: &Lua, uncaught: &Value, last: &Option<Position>) -> Failure {
-    let position = position::of_script(lua).or_else(|| last.clone());
+pub(crate) fn describe(lua: &Lua, uncaught: &Value, last: Option<&Position>) -> Failure {
+    let position = position::of_script(lua).or_else(|| last.cloned());
     let prefix = position.as_ref().map(|position| position.prefix()).unwrap_or_default();
     let place = position.map(|position| format!("{}:{}", position.source, position.line));
     Failure { reply: uncaught_reply(uncaught, &prefix), place }

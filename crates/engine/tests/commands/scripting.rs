@@ -232,6 +232,14 @@ fn time_stands_still_for_a_script() {
 }
 
 #[test]
+fn a_set_that_a_script_sorts_by_nothing_is_in_order() {
+    let mut script = Script::new();
+    script.check_write("SADD s d a e c b", ":5");
+    check(&mut script, "return redis.call('sort', 's', 'by', 'nosort', 'get', '#')", "[a b c d e]", "");
+    check(&mut script, "return redis.call('sort', 's', 'by', 'nosort', 'desc')", "[e d c b a]", "");
+}
+
+#[test]
 fn a_write_of_a_script_breaks_watches() {
     let mut script = Script::new();
     let other = script.connect();

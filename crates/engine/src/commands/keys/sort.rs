@@ -97,8 +97,9 @@ fn run(call: &mut Call<'_>, options: &Options<'_>) -> Result<(), CommandError> {
     let found = call.db.get(&args[1]).map(|value| Source::of(&value)).transpose();
     call.count_lookup(&args[1], !matches!(found, Ok(None)));
     let mut source = found?.unwrap_or_default();
-    if !source.is_ordered && options.store.is_some() {
-        // A set has no order of its own that a replica would share, and equal weights keep the order.
+    if !source.is_ordered && (options.store.is_some() || call.session.is_script) {
+        // A set has no order of its own that a replica would share, and equal weights keep the order. What a script
+        // does may hang on the order.
         source.elements.sort();
         source.is_ordered = true;
     }
