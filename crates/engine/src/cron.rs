@@ -64,10 +64,12 @@ impl Node {
         self.expire_actively();
         self.aof_turn();
         self.replication_turn();
+        self.serve_ready();
         while self.core.has_woken() {
             // Whoever waited goes on in this turn, and may wait again.
             self.run_woken();
             self.replication_turn();
+            self.serve_ready();
         }
         if self.core.shutdown.is_some() {
             self.core.continue_shutdown(&mut self.keyspace);

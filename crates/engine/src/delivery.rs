@@ -90,8 +90,8 @@ impl Push {
 impl Core {
     /// Sends a push to a session, if it is a client that still takes any.
     pub(crate) fn deliver(&mut self, id: SessionId, push: &Push) {
-        if self.running == Some(id) {
-            self.own_pushes.push(push.clone());
+        if [self.running, self.beneath].contains(&Some(id)) {
+            self.own_pushes.push((id, push.clone()));
             return;
         }
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -112,9 +112,10 @@ impl Core {
     /// Writes behind a reply what was pushed meanwhile to the session that it is for.
     #[cold]
     pub(crate) fn write_own_pushes(&mut self, session: &Session, reply: &mut Reply) {
-        let pushes = std::mem::take(&mut self.own_pushes);
+        let is_own = |(id, _): &mut (SessionId, Push)| *id == session.id;
+        let pushes: Vec<_> = self.own_pushes.extract_if(.., is_own).collect();
         if takes_pushes(session) {
-            pushes.iter().for_each(|push| push.write(reply, session.is_subscribed()));
+            pushes.iter().for_each(|(_, push)| push.write(reply, session.is_subscribed()));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::errors::CommandError;
 use crate::event::class;
 use crate::host::Level;
 use crate::node::{Core, Phase};
-use crate::session::{Endpoint, Flow, Role, Session};
+use crate::session::{Endpoint, Flow, Role, Session, Wait};
 use crate::table::Entry;
 use crate::touched::Observers;
 
@@ -282,6 +282,10 @@ impl Machine<'_> {
         if self.core.observers.has(Observers::TRACKING) && handled == Handled::Done {
             self.core.end_caching(self.session, args);
         }
+        if self.core.waits.has_ready() {
+            self.core.serve_ready(self.keyspace);
+            self.core.break_watches(self.session);
+        }
         if !self.core.own_pushes.is_empty() {
             self.core.write_own_pushes(self.session, self.reply);
         }
@@ -315,19 +319,11 @@ impl Machine<'_> {
         };
         self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry, args);
-        if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
-            self.core.make_room(self.keyspace);
-        }
-        if self.core.observers.has(Observers::TRACKING) {
-            self.forget_tracked();
-        }
-        let is_resp3 = self.reply.is_resp3();
-        let candidate = Candidate { core: self.core, session: self.session, entry, flags, is_resp3 };
-        if let Some(error) = GATES.iter().find_map(|gate| gate(&candidate).err()) {
+        if let Some(error) = self.refusal(entry, flags) {
             return self.reject(Some(entry), &error);
         }
         // Two replicas would send their clients to each other while neither is the primary.
-        let waits_for_primary = candidate.is_for_primary();
+        let waits_for_primary = self.candidate(entry, flags).is_for_primary();
         let is_held = waits_for_primary || self.core.pause.holds(flags) || self.core.is_paced(flags);
         if is_held && self.session.role == Role::Client {
             self.session.flow = Flow::Paused;
@@ -352,6 +348,23 @@ impl Machine<'_> {
     fn forget_tracked(&mut self) {
         self.core.limit_tracking();
         self.core.write_own_pushes(self.session, self.reply);
+    }
+
+    /// Why a command does not run, if it does not. Room is made for it first.
+    pub(crate) fn refusal(&mut self, entry: Entry, flags: u32) -> Option<CommandError> {
+        if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
+            self.core.make_room(self.keyspace);
+        }
+        if self.core.observers.has(Observers::TRACKING) {
+            self.forget_tracked();
+        }
+        let candidate = self.candidate(entry, flags);
+        GATES.iter().find_map(|gate| gate(&candidate).err())
+    }
+
+    fn candidate(&self, entry: Entry, flags: u32) -> Candidate<'_> {
+        let is_resp3 = self.reply.is_resp3();
+        Candidate { core: self.core, session: self.session, entry, flags, is_resp3 }
     }
 
     /// A browser that was tricked into talking to this port must not have its request's body obeyed.
@@ -386,7 +399,7 @@ impl Machine<'_> {
         }
     }
 
-    fn reject(&mut self, entry: Option<Entry>, error: &CommandError) -> Handled {
+    pub(crate) fn reject(&mut self, entry: Option<Entry>, error: &CommandError) -> Handled {
         self.core.stats.count_error(error.code());
         if let Some(entry) = entry {
             self.core.command_stats[entry.index].rejected += 1;
@@ -434,6 +447,20 @@ impl Machine<'_> {
 
     /// Runs one command: alone, as part of EXEC, or from a primary's stream.
     pub(crate) fn run(&mut self, entry: Entry, args: Args<'_>) {
+        let Some(micros) = self.perform(entry, args) else { return };
+        if self.session.flow == Flow::Waiting(Wait::Keys) {
+            // It counts when it is answered.
+            self.core.waits.tried(self.session.id, micros);
+            return self.core.show(self.session, entry, args);
+        }
+        self.core.account(entry, micros);
+        self.core.observe(self.session, entry, args, micros);
+    }
+
+    /// Runs one command and propagates its effects. Returns how many microseconds that took; nothing where its client
+    /// was served in an earlier life.
+    #[inline]
+    pub(crate) fn perform(&mut self, entry: Entry, args: Args<'_>) -> Option<u64> {
         let began = self.core.clock;
         let now = self.core.frozen_time.unwrap_or_else(|| began.unix());
         let (result, outcome) = self.call(entry, args, now);
@@ -451,13 +478,10 @@ impl Machine<'_> {
             self.list_deadlines(entry, args);
         }
         if self.core.is_replaying() {
-            // Its client was served in an earlier life.
-            return;
+            return None;
         }
         self.core.tick_clock();
-        let micros = self.core.clock.micros - began.micros;
-        self.core.account(entry, micros);
-        self.core.observe(self.session, entry, args, micros);
+        Some(self.core.clock.micros - began.micros)
     }
 
     fn call(&mut self, entry: Entry, args: Args<'_>, now: UnixMillis) -> (Result<(), CommandError>, Outcome) {

@@ -65,6 +65,7 @@ impl CommandError {
     pub const SAME_OBJECT: Self = Self::fixed("ERR source and destination objects are the same");
     pub const TIMEOUT_NEGATIVE: Self = Self::fixed("ERR timeout is negative");
     pub const TIMEOUT_OUT_OF_RANGE: Self = Self::fixed("ERR timeout is out of range");
+    pub const TIMEOUT_NOT_FLOAT: Self = Self::fixed("ERR timeout is not a float or out of range");
     pub const TIMEOUT_NOT_INTEGER: Self = Self::fixed("ERR timeout is not an integer or out of range");
     pub const NO_BACKGROUND_SAVE: Self =
         Self::fixed("ERR Background saving is currently not in progress or scheduled");
@@ -396,8 +397,6 @@ impl CommandError {
     pub const XREAD_NEW_ID: Self = Self::fixed(
         "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
     );
-    pub const XREAD_BLOCK: Self =
-        Self::fixed("ERR XREAD cannot wait yet: the BLOCK option is only supported within MULTI");
     pub const XREADGROUP_LAST_ID: Self = Self::fixed(
         "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
     );

@@ -13,6 +13,7 @@ impl Core {
         crate::commands::transactions::discard(self, session);
         self.monitors.remove(session.id);
         self.forget_wait(session.id);
+        session.wait_memory = 0;
         self.pubsub.leave(session);
         self.stop_tracking(session);
         self.limit_age(session, None);

@@ -311,11 +311,11 @@ impl Core {
         expired
     }
 
-    /// Every key may have changed: each watched one breaks its transaction.
+    /// Every key may have changed: each watched one breaks its transaction, each awaited one is looked at.
     pub(crate) fn all_keys_changed(&mut self) {
         self.invalidate_all();
         for db in 0..self.config.databases {
-            let keys: Vec<Box<[u8]>> = self.watches.keys(db).map(Box::from).collect();
+            let keys: Vec<Box<[u8]>> = self.observed_keys(db).map(Box::from).collect();
             for key in keys {
                 self.touched(db, &key);
             }

@@ -97,8 +97,10 @@ pub struct Core {
     pub(crate) tracking: Tracking,
     /// The session whose requests are being taken up: it is out of its place.
     pub(crate) running: Option<SessionId>,
-    /// What was pushed to it while its request ran.
-    pub(crate) own_pushes: Vec<Push>,
+    /// The one whose request is over and made others be served, who are `running` in turn: it is out of its place too.
+    pub(crate) beneath: Option<SessionId>,
+    /// What was pushed to them meanwhile.
+    pub(crate) own_pushes: Vec<(SessionId, Push)>,
     /// The time at which everything runs that belongs together: a transaction.
     pub(crate) frozen_time: Option<UnixMillis>,
     /// Counters.
@@ -214,6 +216,7 @@ impl Node {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             running: None,
+            beneath: None,
             own_pushes: Vec::new(),
             frozen_time: None,
             stats: Stats::default(),
@@ -540,13 +543,19 @@ impl Core {
     /// Shows a command that ran to those who watch: slow log, latency events, monitors.
     #[inline]
     pub(crate) fn observe(&mut self, session: &Session, entry: Entry, args: Args<'_>, micros: u64) {
+        self.note_slow(session, entry, args, micros);
+        self.show(session, entry, args);
+    }
+
+    /// Notes a command that took long.
+    #[inline]
+    pub(crate) fn note_slow(&mut self, session: &Session, entry: Entry, args: Args<'_>, micros: u64) {
         let threshold = self.config.slowlog_log_slower_than;
         let slow = u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold)
             && !entry.command.has(flag::SKIP_SLOWLOG);
-        let watched = !self.monitors.is_empty() && !entry.command.has(flag::SKIP_MONITOR | flag::ADMIN);
-        let redacted = if slow || watched { redacted(entry.command, args) } else { None };
-        let args = redacted.as_ref().map_or(args, OwnedRequest::args);
         if slow {
+            let redacted = redacted(entry.command, args);
+            let args = redacted.as_ref().map_or(args, OwnedRequest::args);
             self.slowlog.record(session, args, micros, self.clock);
             self.slowlog.shorten(self.config.slowlog_max_len);
         }
@@ -555,8 +564,14 @@ impl Core {
             let event = if entry.command.has(flag::FAST) { "fast-command" } else { "command" };
             self.latency.record(event, micros / 1000, self.clock);
         }
-        if watched {
-            self.feed_monitors(session, args);
+    }
+
+    /// Shows a command to monitors.
+    #[inline]
+    pub(crate) fn show(&mut self, session: &Session, entry: Entry, args: Args<'_>) {
+        if !self.monitors.is_empty() && !entry.command.has(flag::SKIP_MONITOR | flag::ADMIN) {
+            let redacted = redacted(entry.command, args);
+            self.feed_monitors(session, redacted.as_ref().map_or(args, OwnedRequest::args));
         }
     }
 
@@ -591,6 +606,8 @@ impl Core {
         for id in self.watches.take_broken() {
             if id == running.id {
                 running.watch_broken = true;
+            } else if self.beneath == Some(id) {
+                self.watches.break_later(id);
             } else if let Some(session) = self.sessions.get_mut(id) {
                 session.watch_broken = true;
             }

@@ -79,6 +79,8 @@ pub enum Flow {
 /// What a session waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// BLPOP, XREAD and the like: one of its keys has something.
+    Keys,
     /// WAIT: enough replicas have what it wrote.
     Replicas,
     /// WAITAOF: the disks of enough replicas have it.
@@ -186,6 +188,8 @@ pub struct Session {
     pub(crate) tracked_prefixes: usize,
     /// CLIENT MAXLAG: how old what it reads may be, in milliseconds.
     pub max_lag_ms: Option<u64>,
+    /// Bytes that a command holds which waits for keys.
+    pub(crate) wait_memory: usize,
     /// What [`Sessions`] counts of its memory.
     counted: usize,
 }
@@ -236,6 +240,7 @@ impl Session {
             max_lag_ms: None,
             subscriptions: None,
             tracked_prefixes: 0,
+            wait_memory: 0,
             counted: 0,
         }
     }
@@ -265,7 +270,8 @@ impl Session {
         let watched: usize = self.watched.iter().map(|(_, key)| key.len() + WATCH_SIZE).sum();
         let names = self.name.capacity() + self.library.0.capacity() + self.library.1.capacity();
         let replies = self.output.capacity() + self.held.memory();
-        let buffers = self.input.capacity() + replies + self.transaction_memory();
+        let requests = self.transaction_memory() + self.wait_memory;
+        let buffers = self.input.capacity() + replies + requests;
         let subscriptions = self.subscriptions.as_ref().map_or(0, |own| own.memory());
         size_of::<Session>() + names + buffers + watched + subscriptions + self.tracked_prefixes
     }

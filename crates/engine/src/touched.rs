@@ -20,6 +20,8 @@ impl Observers {
     pub(crate) const EVENTS: u8 = 1 << 1;
     /// Clients that keep copies of keys.
     pub(crate) const TRACKING: u8 = 1 << 2;
+    /// Sessions that wait for keys.
+    pub(crate) const WAITS: u8 = 1 << 3;
 
     /// Whether anybody does.
     #[inline]
@@ -60,6 +62,14 @@ impl Core {
         if self.observers.has(Observers::TRACKING) {
             self.invalidate(key, by);
         }
+        if self.observers.has(Observers::WAITS) {
+            self.waits.touched(db, key);
+        }
+    }
+
+    /// The keys of one database of which somebody wants to know when they change.
+    pub(crate) fn observed_keys(&self, db: usize) -> impl Iterator<Item = &[u8]> {
+        self.watches.keys(db).chain(self.waits.keys(db))
     }
 
     /// Takes over which events are to be told.

@@ -299,7 +299,7 @@ impl Core {
     fn tell_tracker(&mut self, id: SessionId, push: &Push) {
         let Some(tracker) = self.tracking.trackers.get_mut(&id) else { return };
         let Some(target) = tracker.redirect else { return self.deliver(id, push) };
-        if self.running == Some(target) || self.sessions.get(target).is_some() {
+        if [self.running, self.beneath].contains(&Some(target)) || self.sessions.get(target).is_some() {
             return self.deliver(target, &push.redirected());
         }
         tracker.is_broken = true;

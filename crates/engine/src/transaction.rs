@@ -88,6 +88,11 @@ impl Watches {
         self.by_key.keys().filter(move |(known, _)| *known == db).map(|(_, key)| &**key)
     }
 
+    /// A session is to be told with those of the next call that its watch is broken: it is out of its place.
+    pub(crate) fn break_later(&mut self, session: SessionId) {
+        self.broken.push(session);
+    }
+
     /// Sessions whose watched keys changed since the last call.
     pub fn take_broken(&mut self) -> Vec<SessionId> {
         std::mem::take(&mut self.broken)

@@ -1,11 +1,15 @@
 //! Clients that wait: all of them, whatever they wait for.
 //!
 //! A session in [`Flow::Waiting`] has a place in [`Waits`], with the time at which it is given up. What ends a wait
-//! is known elsewhere: replicas and the disk by who reports, tokens by their offsets, jobs by their end. Whoever
-//! knows calls [`Core::finish_wait`] with the answer; time, CLIENT UNBLOCK and a change of role call
+//! is known elsewhere: keys by who touches them ([`keys`], [`ready`]), replicas and the disk by who reports, tokens by
+//! their offsets, jobs by their end. Whoever knows calls [`Core::finish_wait`] with the answer; time, CLIENT UNBLOCK and a change of role call
 //! [`Core::end_wait`], which knows how each kind is answered then. Both make the wait forgotten in all places.
 //!
 //! Invariant: a session is here exactly while its flow is `Waiting`, but for the moment of being served.
+
+pub(crate) mod keys;
+mod ready;
+mod timeout;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,18 +21,26 @@ use crate::call::Call;
 use crate::errors::CommandError;
 use crate::node::Core;
 use crate::session::{Flow, SessionId, Wait};
+use crate::touched::Observers;
+
+use self::keys::{KeyQueues, KeyWait, Places};
 
 /// Everybody who waits.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     all: BTreeMap<SessionId, Waiter>,
     by_time: BTreeSet<(Moment, SessionId)>,
+    keys: KeyQueues,
+    /// Whether those who wait for keys are being served.
+    is_serving: bool,
 }
 
 #[derive(Debug)]
 struct Waiter {
     wait: Wait,
     until: Option<Moment>,
+    /// Where it stands, and its command, but while that is tried again.
+    on_keys: Option<(Places, Option<Box<KeyWait>>)>,
 }
 
 /// Why a wait ends without what was waited for.
@@ -51,6 +63,9 @@ impl Waits {
         let waiter = self.all.remove(&id)?;
         if let Some(until) = waiter.until {
             self.by_time.remove(&(until, id));
+        }
+        if let Some((places, _)) = &waiter.on_keys {
+            self.keys.leave(places);
         }
         Some(waiter)
     }
@@ -75,6 +90,50 @@ impl Waits {
         self.by_time.first().map(|(until, _)| *until)
     }
 
+    /// A key was touched.
+    pub(crate) fn touched(&mut self, db: usize, key: &[u8]) {
+        self.keys.touched(db, key);
+    }
+
+    /// The keys of one database that somebody waits for.
+    pub(crate) fn keys(&self, db: usize) -> impl Iterator<Item = &[u8]> {
+        self.keys.keys(db)
+    }
+
+    /// How many keys are waited for, and how many of them also for their end.
+    pub(crate) fn count_keys(&self) -> (usize, usize) {
+        self.keys.count()
+    }
+
+    /// Whether keys were touched for which somebody waits.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.keys.ready.is_empty()
+    }
+
+    /// The command of who waits for keys.
+    fn command(&self, id: SessionId) -> Option<&KeyWait> {
+        self.all.get(&id)?.on_keys.as_ref()?.1.as_deref()
+    }
+
+    /// Takes it out, to try it again or since it is over.
+    fn take_command(&mut self, id: SessionId) -> Option<Box<KeyWait>> {
+        self.all.get_mut(&id)?.on_keys.as_mut()?.1.take()
+    }
+
+    fn put_command(&mut self, id: SessionId, command: Box<KeyWait>) {
+        if let Some((_, place)) = self.all.get_mut(&id).and_then(|waiter| waiter.on_keys.as_mut()) {
+            *place = Some(command);
+        }
+    }
+
+    /// The first run of a command that waits for keys took so many microseconds.
+    pub(crate) fn tried(&mut self, id: SessionId, micros: u64) {
+        if let Some((_, Some(command))) = self.all.get_mut(&id).and_then(|waiter| waiter.on_keys.as_mut()) {
+            command.spent += micros;
+        }
+    }
+
     /// Those who wait for exactly this, in the order in which they connected.
     fn who(&self, wait: Wait) -> Vec<SessionId> {
         self.all.iter().filter(|(_, waiter)| waiter.wait == wait).map(|(id, _)| *id).collect()
@@ -84,7 +143,7 @@ impl Waits {
 impl Call<'_> {
     /// The client waits from now on, and its command writes no reply.
     pub(crate) fn wait(&mut self, wait: Wait, until: Option<Moment>) {
-        self.core.waits.insert(self.session.id, Waiter { wait, until });
+        self.core.waits.insert(self.session.id, Waiter { wait, until, on_keys: None });
         self.session.flow = Flow::Waiting(wait);
     }
 }
@@ -113,6 +172,7 @@ impl Core {
         match ending {
             Ending::Failed(error) => {
                 self.stats.count_error(error.code());
+                self.count_waited(id, true);
                 self.finish_wait(id, |reply| reply.error(error.as_str()));
             }
             Ending::TimedOut => self.answer_late(id, wait),
@@ -125,6 +185,10 @@ impl Core {
         match wait {
             Wait::Replicas | Wait::Files => self.answer_as_reported(id, wait),
             Wait::Offset => self.finish_wait(id, |reply| reply.integer(0)),
+            Wait::Keys => {
+                self.count_waited(id, false);
+                self.finish_wait(id, Reply::null_array);
+            }
             Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload => {}
         }
     }
@@ -141,7 +205,7 @@ impl Core {
 
     /// Clients that wait for something that a replica cannot give are told so, and closed.
     pub(crate) fn end_waits_on_role_change(&mut self) {
-        for id in [Wait::Replicas, Wait::Files]
+        for id in [Wait::Replicas, Wait::Files, Wait::Keys]
             .into_iter()
             .flat_map(|wait| self.waits.who(wait))
             .collect::<Vec<_>>()
@@ -162,6 +226,13 @@ impl Core {
                 self.forget_disk_wait(id);
             }
             Wait::Offset => self.forget_token(id),
+            Wait::Keys => {
+                let somebody = !self.waits.keys.is_empty();
+                self.observers.set(Observers::WAITS, somebody);
+                if let Some(session) = self.sessions.get_mut(id) {
+                    session.wait_memory = 0;
+                }
+            }
             Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload => {}
         }
     }

@@ -6,6 +6,7 @@ mod script;
 
 mod commands {
     mod bitmaps;
+    mod blocking;
     mod busy;
     mod client;
     mod cluster;

@@ -5,12 +5,11 @@
 //!
 //! [`Replicas::on_wait`]: slipstream_replication::Replicas::on_wait
 
-use slipstream_keyspace::UnixMillis;
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::{self, WaiterId};
 
 use crate::aof::FileWait;
-use crate::call::{Call, integer};
+use crate::call::Call;
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
 use crate::replication::Token;
@@ -53,8 +52,8 @@ fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(CommandError::WAIT_ON_REPLICA);
     }
     let wanted = usize::try_from(call.integer(1)?).unwrap_or(0);
-    let timeout = timeout_ms(&call.args[2], call.now)?;
-    wait_for(call, Wait::Replicas, wanted, timeout);
+    let until = call.until_millis(2)?;
+    wait_for(call, Wait::Replicas, wanted, until);
     Ok(())
 }
 
@@ -65,7 +64,7 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
         _ => return Err(CommandError::NOT_A_BIT),
     };
     let wanted = usize::try_from(call.integer(2)?).map_err(|_| CommandError::NOT_POSITIVE)?;
-    let timeout = timeout_ms(&call.args[3], call.now)?;
+    let until = call.until_millis(3)?;
     if call.core.is_replica() {
         return Err(CommandError::WAITAOF_ON_REPLICA);
     }
@@ -76,30 +75,30 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     let waits_for_disk = local && !call.core.is_on_disk(offset);
     if waits_for_disk && call.may_wait() {
         call.core.await_disk(call.session.id, FileWait { offset, replicas: wanted });
-        call.wait(Wait::Files, deadline(call, timeout));
+        call.wait(Wait::Files, until);
         if call.core.replication.replicas.reported(Wait::Files.measure(), offset) >= wanted {
             return Ok(());
         }
     }
-    wait_for(call, Wait::Files, wanted, timeout);
+    wait_for(call, Wait::Files, wanted, until);
     Ok(())
 }
 
 fn waitoffset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let token = Token::parse(&call.args[1]).ok_or(CommandError::INVALID_TOKEN)?;
-    let timeout = timeout_ms(&call.args[2], call.now)?;
+    let until = call.until_millis(2)?;
     let answer = call.core.look_for(token).transpose()?;
     if answer.is_some() || !call.may_wait() {
         call.reply.integer(answer.unwrap_or(0));
         return Ok(());
     }
     call.core.await_token(call.session.id, token);
-    call.wait(Wait::Offset, deadline(call, timeout));
+    call.wait(Wait::Offset, until);
     Ok(())
 }
 
 /// Answers at once if enough replicas have reported, or waiting is out of the question.
-fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
+fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, until: Option<Moment>) {
     let (offset, measure) = (call.session.last_write, what.measure());
     let reported = call.core.replication.replicas.reported(measure, offset);
     if reported >= wanted || !call.may_wait() {
@@ -109,16 +108,5 @@ fn wait_for(call: &mut Call<'_>, what: Wait, wanted: usize, timeout_ms: u64) {
     let wait = replicas::Wait { offset, replicas: wanted, measure, until: None };
     // Nothing is over yet, so nothing is to be done.
     call.core.replication.replicas.on_wait(WaiterId::Command(call.session.id.0), wait, &mut Vec::new());
-    call.wait(what, deadline(call, timeout_ms));
-}
-
-fn deadline(call: &Call<'_>, timeout_ms: u64) -> Option<Moment> {
-    (timeout_ms > 0).then(|| Moment(call.core.clock.moment().0.saturating_add(timeout_ms)))
-}
-
-/// A timeout whose end the wall clock can still name.
-fn timeout_ms(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
-    let timeout = integer(arg).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
-    now.0.checked_add(timeout).ok_or(CommandError::TIMEOUT_OUT_OF_RANGE)?;
-    u64::try_from(timeout).map_err(|_| CommandError::TIMEOUT_NEGATIVE)
+    call.wait(what, until);
 }

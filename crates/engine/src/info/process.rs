@@ -56,6 +56,9 @@ pub(super) fn clients(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("tracking_clients", core.tracking.clients());
     fields.add("pubsub_clients", core.pubsub.clients());
     fields.add("clients_in_timeout_table", core.waits.timed());
+    let (keys, missed) = core.waits.count_keys();
+    fields.add("total_blocking_keys", keys);
+    fields.add("total_blocking_keys_on_nokey", missed);
     fields.add("paused_reason", core.pause.reason());
     fields.add("paused_actions", core.pause.actions());
     fields.add("paused_timeout_milliseconds", core.pause.left_ms(core.clock.moment()));

@@ -131,7 +131,7 @@ fn serve(keyspace: &mut Keyspace, core: &mut Core) {
 /// What belongs to the command that runs, while others do.
 struct Aside {
     running: Option<SessionId>,
-    own_pushes: Vec<Push>,
+    own_pushes: Vec<(SessionId, Push)>,
     group: Group,
 }
 

@@ -128,6 +128,21 @@ fn the_reply_of_a_write_is_held_until_a_replica_has_it() {
 }
 
 #[test]
+fn what_a_client_waited_for_is_held_until_a_replica_has_it_gone() {
+    let (mut script, replica) = synchronous(0);
+    let waiting = script.connect();
+    assert_eq!(script.ask_as(waiting, "BLPOP x 0"), "");
+    assert_eq!(script.ask("RPUSH x 1"), "");
+    let (client, pushed) =
+        (script.client(), script.node.core.log.end().0 - "*2\r\n$4\r\nLPOP\r\n$1\r\nx\r\n".len() as u64);
+    script.ask_as(replica, &format!("REPLCONF ACK {pushed}"));
+    script.node.tick();
+    assert_eq!((script.received(client), script.received(waiting)), (":1".into(), "".into()));
+    ack(&mut script, replica);
+    assert_eq!(script.received(waiting), "[x 1]");
+}
+
+#[test]
 fn commands_behind_a_held_reply_run_and_are_answered_in_order() {
     let (mut script, replica) = synchronous(0);
     let client = script.client();

@@ -115,9 +115,9 @@ pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     let second = index(&args[2]).ok_or(CommandError::SECOND_DB_INDEX)?;
     let (first, second) = (existing_database(call, first)?, existing_database(call, second)?);
     if first != second {
-        remove_watched_and_due(call, [first, second]);
-        let mut touched = watched_and_present(call, first, [first, second]);
-        touched.extend(watched_and_present(call, second, [first, second]));
+        remove_observed_and_due(call, [first, second]);
+        let mut touched = observed_and_present(call, first, [first, second]);
+        touched.extend(observed_and_present(call, second, [first, second]));
         call.db.keyspace.swap(first, second);
         touched.into_iter().for_each(|(db, key)| call.core.touched(db, &key));
         // Names of keys that clients keep copies of say nothing of databases.
@@ -128,13 +128,13 @@ pub(super) fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// What is due and watched in one of these databases goes from both: a key that is gone already, and comes as due
+/// What is due and observed in one of these databases goes from both: a key that is gone already, and comes as due
 /// to the other database, changes nothing there.
-fn remove_watched_and_due(call: &mut Call<'_>, databases: [usize; 2]) {
-    let watched: Vec<Box<[u8]>> =
-        databases.iter().flat_map(|db| call.core.watches.keys(*db)).map(Box::from).collect();
+fn remove_observed_and_due(call: &mut Call<'_>, databases: [usize; 2]) {
+    let observed: Vec<Box<[u8]>> =
+        databases.iter().flat_map(|db| call.core.observed_keys(*db)).map(Box::from).collect();
     let now = call.db.now;
-    for key in &watched {
+    for key in &observed {
         for db in databases {
             call.db.keyspace.db_mut(db).get(key, now);
         }
@@ -142,15 +142,15 @@ fn remove_watched_and_due(call: &mut Call<'_>, databases: [usize; 2]) {
     call.core.collect_expired(call.db.keyspace);
 }
 
-/// Keys watched in `db` that exist in one of these databases.
-pub(super) fn watched_and_present<const N: usize>(
+/// Keys that somebody watches or waits for in `db` that exist in one of these databases.
+pub(super) fn observed_and_present<const N: usize>(
     call: &Call<'_>,
     db: usize,
     among: [usize; N],
 ) -> Vec<(usize, Box<[u8]>)> {
     let exists =
         |key: &[u8]| among.iter().any(|other| call.db.keyspace.db(*other).contains(key, call.db.now));
-    call.core.watches.keys(db).filter(|key| exists(key)).map(|key| (db, Box::from(key))).collect()
+    call.core.observed_keys(db).filter(|key| exists(key)).map(|key| (db, Box::from(key))).collect()
 }
 
 /// The number of a database that exists.

@@ -7,7 +7,7 @@ use slipstream_keyspace::Garbage;
 use slipstream_resp::Args;
 use slipstream_resp::reply::Aggregate;
 
-use super::transfer::watched_and_present;
+use super::transfer::observed_and_present;
 use crate::call::{Call, is_word};
 use crate::commands::scan::{self, ScanOptions};
 use crate::errors::CommandError;
@@ -97,7 +97,7 @@ pub(super) fn flushdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     check_flush_mode(call)?;
     let all = total_keys(call);
     let db = call.db.index;
-    let touched = watched_and_present(call, db, [db]);
+    let touched = observed_and_present(call, db, [db]);
     let keys = call.db.database().len();
     let garbage = call.db.database().clear();
     finish(call, Flushed { touched, keys, all, garbage });
@@ -109,7 +109,7 @@ pub(super) fn flushall(call: &mut Call<'_>) -> Result<(), CommandError> {
     check_flush_mode(call)?;
     let keys = total_keys(call);
     let databases = 0..call.db.keyspace.databases();
-    let touched = databases.flat_map(|db| watched_and_present(call, db, [db])).collect();
+    let touched = databases.flat_map(|db| observed_and_present(call, db, [db])).collect();
     let garbage = call.db.keyspace.clear();
     finish(call, Flushed { touched, keys, all: keys, garbage });
     call.reply.ok();

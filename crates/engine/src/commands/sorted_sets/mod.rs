@@ -1,7 +1,7 @@
 //! Sorted sets: a file by what is done with them.
 //!
 //! [`members`] adds, removes and asks by name, [`ranges`] by rank, score or
-//! bytes, [`removal`] removes by range and pops, [`combine`] joins several sets,
+//! bytes, [`removal`] removes by range and pops, [`blocking`] waits for members to pop, [`combine`] joins several sets,
 //! [`sampling`] draws and scans. [`bounds`] reads the ends of ranges. What is
 //! shared lies here: looking a set up for reading, and writing members with or
 //! without their scores.
@@ -16,6 +16,7 @@ use crate::errors::CommandError;
 use crate::event::Event;
 use crate::node::Core;
 
+pub mod blocking;
 mod bounds;
 pub mod combine;
 pub mod members;

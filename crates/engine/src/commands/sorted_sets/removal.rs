@@ -110,12 +110,20 @@ fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize, event: Event) -
 
 /// Which end of a set members are taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Min,
     Max,
 }
 
 impl End {
+    /// The command that takes from there.
+    pub(super) fn pop_name(self) -> &'static [u8] {
+        match self {
+            End::Min => b"ZPOPMIN",
+            End::Max => b"ZPOPMAX",
+        }
+    }
+
     fn popped(self) -> Event {
         match self {
             End::Min => event::ZPOPMIN,
@@ -180,26 +188,50 @@ fn take(set: &mut SortedSet<'_>, window: Window, end: End, (reply, nested): (&mu
     set.remove_ranks(window.first, window.count, |_, _| {});
 }
 
-/// The arguments of ZMPOP behind its name.
-struct MultiPop {
+/// Takes up to `count` members from an `end` of a set that exists, and writes them: each in an array of its own if
+/// `nested`. Returns how many they are.
+pub(super) fn pop_members(
+    call: &mut Call<'_>,
+    key: &[u8],
+    (end, count): (End, usize),
+    nested: bool,
+) -> Result<usize, CommandError> {
+    let mut set = call.db.sorted_set_mut(key)?.expect("the caller looked");
+    let window = window_at(&set, end, count);
+    if nested {
+        call.reply.array(window.count);
+    }
+    take(&mut set, window, end, (call.reply, nested));
+    drop(set);
+    note_removal(call, key, window.count, end.popped())?;
+    Ok(window.count)
+}
+
+/// The arguments of ZMPOP from the number of keys on, as BZMPOP has them too.
+pub(super) struct MultiPop {
+    /// Where the first key stands, and how many there are.
+    first: usize,
     keys: usize,
     end: End,
     count: usize,
 }
 
 impl MultiPop {
-    fn parse(call: &Call<'_>) -> Result<Self, CommandError> {
+    /// Reads them from argument `at` on.
+    pub(super) fn parse(call: &Call<'_>, at: usize) -> Result<Self, CommandError> {
         let args = call.args;
-        let keys = positive(&args[1]).ok_or(CommandError::NUMKEYS_NOT_POSITIVE)?;
-        let end = match args.get(keys.saturating_add(2)) {
+        let keys = positive(&args[at]).ok_or(CommandError::NUMKEYS_NOT_POSITIVE)?;
+        let first = at + 1;
+        let end = match args.get(keys.saturating_add(first)) {
             Some(word) if is_word(word, "MIN") => End::Min,
             Some(word) if is_word(word, "MAX") => End::Max,
             _ => return Err(CommandError::SYNTAX),
         };
-        let count = match args.len() - (keys + 3) {
+        let option = first + keys + 1;
+        let count = match args.len() - option {
             0 => 1,
-            n if n >= 2 && call.is_word(keys + 3, "COUNT") => {
-                let count = positive(&args[keys + 4]).ok_or(CommandError::COUNT_NOT_POSITIVE)?;
+            n if n >= 2 && call.is_word(option, "COUNT") => {
+                let count = positive(&args[option + 1]).ok_or(CommandError::COUNT_NOT_POSITIVE)?;
                 if n > 2 {
                     return Err(CommandError::SYNTAX);
                 }
@@ -207,7 +239,26 @@ impl MultiPop {
             }
             _ => return Err(CommandError::SYNTAX),
         };
-        Ok(MultiPop { keys, end, count })
+        Ok(MultiPop { first, keys, end, count })
+    }
+
+    pub(super) fn keys<'a>(&self, call: &Call<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        call.args.iter().skip(self.first).take(self.keys)
+    }
+
+    /// Takes from the first set that exists; whether there is one.
+    pub(super) fn take(&self, call: &mut Call<'_>) -> Result<bool, CommandError> {
+        for key in self.keys(call) {
+            if call.db.sorted_set(key)?.is_none() {
+                continue;
+            }
+            call.reply.array(2);
+            call.reply.bulk(key);
+            let taken = pop_members(call, key, (self.end, self.count), true)?;
+            call.propagate(&[self.end.pop_name(), key, itoa::Buffer::new().format(taken).as_bytes()]);
+            return Ok(true);
+        }
+        Ok(false)
     }
 }
 
@@ -216,21 +267,8 @@ fn positive(arg: &[u8]) -> Option<usize> {
 }
 
 fn zmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let args = call.args;
-    let wanted = MultiPop::parse(call)?;
-    for key in args.iter().skip(2).take(wanted.keys) {
-        let Some(mut set) = call.db.sorted_set_mut(key)? else { continue };
-        let window = window_at(&set, wanted.end, wanted.count);
-        call.reply.array(2);
-        call.reply.bulk(key);
-        call.reply.array(window.count);
-        take(&mut set, window, wanted.end, (call.reply, true));
-        drop(set);
-        note_removal(call, key, window.count, wanted.end.popped())?;
-        let name: &[u8] = if wanted.end == End::Min { b"ZPOPMIN" } else { b"ZPOPMAX" };
-        call.propagate(&[name, key, itoa::Buffer::new().format(window.count).as_bytes()]);
-        return Ok(());
+    if !MultiPop::parse(call, 1)?.take(call)? {
+        call.reply.null_array();
     }
-    call.reply.null_array();
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! XRANGE, XREVRANGE and XREAD.
 //!
-//! XREAD answers what is there. It does not wait yet: where BLOCK would make it wait, inside
-//! MULTI, it answers that nothing came, as Redis does; elsewhere BLOCK is refused.
+//! XREAD answers what is there, or with BLOCK waits for it. What it waits for is what comes behind the ids of its
+//! first run: `$` stands for one of them then.
 
 use slipstream_keyspace::{Stream, StreamId};
-use slipstream_resp::Reply;
+use slipstream_replication::Moment;
+use slipstream_resp::{OwnedRequest, Reply};
 
 use super::ids::{self, Bound};
 use super::{read, write_entries};
 use crate::call::{Call, integer, is_word};
 use crate::command::{BeginSearch, Command, FindKeys, Group, KeySpec, READ_KEY, flag};
 use crate::errors::CommandError;
+use crate::waiting::keys::{Awaited, Kind};
 
 const RANGE_COMPLEXITY: &str = "O(log N + M), M being the number of entries in the answer";
 const RANGE_HISTORY: &[(&str, &str)] = &[("6.2.0", "An id after `(` is not itself in the range.")];
@@ -50,7 +52,6 @@ pub const COMMANDS: &[Command] = &[
             "Answers the entries of several streams that come after an id of each.",
             "",
         )
-        .differs("does not wait yet: `BLOCK` is only accepted within MULTI, where nothing waits")
         .syntax("[COUNT count:integer] [BLOCK milliseconds:integer] (STREAMS key... ID:string...)"),
 ];
 
@@ -97,7 +98,8 @@ fn range(call: &mut Call<'_>, write: impl FnOnce(&Stream, &mut Reply, Count)) ->
 /// The options of XREAD and XREADGROUP.
 pub(super) struct ReadOptions {
     pub(super) count: Count,
-    pub(super) blocks: bool,
+    /// With BLOCK, until when it may wait.
+    pub(super) blocks: Option<Option<Moment>>,
     /// Where the first key stands, and how many there are.
     pub(super) first: usize,
     pub(super) streams: usize,
@@ -111,20 +113,13 @@ impl ReadOptions {
         let args = call.args;
         let name = call.entry.command.name;
         let has_group = name == "xreadgroup";
-        let mut options = ReadOptions {
-            count: Count::ALL,
-            blocks: false,
-            first: 0,
-            streams: 0,
-            group: None,
-            no_ack: false,
-        };
+        let mut options =
+            ReadOptions { count: Count::ALL, blocks: None, first: 0, streams: 0, group: None, no_ack: false };
         let mut at = 1;
         while let Some(word) = args.get(at) {
             let more = args.len() - 1 - at;
             if more > 0 && is_word(word, "BLOCK") {
-                check_timeout(call, &args[at + 1])?;
-                options.blocks = true;
+                options.blocks = Some(call.until_millis(at + 1)?);
                 at += 1;
             } else if more > 0 && is_word(word, "COUNT") {
                 options.count =
@@ -158,22 +153,20 @@ impl ReadOptions {
     }
 }
 
-fn check_timeout(call: &Call<'_>, word: &[u8]) -> Result<(), CommandError> {
-    let millis = integer(word).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
-    if millis < 0 {
-        return Err(CommandError::TIMEOUT_NEGATIVE);
-    }
-    call.now.0.checked_add(millis).map(|_| ()).ok_or(CommandError::TIMEOUT_OUT_OF_RANGE)
-}
-
 fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
     let options = ReadOptions::parse(call)?;
     let args = call.args;
     let mut found: Vec<(&[u8], Stream, StreamId)> = Vec::new();
+    // Those that `$` stands for, by their argument.
+    let mut ends: Vec<(usize, StreamId)> = Vec::new();
     for at in options.first..options.first + options.streams {
         let stream = read(&mut call.db, call.core, &args[at])?;
         let after = match &args[at + options.streams] {
-            b"$" => stream.as_ref().map_or(StreamId::MIN, Stream::last_id),
+            b"$" => {
+                let end = stream.as_ref().map_or(StreamId::MIN, Stream::last_id);
+                ends.push((at + options.streams, end));
+                end
+            }
             b">" => return Err(CommandError::XREAD_NEW_ID),
             id => ids::parse(id, 0)?,
         };
@@ -183,11 +176,11 @@ fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
             found.push((&args[at], stream, start));
         }
     }
-    if options.blocks && !call.in_exec() {
-        return Err(CommandError::XREAD_BLOCK);
-    }
     if found.is_empty() {
-        call.reply.null_array();
+        match options.blocks {
+            Some(until) if call.may_wait() => wait(call, &options, (until, &ends)),
+            _ => call.reply.null_array(),
+        }
         return Ok(());
     }
     let is_map = call.reply.is_resp3();
@@ -204,4 +197,15 @@ fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
         write_entries(call.reply, stream.range(start, StreamId::MAX), options.count);
     }
     Ok(())
+}
+
+/// What comes behind the ends of now is what it waits for, whenever it is tried again.
+fn wait(call: &mut Call<'_>, options: &ReadOptions, (until, ends): (Option<Moment>, &[(usize, StreamId)])) {
+    let args = call.args;
+    let texts: Vec<(usize, String)> = ends.iter().map(|(at, end)| (*at, end.to_string())).collect();
+    let mut words: Vec<&[u8]> = args.iter().collect();
+    texts.iter().for_each(|(at, text)| words[*at] = text.as_bytes());
+    let request = Some(OwnedRequest::from_parts(&words));
+    let awaited = Awaited { kind: Kind::Stream, until, ends_without_key: false, request };
+    call.wait_for_keys(args.iter().skip(options.first).take(options.streams), awaited);
 }

@@ -16,6 +16,7 @@ use crate::command::{BeginSearch, Command, FindKeys, Group as Family, KeySpec, f
 use crate::errors::CommandError;
 use crate::event;
 use crate::node::Core;
+use crate::waiting::keys::{Awaited, Kind};
 
 const STREAMS: &[KeySpec] = &[KeySpec {
     flags: &["RO", "access"],
@@ -34,7 +35,6 @@ pub const COMMANDS: &[Command] = &[Command::new("xreadgroup", -7, xreadgroup)
         "Answers entries of several streams that are new to a group, or pending with a consumer of it.",
         "O(M) for each stream, M being the number of entries in the answer",
     )
-    .differs("does not wait yet: `BLOCK` is only accepted within MULTI, where nothing waits")
     .syntax(
         "group-block:(GROUP group consumer) [COUNT count:integer] [BLOCK milliseconds:integer] [NOACK] (STREAMS key... ID:string...)",
     )];
@@ -87,9 +87,6 @@ fn xreadgroup(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
         wanted?;
     }
-    if options.blocks && !call.in_exec() {
-        return Err(CommandError::XREAD_BLOCK);
-    }
     call.propagate_nothing();
     call.core.collect_expired(call.db.keyspace);
     let place = call.reply.position();
@@ -98,11 +95,22 @@ fn xreadgroup(call: &mut Call<'_>) -> Result<(), CommandError> {
         answered += usize::from(reader.read(call, key, wanted?)?);
     }
     match answered {
-        0 => call.reply.null_array(),
+        0 => wait(call, &options),
         _ if call.reply.is_resp3() => call.reply.announce_at(place, Aggregate::Map, answered),
         _ => call.reply.announce_at(place, Aggregate::Array, answered),
     }
     Ok(())
+}
+
+/// Waits where it may, also for the end of the group: it is tried again then, and refused.
+fn wait(call: &mut Call<'_>, options: &ReadOptions) {
+    match options.blocks {
+        Some(until) if call.may_wait() => {
+            let awaited = Awaited { kind: Kind::Stream, until, ends_without_key: true, request: None };
+            call.wait_for_keys(call.args.iter().skip(options.first).take(options.streams), awaited);
+        }
+        _ => call.reply.null_array(),
+    }
 }
 
 /// The group being read, and who learns of it.

@@ -1,8 +1,12 @@
-//! Lists: LPUSH, LPOP, LRANGE, LMOVE and the like.
+//! Lists: LPUSH, LRANGE, LPOS and the like; taking and moving elements is in [`moving`], waiting
+//! for some in [`blocking`].
 //!
 //! A list never stays empty under its key: whatever removes elements removes
 //! the key with the last one. Indexes count from 0 at the head, or from -1 at
 //! the tail backwards.
+
+pub mod blocking;
+pub mod moving;
 
 use std::ops::Range;
 
@@ -11,15 +15,11 @@ use slipstream_resp::{Args, Reply};
 
 use super::elements::{self, positive};
 use crate::call::{Call, is_word};
-use crate::command::{
-    Command, DELETE_KEY, Group, INSERT_KEY, INSPECT_KEY, KeySpec, READ_KEY, TAKE_KEY, flag,
-};
+use crate::command::{Command, DELETE_KEY, Group, INSERT_KEY, INSPECT_KEY, KeySpec, READ_KEY, flag};
 use crate::errors::CommandError;
 use crate::event::{self, Event};
 
 const PUSH: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
-const MOVE_KEYS: &[KeySpec] =
-    &[KeySpec::at(1, &["RW", "access", "delete"]), KeySpec::at(2, &["RW", "insert"])];
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
@@ -48,37 +48,6 @@ pub const COMMANDS: &[Command] = &[
         .keys(INSPECT_KEY)
         .doc(Group::List, "1.0.0", "Answers how long a list is.", "O(1)")
         .syntax("key"),
-    Command::new("lmove", 5, lmove)
-        .flags(flag::WRITE | flag::DENYOOM)
-        .keys(MOVE_KEYS)
-        .doc(
-            Group::List,
-            "6.2.0",
-            "Takes an element from one end of a list and adds it at an end of another.",
-            "O(1)",
-        )
-        .syntax("source:key destination:key wherefrom:(LEFT | RIGHT) whereto:(LEFT | RIGHT)"),
-    Command::new("lmpop", -4, lmpop)
-        .flags(flag::WRITE | flag::MOVABLE_KEYS)
-        .keys(&[KeySpec::counted(1, &["RW", "access", "delete"])])
-        .doc(
-            Group::List,
-            "7.0.0",
-            "Takes elements from the first of several lists that exists.",
-            "O(N+M), N being the number of keys and M that of elements taken",
-        )
-        .syntax("numkeys:integer key... where:(LEFT | RIGHT) [COUNT count:integer]"),
-    Command::new("lpop", -2, |call| pop(call, Side::Head))
-        .flags(flag::WRITE | flag::FAST)
-        .keys(TAKE_KEY)
-        .history(&[("6.2.0", "Takes a count.")])
-        .doc(
-            Group::List,
-            "1.0.0",
-            "Takes elements from the head of a list.",
-            "O(N), N being the number of elements taken",
-        )
-        .syntax("key [count:integer]!6.2.0"),
     Command::new("lpos", -3, lpos)
         .flags(flag::READONLY)
         .keys(READ_KEY)
@@ -146,28 +115,6 @@ pub const COMMANDS: &[Command] = &[
             "O(N), N being the number of elements removed",
         )
         .syntax("key start:integer stop:integer"),
-    Command::new("rpop", -2, |call| pop(call, Side::Tail))
-        .flags(flag::WRITE | flag::FAST)
-        .keys(TAKE_KEY)
-        .history(&[("6.2.0", "Takes a count.")])
-        .doc(
-            Group::List,
-            "1.0.0",
-            "Takes elements from the tail of a list.",
-            "O(N), N being the number of elements taken",
-        )
-        .syntax("key [count:integer]!6.2.0"),
-    Command::new("rpoplpush", 3, |call| transfer(call, Side::Tail, Side::Head))
-        .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")
-        .flags(flag::WRITE | flag::DENYOOM)
-        .keys(MOVE_KEYS)
-        .doc(
-            Group::List,
-            "1.2.0",
-            "Takes the last element of a list and adds it at the head of another.",
-            "O(1)",
-        )
-        .syntax("source:key destination:key"),
     Command::new("rpush", -3, |call| push(call, Side::Tail))
         .flags(PUSH)
         .keys(INSERT_KEY)
@@ -220,6 +167,14 @@ impl Side {
         }
     }
 
+    /// The command that takes one there.
+    fn pop_name(self) -> &'static [u8] {
+        match self {
+            Side::Head => b"LPOP",
+            Side::Tail => b"RPOP",
+        }
+    }
+
     fn popped(self) -> Event {
         match self {
             Side::Head => event::LPOP,
@@ -261,132 +216,6 @@ fn push_all(list: &mut List<'_>, side: Side, elements: Args<'_>, encoding: &Enco
     for element in elements.iter() {
         side.push(list, element, encoding);
     }
-}
-
-fn pop(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
-    let args = call.args;
-    let count = match args.len() {
-        2 => None,
-        3 => Some(positive(&args[2], CommandError::NOT_POSITIVE)?),
-        _ => return Err(call.arity_error()),
-    };
-    let encoding = call.db.encoding();
-    let Some(mut list) = call.db.list_mut(&args[1])? else {
-        match count {
-            None => call.reply.null(),
-            Some(_) => call.reply.null_array(),
-        }
-        return Ok(());
-    };
-    let taken = match count {
-        None => {
-            pop_one(&mut list, side, call.reply, &encoding);
-            1
-        }
-        Some(count) => pop_many(&mut list, side, count, call.reply, &encoding),
-    };
-    let emptied = list.is_empty();
-    drop(list);
-    taken_from(call, &args[1], (taken, emptied), side.popped());
-    Ok(())
-}
-
-/// Writes the element first and removes it then: so it is copied once.
-#[inline]
-fn pop_one(list: &mut List<'_>, side: Side, reply: &mut Reply, encoding: &Encoding) {
-    let index = match side {
-        Side::Head => 0,
-        Side::Tail => list.len() - 1,
-    };
-    elements::write(reply, list.get(index).expect("a list under a key has an element"));
-    list.remove_range(index, 1, encoding);
-}
-
-fn pop_many(list: &mut List<'_>, side: Side, count: usize, reply: &mut Reply, encoding: &Encoding) -> usize {
-    let taken = count.min(list.len());
-    reply.array(taken);
-    let first = match side {
-        Side::Head => {
-            list.iter().take(taken).for_each(|item| elements::write(reply, item));
-            0
-        }
-        Side::Tail => {
-            let last = list.len() - 1;
-            list.iter_rev_from(last).take(taken).for_each(|item| elements::write(reply, item));
-            list.len() - taken
-        }
-    };
-    list.remove_range(first, taken, encoding)
-}
-
-fn lmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let args = call.args;
-    let keys = positive(&args[1], CommandError::NUMKEYS_NOT_POSITIVE)?;
-    if keys == 0 {
-        return Err(CommandError::NUMKEYS_NOT_POSITIVE);
-    }
-    let side = keys.checked_add(2).and_then(|at| args.get(at)).ok_or(CommandError::SYNTAX)?;
-    let side = Side::parse(side)?;
-    let count = match args.len() - keys - 3 {
-        0 => 1,
-        2 if is_word(&args[keys + 3], "COUNT") => {
-            match positive(&args[keys + 4], CommandError::COUNT_NOT_POSITIVE)? {
-                0 => return Err(CommandError::COUNT_NOT_POSITIVE),
-                count => count,
-            }
-        }
-        _ => return Err(CommandError::SYNTAX),
-    };
-    let encoding = call.db.encoding();
-    for key in args.iter().skip(2).take(keys) {
-        let Some(mut list) = call.db.list_mut(key)? else { continue };
-        call.reply.array(2);
-        call.reply.bulk(key);
-        let taken = pop_many(&mut list, side, count, call.reply, &encoding);
-        let emptied = list.is_empty();
-        drop(list);
-        taken_from(call, key, (taken, emptied), side.popped());
-        let name: &[u8] = if side == Side::Head { b"LPOP" } else { b"RPOP" };
-        call.propagate(&[name, key, itoa::Buffer::new().format(taken).as_bytes()]);
-        return Ok(());
-    }
-    call.reply.null_array();
-    Ok(())
-}
-
-fn lmove(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let from = Side::parse(&call.args[3])?;
-    let to = Side::parse(&call.args[4])?;
-    transfer(call, from, to)
-}
-
-fn transfer(call: &mut Call<'_>, from: Side, to: Side) -> Result<(), CommandError> {
-    let args = call.args;
-    let (source, destination) = (&args[1], &args[2]);
-    if call.db.list(source)?.is_none() {
-        call.reply.null();
-        return Ok(());
-    }
-    // Its type is looked at before anything moves.
-    call.db.list(destination)?;
-    let encoding = call.db.encoding();
-    let mut list = call.db.list_mut(source)?.expect("seen above");
-    let element = match from {
-        Side::Head => list.pop_front(&encoding),
-        Side::Tail => list.pop_back(&encoding),
-    };
-    let element = element.expect("a list under a key has an element");
-    drop(list);
-    let mut list = call.db.list_or_new(destination)?;
-    to.push(&mut list, &element, &encoding);
-    drop(list);
-    call.reply.bulk(&element);
-    // Not before the push: both may be the same list of one element.
-    call.db.remove_if_empty(source);
-    call.changed(destination, to.pushed());
-    call.changed(source, from.popped());
-    call.notify_if_gone(source);
-    Ok(())
 }
 
 fn llen(call: &mut Call<'_>) -> Result<(), CommandError> {
