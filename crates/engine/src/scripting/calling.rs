@@ -8,6 +8,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_resp::{Args, Reply};
 use slipstream_scripting::{Flags, Level, Replication, Server, Tick};
 
+use crate::call::is_word;
 use crate::command::{Command, flag};
 use crate::dispatch::Machine;
 use crate::errors::CommandError;
@@ -121,7 +122,7 @@ impl Runner<'_> {
         if !command.accepts(args.len()) || command.run.is_none() {
             return Some(CommandError::SCRIPT_ARITY);
         }
-        if command.has(flag::NOSCRIPT) {
+        if command.has(flag::NOSCRIPT) && !self.may_debug(command, args) {
             return Some(CommandError::SCRIPT_FORBIDS);
         }
         if !command.has(flag::STALE) && self.core.refuses_stale_reads() {
@@ -137,6 +138,12 @@ impl Runner<'_> {
             return None;
         }
         self.first_write_refusal(command)
+    }
+
+    /// Whether tests of reply forms may have this one.
+    fn may_debug(&self, command: &Command, args: Args<'_>) -> bool {
+        let shows_forms = || command.name == "debug" && is_word(&args[1], "protocol");
+        self.core.scripting.may_debug && (command.full_name == "client|list" || shows_forms())
     }
 
     fn first_write_refusal(&self, command: &Command) -> Option<CommandError> {

@@ -36,6 +36,8 @@ pub struct Scripting {
     for_libraries: Option<Box<Interpreter>>,
     /// The session that scripts speak as, kept from one run to the next.
     session: Option<Box<Session>>,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS.
+    pub(crate) may_debug: bool,
 }
 
 impl Scripting {

@@ -55,6 +55,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     ("reload", 2, ANY, reload),
     ("replicate", 3, ANY, replicate),
     ("set-active-expire", 3, 3, set_active_expire),
+    ("set-disable-deny-scripts", 3, 3, set_disable_deny_scripts),
     ("sleep", 3, 3, sleep),
     ("stringmatch-len", 4, 4, stringmatch_len),
 ];
@@ -121,6 +122,12 @@ fn pause_cron(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn set_active_expire(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.core.active_expire = switch(&call.args[2]);
+    call.reply.ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.core.scripting.may_debug = switch(&call.args[2]);
     call.reply.ok();
     Ok(())
 }
@@ -335,6 +342,8 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
         "    Writes a command to the replicas' stream. It may make them differ, or stop.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Stops to look for keys that are due, or goes on with it.",
+        "SET-DISABLE-DENY-SCRIPTS <0|1>",
+        "    Lets scripts call DEBUG PROTOCOL and CLIENT LIST, or forbids it again.",
         "SLEEP <seconds>",
         "    Does nothing for a while.",
         "STRINGMATCH-LEN <pattern> <text>",
