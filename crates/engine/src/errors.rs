@@ -409,6 +409,12 @@ impl CommandError {
     pub const XAUTOCLAIM_MIN_IDLE: Self = Self::fixed("ERR Invalid min-idle-time argument for XAUTOCLAIM");
     pub const XAUTOCLAIM_COUNT: Self = Self::fixed("ERR COUNT must be > 0");
 
+    /// A script asks to wait. Says the command as the script wrote it.
+    pub fn block_in_script(name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name);
+        Self::text(format!("ERR {name} command is not allowed with BLOCK option from scripts"))
+    }
+
     /// As many keys as ids.
     pub fn unbalanced_streams(command: &str, symbol: char) -> Self {
         Self::text(format!(

@@ -198,6 +198,39 @@ fn a_consumer_reads_its_history_again() {
 }
 
 #[test]
+fn history_and_transactions_never_wait() {
+    let mut script = filled(1);
+    script.check_write("XGROUP CREATECONSUMER s g a", ":1");
+    script.check_read("XREADGROUP GROUP g a BLOCK 0 STREAMS s 0", "[[s []]]");
+    script.ask("XREADGROUP GROUP g a BLOCK 0 STREAMS s >");
+    script.propagated();
+    script.check_read("MULTI", "+OK");
+    script.check_read("XREADGROUP GROUP g a BLOCK 0 STREAMS s >", "+QUEUED");
+    script.check_read("EXEC", "[*-1]");
+    for request in [
+        "XREAD', 'BLOCK', 0, 'STREAMS', 's', '$",
+        "XReadGroup', 'GROUP', 'g', 'a', 'BLOCK', 0, 'STREAMS', 's', '>",
+    ] {
+        let name = request.split('\'').next().unwrap();
+        let error = format!("-ERR {name} command is not allowed with BLOCK option from scripts");
+        script.check_read(&format!("EVAL \"return redis.pcall('{request}')\" 0"), &error);
+    }
+}
+
+#[test]
+fn a_waiting_reader_makes_its_consumer_known_and_is_given_what_comes() {
+    let mut script = filled(0);
+    let reader = script.connect();
+    assert_eq!(script.ask_as(reader, "XREADGROUP GROUP g a BLOCK 0 STREAMS s >"), "");
+    assert_eq!(script.propagated(), "XGROUP CREATECONSUMER s g a");
+    script.advance(5);
+    assert_eq!(script.ask("XADD s 1-0 f v"), "1-0");
+    assert_eq!(script.received(reader), "[[s [[1-0 [f v]]]]]");
+    let served = transaction(&[first("a", 1, 1005), position(1, 1)]);
+    assert_eq!(script.propagated(), format!("XADD s 1-0 f v; {served}"));
+}
+
+#[test]
 fn several_streams_are_read_at_once() {
     let mut script = filled(1);
     script.check_write("XADD t 9-9 h w", "9-9");

@@ -119,6 +119,9 @@ impl ReadOptions {
         while let Some(word) = args.get(at) {
             let more = args.len() - 1 - at;
             if more > 0 && is_word(word, "BLOCK") {
+                if call.session.is_script {
+                    return Err(CommandError::block_in_script(&args[0]));
+                }
                 options.blocks = Some(call.until_millis(at + 1)?);
                 at += 1;
             } else if more > 0 && is_word(word, "COUNT") {
