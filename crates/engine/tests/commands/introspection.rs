@@ -51,7 +51,7 @@ fn docs_show_the_tree_of_arguments() {
          %[name member type string display_text member]]]]",
     );
     let reply = s.ask("COMMAND DOCS zrange");
-    let limit = "%[name limit type block token LIMIT flags ~[+optional] arguments \
+    let limit = "%[name limit type block token LIMIT since 6.2.0 flags ~[+optional] arguments \
          [%[name offset type integer display_text offset] %[name count type integer display_text count]]]";
     assert!(reply.contains(limit), "{reply}");
     let reply = s.ask("COMMAND DOCS zrevrange");
