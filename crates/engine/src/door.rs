@@ -29,7 +29,7 @@ pub struct Door<'a> {
 pub enum Arrival {
     /// A client sent bytes.
     Bytes(SessionId, Vec<u8>),
-    /// A client's connection is gone.
+    /// The connection of a client or a replica is gone.
     Closed(SessionId),
     /// Something failed, and the log is to tell it.
     Trouble(String),
@@ -60,7 +60,7 @@ impl Door<'_> {
         Ok(id)
     }
 
-    /// Whether a session is served while a command runs: its own client and replicas are looked at afterwards.
+    /// Whether a session is served while a command runs: what its own client and replicas send is looked at afterwards.
     pub fn serves(&self, id: SessionId) -> bool {
         self.sessions.get(id).is_some_and(|session| !session.role.is_replica())
     }

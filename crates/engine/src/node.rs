@@ -307,10 +307,10 @@ impl Node {
     /// A client's connection is gone.
     pub fn closed(&mut self, id: SessionId) {
         self.core.tick_clock();
-        if self.core.closed(id) {
-            self.settle_replicas();
-            self.verification_lost(ReplicaId(id.0));
-        }
+        // A script that ran for long may have been told already: what follows is still to do.
+        self.core.closed(id);
+        self.settle_replicas();
+        self.verification_lost(ReplicaId(id.0));
     }
 }
 
@@ -413,12 +413,11 @@ impl Core {
         }
     }
 
-    /// A session's connection is gone; whether there was one.
-    pub(crate) fn closed(&mut self, id: SessionId) -> bool {
-        let Some(mut session) = self.sessions.remove(id) else { return false };
+    /// A session's connection is gone.
+    pub(crate) fn closed(&mut self, id: SessionId) {
+        let Some(mut session) = self.sessions.remove(id) else { return };
         self.leave(&mut session);
         self.replica_closed(id);
-        true
     }
 }
 

@@ -45,6 +45,17 @@ use crate::log_disk::LogDisk;
 const PACE: Duration = Duration::from_millis(2);
 const ENOUGH: u64 = 512 << 10;
 
+/// Tells which replicas are gone while nobody takes up the news.
+#[derive(Clone, Debug)]
+pub struct Departures(Arc<Mailbox>);
+
+impl Departures {
+    /// Those whose socket is closed. They stay among the news.
+    pub fn closed(&self) -> Vec<SessionId> {
+        self.0.closed()
+    }
+}
+
 /// The loop's end of the feeder.
 #[derive(Debug)]
 pub struct Feeder {
@@ -151,6 +162,11 @@ impl Feeder {
     /// What there is to tell, if anything.
     pub fn take_news(&mut self) -> Option<News> {
         self.mailbox.take()
+    }
+
+    /// For whoever looks at replicas while the loop does not.
+    pub fn departures(&self) -> Departures {
+        Departures(Arc::clone(&self.mailbox))
     }
 
     /// Says whether acknowledgements are to wake the loop; whether there is news already.

@@ -15,6 +15,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use slipstream_engine::{Arrival, Door, Flow, Session, SessionId};
 
 use crate::connection::{Connection, Socket};
+use crate::feeder::Departures;
 use crate::listeners::{Listener, Listening};
 
 /// Reports of other threads.
@@ -99,6 +100,8 @@ pub struct Net {
     accept_at: Option<Instant>,
     /// Sockets that a full sync's thread writes to.
     lent: Vec<SessionId>,
+    /// Of replicas whose sockets the feeder has.
+    departures: Option<Departures>,
 }
 
 /// Shared by the loop and the process that a running command reaches.
@@ -147,8 +150,14 @@ impl Net {
             unread: BTreeSet::new(),
             accept_at: None,
             lent: Vec::new(),
+            departures: None,
         };
         Ok(Rc::new(RefCell::new(net)))
+    }
+
+    /// Where to hear of replicas that are gone while a command runs.
+    pub fn watch_departures(&mut self, departures: Departures) {
+        self.departures = Some(departures);
     }
 
     /// Where others have their readiness watched.
@@ -356,9 +365,11 @@ impl Net {
     }
 
     /// Serves clients while a command runs, without waiting: sends their replies, lets new ones in, and returns what
-    /// came. Whatever is ready besides is left to the loop.
+    /// came, and which replicas are gone. Whatever is ready besides is left to the loop.
     pub fn serve_aside(&mut self, door: &mut Door<'_>) -> Vec<Arrival> {
-        let mut arrivals = Vec::new();
+        let gone = self.departures.iter().flat_map(Departures::closed);
+        let mut arrivals: Vec<_> =
+            gone.filter(|id| door.sessions.get(*id).is_some()).map(Arrival::Closed).collect();
         for id in door.sessions.take_marked() {
             self.send_aside(id, door, &mut arrivals);
         }

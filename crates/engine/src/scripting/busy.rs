@@ -6,7 +6,8 @@
 //! part of the script's effects, and no key comes or goes by them.
 //!
 //! Not served meanwhile are the script's own client, replicas, the stream of a primary, whoever waits, signals, and
-//! all that is due: the turn in which the script began goes on when it is over.
+//! all that is due: the turn in which the script began goes on when it is over. But a replica that is gone is gone at
+//! once: a script may wait for that.
 
 use slipstream_keyspace::Keyspace;
 use slipstream_resp::{Args, OwnedRequest};
@@ -115,7 +116,7 @@ fn serve(keyspace: &mut Keyspace, core: &mut Core) {
         for arrival in arrivals {
             match arrival {
                 Arrival::Bytes(id, bytes) => core.receive(keyspace, id, &bytes),
-                Arrival::Closed(id) => drop(core.closed(id)),
+                Arrival::Closed(id) => core.closed(id),
                 Arrival::Trouble(text) => core.notice(Level::Warning, &text),
             }
         }

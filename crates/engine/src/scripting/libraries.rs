@@ -1,9 +1,11 @@
 //! Libraries of functions, and how they come to be.
 //!
 //! A library is its code, which registers functions when it runs. Code is all that is stored and sent: each node
-//! runs it by itself. Names of functions are one space for all libraries. A library that cannot be loaded leaves
-//! everything as it was; a whole set (of a snapshot, of FUNCTION RESTORE) is loaded beside what there is.
+//! runs it by itself. Names of functions are one space for all libraries, and their case does not matter there; that
+//! of libraries' names does. A library that cannot be loaded leaves everything as it was; a whole set (of a snapshot,
+//! of FUNCTION RESTORE) is loaded beside what there is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -30,13 +32,14 @@ pub(crate) struct Library {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Libraries {
     libraries: BTreeMap<String, Library>,
+    /// By name in lower case. Of those in one library that differ by case alone, the first is called.
     functions: BTreeMap<String, Rc<Registered>>,
 }
 
 impl Libraries {
-    /// The function of this name.
+    /// The function of this name, in any case.
     pub(crate) fn function(&self, name: &[u8]) -> Option<&Rc<Registered>> {
-        self.functions.get(std::str::from_utf8(name).ok()?)
+        self.functions.get(&*folded(std::str::from_utf8(name).ok()?))
     }
 
     /// All of them by name.
@@ -74,7 +77,7 @@ impl Libraries {
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<Library> {
         let library = self.libraries.remove(std::str::from_utf8(name).ok()?)?;
         for function in &library.functions {
-            self.functions.remove(&function.name);
+            self.functions.remove(&*folded(&function.name));
         }
         Some(library)
     }
@@ -85,12 +88,15 @@ impl Libraries {
     /// Another library has a function of the same name; nothing is changed.
     fn put(&mut self, library: Library) -> Result<(), CommandError> {
         let old = self.remove(library.name.as_bytes());
-        let taken = library.functions.iter().find(|function| self.functions.contains_key(&function.name));
+        let mut functions = library.functions.iter();
+        let taken = functions.find(|function| self.functions.contains_key(&*folded(&function.name)));
         let refused = taken.map(|function| CommandError::function_exists(&function.name));
         let kept = if refused.is_some() { old } else { Some(library) };
         if let Some(library) = kept {
-            let named = |function: &Rc<Registered>| (function.name.clone(), Rc::clone(function));
-            self.functions.extend(library.functions.iter().map(named));
+            for function in &library.functions {
+                let name = folded(&function.name).into_owned();
+                self.functions.entry(name).or_insert_with(|| Rc::clone(function));
+            }
             self.libraries.insert(library.name.clone(), library);
         }
         refused.map_or(Ok(()), Err)
@@ -109,6 +115,14 @@ impl Libraries {
         others.libraries.keys().for_each(|name| drop(joined.remove(name.as_bytes())));
         others.libraries.into_values().try_for_each(|library| joined.put(library))?;
         Ok(joined)
+    }
+}
+
+/// What a function is found by.
+fn folded(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
     }
 }
 

@@ -118,6 +118,27 @@ fn time_stands_still_for_the_script_whatever_others_look_at() {
 }
 
 #[test]
+fn a_script_that_waits_for_a_replica_to_go_sees_it_go() {
+    let (mut script, _) = slow();
+    let log = &script.node.core.log;
+    let psync = format!("PSYNC {} {}", log.history().id, log.end().0 + 1);
+    let replica = script.connect();
+    for request in ["REPLCONF listening-port 1 capa psync2", &psync] {
+        script.ask_as(replica, request);
+    }
+    script.node.tick();
+    script.arrives_while_busy([Arrival::Closed(replica)]);
+    let body = "repeat local info = redis.call('INFO', 'replication') \
+        until info:match('connected_slaves:0') return redis.call('SET', 'k', 'v')";
+    let client = script.client();
+    assert_eq!(script.ask_words(client, &["EVAL", body, "0"]), "+OK");
+    assert!(script.node.core.sessions.get(replica).is_none());
+    // The loop, too, is told in the end.
+    script.node.closed(replica);
+    assert!(script.ask("INFO replication").contains("connected_slaves:0"));
+}
+
+#[test]
 fn who_leaves_meanwhile_is_gone_and_who_quits_is_to_be() {
     let (mut script, other) = slow();
     let third = script.connect();

@@ -47,6 +47,24 @@ fn functions_get_keys_and_arguments_and_their_effects_are_propagated() {
 }
 
 #[test]
+fn functions_are_found_in_any_case_and_libraries_are_not() {
+    let mut script = Script::new();
+    assert_eq!(load_library(&mut script, &library("Lib", "Foo", 1)), "Lib");
+    for request in ["FCALL foo 0", "FCALL FOO 0", "FCALL Foo 0"] {
+        assert_eq!(script.ask(request), ":1", "{request}");
+    }
+    assert_eq!(load_library(&mut script, &library("lib", "fOO", 2)), "-ERR Function fOO already exists");
+    assert_eq!(load_library(&mut script, &library("lib", "bar", 2)), "lib");
+    assert_eq!(script.ask("FUNCTION DELETE LIB"), "-ERR Library not found");
+    assert_eq!(script.ask("FUNCTION DELETE Lib"), "+OK");
+    assert_eq!(script.ask("FCALL foo 0"), "-ERR Function not found");
+    let twice = "#!lua name=twice\nredis.register_function('baz', function() return 1 end) \
+        redis.register_function('BAZ', function() return 2 end)";
+    assert_eq!(load_library(&mut script, twice), "twice");
+    assert_eq!(script.ask("FCALL baz 0"), ":2", "the first by name");
+}
+
+#[test]
 fn libraries_are_described() {
     let mut script = with_library();
     let functions = "[[name look description looks flags [+no-writes]] [name put description $-1 flags []]]";

@@ -115,6 +115,14 @@ impl Mailbox {
         self.has_news.swap(false, Ordering::SeqCst).then(|| std::mem::take(&mut *self.lock()))
     }
 
+    /// Replicas whose socket is closed, as the loop will be told when it asks for news.
+    pub(super) fn closed(&self) -> Vec<SessionId> {
+        match self.has_news.load(Ordering::SeqCst) {
+            true => self.lock().closed.clone(),
+            false => Vec::new(),
+        }
+    }
+
     /// See [`Feeder::expect_acks`](super::Feeder::expect_acks). Either the feeder sees this, or this sees what the
     /// feeder posted before.
     pub(super) fn expect_acks(&self, expected: bool) -> bool {

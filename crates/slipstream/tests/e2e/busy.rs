@@ -58,6 +58,22 @@ fn a_script_outlives_the_connection_it_came_by() {
 }
 
 #[test]
+fn a_script_that_waits_for_a_replica_to_go_sees_it_go() {
+    let server = Server::start(Ours, &["--busy-reply-threshold 1"]);
+    let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", server.port)]);
+    let mut other = server.client();
+    wait_until("the replica has its stream", || {
+        other.call::<String>("INFO replication").contains("state=online")
+    });
+    let body = "repeat until redis.call(\"INFO\", \"replication\"):match(\"connected_slaves:0\") return 1";
+    let runner = run(&server, &format!("EVAL '{body}' 0\r\n"));
+    wait_until_busy(&mut other);
+    replica.client().call::<()>("REPLICAOF NO ONE");
+    let answer = BufReader::new(runner).lines().next().expect("an answer").expect("text");
+    assert_eq!(answer, ":1");
+}
+
+#[test]
 fn a_signal_waits_for_the_script_and_a_shutdown_does_not() {
     let mut server = Server::start(Ours, &["--busy-reply-threshold 1"]);
     let mut other = server.client();
