@@ -43,7 +43,16 @@ const POSSIBLE_ERRORS: &[&str] = &[
     "MASTERDOWN ",
     "INPROG ",
     "NODATA ",
+    "ERR Function not found",
 ];
+
+/// A script with several effects.
+const SCRIPT: &str = "local length = redis.call('rpush', KEYS[1], ARGV[1]) \
+    redis.call('incr', KEYS[2]) redis.call('pexpire', KEYS[1], ARGV[2]) return length";
+/// The same as a function.
+const LIBRARY: &str = "#!lua name=lib\n\
+    redis.register_function('several', function(KEYS, ARGV) \
+    redis.call('rpush', KEYS[1], ARGV[1]) return redis.call('incr', KEYS[2]) end)";
 
 /// Commands that change data, and how often they are drawn.
 const WRITES: &[(u32, &str)] = &[
@@ -113,6 +122,9 @@ const WRITES: &[(u32, &str)] = &[
     (3, "XADD {stream} NOMKSTREAM MINID {number} {ms} {member} {value}"),
     (2, "XDEL {stream} {ms} {ms}"),
     (1, "XTRIM {stream} MAXLEN {number}"),
+    (2, "EVAL {script} 2 {list} {string} {value} {ms}"),
+    (1, "FUNCTION LOAD REPLACE {library}"),
+    (2, "FCALL several 2 {list} {string} {value}"),
     (1, "FLUSHDB"),
     (1, "SWAPDB {db} {db}"),
 ];
@@ -283,6 +295,8 @@ impl Client {
             "member" => format!("m{}", rng.u32(..12)).into_bytes(),
             "ms" => rng.u32(1..3000).to_string().into_bytes(),
             "seconds" => rng.u32(1..20).to_string().into_bytes(),
+            "script" => SCRIPT.into(),
+            "library" => LIBRARY.into(),
             "db" => rng.u32(..3).to_string().into_bytes(),
             kind => {
                 let strays = kind == "any" || rng.u32(..40) == 0;
