@@ -112,6 +112,7 @@ impl Node {
         if present == Present::Kept && self.shares_key(&data.keyspace) {
             return Err("a key of the file is there already".to_owned());
         }
+        self.core.join_libraries(&data.loaded.functions, present == Present::Merged)?;
         for (index, database) in loaded.databases().enumerate() {
             for (key, value, deadline) in database.iter() {
                 self.keyspace.db_mut(index).insert(key, value.into_owned(), deadline);

@@ -183,6 +183,17 @@ impl Core {
         Ok(LoadedLibraries { libraries, interpreter: Some(interpreter) })
     }
 
+    /// Takes in the libraries of a snapshot beside the present ones; those of the same name give way if they may.
+    ///
+    /// # Errors
+    /// One of them cannot be loaded, or clashes with what is here: nothing is changed.
+    pub(crate) fn join_libraries(&mut self, codes: &[Vec<u8>], replace: bool) -> Result<(), String> {
+        let refuse = |error: CommandError| format!("a function library cannot be loaded: {error}");
+        let loaded = self.run_libraries(codes).map_err(refuse)?;
+        self.scripting.libraries = self.scripting.libraries.joined(loaded, replace).map_err(refuse)?;
+        Ok(())
+    }
+
     /// Takes them in place of the present ones.
     pub(crate) fn replace_libraries(&mut self, loaded: LoadedLibraries) {
         self.scripting.libraries = loaded.libraries;

@@ -2,6 +2,7 @@
 
 use slipstream_engine::{Effect, LoadOptions, LoadedData, Source};
 use slipstream_keyspace::{Keyspace, Str, UnixMillis, Value};
+use slipstream_rdb::Preface;
 
 use crate::script::Script;
 
@@ -172,11 +173,14 @@ fn a_watched_key_breaks_at_a_reload() {
 
 /// What a file with the key `k` holds.
 fn file(options: LoadOptions, value: &str) -> LoadedData {
+    file_with(options, value, Preface::default())
+}
+
+fn file_with(options: LoadOptions, value: &str, preface: Preface) -> LoadedData {
     let mut keyspace = Keyspace::new(16, [0; 4], Default::default());
     keyspace.db_mut(0).insert(b"k", Value::String(Str::from_bytes(value.as_bytes())), None);
     let mut bytes = Vec::new();
-    let (preface, write) = Default::default();
-    slipstream_rdb::write(keyspace.snapshot(), &preface, write, &mut bytes).unwrap();
+    slipstream_rdb::write(keyspace.snapshot(), &preface, Default::default(), &mut bytes).unwrap();
     slipstream_engine::load(bytes.as_slice(), options).unwrap()
 }
 
@@ -245,4 +249,24 @@ fn noflush_keeps_what_is_there() {
     assert_eq!(reload(&mut script, "NOFLUSH"), refusal);
     assert_eq!(reload(&mut script, "NOFLUSH MERGE"), "+OK");
     assert_eq!(script.ask("ZCARD z"), ":1");
+}
+
+#[test]
+fn libraries_that_clash_are_refused_or_give_way() {
+    let code =
+        |number: u32| format!("#!lua name=lib\nredis.register_function('f', function() return {number} end)");
+    for (options, reply, result) in [
+        ("NOFLUSH", "-ERR Error trying to load the RDB dump, check server logs.", ":1"),
+        ("NOFLUSH MERGE", "+OK", ":2"),
+    ] {
+        let mut script = Script::with_debug();
+        let client = script.client();
+        script.ask_words(client, &["FUNCTION", "LOAD", &code(1)]);
+        assert_eq!(script.ask(&format!("DEBUG RELOAD NOSAVE {options}")), "");
+        let preface = Preface { functions: vec![code(2).into_bytes()], ..Preface::default() };
+        let data = file_with(script.node.load_options(Source::File), "file", preface);
+        script.node.loaded_file(Ok(Some(data)));
+        assert_eq!(script.ask("PING"), format!("{reply} +PONG"), "{options}");
+        assert_eq!(script.ask("FCALL f 0"), result, "{options}");
+    }
 }
