@@ -111,6 +111,13 @@ impl Waits {
         !self.keys.ready.is_empty()
     }
 
+    /// The keys that a session waits for, with their database and what they are to hold.
+    fn awaited(&self, id: SessionId) -> impl Iterator<Item = (usize, &[u8], keys::Kind)> {
+        let waiter = self.all.get(&id).and_then(|waiter| waiter.on_keys.as_ref());
+        let command = waiter.and_then(|(places, command)| Some((places, command.as_deref()?.kind)));
+        command.into_iter().flat_map(|(places, kind)| places.all().map(move |(db, key)| (db, key, kind)))
+    }
+
     /// The command of who waits for keys.
     fn command(&self, id: SessionId) -> Option<&KeyWait> {
         self.all.get(&id)?.on_keys.as_ref()?.1.as_deref()

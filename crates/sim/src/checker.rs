@@ -15,6 +15,8 @@
 //! - A planned failover loses nothing and costs no snapshot (`checker/handovers.rs`).
 //! - Whoever streams from a node whose history changes keeps its connection (`checker/attached.rs`).
 //! - No verification finds a difference that nobody planted (`checker/verdicts.rs`).
+//! - Nobody waits for a key that has what is waited for, and what a client was given no other is given in that history
+//!   (`checker/takings.rs`).
 //! - What was answered under min-replicas-to-ack outlives its primary (`checker/witness.rs`).
 //! - What the disk was said to have is there after a crash (`checker/durability.rs`).
 
@@ -26,6 +28,8 @@ mod attached;
 
 mod durability;
 pub mod handovers;
+
+mod takings;
 
 mod verdicts;
 
@@ -43,6 +47,7 @@ use self::attached::Attached;
 use self::durability::Durability;
 pub use self::handovers::Handovers;
 pub use self::picture::{Picture, Print, difference, picture, print};
+pub(crate) use self::takings::{Given, Takings};
 pub use self::verdicts::Verdicts;
 pub use self::witness::Witness;
 use crate::environment::Environment;
@@ -123,6 +128,8 @@ impl Checker {
         if let Some(found) = self.durability.observe(process, node, env) {
             self.compare_loaded(process, node, found);
         }
+        let overlooked = node.overlooked();
+        assert!(overlooked.is_none(), "{}: {overlooked:?} waits for what is there", process.place());
         self.handovers.observe(process, node);
         let attached = Attached::to(process, node, env);
         if let Some(before) = self.attached.insert(process.index, attached) {
@@ -219,6 +226,17 @@ impl Checker {
                 other.get().check(&own, format_args!("{end} of {id}"));
             }
         }
+    }
+
+    /// What a client was given is where that was to be.
+    pub(crate) fn check_given(&self, primary: usize, given: &Given, wanted: usize) {
+        let Given { history, offset, asked } = given;
+        let has = |((id, node), end): (&(ReplicationId, usize), &Offset)| {
+            id == history && *node != primary && end >= offset
+        };
+        let found = self.reached.iter().filter(|reached| has(*reached)).count();
+        assert!(found >= wanted, "n{primary} gave at {offset} of {history}, {found} replicas have that");
+        self.durability.check_given(primary, *offset, *asked);
     }
 
     /// Looks at a replica and the primary that it streams from.

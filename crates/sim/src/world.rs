@@ -20,7 +20,7 @@ use slipstream_engine::Node;
 use slipstream_resp::Value;
 
 pub use self::outcome::Outcome;
-use crate::checker::{Checker, Scrutiny, Verdicts, Witness};
+use crate::checker::{Checker, Scrutiny, Takings, Verdicts, Witness};
 use crate::client::Client;
 use crate::environment::{Environment, Event};
 use crate::network::{Place, Side};
@@ -42,6 +42,8 @@ pub struct World {
     pub(crate) topology: Topology,
     /// The client that checks what is promised under min-replicas-to-ack.
     pub(crate) witness: Witness,
+    /// The clients behind it, who add to a list and take from it.
+    takings: Takings,
     verdicts: Rc<Verdicts>,
     clients: Vec<Client>,
     commands_left: u32,
@@ -89,6 +91,7 @@ impl World {
             env,
             topology,
             witness: Witness::default(),
+            takings: Takings::default(),
             verdicts,
             clients: Vec::new(),
             commands_left,

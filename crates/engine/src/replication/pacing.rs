@@ -21,12 +21,19 @@ pub(crate) struct Pacing {
     pub(crate) held_micros: u64,
 }
 
+impl Pacing {
+    /// Whether a command with these flags has to wait where the log ends there.
+    #[inline]
+    pub(crate) fn holds(&self, flags: u32, end: Offset) -> bool {
+        self.limit.is_some_and(|limit| flags & flag::WRITE != 0 && end >= limit)
+    }
+}
+
 impl Core {
     /// Whether a command with these flags has to wait until the links can carry more.
     #[inline]
     pub(crate) fn is_paced(&mut self, flags: u32) -> bool {
-        let Some(limit) = self.replication.pacing.limit else { return false };
-        let waits = flags & flag::WRITE != 0 && self.log.end() >= limit;
+        let waits = self.replication.pacing.holds(flags, self.log.end());
         if waits {
             let now = self.clock.micros;
             self.replication.pacing.held_since.get_or_insert(now);

@@ -73,6 +73,12 @@ pub(super) struct Places {
     ends_without_key: bool,
 }
 
+impl Places {
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.keys.iter().map(|key| (self.db, &**key))
+    }
+}
+
 /// The queues of all keys that somebody waits for.
 #[derive(Debug, Default)]
 pub(super) struct KeyQueues {

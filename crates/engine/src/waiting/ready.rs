@@ -9,7 +9,7 @@
 
 use slipstream_keyspace::{Keyspace, UnixMillis};
 
-use super::keys::KeyWait;
+use super::keys::{KeyWait, Kind};
 use crate::command::flag;
 use crate::dispatch::Machine;
 use crate::node::{Core, Node, Phase};
@@ -31,6 +31,25 @@ impl Node {
             self.core.serve_ready(&mut self.keyspace);
         }
     }
+
+    /// Between two turns: a client that waits for a key that has what it waits for, though nothing holds it back. There
+    /// is none. Only lists and sorted sets count, and only those without a deadline: where clocks are set, one that was
+    /// over may be to come again, and nobody is told.
+    pub fn overlooked(&self) -> Option<SessionId> {
+        let core = &self.core;
+        if core.is_held_back() || core.phase == Phase::Loading {
+            return None;
+        }
+        let is_there = |id: SessionId| {
+            let flags = core.waits.command(id).map_or(0, |command| command.entry.command.flags);
+            core.waits.awaited(id).any(|(db, key, kind)| {
+                let value = self.keyspace.db(db).peek(key, UnixMillis(i64::MAX));
+                kind != Kind::Stream && value.is_some_and(|value| kind.is_of(&value))
+            }) && !core.pause.holds(flags)
+                && !core.replication.pacing.holds(flags, core.log.end())
+        };
+        core.waits.who(Wait::Keys).into_iter().find(|id| is_there(*id))
+    }
 }
 
 impl Core {
@@ -38,9 +57,7 @@ impl Core {
     /// middle of: then it is done behind that.
     #[cold]
     pub(crate) fn serve_ready(&mut self, keyspace: &mut Keyspace) {
-        let is_open = self.propagation.is_grouping() || self.busy.is_some();
-        let is_open = is_open || self.waits.is_serving || self.is_replaying();
-        if is_open || self.phase == Phase::Loading {
+        if self.is_held_back() || self.waits.is_serving || self.phase == Phase::Loading {
             return;
         }
         self.waits.is_serving = true;
@@ -54,6 +71,11 @@ impl Core {
         held.iter().for_each(|(db, key)| self.waits.keys.touched(*db, key));
         self.running = self.beneath.take();
         self.waits.is_serving = false;
+    }
+
+    /// Whether something is under way that nobody is to see the middle of.
+    fn is_held_back(&self) -> bool {
+        self.propagation.is_grouping() || self.busy.is_some() || self.is_replaying()
     }
 
     /// Tries all who waited for a key when this began, the longest waiting first.

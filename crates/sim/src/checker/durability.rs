@@ -105,6 +105,15 @@ impl Durability {
         reached(&self.parents, (id, Offset(u64::MAX))).iter().any(|(known, _)| *known == from)
     }
 
+    /// Something was given at an offset, to who asked for it then.
+    pub(super) fn check_given(&self, primary: usize, offset: Offset, asked: u64) {
+        let told = self.told.get(&primary);
+        let Some(told) = told.filter(|told| told.always_since.is_some_and(|since| since <= asked)) else {
+            return;
+        };
+        assert!(told.durable >= offset, "n{primary} gave at {offset}, and on disk is {}", told.durable);
+    }
+
     /// The witness was answered.
     pub(crate) fn is_answered(&mut self, primary: usize, number: u64, asked: u64) {
         if let Some(told) = self.told.get_mut(&primary)

@@ -250,6 +250,12 @@ impl Process {
         self.stalled_until <= now && self.node.as_ref().is_some_and(|node| node.core.phase == Phase::Serving)
     }
 
+    /// Where the session of a connection wrote last.
+    pub(crate) fn last_write(&self, wire: WireId) -> Option<Offset> {
+        let session = self.callers.get(&wire)?;
+        self.node.as_ref()?.core.sessions.get(*session).map(|session| session.last_write)
+    }
+
     /// The connection of a session.
     pub(crate) fn wire_of(&self, id: SessionId) -> Option<WireId> {
         self.sessions.get(&id).copied()

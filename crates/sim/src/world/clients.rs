@@ -23,6 +23,8 @@ impl World {
             self.disconnect_client(index);
         } else if client.wire.is_some() && self.witness.client == Some(index) {
             self.witness_acts(index);
+        } else if client.wire.is_some() && self.takings.is_of(index) {
+            self.taker_acts(index);
         } else if client.wire.is_some() {
             let asked = client.ask(&mut self.env.rng);
             self.commands_left = self.commands_left.saturating_sub(asked);
@@ -61,6 +63,32 @@ impl World {
         self.send_client(index);
     }
 
+    /// Who adds to a list, or takes from it, does so again when the last request was answered.
+    fn taker_acts(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let Some(wire) = client.wire.filter(|_| client.is_idle()) else { return };
+        let Some(Place::Node(node)) = self.env.network.place(wire, Side::Server) else { return };
+        if client.replies.is_empty() {
+            client.say(&[&format!("SELECT {}", witness::DATABASE)]);
+        } else {
+            let now = self.env.now();
+            let request = self.takings.ask(index, &self.processes[node], &mut self.env.rng, now);
+            client.say(&[&request]);
+        }
+        self.send_client(index);
+    }
+
+    /// A reply to who takes.
+    fn taker_hears(&mut self, index: usize, wire: WireId) {
+        let Some(Place::Node(primary)) = self.env.network.place(wire, Side::Server) else { return };
+        let process = &self.processes[primary];
+        let (Some(node), Some(reply)) = (&process.node, self.clients[index].replies.last()) else { return };
+        let from = (process, node, process.last_write(wire));
+        if let Some(given) = self.takings.hear(index, from, reply) {
+            self.checker.check_given(primary, &given, self.witness.wanted);
+        }
+    }
+
     /// Replies arrive.
     pub(super) fn client_hears(&mut self, index: usize, wire: WireId, bytes: &[u8]) {
         let client = &mut self.clients[index];
@@ -77,6 +105,9 @@ impl World {
                 self.witness.is_answered(primary, &self.processes);
                 self.checker.durability.is_answered(primary, self.witness.sent, self.witness.asked);
             }
+        }
+        if self.takings.is_of(index) && self.clients[index].replies.len() > heard {
+            self.taker_hears(index, wire);
         }
         if verdict == Verdict::WrongNode {
             self.disconnect_client(index);

@@ -13,9 +13,13 @@ use crate::environment::Event;
 /// How long the healed group may take to become equal, in seconds of its time.
 const HEALING_SECONDS: u64 = 300;
 
-/// The last client is the witness, those before the writers read.
-const CLIENTS: usize = 5;
+/// The first clients write, those behind them read, and the next is the witness.
 const WRITERS: usize = 3;
+const WITNESS: usize = 4;
+
+/// Then comes one that adds to a list, and those who take from it.
+const GIVER: usize = 5;
+const CLIENTS: usize = 8;
 
 /// How long clients may take to send all their commands, in hours.
 const MOST_HOURS: u64 = 1;
@@ -39,10 +43,11 @@ impl World {
         let sizes = (self.env.options.keys, self.env.options.value_len);
         self.is_attacked = true;
         for index in 0..CLIENTS {
-            self.clients.push(Client::new(index, index < WRITERS, sizes));
+            self.clients.push(Client::new(index, !(WRITERS..GIVER).contains(&index), sizes));
             self.env.after_delay(Event::Client(index));
         }
-        self.witness.client = Some(CLIENTS - 1);
+        self.witness.client = Some(WITNESS);
+        self.takings.giver = Some(GIVER);
         self.witness.wanted = usize::try_from(self.env.options.min_replicas_to_ack).expect("it is small");
         self.env.after(0, Event::Fault);
         while self.commands_left > 0 {
@@ -58,6 +63,7 @@ impl World {
         self.is_attacked = false;
         self.commands_left = 0;
         self.witness.client = None;
+        self.takings.giver = None;
         let before = self.full_syncs;
         self.env.network.unblock_all();
         self.env.options.bad_loads = 0;

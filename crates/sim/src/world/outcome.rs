@@ -31,6 +31,8 @@ pub struct Outcome {
     pub recovered: u64,
     /// Those of them that had what a client was answered under `appendfsync always`.
     pub answers_kept: u64,
+    /// Elements of a list that were taken, each once.
+    pub taken: u64,
     /// Virtual time in microseconds.
     pub micros: u64,
 }
@@ -50,6 +52,7 @@ impl Outcome {
         self.outlived += other.outlived;
         self.recovered += other.recovered;
         self.answers_kept += other.answers_kept;
+        self.taken += other.taken;
         self.micros += other.micros;
     }
 }
@@ -64,8 +67,14 @@ impl std::fmt::Display for Outcome {
              them from disk), {compared} times two nodes compared, {verified} verifications found no difference and \
              {planted} planted ones were found, {} promises, {} primaries replaced and {} failovers without a loss, {} \
               connections outlived their history, {} nodes had after a crash what was said to be on disk, and {} what a \
-             client was answered",
-            self.promises, self.survived, self.handed_over, self.outlived, self.recovered, self.answers_kept
+             client was answered, {} elements were taken by one client each",
+            self.promises,
+            self.survived,
+            self.handed_over,
+            self.outlived,
+            self.recovered,
+            self.answers_kept,
+            self.taken
         )
     }
 }
@@ -85,6 +94,7 @@ impl World {
             outlived: self.checker.outlived,
             recovered: self.checker.durability.kept,
             answers_kept: self.checker.durability.answers,
+            taken: self.takings.count,
             micros: self.env.now(),
         }
     }
