@@ -30,7 +30,7 @@ impl Call<'_> {
 
 /// Any part of a millisecond counts as one.
 fn millis_of_seconds(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
-    let seconds = parse_f64(arg).ok_or(CommandError::TIMEOUT_NOT_FLOAT)?;
+    let seconds = parse_f64(arg).or_else(|| too_great(arg)).ok_or(CommandError::TIMEOUT_NOT_FLOAT)?;
     let millis = (seconds * 1000.0).ceil();
     // 2^63 is the least that no i64 holds.
     if millis >= 9_223_372_036_854_775_808.0 {
@@ -41,6 +41,12 @@ fn millis_of_seconds(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
     }
     #[expect(clippy::cast_possible_truncation, reason = "a whole number between 0 and 2^63")]
     nameable(millis as i64, now)
+}
+
+/// A number beyond all that an `f64` holds.
+fn too_great(arg: &[u8]) -> Option<f64> {
+    let number: f64 = str::from_utf8(arg).ok()?.parse().ok()?;
+    number.is_infinite().then_some(number)
 }
 
 /// A timeout whose end the wall clock can still name.
@@ -73,5 +79,6 @@ mod tests {
         check("inf", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("9223372036854775", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("1e300", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
+        check("1e400", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
     }
 }
