@@ -279,7 +279,8 @@ impl Machine<'_> {
         let is_replica = self.session.role == Role::Replica;
         let start = self.reply.len();
         let handled = self.take_up(args);
-        if self.core.observers.has(Observers::TRACKING) && handled == Handled::Done {
+        let is_over = handled == Handled::Done && self.session.flow != Flow::Waiting(Wait::Keys);
+        if is_over && self.core.observers.has(Observers::TRACKING) {
             self.core.end_caching(self.session, args);
         }
         if self.core.waits.has_ready() {
@@ -355,7 +356,8 @@ impl Machine<'_> {
         if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
             self.core.make_room(self.keyspace);
         }
-        if self.core.observers.has(Observers::TRACKING) {
+        // Who runs a script that is busy could not be told.
+        if self.core.observers.has(Observers::TRACKING) && self.core.busy.is_none() {
             self.forget_tracked();
         }
         let candidate = self.candidate(entry, flags);

@@ -293,6 +293,10 @@ impl Node {
     pub(crate) fn run_woken(&mut self) {
         while !self.core.woken.is_empty() {
             for id in std::mem::take(&mut self.core.woken) {
+                if self.core.waits.of(id).is_some() {
+                    // It was woken twice, and waits again since.
+                    continue;
+                }
                 let Some(mut session) = self.core.sessions.take(id) else { continue };
                 if session.flow != Flow::Closing {
                     session.flow = Flow::Ready;

@@ -111,6 +111,8 @@ fn call(lua: &Lua, shared: &Shared, args: MultiValue) -> mlua::Result<Called> {
         Err(text) => return Ok(Called::Error(ErrorReply::parse(text.as_bytes(), false))),
     };
     let mut reply = shared.reply.borrow_mut();
+    // A reply that could not be read in full may have been left here.
+    reply.clear();
     let asked = server::reach(|server| server.call(request.args(), &mut reply));
     if asked.is_none() {
         return Ok(Called::Error(ErrorReply::parse(NOT_RUNNING.as_bytes(), false)));

@@ -162,9 +162,13 @@ impl Core {
     }
 
     /// FUNCTION RESTORE: runs the code of libraries, which are not taken in yet.
-    pub(crate) fn run_libraries(&mut self, codes: &[Vec<u8>]) -> Result<Libraries, CommandError> {
+    pub(crate) fn run_libraries(
+        &mut self,
+        codes: &[Vec<u8>],
+        obeys: bool,
+    ) -> Result<Libraries, CommandError> {
         let mut interpreter = self.scripting.take(Purpose::Libraries, &mut self.rng);
-        let loaded = self.run_all(&mut interpreter, codes);
+        let loaded = self.run_all(&mut interpreter, codes, obeys);
         self.scripting.put_back(Purpose::Libraries, interpreter);
         loaded
     }
@@ -179,7 +183,7 @@ impl Core {
         }
         let mut interpreter = Box::new(Interpreter::new(Purpose::Libraries, self.rng.i32(..)));
         let refuse = |error: CommandError| format!("a function library cannot be loaded: {error}");
-        let libraries = self.run_all(&mut interpreter, codes).map_err(refuse)?;
+        let libraries = self.run_all(&mut interpreter, codes, true).map_err(refuse)?;
         Ok(LoadedLibraries { libraries, interpreter: Some(interpreter) })
     }
 
@@ -204,6 +208,7 @@ impl Core {
         &mut self,
         interpreter: &mut Interpreter,
         codes: &[Vec<u8>],
+        obeys: bool,
     ) -> Result<Libraries, CommandError> {
         let mut libraries = Libraries::default();
         for code in codes {
@@ -211,7 +216,7 @@ impl Core {
                 true => Err(CommandError::library_exists(name)),
                 false => Ok(()),
             };
-            let library = self.run_library(interpreter, code, true, allows)?;
+            let library = self.run_library(interpreter, code, obeys, allows)?;
             libraries.put(library)?;
         }
         Ok(libraries)

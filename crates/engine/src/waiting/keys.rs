@@ -28,13 +28,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn is_of(self, value: &Value<'_>) -> bool {
-        matches!(
-            (self, value),
-            (Kind::List, Value::List(_))
-                | (Kind::SortedSet, Value::SortedSet(_))
-                | (Kind::Stream, Value::Stream(_))
-        )
+    /// The kind of a value that somebody may wait for.
+    pub(super) fn of(value: &Value<'_>) -> Option<Kind> {
+        match value {
+            Value::List(_) => Some(Kind::List),
+            Value::SortedSet(_) => Some(Kind::SortedSet),
+            Value::Stream(_) => Some(Kind::Stream),
+            Value::String(_) | Value::Hash(_) | Value::Set(_) => None,
+        }
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) struct KeyWait {
 #[derive(Debug)]
 pub(super) struct Places {
     db: usize,
+    kind: Kind,
     /// Each once.
     keys: Vec<Box<[u8]>>,
     ticket: u64,
@@ -93,6 +95,8 @@ pub(super) struct KeyQueues {
 #[derive(Debug, Default)]
 struct Queue {
     waiters: BTreeMap<u64, SessionId>,
+    /// How many wait for a value of each kind.
+    kinds: [usize; 3],
     /// How many of them are tried again when the key is gone.
     ending_without_key: usize,
     is_ready: bool,
@@ -106,7 +110,7 @@ impl KeyQueues {
         &mut self,
         id: SessionId,
         (db, mut keys): (usize, Vec<Box<[u8]>>),
-        ends_without_key: bool,
+        (kind, ends_without_key): (Kind, bool),
     ) -> Places {
         keys.sort_unstable();
         keys.dedup();
@@ -116,9 +120,10 @@ impl KeyQueues {
         for key in &keys {
             let queue = queues.entry(key.clone()).or_default();
             queue.waiters.insert(ticket, id);
+            queue.kinds[kind as usize] += 1;
             queue.ending_without_key += usize::from(ends_without_key);
         }
-        Places { db, keys, ticket, ends_without_key }
+        Places { db, kind, keys, ticket, ends_without_key }
     }
 
     pub(super) fn leave(&mut self, places: &Places) {
@@ -126,6 +131,7 @@ impl KeyQueues {
         for key in &places.keys {
             let Some(queue) = queues.get_mut(key) else { continue };
             queue.waiters.remove(&places.ticket);
+            queue.kinds[places.kind as usize] -= 1;
             queue.ending_without_key -= usize::from(places.ends_without_key);
             if queue.waiters.is_empty() {
                 queues.remove(key);
@@ -169,9 +175,14 @@ impl KeyQueues {
         behind.next().map(|(ticket, id)| (*ticket, *id))
     }
 
-    /// Whether somebody is tried again when a key is gone.
+    /// Whether somebody is tried again when a key is gone, or holds something else.
     pub(super) fn is_missed(&self, place: (usize, &[u8])) -> bool {
         self.queue(place).is_some_and(|queue| queue.ending_without_key > 0)
+    }
+
+    /// Whether somebody waits for a value of this kind.
+    pub(super) fn is_awaited(&self, place: (usize, &[u8]), kind: Kind) -> bool {
+        self.queue(place).is_some_and(|queue| queue.kinds[kind as usize] > 0)
     }
 
     /// The latest ticket.
@@ -221,7 +232,8 @@ impl Call<'_> {
         }
         let Awaited { kind, until, ends_without_key, request } = awaited;
         let request = request.unwrap_or_else(|| OwnedRequest::new(self.args));
-        let places = waits.keys.enter(id, (self.db.index, keys.map(Box::from).collect()), ends_without_key);
+        let places =
+            waits.keys.enter(id, (self.db.index, keys.map(Box::from).collect()), (kind, ends_without_key));
         let held: usize = places.keys.iter().map(|key| 2 * key.len() + PLACE_SIZE).sum();
         self.session.wait_memory = request.memory() + held;
         let command = KeyWait { request, entry: self.entry, spent: 0, kind, ends_without_key };
@@ -253,12 +265,13 @@ mod tests {
     #[test]
     fn each_key_has_those_who_wait_for_it_in_their_order() {
         let mut queues = KeyQueues::default();
-        let first = queues.enter(SessionId(9), (0, keys(&["b", "a", "b"])), false);
-        let second = queues.enter(SessionId(2), (0, keys(&["b"])), true);
-        queues.enter(SessionId(5), (1, keys(&["a"])), false);
+        let first = queues.enter(SessionId(9), (0, keys(&["b", "a", "b"])), (Kind::List, false));
+        let second = queues.enter(SessionId(2), (0, keys(&["b"])), (Kind::Stream, true));
+        queues.enter(SessionId(5), (1, keys(&["a"])), (Kind::List, false));
         assert_eq!((queue(&queues, "a"), queue(&queues, "b")), (vec![9], vec![9, 2]));
         assert_eq!(queues.count(), (3, 1));
         assert!(queues.is_missed((0, b"b")) && !queues.is_missed((0, b"a")));
+        assert!(queues.is_awaited((0, b"b"), Kind::Stream) && !queues.is_awaited((0, b"a"), Kind::Stream));
         queues.leave(&first);
         assert_eq!((queue(&queues, "a"), queue(&queues, "b")), (vec![], vec![2]));
         queues.leave(&second);
@@ -269,7 +282,7 @@ mod tests {
     #[test]
     fn a_key_is_ready_once_however_often_it_is_touched() {
         let mut queues = KeyQueues::default();
-        queues.enter(SessionId(1), (0, keys(&["a", "b"])), false);
+        queues.enter(SessionId(1), (0, keys(&["a", "b"])), (Kind::List, false));
         for key in [b"b", b"a", b"b", b"c"] {
             queues.touched(0, key);
         }

@@ -20,7 +20,7 @@ use crate::session::{Flow, SessionId, Wait};
 enum Tried {
     /// It is not concerned, or ran.
     Done,
-    /// CLIENT PAUSE holds it back, and so all behind it.
+    /// CLIENT PAUSE holds it back.
     Held,
 }
 
@@ -82,20 +82,28 @@ impl Core {
     fn serve_key(&mut self, keyspace: &mut Keyspace, place: (usize, &[u8])) -> Tried {
         let last = self.waits.keys.last_ticket();
         let mut ticket = 0;
+        let mut tried = Tried::Done;
         while let Some((next, id)) = self.waits.keys.behind(place, ticket)
             && next <= last
         {
-            let (db, key) = place;
-            let is_there = keyspace.db(db).contains(key, self.visible_from());
-            if !is_there && !self.waits.keys.is_missed(place) {
+            if !self.is_of_interest(keyspace, place) {
                 break;
             }
+            // Those behind one who is held back may only read.
             if self.concerns(keyspace, id, place) && self.serve(keyspace, id) == Tried::Held {
-                return Tried::Held;
+                tried = Tried::Held;
             }
             ticket = next;
         }
-        Tried::Done
+        tried
+    }
+
+    /// Whether anybody who waits for a key is to be tried, as it is now.
+    fn is_of_interest(&self, keyspace: &Keyspace, (db, key): (usize, &[u8])) -> bool {
+        let value = keyspace.db(db).peek(key, self.visible_from());
+        let kind = value.and_then(|value| Kind::of(&value));
+        let queues = &self.waits.keys;
+        queues.is_missed((db, key)) || kind.is_some_and(|kind| queues.is_awaited((db, key), kind))
     }
 
     fn visible_from(&self) -> UnixMillis {
@@ -107,7 +115,7 @@ impl Core {
         let Some(command) = self.waits.command(id) else { return false };
         let waits = self.sessions.get(id).is_some_and(|session| session.flow == Flow::Waiting(Wait::Keys));
         let value = keyspace.db(db).peek(key, self.visible_from());
-        waits && (command.ends_without_key || value.is_some_and(|value| command.kind.is_of(&value)))
+        waits && (command.ends_without_key || value.and_then(|value| Kind::of(&value)) == Some(command.kind))
     }
 
     /// Tries the command of a session again.
@@ -132,6 +140,7 @@ impl Core {
         if session.flow == Flow::Waiting(Wait::Keys) {
             self.waits.put_command(id, command);
         } else {
+            self.end_caching(&session, command.request.args());
             self.forget_wait(id);
             session.wait_memory = 0;
         }
@@ -153,6 +162,7 @@ impl Core {
         self.account(entry, spent);
         if let Some(session) = self.sessions.take(id) {
             self.note_slow(&session, entry, request.args(), spent);
+            self.end_caching(&session, request.args());
             self.sessions.insert(session);
         }
     }

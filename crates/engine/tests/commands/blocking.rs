@@ -463,3 +463,45 @@ fn a_replica_serves_readers_of_streams_from_what_it_applies() {
     script.node.tick();
     assert_eq!(script.received(client), "[[s [[1-1 [f v]]]]]");
 }
+
+#[test]
+fn a_read_does_not_wait_for_a_pause_that_holds_a_write_before_it() {
+    let mut script = Script::new();
+    let (worker, reader) = (script.connect(), script.connect());
+    script.ask("XGROUP CREATE s g $ MKSTREAM");
+    script.ask_as(worker, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
+    script.ask_as(reader, "XREAD BLOCK 0 STREAMS s $");
+    for request in ["MULTI", "CLIENT PAUSE 2000 WRITE", "XADD s 1-1 f v", "EXEC"] {
+        script.ask(request);
+    }
+    assert_eq!(script.received(worker), "");
+    assert_eq!(script.received(reader), "[[s [[1-1 [f v]]]]]");
+}
+
+#[test]
+fn who_waited_before_a_pause_comes_before_who_came_in_it() {
+    let mut script = Script::new();
+    let (first, second) = (script.connect(), script.connect());
+    script.ask_as(first, "BLPOP x 0");
+    for request in ["MULTI", "CLIENT PAUSE 500 WRITE", "RPUSH x 1 2", "EXEC"] {
+        script.ask(request);
+    }
+    script.ask_as(second, "BLPOP x 0");
+    script.advance(501);
+    script.node.tick();
+    assert_eq!((script.received(first), script.received(second)), ("[x 1]".to_owned(), "[x 2]".to_owned()));
+}
+
+#[test]
+fn what_is_to_be_cached_is_said_of_the_read_that_waits() {
+    let mut script = Script::resp3();
+    let other = script.connect();
+    script.ask("CLIENT TRACKING ON OPTIN");
+    script.ask("CLIENT CACHING YES");
+    script.ask("XREAD BLOCK 0 STREAMS s $");
+    let client = script.client();
+    script.ask_as(other, "XADD s 1-1 f v");
+    assert!(script.received(client).contains("1-1"));
+    script.ask_as(other, "XADD s 2-1 f v");
+    assert!(script.received(client).contains("invalidate"));
+}

@@ -426,3 +426,22 @@ fn tests_of_reply_forms_may_call_debug_from_scripts() {
     script.check_read("DEBUG SET-DISABLE-DENY-SCRIPTS 0", "+OK");
     assert!(eval(&mut script, code).contains("not allowed from script"));
 }
+
+#[test]
+fn a_reply_that_does_not_fit_into_a_script_is_nobody_elses() {
+    let mut script = Script::new();
+    script.ask("SADD s secret");
+    script.ask("SET a 2");
+    let other = script.connect();
+    for times in 0..8 {
+        let own = "'s',".repeat(84 + times);
+        let code =
+            format!("local t={{}} for i=1,7900 do t[i]='s' end return redis.call('sunion',{own}unpack(t))");
+        eval(&mut script, &code);
+        eval(&mut script, &code);
+        assert_eq!(
+            eval_as(&mut script, other, "return {redis.call('get','a'),redis.call('get','a')}"),
+            "[2 2]"
+        );
+    }
+}

@@ -37,7 +37,7 @@ pub(crate) fn write(lua: &Lua, value: &Value, script: Protocol, reply: &mut Repl
                 return Ok(Written { errors: vec![shown(&write_error(reply, TOO_DEEP))] });
             }
             Some(value) => writer.value(&value)?,
-            None => writer.close(),
+            None => drop(writer.open.pop()),
         }
     }
     reply.raw(writer.out.as_bytes());
@@ -58,7 +58,7 @@ pub(crate) fn write_error(reply: &mut Reply, text: &[u8]) -> Vec<u8> {
 struct Writer<'a> {
     lua: &'a Lua,
     script: Protocol,
-    /// What is written of the innermost open table, or of the value itself.
+    /// What is written.
     out: Reply,
     open: Vec<Open>,
     bytes: usize,
@@ -69,32 +69,16 @@ struct Writer<'a> {
 struct Open {
     aggregate: Aggregate,
     members: Table,
-    /// The last index that was taken, and the last one that there is, if that is known.
+    /// The last index that was taken, and the last one that there is.
     index: usize,
-    last: Option<usize>,
-    /// What was written before it.
-    before: Reply,
+    last: usize,
 }
 
 impl Open {
     fn next(&mut self) -> mlua::Result<Option<Value>> {
         // A set's members are the keys of a list of pairs.
         self.index += if self.aggregate == Aggregate::Set && self.index > 0 { 2 } else { 1 };
-        if self.last.is_some_and(|last| self.index > last) {
-            return Ok(None);
-        }
-        match self.members.raw_get(self.index)? {
-            Value::Nil if self.last.is_none() => Ok(None),
-            value => Ok(Some(value)),
-        }
-    }
-
-    fn header(&self, out: &mut Reply) {
-        match (self.aggregate, self.last) {
-            (Aggregate::Map, last) => out.map(last.unwrap_or(0) / 2),
-            (Aggregate::Set, last) => out.set(last.unwrap_or(0) / 2),
-            (Aggregate::Array, _) => out.array(self.index - 1),
-        }
+        if self.index > self.last { Ok(None) } else { Ok(Some(self.members.raw_get(self.index)?)) }
     }
 }
 
@@ -132,30 +116,24 @@ impl Writer<'_> {
             self.out.verbatim(&format, &text.as_bytes());
         } else if let Value::Table(map) = table.raw_get("map")? {
             let (members, last) = pairs::list(self.lua, &map)?;
-            self.open(Aggregate::Map, members, Some(last));
+            self.open(Aggregate::Map, members, last);
         } else if let Value::Table(set) = table.raw_get("set")? {
             let (members, last) = pairs::list(self.lua, &set)?;
-            self.open(Aggregate::Set, members, Some(last));
+            self.open(Aggregate::Set, members, last);
         } else {
-            self.open(Aggregate::Array, table.clone(), None);
+            self.open(Aggregate::Array, table.clone(), before_first_nil(table)?);
         }
         Ok(())
     }
 
-    fn open(&mut self, aggregate: Aggregate, members: Table, last: Option<usize>) {
+    fn open(&mut self, aggregate: Aggregate, members: Table, last: usize) {
         self.bytes += 4;
-        let empty = Reply::new(self.out.protocol());
-        let before = std::mem::replace(&mut self.out, empty);
-        self.open.push(Open { aggregate, members, index: 0, last, before });
-    }
-
-    /// Puts the innermost table behind what was written before it.
-    fn close(&mut self) {
-        let mut open = self.open.pop().expect("a table is open");
-        let mut out = std::mem::take(&mut open.before);
-        open.header(&mut out);
-        out.raw(self.out.as_bytes());
-        self.out = out;
+        match aggregate {
+            Aggregate::Map => self.out.map(last / 2),
+            Aggregate::Set => self.out.set(last / 2),
+            Aggregate::Array => self.out.array(last),
+        }
+        self.open.push(Open { aggregate, members, index: 0, last });
     }
 
     fn error(&mut self, text: &[u8], counted: bool) {
@@ -164,6 +142,15 @@ impl Writer<'_> {
             self.written.errors.push(shown(&line));
         }
     }
+}
+
+/// Where an array ends for a reply.
+fn before_first_nil(array: &Table) -> mlua::Result<usize> {
+    let mut last = 0;
+    while !matches!(array.raw_get(last + 1)?, Value::Nil) {
+        last += 1;
+    }
+    Ok(last)
 }
 
 fn shown(line: &[u8]) -> String {

@@ -74,7 +74,7 @@ pub(super) fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     let refuse = |error: FunctionsError| CommandError::text(format!("ERR {error}"));
     let codes = restore_functions(&call.args[2]).map_err(refuse)?;
-    let restored = call.core.run_libraries(&codes)?;
+    let restored = call.core.run_libraries(&codes, call.session.role == Role::Primary)?;
     let present = &mut call.core.scripting.libraries;
     *present = match policy {
         Policy::Flush => restored,
