@@ -193,7 +193,7 @@ impl Core {
     /// One of them cannot be loaded, or clashes with what is here: nothing is changed.
     pub(crate) fn join_libraries(&mut self, codes: &[Vec<u8>], replace: bool) -> Result<(), String> {
         let refuse = |error: CommandError| format!("a function library cannot be loaded: {error}");
-        let loaded = self.run_libraries(codes).map_err(refuse)?;
+        let loaded = self.run_libraries(codes, true).map_err(refuse)?;
         self.scripting.libraries = self.scripting.libraries.joined(loaded, replace).map_err(refuse)?;
         Ok(())
     }

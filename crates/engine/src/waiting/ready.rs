@@ -44,7 +44,7 @@ impl Node {
             let flags = core.waits.command(id).map_or(0, |command| command.entry.command.flags);
             core.waits.awaited(id).any(|(db, key, kind)| {
                 let value = self.keyspace.db(db).peek(key, UnixMillis(i64::MAX));
-                kind != Kind::Stream && value.is_some_and(|value| kind.is_of(&value))
+                kind != Kind::Stream && value.and_then(|value| Kind::of(&value)) == Some(kind)
             }) && !core.pause.holds(flags)
                 && !core.replication.pacing.holds(flags, core.log.end())
         };
