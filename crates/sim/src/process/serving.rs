@@ -250,10 +250,16 @@ impl Process {
         self.stalled_until <= now && self.node.as_ref().is_some_and(|node| node.core.phase == Phase::Serving)
     }
 
-    /// Where the session of a connection wrote last.
+    /// Where the session of a connection wrote last, unless a change of role has made it forget that.
     pub(crate) fn last_write(&self, wire: WireId) -> Option<Offset> {
         let session = self.callers.get(&wire)?;
-        self.node.as_ref()?.core.sessions.get(*session).map(|session| session.last_write)
+        self.node
+            .as_ref()?
+            .core
+            .sessions
+            .get(*session)
+            .map(|session| session.last_write)
+            .filter(|at| *at > Offset(0))
     }
 
     /// The connection of a session.
