@@ -65,6 +65,8 @@ pub struct Process {
     pub skew: Rc<Cell<i64>>,
     /// Until when nothing runs, if it stands still.
     pub stalled_until: u64,
+    /// The same when the life ended that `crashed` tells of.
+    pub was_stalled_until: u64,
     /// Snapshots that were loaded from a primary, in all lives.
     pub loads: u32,
     /// Where the link's connection is.
@@ -164,6 +166,7 @@ impl Process {
             wrote: None,
             skew: Rc::default(),
             stalled_until: 0,
+            was_stalled_until: 0,
             loads: 0,
             link: None,
             side: None,
@@ -282,7 +285,10 @@ impl Process {
         self.disk.crash(env.now(), crash);
         self.crashed = match self.crashed {
             Some((at, worst)) if was_loading => Some((at, worst.max(crash))),
-            _ => Some((env.now(), crash)),
+            _ => {
+                self.was_stalled_until = self.stalled_until;
+                Some((env.now(), crash))
+            }
         };
         self.wake_at = None;
         self.spins = 0;

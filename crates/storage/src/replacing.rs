@@ -10,13 +10,14 @@ use slipstream_aof::MAX_MANIFEST_LEN;
 
 use crate::files::{DiskFile, Files};
 
-/// Makes the folder if it is not there.
+/// Makes the folder if it is not there. Its name is on disk then: one that is there may be of a process that ended
+/// before it brought it there.
 pub fn make_folder<F: Files>(files: &F, folder: &Path) -> io::Result<()> {
     match files.create_folder(folder) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && files.is_folder(folder) => Ok(()),
-        Ok(()) => sync_name(files, folder),
-        other => other,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && files.is_folder(folder) => {}
+        other => other?,
     }
+    sync_name(files, folder)
 }
 
 /// Brings the name of a file, or that it is gone, to disk.

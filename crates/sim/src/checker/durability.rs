@@ -223,7 +223,7 @@ impl Told {
         }
         let late = at.saturating_sub(window(&env.options));
         let early = self.ends.iter().take_while(|(told, _)| *told <= late).last();
-        if let Some((_, end)) = early.filter(|_| process.stalled_until <= late) {
+        if let Some((_, end)) = early.filter(|_| process.was_stalled_until <= late) {
             demands.push(("there was long before", *end));
         }
         for (whose, offset) in &demands {
