@@ -14,7 +14,9 @@ use slipstream_engine::Stored;
 use slipstream_engine::config::Config;
 
 use crate::files::{DiskFile, Files};
-use crate::replacing::{Replaced, Unreplaced, make_folder, read_manifest, reason, replace, sync_name};
+use crate::replacing::{
+    Replaced, Unreplaced, make_folder, read_manifest, reason, replace, settle_folder, sync_name,
+};
 
 /// What is found in `dir`, and a line for the log if there is something to say.
 pub fn find<F: Files>(files: &F, config: &Config, dir: &Path) -> Result<(Stored, Option<String>), String> {
@@ -109,7 +111,7 @@ impl OldStyle<'_> {
     fn take_over<F: Files>(&self, files: &F, manifest: &mut Manifest) -> Result<(), String> {
         manifest.base = Some(Part { name: self.name.to_owned(), sequence: 1 });
         let take = || -> io::Result<()> {
-            make_folder(files, self.folder)?;
+            settle_folder(files, self.folder)?;
             // Its program may have ended before it asked the disk, and it is not the last file any more.
             files.open(&self.file)?.sync()?;
             let name = manifest_name(self.name);

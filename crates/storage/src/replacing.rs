@@ -10,13 +10,18 @@ use slipstream_aof::MAX_MANIFEST_LEN;
 
 use crate::files::{DiskFile, Files};
 
-/// Makes the folder if it is not there. Its name is on disk then: one that is there may be of a process that ended
-/// before it brought it there.
+/// Makes the folder if it is not there.
 pub fn make_folder<F: Files>(files: &F, folder: &Path) -> io::Result<()> {
     match files.create_folder(folder) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && files.is_folder(folder) => {}
-        other => other?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && files.is_folder(folder) => Ok(()),
+        Ok(()) => sync_name(files, folder),
+        other => other,
     }
+}
+
+/// The same, and its name is on disk then whoever made it: it may be of a process that ended before it saw to that.
+pub fn settle_folder<F: Files>(files: &F, folder: &Path) -> io::Result<()> {
+    make_folder(files, folder)?;
     sync_name(files, folder)
 }
 

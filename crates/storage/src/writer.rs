@@ -21,7 +21,9 @@ use slipstream_log::Offset;
 
 use self::current::{Current, Piece, Trouble, batch_len};
 use crate::files::{DiskFile, Files};
-use crate::replacing::{Replaced, Unreplaced, make_folder, read_manifest, reason, replace, sync_name};
+use crate::replacing::{
+    Replaced, Unreplaced, make_folder, read_manifest, reason, replace, settle_folder, sync_name,
+};
 
 /// `appendfsync everysec`, and how long to wait before a write that failed is tried again, in microseconds.
 const SECOND: u64 = 1_000_000;
@@ -163,7 +165,7 @@ impl<F: Files, O: Outbox> Writer<F, O> {
 
     fn open(&mut self, folder: PathBuf, manifest: String) {
         let path = folder.join(&manifest);
-        let result = make_folder(&self.files, &folder).and_then(|()| read_manifest(&self.files, &path));
+        let result = settle_folder(&self.files, &folder).and_then(|()| read_manifest(&self.files, &path));
         let result = result.map_err(|error| format!("{}: {}", path.display(), reason(&error)));
         (self.folder, self.manifest, self.is_lost) = (folder, manifest, false);
         self.report(Report::Opened(result));
