@@ -20,7 +20,7 @@ pub fn make_folder<F: Files>(files: &F, folder: &Path) -> io::Result<()> {
 }
 
 /// The same, and its name is on disk then whoever made it: it may be of a process that ended before it saw to that.
-pub fn settle_folder<F: Files>(files: &F, folder: &Path) -> io::Result<()> {
+pub(crate) fn settle_folder<F: Files>(files: &F, folder: &Path) -> io::Result<()> {
     make_folder(files, folder)?;
     sync_name(files, folder)
 }
