@@ -123,10 +123,11 @@ impl Job {
     }
 
     fn serves(&self, replica: &Replica, log: &Log) -> bool {
-        // Who wants nothing but a snapshot wants the data of now.
-        let stream_follows = !replica.profile.wants_no_stream();
         let wanted = (replica.profile.reader(), replica.profile.part);
-        self.whole && (self.reader, self.part) == wanted && stream_follows && self.is_covered(log)
+        self.whole
+            && (self.reader, self.part) == wanted
+            && !replica.wants_data_of_now()
+            && self.is_covered(log)
     }
 }
 
@@ -436,6 +437,12 @@ impl Replicas {
 }
 
 impl Replica {
+    /// Whether an older snapshot with the stream from there is not what it asks for: it wants nothing but a
+    /// snapshot, or, with a plain SYNC, is not told the offset at which its stream begins.
+    fn wants_data_of_now(&self) -> bool {
+        self.profile.wants_no_stream() || self.protocol == Protocol::Sync && !self.profile.carries_snapshot
+    }
+
     /// Puts the replica online and lets the stream flow from `from`.
     pub(super) fn start_stream(&mut self, now: Moment, from: Offset, actions: &mut Vec<Action>) {
         self.phase = Phase::Online { cursor: from };

@@ -122,6 +122,19 @@ fn a_snapshot_alone_is_never_an_old_one() {
 }
 
 #[test]
+fn a_plain_sync_gets_the_data_of_now() {
+    let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
+    story.synced();
+    story.log.append(&[b'x'; 10]);
+    story.ask(B, Request::Sync);
+    let started = story.turn();
+    assert_eq!(jobs(&started)[0].offset, Offset(1010), "it is told no offset, so its stream begins here");
+    story.log.append(&[b'x'; 10]);
+    story.ask(C, Request::Sync);
+    assert_eq!(jobs(&story.turn())[0].offset, Offset(1020), "nor does it join one on its way");
+}
+
+#[test]
 fn a_kept_snapshot_goes_when_it_is_of_no_use() {
     let ended = |change: &dyn Fn(&mut Story)| {
         let mut story = Story::new(Settings { sync_delay_ms: 0, ..SETTINGS });
