@@ -6,6 +6,7 @@
 //! times, logs slow ones, feeds monitors and hands the effects to propagation.
 
 use slipstream_keyspace::{Keyspace, UnixMillis};
+use slipstream_log::Offset;
 use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, OwnedRequest, Reply};
 
@@ -336,12 +337,23 @@ impl Machine<'_> {
         }
         let (start, end) = (self.reply.len(), self.core.log.end());
         self.execute(entry, args);
+        if flags & flag::NOT_QUEUED != 0 {
+            self.follow_as_ordered();
+        }
         // What a script does is seen when it is done.
         let wrote = flags & flag::RUNS_SCRIPT != 0 && self.core.log.end() != end;
         if wrote || flags & flag::WRITE != 0 {
             self.core.hold_reply(self.session, self.reply, start);
         }
         Handled::Done
+    }
+
+    /// A transaction is over that had a REPLICAOF in it.
+    fn follow_as_ordered(&mut self) {
+        if let Some(order) = self.core.replication.ordered.take() {
+            self.core.obey(self.keyspace, order);
+            self.session.last_write = Offset(0);
+        }
     }
 
     /// What went to make room is told before the reply: the client must not take what it keeps for valid.

@@ -15,7 +15,7 @@ impl Core {
     pub(crate) fn begin_failover(&mut self, keyspace: &mut Keyspace, order: Order) -> Result<(), Refusal> {
         let mut actions = Vec::new();
         let now = self.clock.moment();
-        let is_primary = !self.is_replica();
+        let is_primary = !self.is_replica() && self.replication.ordered.is_none();
         let replication = &mut self.replication;
         replication.failover.begin(now, order, (is_primary, &replication.replicas), &mut actions)?;
         replication.replicas.hold_pings(now);

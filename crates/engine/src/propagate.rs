@@ -158,8 +158,7 @@ impl Propagation {
         }
     }
 
-    /// Appends what is pending to the log even within a group: this node is about to follow a primary.
-    pub fn send(&mut self, log: &mut Log) {
+    fn send(&mut self, log: &mut Log) {
         if log.is_active() {
             self.append(log);
         }

@@ -40,7 +40,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
 use slipstream_replication::link::{self, Endpoint, Link, Position};
 use slipstream_replication::replicas::{self, Change, OutputLimit, Role, Turn};
-use slipstream_replication::{Failover, Moment, Replicas};
+use slipstream_replication::{Failover, Level, Moment, Replicas};
 
 use self::empty_start::EmptyStart;
 use self::pacing::Pacing;
@@ -61,6 +61,8 @@ pub struct Replication {
     pub link: Link,
     /// A planned failover to one of the replicas.
     pub failover: Failover,
+    /// A REPLICAOF within the transaction that runs.
+    pub(crate) ordered: Option<FollowOrder>,
     /// The open connection to it, for CLIENT LIST.
     pub(crate) opened: Option<OpenLink>,
     /// What came over the link and is not applied yet.
@@ -101,6 +103,21 @@ pub struct Replication {
     age_limits: std::collections::BTreeMap<u64, usize>,
 }
 
+/// What REPLICAOF asks for.
+///
+/// Within a transaction of a primary it is done when that is over. The commands behind it were let through for a
+/// primary: this way what they write is in the log, of the history that the transaction began in, with what was
+/// written before them. Written by a replica it would be in no log, and nobody who may continue from here, neither
+/// the new primary nor this node's own replicas, could tell that the data is not that of its offset.
+#[derive(Debug)]
+pub(crate) struct FollowOrder {
+    pub(crate) primary: Endpoint,
+    /// Whether the next full sync is taken whatever it brings.
+    pub(crate) force: bool,
+    /// Who asked.
+    pub(crate) client: String,
+}
+
 /// An open connection to the primary, as a client of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenLink {
@@ -124,6 +141,7 @@ impl Replication {
             replicas: Replicas::new(now, replica_settings(config), rng),
             link: Link::new(link_settings(config)),
             failover: Failover::default(),
+            ordered: None,
             opened: None,
             stream: Stream::default(),
             divergence: None,
@@ -238,6 +256,17 @@ impl Core {
         (online - self.lagging_replicas().len(), online)
     }
 
+    /// Follows a primary since REPLICAOF asked for that.
+    pub(crate) fn obey(&mut self, keyspace: &mut Keyspace, order: FollowOrder) {
+        let FollowOrder { primary, force, client } = order;
+        let text = format!("REPLICAOF {primary} enabled (user request from '{client}')");
+        self.follow(keyspace, primary);
+        if force {
+            self.consent_to_sync();
+        }
+        self.notice(Level::Notice, &text);
+    }
+
     /// Follows a primary from now on, instead of whatever this node was before.
     pub fn follow(&mut self, keyspace: &mut Keyspace, primary: Endpoint) {
         self.begin_to_follow(keyspace, |link, now, actions| link.follow(now, primary, actions));
@@ -263,8 +292,6 @@ impl Core {
         keyspace.set_deletes_due(false);
         // Where this node stands, this database is selected, whoever goes on from here.
         self.replication.stream = Stream::starting_in(self.stream_database());
-        // What EXEC has done before is part of the history that is told to the primary.
-        self.propagation.send(&mut self.log);
         let mut actions = Vec::new();
         self.replication.consents = false;
         begin(&mut self.replication.link, now, &mut actions);

@@ -9,6 +9,7 @@ use slipstream_replication::replicas::{ReplicaId, Request};
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
+use crate::replication::FollowOrder;
 use crate::session::Role;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT;
@@ -60,9 +61,10 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let client = format!("{}", call.session.peer);
     if !force && call.is_word(1, "NO") && call.is_word(2, "ONE") {
+        call.core.replication.ordered = None;
+        call.core.config.replicaof = None;
         if call.core.is_replica() {
             call.core.promote(call.db.keyspace);
-            call.core.config.replicaof = None;
             let text = format!("MASTER MODE enabled (user request from '{client}')");
             call.core.notice(Level::Notice, &text);
         }
@@ -80,13 +82,13 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     call.core.config.replicaof =
         Some(crate::config::Upstream { host: primary.host.clone(), port: primary.port });
-    let text = format!("REPLICAOF {primary} enabled (user request from '{client}')");
-    call.core.follow(call.db.keyspace, primary);
-    call.session.last_write = Offset(0);
-    if force {
-        call.core.consent_to_sync();
+    let order = FollowOrder { primary, force, client };
+    if call.core.propagation.is_grouping() && !call.core.is_replica() {
+        call.core.replication.ordered = Some(order);
+    } else {
+        call.core.obey(call.db.keyspace, order);
+        call.session.last_write = Offset(0);
     }
-    call.core.notice(Level::Notice, &text);
     call.reply.ok();
     Ok(())
 }

@@ -121,14 +121,7 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.core.propagation.begin_group();
     let outer = call.core.frozen_time.replace(call.now);
     call.reply.array(transaction.requests.len());
-    let followed = call.core.is_replica();
     for (request, entry) in transaction.requests.iter().zip(&transaction.entries) {
-        // REPLICAOF before it made this a replica, as the gates could not know.
-        let refused = !followed && call.core.is_replica() && call.core.config.replica_read_only;
-        if refused && entry.command.has(flag::WRITE) {
-            call.reply.error(CommandError::READONLY.as_str());
-            continue;
-        }
         if let Some(busy) = &call.core.busy {
             // The process ends with the script before it.
             call.reply.error(busy.refusal().as_str());

@@ -260,14 +260,32 @@ fn a_transaction_within_a_transaction_halts_the_link() {
 }
 
 #[test]
-fn what_a_transaction_did_before_it_follows_is_in_the_log() {
+fn a_transaction_is_of_one_history_and_its_node_follows_behind_it() {
     let mut script = Script::new();
-    for request in ["MULTI", "SET a 1", "REPLICAOF other 1", "SET b 2"] {
+    for request in ["MULTI", "SET a 1", "REPLICAOF other 1", "SET b 2", "FAILOVER"] {
         script.ask(request);
     }
-    let readonly = "-READONLY You can't write against a read only replica.";
-    script.check("EXEC", &format!("[+OK +OK {readonly}]"), "SET a 1");
-    assert!(!script.has("b"));
+    let refused = "-ERR FAILOVER is not valid when server is a replica.";
+    script.check("EXEC", &format!("[+OK +OK +OK {refused}]"), "MULTI; SET a 1; SET b 2; EXEC");
+    assert_eq!(script.ask("SET c 3"), "-READONLY You can't write against a read only replica.");
+    assert_eq!(wanted(&mut script), ["connect 1 to other"]);
+    assert_eq!(script.ask("CONFIG GET replicaof"), "[replicaof \"other 1\"]");
+}
+
+#[test]
+fn the_last_word_of_a_transaction_on_whom_to_follow_counts() {
+    let last = |words: &[&str]| {
+        let mut script = Script::new();
+        script.ask("MULTI");
+        for word in words {
+            script.ask(word);
+        }
+        script.ask("EXEC");
+        (wanted(&mut script), script.ask("CONFIG GET replicaof"))
+    };
+    assert_eq!(last(&["REPLICAOF a 1", "REPLICAOF b 2"]).0, ["connect 1 to b"]);
+    let nobody = (Vec::<String>::new(), "[replicaof \"\"]".to_owned());
+    assert_eq!(last(&["REPLICAOF a 1", "REPLICAOF NO ONE"]), nobody);
 }
 
 #[test]
