@@ -11,6 +11,7 @@
 //! [`contender`], what it recorded is shown by [`samples`].
 
 mod client;
+mod commands;
 pub(crate) mod contender;
 mod fanout;
 mod fullsync;
@@ -28,7 +29,8 @@ use crate::{Outcome, say};
 use contender::{Contender, Pinning};
 use samples::Samples;
 
-pub(crate) const ARGUMENTS: &str = "keyspace [--quick] | [MEASURE…] [--servers A,B] [--rounds N] [--keys N]";
+pub(crate) const ARGUMENTS: &str =
+    "keyspace [--quick] | [MEASURE…] [--servers A,B] [--rounds N] [--keys N] [--commands C,D]";
 
 /// The measure that looks into one process; it has no contenders.
 const KEYSPACE: &str = "keyspace";
@@ -36,44 +38,57 @@ const KEYSPACE: &str = "keyspace";
 struct Measure {
     name: &'static str,
     summary: &'static str,
-    run: fn(&Contender, &Settings, &mut Samples) -> Outcome,
+    run: Run,
+}
+
+/// How contenders come to be measured.
+enum Run {
+    /// One after the other, round by round.
+    InTurn(fn(&Contender, &Settings, &mut Samples) -> Outcome),
+    /// All of them at a time: the measure has them take turns.
+    SideBySide(fn(&[Contender], &Settings, &mut Samples) -> Outcome),
 }
 
 const MEASURES: &[Measure] = &[
     Measure {
         name: "throughput",
         summary: "requests per second and the server's CPU time per request, by redis-benchmark",
-        run: throughput::run,
+        run: Run::InTurn(throughput::run),
+    },
+    Measure {
+        name: "commands",
+        summary: "the server's CPU time per request of each command, without pipelining and with it",
+        run: Run::SideBySide(commands::run),
     },
     Measure {
         name: "fullsync",
         summary: "a new replica: time until it holds all keys, and what a client of the primary feels",
-        run: fullsync::run,
+        run: Run::InTurn(fullsync::run),
     },
     Measure {
         name: "loading",
         summary: "a start on a snapshot and on an append-only file: time until all keys are served",
-        run: loading::run,
+        run: Run::InTurn(loading::run),
     },
     Measure {
         name: "memory",
         summary: "resident bytes per element for several shapes of data",
-        run: memory::run,
+        run: Run::InTurn(memory::run),
     },
     Measure {
         name: "fanout",
         summary: "the primary's CPU time per SET with replicas that only read the stream",
-        run: fanout::run,
+        run: Run::InTurn(fanout::run),
     },
     Measure {
         name: "stalls",
         summary: "how long a client waits while the server grows, saves, expires, deletes",
-        run: stalls::run,
+        run: Run::InTurn(stalls::run),
     },
     Measure {
         name: "persistence",
         summary: "SETs with an append-only file, and how long a client waits beside saves and rewrites",
-        run: persistence::run,
+        run: Run::InTurn(persistence::run),
     },
 ];
 
@@ -81,6 +96,8 @@ struct Settings {
     rounds: usize,
     /// Keys in the dataset of a full sync, of a load, and of the stalls.
     keys: usize,
+    /// Which rows of `commands`; none stands for all.
+    commands: Vec<String>,
     pinning: Option<Pinning>,
 }
 
@@ -91,7 +108,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     {
         return keyspace(options);
     }
-    let mut settings = Settings { rounds: 3, keys: 1_000_000, pinning: None };
+    let mut settings = Settings { rounds: 3, keys: 1_000_000, commands: Vec::new(), pinning: None };
     let mut servers = String::from("redis,valkey,slipstream");
     let mut chosen: Vec<&Measure> = Vec::new();
     let mut rest = arguments.iter();
@@ -100,6 +117,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         match argument.as_str() {
             "--rounds" => settings.rounds = value()?.parse()?,
             "--keys" => settings.keys = value()?.parse()?,
+            "--commands" => settings.commands = value()?.split(',').map(str::to_owned).collect(),
             "--servers" => servers.clone_from(value()?),
             name => chosen.push(measure(name)?),
         }
@@ -146,12 +164,19 @@ fn heading(contenders: &[Contender], settings: &Settings) -> String {
 
 fn take_turns(measure: &Measure, contenders: &[Contender], settings: &Settings) -> Outcome {
     let mut samples = Samples::of(contenders.iter().map(|contender| contender.name));
-    for round in 1..=settings.rounds {
-        for contender in contenders {
-            crate::note(format_args!("{} round {round}: {}", measure.name, contender.name));
-            samples.turn_to(contender.name);
-            (measure.run)(contender, settings, &mut samples)
-                .map_err(|error| format!("{} of {}: {error}", measure.name, contender.name))?;
+    match measure.run {
+        Run::SideBySide(run) => {
+            run(contenders, settings, &mut samples).map_err(|error| format!("{}: {error}", measure.name))?;
+        }
+        Run::InTurn(run) => {
+            for round in 1..=settings.rounds {
+                for contender in contenders {
+                    crate::note(format_args!("{} round {round}: {}", measure.name, contender.name));
+                    samples.turn_to(contender.name);
+                    run(contender, settings, &mut samples)
+                        .map_err(|error| format!("{} of {}: {error}", measure.name, contender.name))?;
+                }
+            }
         }
     }
     say(format_args!("\n### {}\n\n{}", measure.name, samples.tables()));

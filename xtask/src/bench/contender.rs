@@ -210,6 +210,18 @@ impl Server {
         Ok((user + system) / ticks_per_second()?)
     }
 
+    /// How long the threads that the process has now were on a processor, in seconds. Unlike [`Server::cpu_seconds`]
+    /// it does not count in ticks, and misses threads that ended.
+    pub(super) fn processor_seconds(&self) -> Result<f64, Box<dyn Error>> {
+        let mut seconds = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanoseconds = statistics.split_whitespace().next().ok_or("an empty schedstat")?;
+            seconds += nanoseconds.parse::<f64>()? / 1e9;
+        }
+        Ok(seconds)
+    }
+
     /// Resident memory, in bytes.
     pub(super) fn resident_bytes(&self) -> Result<f64, Box<dyn Error>> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

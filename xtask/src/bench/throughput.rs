@@ -31,7 +31,7 @@ pub(super) fn run(contender: &Contender, settings: &Settings, samples: &mut Samp
     Ok(())
 }
 
-/// Runs one test of redis-benchmark and returns its requests per second.
+/// Runs one test of redis-benchmark and returns its requests per second. Options in `test` take precedence.
 pub(super) fn redis_benchmark(
     port: u16,
     test: &[&str],
