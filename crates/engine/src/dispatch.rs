@@ -327,7 +327,7 @@ impl Machine<'_> {
         // Two replicas would send their clients to each other while neither is the primary.
         let waits_for_primary = self.candidate(entry, flags).is_for_primary();
         let is_held = waits_for_primary || self.core.pause.holds(flags) || self.core.is_paced(flags);
-        if is_held && self.session.role == Role::Client {
+        if is_held && matches!(self.session.role, Role::Client | Role::Monitor) {
             self.session.flow = Flow::Paused;
             self.core.pause.hold();
             return Handled::Postponed;

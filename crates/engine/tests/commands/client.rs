@@ -263,3 +263,16 @@ fn a_replica_sends_clients_that_can_be_redirected_to_its_primary() {
     check(&mut script, "GET k", "-REDIRECT 10.0.0.9:6380");
     assert_eq!(script.ask_as(other, "GET k"), "$-1", "who did not say so is served");
 }
+
+#[test]
+fn a_pause_holds_back_the_writes_of_monitors_too() {
+    let mut script = Script::new();
+    let monitor = script.connect();
+    script.ask_as(monitor, "MONITOR");
+    script.ask("CLIENT PAUSE 1000 WRITE");
+    assert_eq!(script.ask_as(monitor, "SET a 2"), "");
+    assert_eq!(script.propagated(), "");
+    script.advance(1001);
+    script.node.tick();
+    assert_eq!(script.propagated(), "SET a 2");
+}
