@@ -154,11 +154,10 @@ impl Node {
             self.core.pause.end();
         }
         self.core.rest_or_expire(&mut self.keyspace);
+        self.end_migration();
         // Who waited before the pause comes before who came in it.
         self.serve_ready();
-        if !self.core.pause.is_active() && self.core.pause.take_held() {
-            self.core.wake_paused();
-        }
+        self.core.wake_held();
         self.run_woken();
     }
 

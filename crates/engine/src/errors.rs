@@ -439,6 +439,11 @@ impl CommandError {
         Self::text(format!("{} in XREADGROUP with GROUP option", Self::no_key_or_group(key, group)))
     }
 
+    /// What the target of MIGRATE said.
+    pub fn migrate_refused(words: &str) -> Self {
+        Self::text(format!("ERR Target instance replied with error: {words}"))
+    }
+
     /// An argument of XCLAIM that is no number.
     pub fn invalid_claim(what: &str) -> Self {
         Self::text(format!("ERR Invalid {what} argument for XCLAIM"))
@@ -487,6 +492,11 @@ impl CommandError {
         "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
     );
     pub const SHUTDOWN_FAILED: Self = Self::fixed("ERR Errors trying to SHUTDOWN. Check logs.");
+    pub const MIGRATE_TWO_KEYS: Self =
+        Self::fixed("ERR When using MIGRATE KEYS option, the key argument must be set to the empty string");
+    pub const MIGRATE_CONNECTING: Self = Self::fixed("IOERR error or timeout connecting to the client");
+    pub const MIGRATE_WRITING: Self = Self::fixed("IOERR error or timeout writing to target instance");
+    pub const MIGRATE_READING: Self = Self::fixed("IOERR error or timeout reading to target instance");
     pub const UNBLOCKED: Self = Self::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
     pub const UNBLOCKED_BY_ROLE: Self = Self::fixed(
         "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

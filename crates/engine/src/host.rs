@@ -20,6 +20,7 @@ use slipstream_replication::replicas::Framing;
 use crate::aof::{BaseOrder, Order};
 use crate::config::Config;
 use crate::door::{Arrival, Door};
+use crate::migrating::{Shipment, Shipped};
 use crate::reclaim::Discarded;
 use crate::replication::digesting::DigestOrder;
 use crate::session::SessionId;
@@ -75,6 +76,8 @@ pub struct ProcessFacts {
     pub allocator_active: Option<usize>,
     /// Bytes that the allocator has from the system.
     pub allocator_resident: Option<usize>,
+    /// Connections to targets of MIGRATE that are kept.
+    pub migration_sockets: usize,
     /// What waits for its readiness: `epoll`.
     pub multiplexing: String,
 }
@@ -107,6 +110,8 @@ pub trait Host {
     /// Serves clients while a command runs for long, without waiting: sends what is to be sent, lets new ones in, and
     /// returns what came. Whom the door does not serve waits, as does everything else that the process watches.
     fn while_busy(&mut self, door: &mut Door<'_>) -> Vec<Arrival>;
+    /// Brings keys to another server, and holds up the whole process meanwhile: MIGRATE within EXEC or a script.
+    fn ship(&mut self, shipment: Box<Shipment>) -> Shipped;
 }
 
 /// What a snapshot is written for.
@@ -298,6 +303,8 @@ pub enum Effect {
         /// What is in it.
         content: Vec<u8>,
     },
+    /// Bring keys to another server; answer with [`Node::shipped`](crate::Node::shipped) and their number.
+    Ship(Box<Shipment>),
     /// Drop this away from the executor.
     Reclaim(Box<Discarded>),
     /// End the process.

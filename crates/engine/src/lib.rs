@@ -36,6 +36,7 @@ mod leave;
 pub mod loading;
 mod local_expiry;
 mod look_ahead;
+mod migrating;
 pub mod node;
 pub mod pause;
 pub mod propagate;
@@ -67,6 +68,7 @@ pub use host::{
     SyncOrder,
 };
 pub use loading::{LoadOptions, Loading, Source, load};
+pub use migrating::{Delivery, LONGEST_REPLY, Parcel, Shipment, Shipped, Trouble};
 pub use node::{Core, Node, Phase, Signal};
 pub use reclaim::Discarded;
 pub use replaying::{ReplayError, Replayed};

@@ -27,6 +27,7 @@ use crate::latency::LatencyMonitor;
 use crate::loading::StoredProgress;
 use crate::local_expiry::LocalDeadlines;
 use crate::look_ahead::{LookAhead, Received, Use};
+use crate::migrating::Migrating;
 use crate::pause::Pause;
 use crate::propagate::{Propagation, deletion};
 use crate::pubsub::PubSub;
@@ -115,6 +116,8 @@ pub struct Core {
     pub monitors: Monitors,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// MIGRATE.
+    pub(crate) migrating: Migrating,
     /// Snapshots to disk.
     pub saving: Saving,
     /// The append-only file.
@@ -225,6 +228,7 @@ impl Node {
             latency: LatencyMonitor::default(),
             monitors: Monitors::default(),
             pause: Pause::default(),
+            migrating: Migrating::default(),
             saving: Saving::new(clock),
             aof: Aof::default(),
             phase: Phase::Serving,
@@ -478,10 +482,17 @@ impl Core {
         !self.woken.is_empty()
     }
 
-    /// CLIENT PAUSE is over: what it held back is taken up again.
-    pub(crate) fn wake_paused(&mut self) {
+    /// What was held back is taken up again, unless something still holds it. Who is to migrate comes last, since that
+    /// holds back the others again.
+    pub(crate) fn wake_held(&mut self) {
+        if self.pause.is_active() || !self.pause.take_held() {
+            return;
+        }
         let paused = self.sessions.iter().filter(|session| session.flow == Flow::Paused);
-        self.woken.extend(paused.map(|session| session.id));
+        let mut paused: Vec<(bool, SessionId)> =
+            paused.map(|session| (session.last_command == "migrate", session.id)).collect();
+        paused.sort_unstable();
+        self.woken.extend(paused.into_iter().map(|(_, id)| id));
     }
 
     /// Keys that are due are removed where this node decides on its data, and not while that stands still.

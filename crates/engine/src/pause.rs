@@ -1,9 +1,9 @@
-//! CLIENT PAUSE, and a shutdown that waits: commands held back for a while.
+//! CLIENT PAUSE, a shutdown that waits, keys on their way elsewhere: commands held back for a while.
 //!
 //! A pause of writes holds back what may change the data; expiry rests too, so
 //! that the data truly stands still. A longer or stricter pause in force is
-//! never shortened or weakened by a newer one. What a shutdown or a planned
-//! failover holds back does not depend on what clients ask for.
+//! never shortened or weakened by a newer one. What a shutdown, a planned
+//! failover or a migration holds back does not depend on what clients ask for.
 
 use slipstream_replication::Moment;
 
@@ -17,6 +17,8 @@ pub struct Pause {
     shutting_down: bool,
     /// Whether this primary hands over to a replica: no writes meanwhile.
     failing_over: bool,
+    /// Whether keys are on their way to another server: no writes until they are deleted here.
+    migrating: bool,
     /// Whether a session is held back.
     held: bool,
 }
@@ -52,6 +54,16 @@ impl Pause {
         self.failing_over = is_under_way;
     }
 
+    /// A migration begins, or is over.
+    pub(crate) fn set_migrating(&mut self, is_under_way: bool) {
+        self.migrating = is_under_way;
+    }
+
+    /// Whether anything else holds back the end of a migration, which is a write.
+    pub(crate) fn holds_migration(&self) -> bool {
+        Pause { migrating: false, ..*self }.is_active()
+    }
+
     /// A session is held back.
     pub(crate) fn hold(&mut self) {
         self.held = true;
@@ -64,7 +76,7 @@ impl Pause {
 
     /// Whether anything is held back.
     pub fn is_active(&self) -> bool {
-        self.asked.is_some() || self.shutting_down || self.failing_over
+        self.asked.is_some() || self.shutting_down || self.failing_over || self.migrating
     }
 
     /// When what clients asked for ends.
@@ -83,6 +95,7 @@ impl Pause {
             Pause { shutting_down: true, .. } => "shutdown_in_progress",
             Pause { failing_over: true, .. } => "failover_in_progress",
             Pause { asked: Some(_), .. } => "client_pause",
+            Pause { migrating: true, .. } => "migration_in_progress",
             _ => "none",
         }
     }
@@ -147,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn lifting_a_pause_leaves_a_shutdown_and_a_failover_waiting() {
-        for set in [Pause::set_shutting_down, Pause::set_failing_over] {
+    fn lifting_a_pause_leaves_what_else_holds_writes_back() {
+        for set in [Pause::set_shutting_down, Pause::set_failing_over, Pause::set_migrating] {
             let mut pause = Pause::default();
             pause.start(Moment(0), Moment(50), true);
             set(&mut pause, true);

@@ -6,6 +6,7 @@ use slipstream_resp::{Args, OwnedRequest};
 
 use crate::call::is_word;
 use crate::command::Command;
+use crate::commands::keys::is_migrate_secret;
 use crate::config::Directive;
 
 /// The same request without its secrets, if it has any.
@@ -13,7 +14,7 @@ pub(crate) fn redacted(command: &Command, args: Args<'_>) -> Option<OwnedRequest
     let secret: fn(Args<'_>, usize) -> bool = match command.full_name {
         "auth" => |_, index| index > 0,
         "hello" => |args, index| follows(args, index, "AUTH", 2, 2),
-        "migrate" => |args, index| follows(args, index, "AUTH", 1, 6) || follows(args, index, "AUTH2", 2, 6),
+        "migrate" => is_migrate_secret,
         "config|set" => is_secret_value,
         _ => return None,
     };
@@ -64,6 +65,12 @@ mod tests {
             "CONFIG SET requirepass secret port 1 masterauth other",
             "CONFIG SET requirepass (redacted) port 1 masterauth (redacted)",
         );
+        check("MIGRATE h 1 k 0 5 AUTH secret", "MIGRATE h 1 k 0 5 AUTH (redacted)");
+        check(
+            "MIGRATE h 1 x 0 5 COPY AUTH2 auth keys KEYS auth key",
+            "MIGRATE h 1 x 0 5 COPY AUTH2 (redacted) (redacted) KEYS auth key",
+        );
+        check("MIGRATE h 1 auth key 5", "MIGRATE h 1 auth key 5");
         check("CONFIG GET requirepass", "CONFIG GET requirepass");
         check("PING secret", "PING secret");
     }

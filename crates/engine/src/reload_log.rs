@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::door::{Arrival, Door};
 use crate::errors::CommandError;
 use crate::host::{Clock, Effect, Host, ProcessFacts};
+use crate::migrating::{Shipment, Shipped, Trouble};
 use crate::node::{Core, Node, Phase};
 use crate::reclaim::Content;
 use crate::session::Wait;
@@ -193,5 +194,9 @@ impl Host for Standstill {
 
     fn while_busy(&mut self, _door: &mut Door<'_>) -> Vec<Arrival> {
         Vec::new()
+    }
+
+    fn ship(&mut self, _shipment: Box<Shipment>) -> Shipped {
+        Shipped::failed(Trouble::Connecting)
     }
 }

@@ -95,6 +95,8 @@ pub enum Wait {
     Verification,
     /// DEBUG RELOAD: the file is loaded.
     Reload,
+    /// MIGRATE: the target has the keys.
+    Migration,
 }
 
 /// What CLIENT REPLY asked for.

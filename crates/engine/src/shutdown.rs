@@ -242,7 +242,7 @@ impl Core {
         }
         self.pause.set_shutting_down(false);
         self.finish_waits(Wait::Shutdown, |reply| reply.error(error.as_str()));
-        self.wake_paused();
+        self.wake_held();
     }
 
     /// Milliseconds until a shutdown stops waiting for replicas.

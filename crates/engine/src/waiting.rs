@@ -173,7 +173,7 @@ impl Core {
     /// Ends the wait of a session without what it waited for; whether it did wait, for something that can end so.
     pub(crate) fn end_wait(&mut self, id: SessionId, ending: Ending) -> bool {
         let Some(wait) = self.waits.of(id) else { return false };
-        if matches!(wait, Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload) {
+        if matches!(wait, Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload | Wait::Migration) {
             return false;
         }
         match ending {
@@ -196,7 +196,7 @@ impl Core {
                 self.count_waited(id, false);
                 self.finish_wait(id, Reply::null_array);
             }
-            Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload => {}
+            Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload | Wait::Migration => {}
         }
     }
 
@@ -212,6 +212,7 @@ impl Core {
 
     /// Clients that wait for something that a replica cannot give are told so, and closed.
     pub(crate) fn end_waits_on_role_change(&mut self) {
+        self.abandon_migration();
         for id in [Wait::Replicas, Wait::Files, Wait::Keys]
             .into_iter()
             .flat_map(|wait| self.waits.who(wait))
@@ -240,7 +241,7 @@ impl Core {
                     session.wait_memory = 0;
                 }
             }
-            Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload => {}
+            Wait::Save | Wait::Shutdown | Wait::Verification | Wait::Reload | Wait::Migration => {}
         }
     }
 

@@ -30,6 +30,7 @@ mod commands {
     mod lists;
     mod loading;
     mod memory;
+    mod migrating;
     mod pipelines;
     mod pubsub;
     mod remembering;

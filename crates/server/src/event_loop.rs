@@ -11,8 +11,10 @@ mod link;
 
 mod replicas;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -30,6 +32,7 @@ use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
 use crate::kernel::{self, Claim};
 use crate::log_disk::LogDisk;
 use crate::log_load::LogLoad;
+use crate::migrator::Migrator;
 use crate::net::{LINK, Ready, SIGNALS, SharedNet, WAKER, Whose};
 use crate::reclaimer::Reclaimer;
 use crate::signals::Signals;
@@ -65,6 +68,7 @@ pub struct EventLoop {
     reports: Receiver<Report>,
     reporter: Reporter,
     reclaimer: Reclaimer,
+    migrator: Rc<RefCell<Migrator>>,
     state_file: StateFile,
     buffer: Box<[u8]>,
     exit: Option<i32>,
@@ -72,7 +76,12 @@ pub struct EventLoop {
 
 impl EventLoop {
     /// A loop around `node` that serves the sockets of `net`.
-    pub fn new(node: Node, net: SharedNet, signals: Signals) -> io::Result<EventLoop> {
+    pub(crate) fn new(
+        node: Node,
+        net: SharedNet,
+        migrator: Rc<RefCell<Migrator>>,
+        signals: Signals,
+    ) -> io::Result<EventLoop> {
         let registry = net.borrow().registry().try_clone()?;
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         let (sender, reports) = channel();
@@ -97,6 +106,7 @@ impl EventLoop {
             state_file: StateFile::start(reporter.clone()),
             reporter,
             reclaimer: Reclaimer::start(),
+            migrator,
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
             exit: None,
         };
@@ -283,6 +293,7 @@ impl EventLoop {
             }
             Effect::KeepState { name, content } => self.state_file.replace(jobs::full_path(&name), content),
             Effect::Digest(order) => jobs::digest(self.reporter.clone(), order),
+            Effect::Ship(shipment) => self.migrator.borrow_mut().ship(shipment, self.reporter.clone()),
             Effect::Reclaim(data) => self.reclaimer.drop(data),
             Effect::Exit(status) => self.exit = Some(status),
         }
@@ -370,6 +381,7 @@ impl EventLoop {
                 }
                 Report::KeptFile(result) => self.node.kept_file(result),
                 Report::KeptState(result) => self.node.kept_state(result),
+                Report::Shipped(number, shipped) => self.node.shipped(number, shipped),
                 Report::Digested(digested) => self.node.digested(*digested),
                 Report::DiskWrote { number, offset } => self.node.disk_wrote(number, offset),
                 Report::DiskFailed(reason) => self.node.disk_failed(&reason),

@@ -21,7 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slipstream_aof::BaseFormat;
 use slipstream_engine::aof::{BaseOrder, write_commands};
 use slipstream_engine::{
-    DigestOrder, Digested, LoadOptions, LoadedData, SaveProgress, SessionId, SnapshotJob, SyncOrder,
+    DigestOrder, Digested, LoadOptions, LoadedData, SaveProgress, SessionId, Shipped, SnapshotJob, SyncOrder,
 };
 use slipstream_log::Offset;
 use slipstream_rdb::{Reached, WriteOptions};
@@ -70,6 +70,8 @@ pub enum Report {
     KeptFile(Result<(), String>),
     /// The state file is written, or why not.
     KeptState(Result<(), String>),
+    /// What became of the shipment of this number.
+    Shipped(u64, Shipped),
     /// A snapshot is digested.
     Digested(Box<Digested>),
     /// All of the log before this offset is on disk, of the beginning of that number.

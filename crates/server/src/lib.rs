@@ -22,6 +22,7 @@ pub mod log_disk;
 pub mod log_file;
 mod log_load;
 pub mod memory;
+mod migrator;
 mod mptcp;
 pub mod net;
 pub mod process;

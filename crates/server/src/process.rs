@@ -3,19 +3,22 @@
 //! CONFIG SET exchanges the listening sockets here; the loop is told that it did. A command that runs for long has
 //! clients served from here.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 use slipstream_engine::config::Config;
-use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts};
+use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts, Shipment, Shipped};
 use slipstream_storage::{Replaced, Unreplaced, replace};
 
 use crate::allocator;
 use crate::log_file::LogFile;
 use crate::memory;
+use crate::migrator::Migrator;
 use crate::mptcp;
 use crate::net::SharedNet;
 use crate::system_files::SystemFiles;
@@ -31,6 +34,7 @@ pub struct Process {
     /// Where the configuration came from, as an absolute path.
     config_file: Option<PathBuf>,
     net: SharedNet,
+    migrator: Rc<RefCell<Migrator>>,
     facts: ProcessFacts,
 }
 
@@ -44,7 +48,15 @@ impl Process {
             facts: fixed_facts(config_file.as_deref()),
             config_file,
             net,
+            migrator: Rc::default(),
         })
+    }
+}
+
+impl Process {
+    /// What brings keys to other servers.
+    pub(crate) fn migrator(&self) -> Rc<RefCell<Migrator>> {
+        Rc::clone(&self.migrator)
     }
 }
 
@@ -68,6 +80,7 @@ impl Host for Process {
     fn facts(&mut self) -> ProcessFacts {
         let mut facts = self.facts.clone();
         facts.used_memory = memory::used();
+        facts.migration_sockets = self.migrator.borrow().sockets();
         facts.peak_memory = memory::peak().max(facts.used_memory);
         facts.resident = resident();
         let figures = allocator::figures();
@@ -139,6 +152,10 @@ impl Host for Process {
 
     fn while_busy(&mut self, door: &mut Door<'_>) -> Vec<Arrival> {
         self.net.borrow_mut().serve_aside(door)
+    }
+
+    fn ship(&mut self, shipment: Box<Shipment>) -> Shipped {
+        self.migrator.borrow_mut().ship_and_wait(shipment)
     }
 }
 

@@ -98,6 +98,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let pidfile = PidFile::write(&config, &mut process);
     let seed = seed().map_err(|error| format!("Reading random bytes: {error}"))?;
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
+    let migrator = process.migrator();
     let mut node = Node::new(config, Box::new(process), seed)?;
     node.remember(state_file::read(&node.core.state_file()));
     let (stored, notice) = slipstream_storage::find(&SystemFiles, &node.core.config, Path::new(""))
@@ -107,7 +108,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     }
     node.start(stored);
     let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
-    let event_loop = EventLoop::new(node, net, signals).map_err(|error| error.to_string())?;
+    let event_loop = EventLoop::new(node, net, migrator, signals).map_err(|error| error.to_string())?;
     let status = event_loop.run().map_err(|error| error.to_string());
     drop(pidfile);
     status

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use slipstream_engine::config::Config;
-use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts};
+use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts, Shipment, Shipped, Trouble};
 
 use crate::checker::Verdicts;
 use crate::story::Story;
@@ -85,6 +85,11 @@ impl Host for SimulatedHost {
 
     fn stall(&mut self, micros: u64) {
         self.time.set(self.time.get() + micros);
+    }
+
+    /// There is nobody to migrate to.
+    fn ship(&mut self, _: Box<Shipment>) -> Shipped {
+        Shipped::failed(Trouble::Connecting)
     }
 
     /// No time passes while a script runs.

@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use slipstream_engine::aof::Report;
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
-use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Signal};
+use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Shipped, Signal, Trouble};
 use slipstream_log::{Offset, ReplicationId};
 use slipstream_resp::{Value, decode_value, encode_request};
 
@@ -496,6 +496,11 @@ impl Process {
             Effect::Digest(order) => {
                 let micros = env.draw(&env.options.disk_delay.clone());
                 self.later(env, micros, Inside::Digested(Box::new(order.run())));
+            }
+            Effect::Ship(shipment) => {
+                if let Some(node) = &mut self.node {
+                    node.shipped(shipment.number, Shipped::failed(Trouble::Connecting));
+                }
             }
             Effect::Reclaim(_) => {}
             Effect::Exit(status) => self.exit(env, status),

@@ -41,7 +41,7 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("pubsubshard_channels", core.pubsub.count(Kind::Shard));
     fields.add("latest_fork_usec", 0);
     fields.add("total_forks", 0);
-    fields.add("migrate_cached_sockets", 0);
+    fields.add("migrate_cached_sockets", subject.facts.migration_sockets);
     fields.add("slave_expires_tracked_keys", core.local_deadlines.len());
     fields.add("tracking_total_keys", core.tracking.keys());
     fields.add("tracking_total_items", core.tracking.items());

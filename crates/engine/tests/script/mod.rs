@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use slipstream_engine::config::{Config, ProtectedAction};
 use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
-use slipstream_engine::{Arrival, Door, Node};
+use slipstream_engine::{Arrival, Door, Node, Shipment, Shipped};
 use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest, digest_ranges};
 use slipstream_log::Offset;
 use slipstream_resp::{Protocol, encode_request, split_line};
@@ -37,7 +37,11 @@ struct FakeHost {
     arrivals: Arrivals,
     /// How often nothing came.
     looks: usize,
+    /// What becomes of shipments that the process waits for.
+    outcomes: Outcomes,
 }
+
+type Outcomes = Arc<Mutex<VecDeque<Shipped>>>;
 
 type Arrivals = Arc<Mutex<VecDeque<Arrival>>>;
 
@@ -94,6 +98,10 @@ impl Host for FakeHost {
         assert!(self.looks < 20_000, "nobody ends the script");
         arrival.into_iter().collect()
     }
+
+    fn ship(&mut self, _: Box<Shipment>) -> Shipped {
+        self.outcomes.lock().unwrap().pop_front().expect("the test says what becomes of it")
+    }
 }
 
 /// A node under test, a client of it and a copy fed from its log.
@@ -109,6 +117,7 @@ pub(crate) struct Script {
     pace: Arc<AtomicU64>,
     memory: Arc<AtomicUsize>,
     arrivals: Arrivals,
+    outcomes: Outcomes,
 }
 
 impl Script {
@@ -131,6 +140,7 @@ impl Script {
         let pace = Arc::new(AtomicU64::new(0));
         let memory = Arc::new(AtomicUsize::new(0));
         let arrivals = Arrivals::default();
+        let outcomes = Outcomes::default();
         let node = |seed, memory: &Arc<AtomicUsize>, arrivals: &Arrivals| {
             let host = FakeHost {
                 micros: micros.clone(),
@@ -139,6 +149,7 @@ impl Script {
                 memory: memory.clone(),
                 arrivals: arrivals.clone(),
                 looks: 0,
+                outcomes: outcomes.clone(),
             };
             Node::new(config.clone(), Box::new(host), seed).unwrap()
         };
@@ -153,7 +164,7 @@ impl Script {
         // Scripts show a SELECT only where a command itself leaves database 0.
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
-        Script { node, client, copy, stream, read, micros, skew, pace, memory, arrivals }
+        Script { node, client, copy, stream, read, micros, skew, pace, memory, arrivals, outcomes }
     }
 
     /// A node that allows DEBUG.
@@ -192,6 +203,11 @@ impl Script {
     /// What comes in while a script runs, one by one.
     pub(crate) fn arrives_while_busy(&mut self, arrivals: impl IntoIterator<Item = Arrival>) {
         self.arrivals.lock().unwrap().extend(arrivals);
+    }
+
+    /// What becomes of the next shipment for which the process waits.
+    pub(crate) fn ships_at_once(&mut self, shipped: Shipped) {
+        self.outcomes.lock().unwrap().push_back(shipped);
     }
 
     /// The client that [`Script::ask`] speaks as.

@@ -51,6 +51,7 @@ mod loads;
 mod log_restarts;
 mod log_trouble;
 mod memory;
+mod migrate;
 mod no_threads;
 mod persistence;
 mod playground;

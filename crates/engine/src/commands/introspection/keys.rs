@@ -1,7 +1,7 @@
 //! COMMAND GETKEYS: the keys in a whole command, found by its key specs.
 //!
 //! What no spec can say is said here: SORT's STORE may come anywhere and the last one counts, SET reads its key only
-//! with GET, and BITFIELD may only read.
+//! with GET, BITFIELD may only read, and a password of MIGRATE may be the word KEYS.
 
 use slipstream_resp::Args;
 
@@ -9,6 +9,7 @@ use super::write_words;
 use crate::call::{Call, integer, is_word};
 use crate::command::{BeginSearch, Command, FindKeys, flag};
 use crate::commands::bitmaps::bitfield_writes;
+use crate::commands::keys::migrate_keys;
 use crate::errors::CommandError;
 
 /// Where a key stands, and how the command uses it.
@@ -55,6 +56,7 @@ pub(crate) fn keys_of(command: &Command, request: Args<'_>) -> Option<Vec<FoundK
     let mut keys = Vec::new();
     match command.name {
         "sort" => return Some(keys_of_sort(request)),
+        "migrate" => return Some(migrate_keys(request).map(|at| (at, command.keys[0].flags)).collect()),
         // What BY and GET name are no keys but patterns of keys.
         "sort_ro" => return Some(vec![(1, command.keys[0].flags)]),
         "set" => return Some(vec![(1, flags_of_set(request))]),

@@ -2,10 +2,11 @@
 //!
 //! The functions lie beside this file by what they are about: [`presence`] (is there such a key, and
 //! remove it), [`expire`] (times to live), [`transfer`] (to another name or database), [`walk`] (all
-//! keys), [`object`] (what lies behind a key), [`dump`] (values as bytes) and [`sort`].
+//! keys), [`object`] (what lies behind a key), [`dump`] (values as bytes), [`migrate`] (to another server) and [`sort`].
 
 mod dump;
 mod expire;
+mod migrate;
 mod object;
 mod presence;
 mod sort;
@@ -13,6 +14,7 @@ mod transfer;
 mod walk;
 
 pub(super) use expire::{Conditions, has_passed};
+pub(crate) use migrate::{is_secret as is_migrate_secret, places as migrate_keys};
 pub(super) use transfer::database_index;
 
 use crate::command::{
@@ -109,6 +111,15 @@ pub const COMMANDS: &[Command] = &[
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
         .doc(Group::Generic, "1.0.0", "Lists all keys that match a pattern.", "O(N), N being the number of keys")
         .syntax("pattern:pattern"),
+    Command::new("migrate", -6, migrate::migrate)
+        .flags(flag::WRITE | flag::MOVABLE_KEYS)
+        .categories(DANGEROUS)
+        .keys(&[KeySpec::at(3, &["RW", "access", "delete"]), MIGRATED_KEYS])
+        .tips(VARIES)
+        .history(&[("3.0.0", "COPY and REPLACE."), ("3.0.6", "KEYS."), ("4.0.7", "AUTH."), ("6.0.0", "AUTH2.")])
+        .doc(Group::Generic, "2.6.0", "Moves keys to another server.", "O(N) for DUMP and DEL here and RESTORE there, N being the values' size")
+        .differs("outside MULTI and scripts others read on meanwhile, and their writes wait")
+        .syntax("host port:integer key-selector:(key | empty-string:(\"\")) destination-db:integer timeout:integer [COPY]!3.0.0 [REPLACE]!3.0.0 authentication:[(AUTH auth/password)!4.0.7 | (AUTH2 username password)!6.0.0] [KEYS keys/key:key...]!3.0.6"),
     Command::new("move", 3, transfer::move_key)
         .flags(FAST_WRITE)
         .categories(KEYSPACE)
@@ -268,6 +279,13 @@ const fn inspection(
         .syntax("key")
 }
 
+/// What stands before KEYS may be that word too.
+const MIGRATED_KEYS: KeySpec = KeySpec {
+    flags: &["RW", "access", "delete", "incomplete"],
+    begin: BeginSearch::Keyword("KEYS", -2),
+    find: FindKeys::Range { last: -1, step: 1, limit: 0 },
+    notes: "",
+};
 const SORTED: &[&str] = &["set", "sortedset", "list", "dangerous"];
 const SORT_COMPLEXITY: &str = "O(N+M*log(M)), N being the number of elements and M of those answered";
 const SORT_PATTERNS: KeySpec = KeySpec {

@@ -1,0 +1,162 @@
+//! Delivers shipments, one after the other, and keeps the connections that it made for a while.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use slipstream_engine::{Delivery, Shipment, Shipped, Trouble};
+use slipstream_keyspace::UnixMillis;
+
+use super::line::{Failure, Line, Unconnected};
+
+/// Connections that are kept.
+const MOST_KEPT: usize = 64;
+/// For how long one is kept after it was used.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+/// Bytes that are gathered before they are sent.
+const PIECE: usize = 64 * 1024;
+
+/// Where a connection goes, and as whom: nobody is to use the login of another.
+type Place = (String, u16, Vec<Vec<u8>>);
+
+/// Delivers shipments.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    kept: HashMap<Place, Kept>,
+    /// How many they are, for others to see.
+    count: Arc<AtomicUsize>,
+}
+
+/// A connection over which all is answered.
+#[derive(Debug)]
+struct Kept {
+    line: Line,
+    /// The database that is selected, if that is known.
+    selected: Option<i64>,
+    used: Instant,
+}
+
+/// An attempt that came to nothing.
+struct Failed {
+    shipped: Shipped,
+    /// Whether another one may do better and does no harm.
+    may_begin_anew: bool,
+}
+
+impl Carrier {
+    pub(super) fn new(count: Arc<AtomicUsize>) -> Carrier {
+        Carrier { kept: HashMap::new(), count }
+    }
+
+    /// How long to wait before a connection is to be closed.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let oldest = self.kept.values().map(|kept| kept.used).min()?;
+        Some(KEPT_FOR.saturating_sub(oldest.elapsed()))
+    }
+
+    /// Closes connections that were not used for a while.
+    pub(super) fn close_idle(&mut self) {
+        self.kept.retain(|_, kept| kept.used.elapsed() < KEPT_FOR);
+        self.tell_count();
+    }
+
+    /// Closes all connections.
+    pub(super) fn close_all(&mut self) {
+        self.kept.clear();
+        self.tell_count();
+    }
+
+    fn tell_count(&self) {
+        self.count.store(self.kept.len(), Ordering::Relaxed);
+    }
+
+    /// Delivers a shipment, at the second attempt if the first one comes to nothing at once.
+    pub(super) fn deliver(&mut self, shipment: &Shipment) -> Shipped {
+        let place = (shipment.host.clone(), shipment.port, shipment.login.clone());
+        let delivered = match self.attempt(shipment, &place) {
+            Err(Failed { may_begin_anew: true, .. }) => self.attempt(shipment, &place),
+            delivered => delivered,
+        };
+        self.tell_count();
+        delivered.unwrap_or_else(|failed| failed.shipped)
+    }
+
+    fn attempt(&mut self, shipment: &Shipment, place: &Place) -> Result<Shipped, Failed> {
+        let patience = Duration::from_millis(shipment.timeout_ms);
+        let (mut line, selected) = match self.kept.remove(place) {
+            Some(Kept { mut line, selected, .. }) => {
+                line.set_patience(patience);
+                (line, selected)
+            }
+            None => {
+                let line = Line::connect(&shipment.host, shipment.port, patience);
+                (line.map_err(|unconnected| unreached(&unconnected))?, None)
+            }
+        };
+        let mut out = Vec::new();
+        let mut delivery = Delivery::begin(shipment, selected, &mut out);
+        match converse(&mut line, &mut delivery, out) {
+            Ok(()) => {
+                if line.is_quiet() {
+                    self.keep(place, Kept { line, selected: delivery.selected(), used: Instant::now() });
+                }
+                Ok(delivery.end(None))
+            }
+            Err((trouble, failure)) => {
+                let may_begin_anew = failure == Failure::Broken && delivery.may_begin_anew();
+                Err(Failed { shipped: delivery.end(Some(trouble)), may_begin_anew })
+            }
+        }
+    }
+
+    /// Keeps a connection, in the place of the one that was not used for longest if there are many.
+    fn keep(&mut self, place: &Place, kept: Kept) {
+        if self.kept.len() >= MOST_KEPT {
+            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(place, _)| place.clone());
+            oldest.and_then(|oldest| self.kept.remove(&oldest));
+        }
+        self.kept.insert(place.clone(), kept);
+    }
+}
+
+/// A target that refuses to be connected to is told as Redis tells it: there it is the first write that fails.
+fn unreached(unconnected: &Unconnected) -> Failed {
+    let trouble = match unconnected {
+        Unconnected::Unknown | Unconnected::TimedOut => Trouble::Connecting,
+        Unconnected::Refused => Trouble::Writing,
+    };
+    Failed { shipped: Shipped::failed(trouble), may_begin_anew: false }
+}
+
+/// Says all of a delivery, of which `out` is the beginning, and listens to the answers.
+fn converse(
+    line: &mut Line,
+    delivery: &mut Delivery<'_>,
+    mut out: Vec<u8>,
+) -> Result<(), (Trouble, Failure)> {
+    loop {
+        let is_last = !delivery.send_next(now(), &mut out);
+        if is_last || out.len() >= PIECE {
+            for piece in out.chunks(PIECE) {
+                line.write(piece).map_err(|failure| (Trouble::Writing, failure))?;
+            }
+            out.clear();
+            // A big value is not to be held on to.
+            out.shrink_to(PIECE);
+        }
+        if is_last {
+            break;
+        }
+    }
+    while delivery.awaits_reply() {
+        let reply = line.read_line().map_err(|failure| (Trouble::Reading, failure))?;
+        delivery.take_reply(&reply).map_err(|trouble| (trouble, Failure::Garbled))?;
+    }
+    Ok(())
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
