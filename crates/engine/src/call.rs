@@ -108,6 +108,13 @@ impl Call<'_> {
         }
     }
 
+    /// Tries those again who wait for `key`, though it counts as unchanged: no WATCH is broken, no copy is out of date.
+    pub(crate) fn try_waiting(&mut self, key: &[u8]) {
+        if self.core.observers.has(Observers::WAITS) {
+            self.core.waits.touched(self.db.index, key);
+        }
+    }
+
     /// Tells that the change before removed `key`, if it did.
     #[inline]
     pub fn notify_if_gone(&mut self, key: &[u8]) {

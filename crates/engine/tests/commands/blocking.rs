@@ -307,6 +307,24 @@ fn the_end_of_a_group_ends_the_wait_of_its_readers() {
 }
 
 #[test]
+fn a_stream_that_comes_back_as_it_was_has_something_for_who_came_between() {
+    let mut script = Script::new();
+    script.ask("XADD s 5-5 f v");
+    let first = script.connect();
+    assert_eq!(script.ask_as(first, "XREAD BLOCK 0 STREAMS s $"), "");
+    script.ask("DEL s");
+    let second = script.connect();
+    assert_eq!(script.ask_as(second, "XREAD BLOCK 0 STREAMS s 0"), "");
+    script.ask("XADD s 5-5 f v");
+    assert_eq!(script.received(second), "[[s [[5-5 [f v]]]]]");
+    assert_eq!(script.received(first), "");
+    script.ask("XDEL s 5-5");
+    script.ask("XADD s 5-6 f w");
+    assert_eq!(script.received(first), "[[s [[5-6 [f w]]]]]");
+    script.propagated();
+}
+
+#[test]
 fn client_unblock_ends_the_wait_for_a_key() {
     let mut script = Script::new();
     let client = block(&mut script, "BLPOP x 0");

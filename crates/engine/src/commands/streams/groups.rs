@@ -177,7 +177,8 @@ fn destroy(call: &mut Call<'_>) -> Result<(), CommandError> {
     let is_removed = stream.remove_group(&args[3]).is_some();
     drop(stream);
     if is_removed {
-        call.changed(key, event::XGROUP_DESTROY);
+        note(call, event::XGROUP_DESTROY);
+        call.try_waiting(key);
     }
     call.reply.integer(i64::from(is_removed));
     Ok(())
