@@ -16,7 +16,7 @@ pub mod value;
 
 pub use reply::{Protocol, Reply};
 pub use request::{
-    Args, DecodedRequests, Limits, OwnedRequest, Progress, ProtocolError, RequestDecoder, encode_request,
-    split_line,
+    Args, DecodedRequests, Limits, OwnedRequest, Progress, ProtocolError, RequestBuffer, RequestDecoder,
+    encode_request, split_line,
 };
 pub use value::{Value, decode_value};

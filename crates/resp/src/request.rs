@@ -217,6 +217,38 @@ impl OwnedRequest {
     }
 }
 
+/// What a buffer of requests keeps at most for the next one, in bytes and in arguments.
+const KEPT: (usize, usize) = (64 * 1024, 1024);
+
+/// A request that is put together word by word, one after the other in the same memory.
+#[derive(Debug, Default)]
+pub struct RequestBuffer {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl RequestBuffer {
+    /// Begins another request.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT.0);
+        self.spans.clear();
+        self.spans.shrink_to(KEPT.1);
+    }
+
+    /// Adds an argument.
+    pub fn push(&mut self, word: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(word);
+        self.spans.push(Span { start, end: self.bytes.len() });
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> Args<'_> {
+        Args { bytes: &self.bytes, spans: &self.spans, is_whole: false }
+    }
+}
+
 /// Decodes one request after the other out of a growing buffer.
 ///
 /// ```

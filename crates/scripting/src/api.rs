@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, MultiValue, Table, Value};
-use slipstream_resp::{OwnedRequest, Protocol, Reply, number};
+use mlua::{Either, Lua, MultiValue, Table, Value};
+use slipstream_resp::{Protocol, Reply, RequestBuffer, number};
 
 use crate::arguments::{Arguments, as_number, as_string, truncate};
 use crate::interpreter::Shared;
@@ -86,30 +86,33 @@ fn random(lua: &Lua, shared: &Shared, args: MultiValue) -> mlua::Result<f64> {
 
 fn add_calls(lua: &Lua, shared: &Rc<Shared>, redis: &Table) -> mlua::Result<()> {
     let state = Rc::clone(shared);
-    let call = move |lua: &Lua, args: MultiValue| match call(lua, &state, args)? {
-        Called::Value(value) => Ok(value),
+    let call = move |lua: &Lua, args: MultiValue| match call(lua, &state, &args)? {
+        Called::Returned(returned) => Ok(returned),
         Called::Error(error) => Err(Thrown::Reply(error).into()),
     };
     redis.set("call", lua.create_function(call)?)?;
     let state = Rc::clone(shared);
-    let pcall = move |lua: &Lua, args: MultiValue| match self::call(lua, &state, args)? {
-        Called::Value(value) => Ok(value),
-        Called::Error(error) => error.to_table(lua).map(Value::Table),
+    let pcall = move |lua: &Lua, args: MultiValue| match self::call(lua, &state, &args)? {
+        Called::Returned(returned) => Ok(returned),
+        Called::Error(error) => error.to_table(lua).map(|table| Either::Right(Value::Table(table))),
     };
     redis.set("pcall", lua.create_function(pcall)?)
 }
 
+/// What a command replied. The binding takes a text without a slot for a value between.
+type Returned = Either<String, Value>;
+
 enum Called {
-    Value(Value),
+    Returned(Returned),
     Error(ErrorReply),
 }
 
 /// Runs a command. An error is what it replied, or what is wrong with the arguments.
-fn call(lua: &Lua, shared: &Shared, args: MultiValue) -> mlua::Result<Called> {
-    let request = match request(&args) {
-        Ok(request) => request,
-        Err(text) => return Ok(Called::Error(ErrorReply::parse(text.as_bytes(), false))),
-    };
+fn call(lua: &Lua, shared: &Shared, args: &MultiValue) -> mlua::Result<Called> {
+    let mut request = shared.request.borrow_mut();
+    if let Err(text) = write_request(args, &mut request) {
+        return Ok(Called::Error(ErrorReply::parse(text.as_bytes(), false)));
+    }
     let mut reply = shared.reply.borrow_mut();
     // A reply that could not be read in full may have been left here.
     reply.clear();
@@ -119,7 +122,10 @@ fn call(lua: &Lua, shared: &Shared, args: MultiValue) -> mlua::Result<Called> {
     }
     let called = match reply.as_bytes() {
         [b'-', ..] => Called::Error(error_of(&reply)),
-        bytes => Called::Value(replies::read(lua, bytes)?),
+        bytes => Called::Returned(match replies::read_text(bytes) {
+            Some(text) => Either::Left(text.to_owned()),
+            None => Either::Right(replies::read(lua, bytes)?),
+        }),
     };
     reply.clear();
     Ok(called)
@@ -131,32 +137,21 @@ fn error_of(reply: &Reply) -> ErrorReply {
     ErrorReply::parse(reply.as_bytes(), true)
 }
 
-/// The words of a command. Numbers are written as short as they can be.
-fn request(args: &MultiValue) -> Result<OwnedRequest, &'static str> {
-    enum Word<'a> {
-        Text(mlua::BorrowedBytes<'a>),
-        Digits(Vec<u8>),
-    }
-    impl AsRef<[u8]> for Word<'_> {
-        fn as_ref(&self) -> &[u8] {
-            match self {
-                Word::Text(text) => text,
-                Word::Digits(digits) => digits,
-            }
-        }
-    }
+/// Writes the words of a command. Numbers are written as short as they can be.
+fn write_request(args: &MultiValue, request: &mut RequestBuffer) -> Result<(), &'static str> {
+    request.clear();
     if args.is_empty() {
         return Err("Please specify at least one argument for this redis lib call");
     }
-    let word = |value| match value {
-        &Value::Integer(number) => Some(Word::Digits(itoa::Buffer::new().format(number).into())),
-        Value::Number(value) => Some(Word::Digits(number::format_f64(*value))),
-        Value::String(text) => Some(Word::Text(text.as_bytes())),
-        _ => None,
-    };
-    let words: Option<Vec<Word<'_>>> = args.iter().map(word).collect();
-    let words = words.ok_or("Lua redis lib command arguments must be strings or integers")?;
-    Ok(OwnedRequest::from_parts(&words))
+    for value in args {
+        match value {
+            Value::String(text) => request.push(&text.as_bytes()),
+            Value::Integer(number) => request.push(itoa::Buffer::new().format(*number).as_bytes()),
+            Value::Number(value) => request.push(&number::format_f64(*value)),
+            _ => return Err("Lua redis lib command arguments must be strings or integers"),
+        }
+    }
+    Ok(())
 }
 
 fn add_replies(lua: &Lua, redis: &Table) -> mlua::Result<()> {
@@ -243,7 +238,8 @@ fn set_protocol(lua: &Lua, shared: &Shared, args: &MultiValue) -> mlua::Result<(
 }
 
 fn is_allowed(_: &Lua, args: MultiValue) -> mlua::Result<bool> {
-    let request = request(&args).map_err(thrown::reply)?;
+    let mut request = RequestBuffer::default();
+    write_request(&args, &mut request).map_err(thrown::reply)?;
     let allowed = server::reach(|server| server.is_allowed(request.args())).flatten();
     allowed.ok_or_else(|| thrown::reply("Invalid command passed to redis.acl_check_cmd()"))
 }

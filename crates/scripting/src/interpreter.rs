@@ -12,9 +12,9 @@ use std::rc::Rc;
 
 use mlua::{
     ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, RegistryKey, StdLib, Table, Value,
-    VmState,
+    Variadic, VmState,
 };
-use slipstream_resp::{Args, Protocol, Reply};
+use slipstream_resp::{Args, Protocol, Reply, RequestBuffer};
 
 use crate::library::Registered;
 use crate::position::{PRELUDE, Position};
@@ -26,9 +26,14 @@ use crate::{api, bits, cjson, cmsgpack, pairs, structs};
 
 /// How many instructions of Lua lie between two ticks.
 const TICK: u32 = 100_000;
-/// The collector is made to work every so many runs, as much as they have left: it costs too much for each.
-const COLLECT_EVERY: u32 = 50;
-const COLLECT_KILOBYTES: i32 = 50;
+/// Programs that nobody has any more are given up every so many runs. The rest is the collector's, at its own pace:
+/// made to work by the clock it would walk all of the sandbox again and again for what a few short scripts leave.
+const FORGET_EVERY: u32 = 50;
+/// So many keys and arguments are handed over as they are: making the tables is cheaper within Lua. The stack that
+/// calls share has room for a few thousand.
+const FEW_WORDS: usize = 64;
+/// Stands for the number of keys where tables of them come instead.
+const IN_TABLES: i32 = -1;
 
 /// What an interpreter is for. Scripts and libraries belong in two of them, as in Redis: a script's keys are
 /// globals, which no function is to see.
@@ -55,6 +60,8 @@ pub struct Interpreter {
 pub(crate) struct Shared {
     /// The reply of the command that runs, in the protocol that the script chose.
     pub(crate) reply: RefCell<Reply>,
+    /// The command itself.
+    pub(crate) request: RefCell<RequestBuffer>,
     pub(crate) random: Cell<Random>,
     /// The functions of the library that is being loaded.
     pub(crate) registering: RefCell<Option<Vec<Registered>>>,
@@ -136,6 +143,7 @@ impl Interpreter {
     pub fn new(purpose: Purpose, seed: i32) -> Self {
         let shared = Rc::new(Shared {
             reply: RefCell::new(Reply::default()),
+            request: RefCell::new(RequestBuffer::default()),
             random: Cell::new(Random::new(seed)),
             registering: RefCell::new(None),
             failure: RefCell::new(None),
@@ -170,7 +178,7 @@ impl Interpreter {
         self.json.set(cjson::Settings::default());
         let returned = without_overflow(|| server::lend(server, || self.call(run)))
             .unwrap_or_else(|| Err(unexpected(run.name, TOO_MANY)));
-        self.collect();
+        self.forget_programs();
         let failure = match returned {
             Ok(value) => {
                 let script = self.shared.reply.borrow().protocol();
@@ -221,10 +229,7 @@ impl Interpreter {
     }
 
     fn call(&self, run: &Run<'_>) -> Result<Value, ErrorReply> {
-        let called = self.arguments(run).and_then(|arguments| match run.program.kind {
-            Kind::Script => self.run_script.call::<(bool, Value)>(arguments),
-            Kind::Function => self.run_function.call::<(bool, Value)>(arguments),
-        });
+        let called = self.driven(run);
         let failure = self.shared.failure.take();
         match (called, failure) {
             (Ok((true, value)), _) => Ok(value),
@@ -234,33 +239,45 @@ impl Interpreter {
         }
     }
 
-    /// The program, its keys, its arguments; nil for none, which saves making a table here.
-    fn arguments(&self, run: &Run<'_>) -> mlua::Result<(Function, Option<Table>, Option<Table>)> {
-        let mut words = run.arguments.iter();
-        let keys = self.table(words.by_ref().take(run.keys))?;
-        Ok((self.lua.registry_value(&run.program.key)?, keys, self.table(words)?))
+    /// What the driver returned: whether the program came to its end, and what it returned there.
+    fn driven(&self, run: &Run<'_>) -> mlua::Result<(bool, Value)> {
+        let driver = match run.program.kind {
+            Kind::Script => &self.run_script,
+            Kind::Function => &self.run_function,
+        };
+        let program = &*run.program.key;
+        match few_words(run.arguments) {
+            Some(words) => driver.call((program, run.keys, words)),
+            None => {
+                let mut words = run.arguments.iter();
+                let keys = self.table(words.by_ref().take(run.keys))?;
+                driver.call((program, IN_TABLES, keys, self.table(words)?))
+            }
+        }
     }
 
-    fn table<'a>(&self, words: impl ExactSizeIterator<Item = &'a [u8]>) -> mlua::Result<Option<Table>> {
-        if words.len() == 0 {
-            return Ok(None);
-        }
+    fn table<'a>(&self, words: impl ExactSizeIterator<Item = &'a [u8]>) -> mlua::Result<Table> {
         let table = self.lua.create_table_with_capacity(words.len(), 0)?;
         for (index, word) in words.enumerate() {
             table.raw_seti(index + 1, self.lua.create_string(word)?)?;
         }
-        Ok(Some(table))
+        Ok(table)
     }
 
-    fn collect(&mut self) {
+    fn forget_programs(&mut self) {
         self.runs += 1;
-        if self.runs == COLLECT_EVERY {
+        if self.runs == FORGET_EVERY {
             self.runs = 0;
             self.lua.expire_registry_values();
-            // Only finalizers can fail, and there are none.
-            self.lua.gc_step_kbytes(COLLECT_KILOBYTES).ok();
         }
     }
+}
+
+/// The words, if they are few and UTF-8: only such strings does the binding take without a slot for each, see
+/// [`crate::pairs`].
+fn few_words(words: Args<'_>) -> Option<Variadic<&str>> {
+    let few = (words.len() <= FEW_WORDS).then(|| words.iter());
+    few?.map(|word| std::str::from_utf8(word).ok()).collect()
 }
 
 impl Failure {

@@ -434,19 +434,33 @@ local library = setmetatable({ redis = library_redis, server = library_redis }, 
 
 local driver = { environment = environment }
 
--- Runs a script, whose keys and arguments are globals.
-function driver.script(program, keys, arguments)
-  globals.KEYS, globals.ARGV = keys or {}, arguments or {}
-  coroutines, gsubs = 0, 0
-  if not rawequal(getfenv(program), environment) then
-    setfenv(program, environment)
+-- Tables of keys and arguments: they come so behind -1, or as words behind the
+-- number of keys.
+local function divided(count, ...)
+  if count < 0 then
+    return ...
+  elseif count == 0 then
+    return {}, { ... }
   end
+  local keys, arguments = { ... }, {}
+  for index = count + 1, #keys do
+    arguments[index - count], keys[index] = keys[index], nil
+  end
+  return keys, arguments
+end
+
+-- Runs a script, whose keys and arguments are globals.
+function driver.script(program, ...)
+  globals.KEYS, globals.ARGV = divided(...)
+  coroutines, gsubs = 0, 0
+  -- The last run may have given it another.
+  setfenv(program, environment)
   return xpcall(program, describe)
 end
 
 -- Runs a library's function, which gets its keys and arguments.
-driver['function'] = function(callback, keys, arguments)
-  keys, arguments = keys or {}, arguments or {}
+driver['function'] = function(callback, ...)
+  local keys, arguments = divided(...)
   coroutines, gsubs = 0, 0
   return xpcall(function()
     return callback(keys, arguments)

@@ -6,5 +6,5 @@
 mod reading;
 mod writing;
 
-pub(crate) use reading::read;
+pub(crate) use reading::{read, read_text};
 pub(crate) use writing::{Written, write};

@@ -131,7 +131,7 @@ impl Stage {
         self.reply_with(program, 0, arguments)
     }
 
-    fn reply_with(&mut self, program: &Program, keys: usize, arguments: &[&[u8]]) -> Vec<u8> {
+    pub(super) fn reply_with(&mut self, program: &Program, keys: usize, arguments: &[&[u8]]) -> Vec<u8> {
         let arguments = OwnedRequest::from_parts(arguments);
         let run = Run { program, name: "SHA", arguments: arguments.args(), keys };
         let mut reply = Reply::new(self.client);

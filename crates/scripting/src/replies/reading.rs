@@ -15,12 +15,27 @@
 //! The bytes are the server's own, so what is not well-formed is our bug.
 
 use mlua::{Lua, Table, Value};
+use slipstream_resp::number as wire;
 
 use crate::thrown::ErrorReply;
 
 /// The value of the one reply in `bytes`.
 pub(crate) fn read(lua: &Lua, bytes: &[u8]) -> mlua::Result<Value> {
     Reader { lua, rest: bytes }.value()
+}
+
+/// Copying more than that costs more than a slot.
+const SHORT: usize = 4096;
+
+/// The bulk string in `bytes`, if they are a short one and UTF-8.
+pub(crate) fn read_text(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() > SHORT {
+        return None;
+    }
+    let digits = bytes.strip_prefix(b"$")?;
+    let end = digits.iter().position(|&byte| byte == b'\r')?;
+    let length = wire::parse_i64(&digits[..end]).and_then(|length| usize::try_from(length).ok())?;
+    std::str::from_utf8(digits.get(end + 2..)?.get(..length)?).ok()
 }
 
 struct Reader<'a> {

@@ -28,6 +28,11 @@ pub(crate) struct Written {
 
 /// Writes `value` as one reply. `script` is the protocol that the script chose.
 pub(crate) fn write(lua: &Lua, value: &Value, script: Protocol, reply: &mut Reply) -> mlua::Result<Written> {
+    // What holds nothing else needs no place of its own.
+    if let Value::String(text) = value {
+        reply.bulk(&text.as_bytes());
+        return Ok(Written::default());
+    }
     let out = Reply::new(reply.protocol());
     let mut writer = Writer { lua, script, out, open: Vec::new(), bytes: 0, written: Written::default() };
     writer.value(value)?;

@@ -13,6 +13,23 @@ fn keys_and_arguments_are_tables_of_strings() {
 }
 
 #[test]
+fn many_words_and_words_that_are_no_text_come_as_few_do() {
+    let mut stage = Stage::new();
+    let code = "return {#KEYS, #ARGV, KEYS[#KEYS] or '', ARGV[#ARGV] or '', KEYS[#KEYS + 1] == nil}";
+    for (keys, all) in [(0, 0), (0, 3), (3, 3), (2, 5), (64, 64), (30, 64), (1, 65), (100, 7000)] {
+        let words: Vec<String> = (1..=all).map(|number| number.to_string()).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let last = |count: usize, upto: usize| if count == 0 { String::new() } else { upto.to_string() };
+        let (key, word) = (last(keys, keys), last(all - keys, all));
+        let expected = format!("*5|:{keys}|:{}|${}|{key}|${}|{word}|:1|", all - keys, key.len(), word.len());
+        assert_eq!(stage.eval_with(code, keys, &words), expected, "{keys} of {all}");
+    }
+    let program = stage.interpreter.compile(b"return KEYS[1] .. ARGV[1]").unwrap();
+    let reply = stage.reply_with(&program, 1, &[b"\xff\0", b"x"]);
+    assert_eq!(reply, b"$3\r\n\xff\0x\r\n");
+}
+
+#[test]
 fn calls_reach_the_server_and_their_replies_the_script() {
     let mut stage = Stage::new();
     for (code, expected) in [
