@@ -2,7 +2,7 @@
 //!
 //! What is removed follows from the data alone, so the commands are propagated as they came.
 
-use slipstream_keyspace::SortedSet;
+use slipstream_keyspace::{Item, SortedSet};
 use slipstream_resp::Reply;
 
 use super::bounds::{By, Range, Window};
@@ -75,12 +75,12 @@ fn zremrangebylex(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn remove_range(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
     let args = call.args;
     let range = Range::parse(by, &args[2], &args[3])?;
-    let removed = match call.db.sorted_set_mut(&args[1])? {
-        None => 0,
+    let (removed, emptied) = match call.db.sorted_set_mut(&args[1])? {
+        None => (0, false),
         Some(mut set) => {
             let window = range.window(&set, false);
             set.remove_ranks(window.first, window.count, |_, _| {});
-            window.count
+            (window.count, set.is_empty())
         }
     };
     let event = match by {
@@ -88,24 +88,23 @@ fn remove_range(call: &mut Call<'_>, by: By) -> Result<(), CommandError> {
         By::Score => event::ZREMRANGEBYSCORE,
         By::Lex => event::ZREMRANGEBYLEX,
     };
-    note_removal(call, &args[1], removed, event)?;
+    note_removal(call, &args[1], (removed, emptied), event);
     call.reply.count(removed);
     Ok(())
 }
 
-/// Removes `key` if it is empty now, and counts the change.
-fn note_removal(call: &mut Call<'_>, key: &[u8], removed: usize, event: Event) -> Result<(), CommandError> {
-    if removed > 0 {
-        let emptied = call.db.sorted_set(key)?.is_some_and(|set| set.is_empty());
-        if emptied {
-            call.db.remove(key);
-        }
-        changed_by(call, key, removed, event);
-        if emptied {
-            call.notify(key, event::DEL);
-        }
+/// Removes `key` if that left nothing of it, and counts the change.
+fn note_removal(call: &mut Call<'_>, key: &[u8], (removed, emptied): (usize, bool), event: Event) {
+    if removed == 0 {
+        return;
     }
-    Ok(())
+    if emptied {
+        call.db.remove(key);
+    }
+    changed_by(call, key, removed, event);
+    if emptied {
+        call.notify(key, event::DEL);
+    }
 }
 
 /// Which end of a set members are taken from.
@@ -160,8 +159,10 @@ fn pop_one(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
     }
     let nested = args.len() == 3 && call.reply.is_resp3();
     take(&mut set, window, end, (call.reply, nested));
+    let emptied = set.is_empty();
     drop(set);
-    note_removal(call, &args[1], window.count, end.popped())
+    note_removal(call, &args[1], (window.count, emptied), end.popped());
+    Ok(())
 }
 
 fn window_at(set: &SortedSet<'_>, end: End, count: usize) -> Window {
@@ -171,21 +172,22 @@ fn window_at(set: &SortedSet<'_>, end: End, count: usize) -> Window {
 
 /// Writes the members of the window from its `end` on and removes them.
 fn take(set: &mut SortedSet<'_>, window: Window, end: End, (reply, nested): (&mut Reply, bool)) {
-    let mut write = |(member, score)| {
+    let write = |reply: &mut Reply, member: Item<'_>, score| {
         if nested {
             reply.array(2);
         }
         elements::write(reply, member);
         reply.double(score);
     };
+    let Window { first, count } = window;
     match end {
-        End::Min => set.iter_from_rank(window.first).take(window.count).for_each(&mut write),
-        End::Max => set
-            .iter_rev_from_rank(window.first + window.count.saturating_sub(1))
-            .take(window.count)
-            .for_each(&mut write),
+        End::Min => set.remove_ranks(first, count, |member, score| write(reply, member, score)),
+        End::Max => {
+            let members = set.iter_rev_from_rank(first + count.saturating_sub(1)).take(count);
+            members.for_each(|(member, score)| write(reply, member, score));
+            set.remove_ranks(first, count, |_, _| {});
+        }
     }
-    set.remove_ranks(window.first, window.count, |_, _| {});
 }
 
 /// Takes up to `count` members from an `end` of a set that exists, and writes them: each in an array of its own if
@@ -202,8 +204,9 @@ pub(super) fn pop_members(
         call.reply.array(window.count);
     }
     take(&mut set, window, end, (call.reply, nested));
+    let emptied = set.is_empty();
     drop(set);
-    note_removal(call, key, window.count, end.popped())?;
+    note_removal(call, key, (window.count, emptied), end.popped());
     Ok(window.count)
 }
 

@@ -339,6 +339,9 @@ impl Leaf {
 
     /// Removes the entries of a range.
     pub(super) fn cut(&mut self, range: Range<usize>) {
+        if range.len() == 1 {
+            return self.remove(range.start);
+        }
         *self = Leaf::of_parts([(self, 0..range.start), (self, range.end..self.len())]);
     }
 

@@ -368,8 +368,11 @@ impl Node {
     fn remove_ranks_below(&mut self, start: usize, count: usize, members: &mut Members) {
         let end = start + count;
         let mut offset = 0;
-        let mut seam = None;
+        let (mut seam, mut emptied) = (None, false);
         for (at, slot) in self.slots.iter_mut().enumerate() {
+            if offset >= end {
+                break;
+            }
             let (low, high) = (start.max(offset), end.min(offset + slot.weight));
             let (local, taken) = (low.saturating_sub(offset), high.saturating_sub(low));
             offset += slot.weight;
@@ -384,11 +387,14 @@ impl Node {
                 }
             } else {
                 slot.drop_all(members);
+                emptied = true;
             }
             slot.weight -= taken;
         }
         self.weight -= count;
-        self.slots.retain(|slot| slot.weight > 0);
+        if emptied {
+            self.slots.retain(|slot| slot.weight > 0);
+        }
         if let Some(at) = seam.filter(|at| *at < self.slots.len()) {
             self.settle(at, members);
         }
