@@ -373,7 +373,7 @@ impl Core {
         let (mut consumed, mut noticed) = (0, 0);
         let mut decoded = self.begin_look_ahead();
         self.running = Some(session.id);
-        while session.flow == Flow::Ready {
+        while session.flow == Flow::Ready && consumed < input.len() {
             let (args, length) = if let Some(known) = decoded.next_at(consumed, input) {
                 known
             } else {
@@ -591,13 +591,8 @@ impl Core {
 
     /// Deletions of keys whose time came, found by the running command or by the walk over due keys.
     pub(crate) fn collect_expired(&mut self, keyspace: &mut Keyspace) {
-        if (0..keyspace.databases()).all(|db| keyspace.db(db).expired.is_empty()) {
-            return;
-        }
-        for db in 0..keyspace.databases() {
-            for key in std::mem::take(&mut keyspace.db_mut(db).expired) {
-                self.key_expired(db, &key);
-            }
+        for (db, key) in keyspace.take_expired() {
+            self.key_expired(db, &key);
         }
     }
 

@@ -4,7 +4,7 @@
 //! authentication, an open MULTI, bytes that are not a whole request yet and
 //! replies not yet sent. Knows nothing of sockets; the shell moves the bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use slipstream_log::Offset;
@@ -309,7 +309,10 @@ const WATCH_SIZE: usize = 96;
 /// look at all the others.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    slots: std::collections::BTreeMap<SessionId, Box<Session>>,
+    /// None for one that is taken out: it will be back in its place.
+    slots: BTreeMap<SessionId, Option<Box<Session>>>,
+    /// How many are taken out.
+    taken: usize,
     next: u64,
     /// Sessions whose replies wait to be sent: the shell's work list.
     dirty: BTreeSet<SessionId>,
@@ -329,17 +332,24 @@ impl Sessions {
     /// Adds one, or puts one back.
     pub fn insert(&mut self, mut session: Box<Session>) {
         self.memory = counted_again(self.memory, &mut session);
-        self.slots.insert(session.id, session);
+        match self.slots.get_mut(&session.id) {
+            Some(slot) => self.taken -= usize::from(slot.replace(session).is_none()),
+            None => drop(self.slots.insert(session.id, Some(session))),
+        }
     }
 
-    /// Takes one out.
+    /// Takes one out, until it is put back.
     pub fn take(&mut self, id: SessionId) -> Option<Box<Session>> {
-        self.slots.remove(&id)
+        let session = self.slots.get_mut(&id)?.take()?;
+        self.taken += 1;
+        Some(session)
     }
 
     /// Takes one out for good.
     pub fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
         let session = self.take(id)?;
+        self.taken -= 1;
+        self.slots.remove(&id);
         self.memory -= session.counted;
         Some(session)
     }
@@ -359,7 +369,7 @@ impl Sessions {
     pub(crate) fn recount_marked(&mut self) {
         let Some(mut marked) = self.to_recount.take() else { return };
         for id in marked.drain(..) {
-            if let Some(session) = self.slots.get_mut(&id) {
+            if let Some(Some(session)) = self.slots.get_mut(&id) {
                 self.memory = counted_again(self.memory, session);
             }
         }
@@ -368,39 +378,39 @@ impl Sessions {
 
     /// Counts all of them again.
     pub(crate) fn recount_all(&mut self) {
-        for session in self.slots.values_mut() {
+        for session in self.slots.values_mut().flatten() {
             self.memory = counted_again(self.memory, session);
         }
     }
 
     /// Looks at one.
     pub fn get(&self, id: SessionId) -> Option<&Session> {
-        self.slots.get(&id).map(|session| &**session)
+        self.slots.get(&id)?.as_deref()
     }
 
     /// Changes one.
     pub fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.slots.get_mut(&id).map(|session| &mut **session)
+        self.slots.get_mut(&id)?.as_deref_mut()
     }
 
     /// All in the order they connected.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.slots.values().map(|session| &**session)
+        self.slots.values().filter_map(|session| session.as_deref())
     }
 
     /// All, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
-        self.slots.values_mut().map(|session| &mut **session)
+        self.slots.values_mut().filter_map(|session| session.as_deref_mut())
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.taken
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// Notes that replies wait, or that its flow changed.

@@ -17,13 +17,22 @@ use crate::value::Value;
 pub struct Keyspace {
     databases: Vec<Database>,
     encoding: Encoding,
+    /// The databases that were handed out to be changed since they were looked through for expired keys: a bit each,
+    /// the last one for all that have none.
+    lent: u64,
+}
+
+/// The bit of a database in such a set.
+#[inline]
+fn bit(index: usize) -> u64 {
+    1 << index.min(63)
 }
 
 impl Keyspace {
     /// Empty databases, whose hashes and those of their collections are keyed by `seed`.
     pub fn new(databases: usize, seed: [u64; 4], mut encoding: Encoding) -> Self {
         encoding.seed = seed;
-        Keyspace { databases: (0..databases).map(|_| Database::new(seed)).collect(), encoding }
+        Keyspace { databases: (0..databases).map(|_| Database::new(seed)).collect(), encoding, lent: 0 }
     }
 
     /// What the hashes are keyed by.
@@ -38,6 +47,7 @@ impl Keyspace {
 
     /// Database `index`, which exists, to be changed.
     pub fn db_mut(&mut self, index: usize) -> &mut Database {
+        self.lent |= bit(index);
         &mut self.databases[index]
     }
 
@@ -59,12 +69,29 @@ impl Keyspace {
 
     /// Database `index` to be changed, with the thresholds its collections go by.
     pub fn db_and_encoding(&mut self, index: usize) -> (&mut Database, &Encoding) {
+        self.lent |= bit(index);
         (&mut self.databases[index], &self.encoding)
     }
 
     /// Exchanges the contents of two databases.
     pub fn swap(&mut self, a: usize, b: usize) {
+        self.lent |= bit(a) | bit(b);
         self.databases.swap(a, b);
+    }
+
+    /// Takes the keys that were removed because they were due, each with its database.
+    pub fn take_expired(&mut self) -> Vec<(usize, Vec<u8>)> {
+        let mut expired = Vec::new();
+        let mut lent = std::mem::take(&mut self.lent);
+        while lent != 0 {
+            let first = lent.trailing_zeros() as usize;
+            let behind = if first == 63 { self.databases.len() } else { first + 1 };
+            for (index, database) in self.databases.iter_mut().enumerate().take(behind).skip(first) {
+                expired.extend(database.expired.drain(..).map(|key| (index, key)));
+            }
+            lent &= lent - 1;
+        }
+        expired
     }
 
     /// Removes all keys; what they held can be dropped elsewhere.

@@ -25,6 +25,7 @@ pub mod memory;
 mod migrator;
 mod mptcp;
 pub mod net;
+mod numbered;
 pub mod process;
 pub mod reclaimer;
 pub mod signals;

@@ -5,7 +5,7 @@
 //! told once, so what was told and is not taken up yet waits in one queue, whoever takes it up.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use slipstream_engine::{Arrival, Door, Flow, Session, SessionId};
 use crate::connection::{Connection, Socket};
 use crate::feeder::Departures;
 use crate::listeners::{Listener, Listening};
+use crate::numbered::NumberedMap;
 
 /// Reports of other threads.
 pub const WAKER: Token = Token(usize::MAX);
@@ -93,7 +94,7 @@ pub struct Net {
     ready: VecDeque<Ready>,
     /// Where clients connect.
     pub listening: Listening,
-    connections: HashMap<SessionId, Connection>,
+    connections: NumberedMap<SessionId, Connection>,
     /// Sockets that may have more to read than was read: looked at without waiting.
     unread: BTreeSet<SessionId>,
     /// When the listeners are to be looked at although nothing new is heard of them.
@@ -146,7 +147,7 @@ impl Net {
             events: Events::with_capacity(1024),
             ready: VecDeque::new(),
             listening: Listening::default(),
-            connections: HashMap::new(),
+            connections: NumberedMap::default(),
             unread: BTreeSet::new(),
             accept_at: None,
             lent: Vec::new(),

@@ -89,12 +89,17 @@ impl Database {
 
     /// Gives the key at `place` a rest with a string in it, and hands out what it had instead.
     pub(super) fn put_string(&mut self, place: Place, deadline: i64, rest: [&[u8]; 2]) {
-        self.count_deadlines(entry::deadline_of(self.table.at(place).rest), deadline);
         let entry = self.table.at(place);
+        let old = entry::deadline_of(entry.rest);
+        let is_in_place = entry.beside.is_none() && entry.rest.len() == rest[0].len() + rest[1].len();
+        if is_in_place && old == deadline {
+            return self.overwrite(place, rest);
+        }
         if let Some(next) = entry.beside.and_then(|value| next_deadline(value)) {
             let key = entry.key.to_vec();
             self.field_deadlines.replaced(&key, Some(next), None);
         }
+        self.count_deadlines(old, deadline);
         let (_, old) = self.write_rest(place, rest);
         self.dispose(old);
     }
@@ -118,9 +123,16 @@ impl Database {
     /// Puts a value back that was taken, and returns where its entry is now.
     pub(super) fn give_back(&mut self, place: Place, value: Value<'static>) -> Place {
         let entry = self.table.at(place);
-        let header = Header::parse(entry.rest).0;
+        let (header, at) = Header::parse(entry.rest);
         let mut scratch = [0; 8];
         let packed = pack(&value, &mut scratch);
+        if let Some((kind, payload)) = packed
+            && header.kind == Some(kind)
+            && entry.rest.len() == at + payload.len()
+        {
+            self.table.rest_mut(place)[at..].copy_from_slice(payload);
+            return place;
+        }
         if header.kind.is_none() && !packed.is_some_and(|(kind, payload)| fits(entry.key, kind, payload)) {
             let slot = self.table.beside_mut(place).expect("it has no kind");
             match Arc::get_mut(slot) {
@@ -197,10 +209,16 @@ impl Database {
         if entry.beside.is_some() || entry.rest.len() != rest[0].len() + rest[1].len() {
             return unshared(self.table.replace(place, rest, None));
         }
+        self.overwrite(place, rest);
+        self.table.note_deadline(place);
+        (place, None)
+    }
+
+    /// Writes a rest where another of the same length was.
+    #[inline]
+    fn overwrite(&mut self, place: Place, rest: [&[u8]; 2]) {
         let (header, payload) = self.table.rest_mut(place).split_at_mut(rest[0].len());
         header.copy_from_slice(rest[0]);
         payload.copy_from_slice(rest[1]);
-        self.table.note_deadline(place);
-        (place, None)
     }
 }

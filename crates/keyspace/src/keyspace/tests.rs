@@ -97,3 +97,20 @@ fn databases_can_be_exchanged() {
     assert_eq!((keyspace.db(1).len(), keyspace.db(0).len()), sizes);
     assert!(keyspace.db(0).contains(b"key:7", UnixMillis(0)));
 }
+
+#[test]
+fn expired_keys_are_found_in_whatever_database() {
+    let mut keyspace = Keyspace::new(70, [0; 4], Encoding::default());
+    let (set, later) = (UnixMillis(1), UnixMillis(2));
+    for index in [0, 5, 62, 63, 69] {
+        keyspace.db_mut(index).set_string(b"k", b"v", Some(set), set);
+    }
+    assert_eq!(keyspace.take_expired(), []);
+    for index in [69, 5, 63] {
+        assert!(keyspace.db_mut(index).get(b"k", later).is_none());
+    }
+    keyspace.swap(5, 6);
+    let expired = [6, 63, 69].map(|index| (index, b"k".to_vec()));
+    assert_eq!(keyspace.take_expired(), expired);
+    assert_eq!(keyspace.take_expired(), []);
+}

@@ -85,12 +85,14 @@ impl Blocks {
         self.live.to_le_bytes()[0].into()
     }
 
-    /// Something of each of the first two lines from `address` on. There need not be such a block.
+    /// Something of each of the first two lines from `address` on, and the block's counter. There need not be such a
+    /// block.
     #[inline]
     pub(super) fn touch_at(&self, address: Address) -> u64 {
-        let bytes = self.list.get(address.block()).map_or(&[] as &[u8], |block| &block.bytes);
-        let line = |at| bytes.get(at).copied().unwrap_or_default();
-        u64::from(line(address.place()) ^ line(address.place() + LINE))
+        let Some(block) = self.list.get(address.block()) else { return 0 };
+        let line = |at| block.bytes.get(at).copied().unwrap_or_default();
+        // Accesses are recorded in place, where nobody else holds the block.
+        u64::from(line(address.place()) ^ line(address.place() + LINE)) ^ u64::from(block.bytes.is_unique())
     }
 
     /// Reads all entries once, in the order in which they lie: the processor is faster at that than at
