@@ -1,4 +1,7 @@
 //! Delivers shipments, one after the other, and keeps the connections that it made for a while.
+//!
+//! What is said over them and what the answers mean is [`Delivery`]'s to know. A connection is kept only when all
+//! that was asked over it is answered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +17,8 @@ use super::line::{Failure, Line, Unconnected};
 const MOST_KEPT: usize = 64;
 /// For how long one is kept after it was used.
 const KEPT_FOR: Duration = Duration::from_secs(10);
+/// More than anybody waits: what a client may ask for is beyond what clocks count to.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Bytes that are gathered before they are sent.
 const PIECE: usize = 64 * 1024;
 
@@ -83,7 +88,7 @@ impl Carrier {
     }
 
     fn attempt(&mut self, shipment: &Shipment, place: &Place) -> Result<Shipped, Failed> {
-        let patience = Duration::from_millis(shipment.timeout_ms);
+        let patience = Duration::from_millis(shipment.timeout_ms).min(LONGEST_PATIENCE);
         let (mut line, selected) = match self.kept.remove(place) {
             Some(Kept { mut line, selected, .. }) => {
                 line.set_patience(patience);
@@ -135,20 +140,28 @@ fn converse(
     delivery: &mut Delivery<'_>,
     mut out: Vec<u8>,
 ) -> Result<(), (Trouble, Failure)> {
-    loop {
-        let is_last = !delivery.send_next(now(), &mut out);
-        if is_last || out.len() >= PIECE {
-            for piece in out.chunks(PIECE) {
-                line.write(piece).map_err(|failure| (Trouble::Writing, failure))?;
-            }
-            out.clear();
-            // A big value is not to be held on to.
-            out.shrink_to(PIECE);
-        }
-        if is_last {
-            break;
+    send(line, &mut out)?;
+    listen(line, delivery)?;
+    while delivery.send_next(now(), &mut out) {
+        if out.len() >= PIECE {
+            send(line, &mut out)?;
         }
     }
+    send(line, &mut out)?;
+    listen(line, delivery)
+}
+
+fn send(line: &mut Line, out: &mut Vec<u8>) -> Result<(), (Trouble, Failure)> {
+    for piece in out.chunks(PIECE) {
+        line.write(piece).map_err(|failure| (Trouble::Writing, failure))?;
+    }
+    out.clear();
+    // The room of a big value is not to be kept.
+    out.shrink_to(PIECE);
+    Ok(())
+}
+
+fn listen(line: &mut Line, delivery: &mut Delivery<'_>) -> Result<(), (Trouble, Failure)> {
     while delivery.awaits_reply() {
         let reply = line.read_line().map_err(|failure| (Trouble::Reading, failure))?;
         delivery.take_reply(&reply).map_err(|trouble| (trouble, Failure::Garbled))?;

@@ -1,4 +1,6 @@
 //! A connection to a target: connecting, writing and reading, each for a limited time.
+//!
+//! The socket blocks its thread, and no longer than the time that is left of a step.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};

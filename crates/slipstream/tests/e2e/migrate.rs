@@ -112,12 +112,13 @@ fn others_read_and_writes_wait_until_the_target_has_the_keys() {
     asker.send(format!("MIGRATE 127.0.0.1 {port} a 3 60000\r\n").as_bytes());
     let mut target = accept(&listener);
     assert_eq!(target.read_request(), ["SELECT", "3"]);
+    target.send(b"+OK\r\n");
     assert_eq!(target.read_request()[..3], ["RESTORE", "a", "0"]);
     let (mut reader, mut writer) = (server.client(), Raw::connect(&server));
     writer.send(b"SET a 2\r\n");
     wait_until("the write is held back", || reader.info_number("clients", "blocked_clients") == 2);
     assert_eq!(reader.call::<String>("GET a"), "1");
-    target.send(b"+OK\r\n+OK\r\n");
+    target.send(b"+OK\r\n");
     asker.expect("+OK\r\n");
     writer.expect("+OK\r\n");
     assert_eq!(reader.call::<String>("GET a"), "2");
@@ -131,7 +132,7 @@ fn others_read_and_writes_wait_until_the_target_has_the_keys() {
     asker.send(format!("MIGRATE 127.0.0.1 {port} b 3 60000 AUTH pw\r\n").as_bytes());
     let mut other = accept(&listener);
     assert_eq!(other.read_request(), ["AUTH", "pw"]);
-    other.send(b"-ERR no\r\n+OK\r\n+OK\r\n");
+    other.send(b"-ERR no\r\n+OK\r\n");
     asker.expect("-ERR Target instance replied with error: ERR no\r\n");
     assert_eq!((reader.call::<u64>("EXISTS b"), sockets(&server)), (1, 2));
 }
@@ -157,9 +158,11 @@ fn a_target_that_closes_is_asked_once_more_and_keeps_what_it_took() {
     asker.send(format!("MIGRATE 127.0.0.1 {port} \"\" 0 60000 KEYS a b c\r\n").as_bytes());
     drop(accept(&listener));
     let mut target = accept(&listener);
-    let requests: Vec<String> = (0..4).map(|_| target.read_request().swap_remove(0)).collect();
-    assert_eq!(requests, ["SELECT", "RESTORE", "RESTORE", "RESTORE"]);
-    target.send(b"+OK\r\n+OK\r\n");
+    assert_eq!(target.read_request(), ["SELECT", "0"]);
+    target.send(b"+OK\r\n");
+    let requests: Vec<String> = (0..3).map(|_| target.read_request().swap_remove(1)).collect();
+    assert_eq!(requests, ["a", "b", "c"]);
+    target.send(b"+OK\r\n");
     drop(target);
     assert_eq!(asker.read_line(), READING);
     assert_eq!(server.client().call::<Vec<String>>("KEYS *").len(), 2);
@@ -182,8 +185,10 @@ fn what_is_no_server_of_the_kind_takes_nothing() {
 fn a_login_goes_along_and_its_refusal_comes_back() {
     let (server, mut asker, listener, port) = with_forged_target();
     drop(listener);
-    asker.send(format!("MIGRATE 127.0.0.1 {port} a 0 60000\r\n").as_bytes());
+    asker.send(format!("MIGRATE 127.0.0.1 {port} a 0 {}\r\n", i64::MAX).as_bytes());
     assert_eq!(asker.read_line(), "-IOERR error or timeout writing to target instance", "nobody is there");
+    asker.send(format!("MIGRATE nosuch.invalid {port} a 0 60000\r\n").as_bytes());
+    assert_eq!(asker.read_line(), "-IOERR error or timeout connecting to the client");
     let target = Server::start(Ours, &[]);
     target.client().call::<()>("CONFIG SET requirepass pw");
     let port = target.port;
@@ -196,8 +201,12 @@ fn a_login_goes_along_and_its_refusal_comes_back() {
     assert!(ask("a 0 5000 AUTH wrong").starts_with(&format!("{error}WRONGPASS")));
     assert_eq!(ask("a 0 5000 AUTH pw"), "+OK");
     assert_eq!(ask("b 0 5000 AUTH2 default pw"), "+OK");
+    assert!(ask("c 99 5000 AUTH pw").starts_with(&format!("{error}ERR DB index")));
     assert!(ask("c 0 5000").starts_with(&format!("{error}NOAUTH")), "a login is nobody else's");
     assert_eq!(server.client().call::<Vec<String>>("KEYS *"), ["c"]);
+    let mut client = target.client();
+    client.call::<()>("AUTH pw");
+    assert_eq!(client.call::<u64>("EXISTS c"), 0, "it did not come into another database");
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! MIGRATE: keys to another server. How they get there is in [`crate::migrating`].
+//!
+//! The options are read in one way for the command, for COMMAND GETKEYS and for whoever hides passwords. The command
+//! may run twice: to send what is there, and to delete what arrived.
 
 use std::ops::Range;
 
