@@ -29,6 +29,7 @@ mod busy;
 mod chains;
 mod chaos;
 mod checking;
+mod clients;
 mod commandline;
 mod conform;
 mod connections;

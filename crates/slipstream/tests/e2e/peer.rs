@@ -63,16 +63,17 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     path
 }
 
-/// A Python that has the library valkey-py, which comes with the peers, on the same terms.
-pub(crate) fn python() -> Option<PathBuf> {
+/// A Python that has a library (`valkey` comes with the peers, `redis` is installed beside them), on the same terms.
+pub(crate) fn python(library: &str) -> Option<PathBuf> {
     let candidates = [peers_folder().map(|folder| folder.join("bin/python3")), on_path("python3")];
     let has_library = |python: &PathBuf| {
-        let asked = Command::new(python).args(["-c", "import valkey"]).stderr(Stdio::null()).status();
+        let asked =
+            Command::new(python).args(["-c", &format!("import {library}")]).stderr(Stdio::null()).status();
         asked.is_ok_and(|status| status.success())
     };
     let found = candidates.into_iter().flatten().find(has_library);
     if found.is_none() {
-        skip("valkey-py");
+        skip(&format!("the Python library {library}"));
     }
     found
 }

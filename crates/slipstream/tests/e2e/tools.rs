@@ -4,36 +4,33 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::client::command;
 use crate::content::Content;
 use crate::dataset;
 use crate::peer::Kind::{Ours, Redis7};
-use crate::peer::{all_found, python, tool};
+use crate::peer::{all_found, tool};
 use crate::server::Server;
 use crate::wait::wait_until;
 
 #[test]
-fn redis_benchmark_runs_all_its_tests_for_these_types() {
+fn redis_benchmark_runs_all_its_tests() {
     let Some(benchmark) = tool("redis-benchmark") else { return };
     let server = Server::start(Ours, &[]);
-    let tests = "ping,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange_100,mset";
     for pipeline in ["1", "16"] {
-        let output = run(Command::new(&benchmark)
-            .args(["-p", &server.port.to_string(), "-q", "-n", "2000", "-r", "1000"])
-            .args(["-t", tests, "-P", pipeline]));
-        // PING is measured inline and as a bulk, and LRANGE first pushes what it reads.
-        assert_eq!(output.matches("requests per second").count(), 17, "{output}");
+        let output = run(Command::new(&benchmark).args([
+            "-p",
+            &server.port.to_string(),
+            "-q",
+            "-n",
+            "2000",
+            "-r",
+            "1000",
+            "-P",
+            pipeline,
+        ]));
+        assert_eq!(output.matches("requests per second").count(), 20, "{output}");
         assert!(!output.contains("ERR"), "{output}");
     }
-}
-
-/// Transactions, scans, streams, errors: over RESP2 and RESP3.
-#[test]
-fn valkey_py_works_unchanged() {
-    let Some(python) = python() else { return };
-    let server = Server::start(Ours, &[]);
-    let script = include_str!("client_library.py");
-    let output = run(Command::new(python).args(["-c", script, &server.port.to_string()]));
-    assert_eq!(output.trim(), "done");
 }
 
 #[test]
@@ -48,6 +45,39 @@ fn redis_cli_talks_scans_and_pipes() {
     assert_eq!(call(&["--scan"]), "greeting\n");
     assert!(call(&["INFO", "replication"]).contains("role:master"));
     assert!(call(&["--bigkeys"]).contains("greeting"));
+}
+
+#[test]
+fn redis_cli_samples_measures_and_runs_scripts() {
+    let Some(cli) = tool("redis-cli") else { return };
+    let server = Server::start(Ours, &["--maxmemory-policy allkeys-lfu", "--maxmemory 100mb"]);
+    dataset::fill(&mut server.client());
+    let port = server.port.to_string();
+    let call = |words: &[&str]| run(Command::new(&cli).args(["-p", &port]).args(words));
+    for mode in ["--bigkeys", "--memkeys"] {
+        let output = call(&[mode]);
+        assert!(output.contains("Biggest   list"), "{mode}: {output}");
+    }
+    server.client().pipeline::<()>((0..2_000).map(|_| command("SET hot value")));
+    let hot = call(&["--hotkeys"]);
+    assert!(
+        hot.lines().any(|line| line.starts_with("hot key found with counter: ") && line.contains("hot")),
+        "{hot}"
+    );
+    // The least, the most, the mean, and how many were taken.
+    let latency = call(&["--latency", "-i", "0.1"]);
+    let figures: Vec<f64> = latency.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    let [least, most, mean, taken] = figures[..] else { panic!("{latency}") };
+    assert!(least <= mean && mean <= most && taken > 0.0, "{latency}");
+    let file = server.folder.join("script.lua");
+    fs::write(&file, "return {KEYS[1], ARGV[1]}").expect("the folder is ours");
+    let file = file.to_str().expect("our folders have names in ASCII");
+    assert_eq!(call(&["--eval", file, "key", ",", "argument"]), "key\nargument\n");
+    assert_eq!(call(&["--csv", "RPUSH", "csv", "a", "b"]), "2\n");
+    assert_eq!(call(&["--csv", "LRANGE", "csv", "0", "-1"]), "\"a\",\"b\"\n");
+    assert_eq!(call(&["-3", "--json", "CONFIG", "GET", "port"]), format!("{{\"port\":\"{port}\"}}\n"));
+    assert_eq!(call(&["-n", "3", "-r", "2", "INCR", "counter"]), "1\n2\n");
+    assert!(call(&["--pattern", "csv", "--scan"]) == "csv\n");
 }
 
 #[test]
