@@ -31,8 +31,10 @@ const MAX_JOBS: usize = 4;
 /// How long an encoded snapshot that nobody takes is kept for the next replica.
 const KEPT_MS: u64 = 60_000;
 
-/// A kept snapshot is used as long as what lies behind it is no more than the snapshot itself, or than this.
-const LEAST_REPLAY: u64 = 1 << 20;
+/// An encoded snapshot is used as long as what lies behind it is no more than half of it, but for so much, which is
+/// there without any data. A replica that has data compares it with what the snapshot brings, and one that holds
+/// little of what is here by now looks like a primary that has lost its data.
+const WITHOUT_DATA: u64 = 1 << 10;
 
 /// The log is told so often at most how far a snapshot is sent.
 const TOLD_MS: u64 = 5000;
@@ -114,9 +116,9 @@ impl Job {
         self.length.is_none()
     }
 
-    /// Whether the stream can go on from its offset, at a cost below that of a new snapshot.
+    /// Whether the stream can go on from its offset, and the snapshot is still much of what is here.
     fn is_covered(&self, log: &Log) -> bool {
-        let behind = |length: u64| log.end().since(self.offset) <= length.max(LEAST_REPLAY);
+        let behind = |length: u64| log.end().since(self.offset) <= length.saturating_sub(WITHOUT_DATA) / 2;
         log.history().id == self.history
             && log.can_continue(&self.history, self.offset).is_ok()
             && self.length.is_none_or(behind)

@@ -142,7 +142,7 @@ impl Story {
         self.newcomer(A);
         self.turn();
         self.started(0);
-        self.encoded(0, 500);
+        self.encoded(0, 5000);
         self.sent(A);
         self.replconf(A, "ACK 1000");
     }
