@@ -177,6 +177,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) is_settled: bool,
     /// Whether a snapshot is being saved.
     pub(crate) is_saving: bool,
+    /// Whether the process is to end.
+    pub(crate) is_ending: bool,
     /// Whether there is something that only a snapshot can hold: function libraries.
     pub(crate) needs_snapshot: bool,
     /// Keys of all databases, where a base is begun.
@@ -249,7 +251,7 @@ impl Aof {
                 self.order_open(turn.config);
                 false
             }
-            Phase::Pending => turn.is_settled && turn.log.is_active(),
+            Phase::Pending => turn.is_settled && turn.log.is_active() && !self.waits_for_save(turn),
             Phase::On => self.is_scheduled && self.may_rewrite(turn),
             _ => false,
         }
@@ -260,6 +262,11 @@ impl Aof {
         self.policy = None;
         self.order_open(turn.config);
         self.follow_policy(turn);
+    }
+
+    /// One snapshot is written at a time, unless somebody relies on this one or the process waits for it.
+    fn waits_for_save(&self, turn: Turn<'_>) -> bool {
+        turn.is_saving && !turn.is_ending && !self.is_relied_on
     }
 
     fn order_open(&mut self, config: &Config) {
@@ -284,6 +291,10 @@ impl Aof {
     /// for that go when it is done; where no files lead there, nobody waits for any.
     fn switch_off(&mut self, turn: Turn<'_>) {
         let is_on = self.is_on();
+        if self.is_rewriting() {
+            let text = "Killing running AOF rewrite child: the file is switched off";
+            self.notices.push((Level::Notice, text.to_owned()));
+        }
         self.feed(turn, true);
         self.give_up_rewrite();
         self.give_up_received();
@@ -344,6 +355,10 @@ impl Aof {
                 self.manifest = manifest;
                 self.failure = None;
                 self.phase = Phase::Pending;
+                if self.waits_for_save(turn) {
+                    let text = "The append-only file begins when the snapshot that is being saved is done";
+                    self.notices.push((Level::Notice, text.to_owned()));
+                }
             }
             Err(reason) => {
                 self.tell_failure("The folder of the append-only file cannot be used", &reason);
@@ -541,8 +556,22 @@ impl Aof {
         (self.sizes.all(), self.sizes.at_rewrite())
     }
 
-    pub(crate) fn is_scheduled(&self) -> bool {
-        self.is_scheduled
+    /// Whether a base is to be written behind something else, which may be the snapshot that is being saved.
+    pub(crate) fn is_scheduled(&self, is_saving: bool) -> bool {
+        self.is_scheduled || self.is_to_wait(is_saving)
+    }
+
+    /// Whether a base is being written, or its folder is looked at for that.
+    pub(crate) fn is_under_way(&self, is_saving: bool) -> bool {
+        self.is_rewriting() || matches!(self.phase, Phase::Opening) && !self.is_to_wait(is_saving)
+    }
+
+    fn is_to_wait(&self, is_saving: bool) -> bool {
+        match self.phase {
+            Phase::Pending => true,
+            Phase::Opening => self.retry_at.is_some() || is_saving && !self.is_relied_on,
+            _ => false,
+        }
     }
 
     pub(crate) fn consecutive_failures(&self) -> u32 {

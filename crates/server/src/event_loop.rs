@@ -30,6 +30,7 @@ use crate::aof_writer::AofWriter;
 use crate::feeder::Feeder;
 use crate::jobs::{self, Line, Report, Reporter, SaveOptions, Saves};
 use crate::kernel::{self, Claim};
+use crate::key_delay::DelaySetting;
 use crate::log_disk::LogDisk;
 use crate::log_load::LogLoad;
 use crate::migrator::Migrator;
@@ -64,6 +65,8 @@ pub struct EventLoop {
     aof_writer: AofWriter,
     /// Bases of the append-only file.
     bases: Saves,
+    /// `rdb-key-save-delay`, for all that is being written.
+    save_delay: DelaySetting,
     signals: Signals,
     reports: Receiver<Report>,
     reporter: Reporter,
@@ -101,6 +104,7 @@ impl EventLoop {
             saves: Saves::default(),
             aof_writer: AofWriter::start(reporter.clone())?,
             bases: Saves::default(),
+            save_delay: DelaySetting::default(),
             signals,
             reports,
             state_file: StateFile::start(reporter.clone()),
@@ -197,6 +201,7 @@ impl EventLoop {
     /// Does everything that the turn led to.
     fn settle(&mut self) {
         self.node.tick();
+        self.save_delay.set(self.node.core.config.rdb_key_save_delay);
         self.perform_all();
         self.take_rebound();
         self.feed_replicas();
@@ -322,7 +327,7 @@ impl EventLoop {
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
             incremental_sync: config.rdb_save_incremental_fsync,
-            key_delay: config.rdb_key_save_delay,
+            key_delay: self.save_delay.clone(),
             claim: self.claim_of_saves(),
         }
     }
@@ -342,7 +347,7 @@ impl EventLoop {
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
             incremental_sync: config.aof_rewrite_incremental_fsync,
-            key_delay: config.rdb_key_save_delay,
+            key_delay: self.save_delay.clone(),
             claim: self.claim_of_saves(),
         }
     }

@@ -30,7 +30,7 @@ use slipstream_storage::{Replaced, Unreplaced, replace, write_new};
 use socket2::{Domain, Socket, Type};
 
 use crate::kernel::{self, Claim};
-use crate::key_delay::KeyDelay;
+use crate::key_delay::{DelaySetting, KeyDelay};
 use crate::loader::{self, Halves};
 use crate::mptcp;
 use crate::spool::Spool;
@@ -177,7 +177,7 @@ pub struct SaveOptions {
     /// Flush to disk every few megabytes, instead of all at the end.
     pub incremental_sync: bool,
     /// How long each key takes more than it would (`rdb-key-save-delay`).
-    pub key_delay: i32,
+    pub(crate) key_delay: DelaySetting,
     /// A full one if the process waits to end.
     pub(crate) claim: Claim,
 }
@@ -216,7 +216,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Tells now and then how many keys are written, and in how many bytes.
 fn watch(options: &SaveOptions, written: &Cell<u64>, tell: impl Fn(SaveProgress)) -> impl FnMut(u64) {
     let mut told = Instant::now();
-    let mut delay = KeyDelay::new(options.key_delay);
+    let mut delay = KeyDelay::new(options.key_delay.clone());
     move |keys| {
         delay.reach(keys);
         if told.elapsed() >= PROGRESS_INTERVAL {

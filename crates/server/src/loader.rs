@@ -15,7 +15,7 @@ use slipstream_engine::{LoadOptions, LoadedData, Loading};
 use slipstream_rdb::{Insertion, Progress, Reached, Records};
 
 use crate::jobs::Reporter;
-use crate::key_delay::KeyDelay;
+use crate::key_delay::{DelaySetting, KeyDelay};
 
 /// Batches that wait to be inserted, at most.
 const QUEUED_BATCHES: usize = 8;
@@ -59,7 +59,7 @@ pub(crate) fn load(
     reporter: &Reporter,
     progress: Progress<'_>,
 ) -> Result<Box<LoadedData>, String> {
-    let mut delay = KeyDelay::new(options.key_delay);
+    let mut delay = KeyDelay::new(DelaySetting::new(options.key_delay));
     let mut progress = |reached: Reached| {
         delay.reach(reached.keys);
         progress(reached)

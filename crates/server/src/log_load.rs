@@ -14,7 +14,7 @@ use slipstream_rdb::Reached;
 use slipstream_storage::{Intake, LogLoadOptions, Reading, Replay, Unwanted};
 
 use crate::jobs::{Pace, Report, Reporter};
-use crate::key_delay::KeyDelay;
+use crate::key_delay::{DelaySetting, KeyDelay};
 use crate::loader::{self, Halves};
 use crate::system_files::SystemFiles;
 
@@ -89,7 +89,7 @@ impl LogLoad {
         let (sender, deliveries) = sync_channel(QUEUED_PIECES);
         let (spent, empty) = channel();
         // Nobody is served before it is done: it gives way to nobody.
-        let delay = KeyDelay::new(options.base.key_delay);
+        let delay = KeyDelay::new(DelaySetting::new(options.base.key_delay));
         let reading = Reading::new(SystemFiles, Inlet { reporter, sender, empty, delay }, options);
         let thread = thread::Builder::new().name("aof-load".to_owned());
         thread.spawn(move || reading.run()).expect("the system has room for a thread");

@@ -15,7 +15,7 @@ use slipstream_rdb::frames::{self, Chunks};
 use slipstream_replication::replicas::{Framing, SnapshotSent};
 
 use crate::jobs::Reporter;
-use crate::key_delay::KeyDelay;
+use crate::key_delay::{DelaySetting, KeyDelay};
 use crate::link_speed::LinkSpeed;
 use crate::spool::{Pushed, Reader, Spool};
 
@@ -23,14 +23,14 @@ use crate::spool::{Pushed, Reader, Spool};
 const REPORT_PERIOD: Duration = Duration::from_millis(500);
 
 /// How snapshots are encoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EncodeOptions {
     /// LZF compression of strings.
     pub(crate) compress: bool,
     /// A CRC64 at the end.
     pub(crate) checksum: bool,
     /// How long each key takes more than it would (`rdb-key-save-delay`).
-    pub(crate) key_delay: i32,
+    pub(crate) key_delay: DelaySetting,
 }
 
 /// Encodes a snapshot to its end; reports that before the senders can see it.

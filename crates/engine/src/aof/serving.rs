@@ -161,6 +161,7 @@ impl Core {
             database: self.stream_database(),
             is_settled,
             is_saving: self.saving.running.is_some(),
+            is_ending: self.shutdown.is_some(),
             needs_snapshot: self.scripting.libraries.len() > 0,
             keys: 0,
         };

@@ -14,6 +14,7 @@ struct Story {
     now: u64,
     is_settled: bool,
     is_saving: bool,
+    is_ending: bool,
 }
 
 impl Story {
@@ -22,8 +23,9 @@ impl Story {
         log.adopt_snapshot(id(b'a'), Offset(100));
         let mut config = Config::default();
         config.appendonly = true;
-        let propagation = Propagation::default();
-        Story { aof: Aof::default(), config, log, propagation, now: 10, is_settled: true, is_saving: false }
+        let (aof, propagation) = (Aof::default(), Propagation::default());
+        let (is_saving, is_ending) = (false, false);
+        Story { aof, config, log, propagation, now: 10, is_settled: true, is_saving, is_ending }
     }
 
     /// One whose first base is written, and about to be named.
@@ -60,6 +62,7 @@ impl Story {
             database: 0,
             is_settled: self.is_settled,
             is_saving: self.is_saving,
+            is_ending: self.is_ending,
             needs_snapshot: false,
             keys: 0,
         };
@@ -217,6 +220,31 @@ fn a_rewrite_waits_for_the_snapshot_that_is_being_saved() {
 }
 
 #[test]
+fn switched_on_while_a_snapshot_is_saved_it_begins_behind_that() {
+    let mut story = Story::new();
+    story.is_saving = true;
+    story.turn();
+    let told = |story: &Story| (story.aof.is_under_way(true), story.aof.is_scheduled(true));
+    assert_eq!(told(&story), (false, true));
+    assert!(story.aof.is_under_way(false), "while its folder is looked at");
+    story.report(Report::Opened(Ok(None)));
+    assert!(!story.turn());
+    assert_eq!(told(&story), (false, true));
+    story.is_ending = true;
+    assert!(story.turn(), "who ends waits for the file alone");
+    story.is_ending = false;
+    story.is_saving = false;
+    assert!(story.turn());
+    story.rewrite();
+    assert_eq!(told(&story), (true, false));
+    // Other data than is in the file: it is begun anew at once.
+    story.finish_rewrite(1);
+    story.log.adopt_snapshot(id(b'b'), Offset(7));
+    story.is_saving = true;
+    assert!(story.turn());
+}
+
+#[test]
 fn superfluous_files_stay_where_that_is_wanted() {
     let mut story = Story::on();
     story.config.aof_disable_auto_gc = true;
@@ -308,7 +336,7 @@ fn a_rewrite_that_fails_leaves_all_as_it_was_and_is_tried_ever_more_rarely() {
         story.with(|aof, turn| aof.on_base_written(turn, number, Err("full".to_owned())));
         assert!(story.aof.is_on() && !story.aof.stats().last_rewrite_ok);
         story.with(|aof, turn| aof.rewrite_if_grown(turn));
-        assert!(!story.aof.is_scheduled());
+        assert!(!story.aof.is_scheduled(false));
         pauses.push(story.aof.retry_at.unwrap().ms_since(Moment(0)) / 1000);
     }
     assert_eq!(pauses, [1, 1, 60, 120, 240, 480]);
@@ -340,7 +368,7 @@ fn files_that_grow_are_rewritten_again_some_time_after_a_failure() {
     story.config.auto_aof_rewrite_min_size = 0;
     let is_due = |story: &mut Story| {
         story.with(|aof, turn| aof.rewrite_if_grown(turn));
-        story.aof.is_scheduled()
+        story.aof.is_scheduled(false)
     };
     story.report(Report::Progress(Progress {
         number,

@@ -62,8 +62,9 @@ fn append_only(core: &Core, fields: &mut Fields) {
     let (aof, stats) = (&core.aof, core.aof.stats());
     let current = aof.rewriting_since().map(|began| (core.clock.micros - began.micros) / 1_000_000);
     fields.add_switch("aof_enabled", aof.is_enabled());
-    fields.add_switch("aof_rewrite_in_progress", aof.is_rewriting());
-    fields.add_switch("aof_rewrite_scheduled", aof.is_scheduled());
+    let is_saving = core.saving.running.is_some();
+    fields.add_switch("aof_rewrite_in_progress", aof.is_under_way(is_saving));
+    fields.add_switch("aof_rewrite_scheduled", aof.is_scheduled(is_saving));
     fields.add("aof_last_rewrite_time_sec", optional(stats.last_rewrite_seconds));
     fields.add("aof_current_rewrite_time_sec", optional(current));
     fields.add("aof_last_bgrewrite_status", if stats.last_rewrite_ok { "ok" } else { "err" });
@@ -78,7 +79,7 @@ fn append_only_file(core: &Core, fields: &mut Fields) {
     let (all, at_rewrite) = core.aof.sizes();
     fields.add("aof_current_size", all);
     fields.add("aof_base_size", at_rewrite);
-    fields.add_switch("aof_pending_rewrite", core.aof.is_scheduled());
+    fields.add_switch("aof_pending_rewrite", core.aof.is_scheduled(core.saving.running.is_some()));
     fields.add("aof_buffer_length", core.aof.unwritten(&core.log));
     // One thread writes and brings to disk: nothing else waits for its turn.
     fields.add("aof_pending_bio_fsync", 0);

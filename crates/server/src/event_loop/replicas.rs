@@ -116,7 +116,7 @@ impl EventLoop {
         let options = EncodeOptions {
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
-            key_delay: config.rdb_key_save_delay,
+            key_delay: self.save_delay.clone(),
         };
         if let Err(error) = jobs::encode_sync(self.reporter.clone(), order, spool, options) {
             self.reporter.sync_encoded(job, Err(format!("no thread for it: {error}")));
