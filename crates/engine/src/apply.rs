@@ -17,6 +17,7 @@ use slipstream_resp::{Args, Limits, OwnedRequest, Progress, Reply, RequestDecode
 
 use crate::command::flag;
 use crate::dispatch::Machine;
+use crate::host::Effect;
 use crate::look_ahead::{Received, Use};
 use crate::node::Core;
 use crate::pubsub::Kind;
@@ -25,6 +26,9 @@ use crate::table::Entry;
 
 /// What a primary may send: a value may be as long as its own limits allow.
 const LIMITS: Limits = Limits { max_bulk: 4 << 30, max_args: 1 << 30, authenticated: true };
+
+/// While CLIENT PAUSE holds the stream back, the link is read until so many bytes wait.
+const MAX_HELD: usize = 1 << 20;
 
 /// The part of the stream that has come and is not applied.
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ pub struct Stream {
     group: Option<Group>,
     /// The database that the stream has selected.
     db: usize,
+    /// Whether CLIENT PAUSE holds back what comes next.
+    is_held: bool,
     /// The name of the last command, for CLIENT LIST.
     last_command: Option<&'static str>,
 }
@@ -95,6 +101,11 @@ impl Stream {
         self.rest.len()
     }
 
+    /// Whether more is held back than this node keeps.
+    fn is_full(&self) -> bool {
+        self.is_held && self.rest.len() >= MAX_HELD
+    }
+
     /// Forgets what is not applied: it is asked for again.
     pub fn forget_rest(&mut self) {
         *self = Stream::starting_in(self.db);
@@ -104,6 +115,38 @@ impl Stream {
 impl Core {
     /// Takes in the next bytes of the stream.
     pub(crate) fn apply(&mut self, keyspace: &mut Keyspace, bytes: &[u8]) {
+        if self.replication.stream.is_held {
+            self.replication.stream.rest.extend_from_slice(bytes);
+        } else {
+            self.apply_next(keyspace, bytes);
+        }
+        if self.replication.stream.is_full() {
+            self.effects.push(Effect::LinkPause);
+        }
+    }
+
+    /// Goes on with what CLIENT PAUSE held back, if it is over.
+    pub(crate) fn apply_held(&mut self, keyspace: &mut Keyspace) {
+        let stream = &mut self.replication.stream;
+        if !stream.is_held {
+            return;
+        }
+        let was_full = stream.is_full();
+        if self.pause.until().is_some() {
+            if was_full {
+                // The link is not read: its silence is ours.
+                self.replication.link.on_load_progress(self.clock.moment());
+            }
+            return;
+        }
+        stream.is_held = false;
+        if was_full {
+            self.effects.push(Effect::LinkResume);
+        }
+        self.apply_next(keyspace, &[]);
+    }
+
+    fn apply_next(&mut self, keyspace: &mut Keyspace, bytes: &[u8]) {
         let mut stream = std::mem::take(&mut self.replication.stream);
         let outcome = if stream.rest.is_empty() {
             self.apply_commands(keyspace, &mut stream, bytes, usize::MAX).map(|(applied, stop)| {
@@ -129,6 +172,19 @@ impl Core {
             }
             Err(refusal) => self.halt_link(keyspace, refusal),
         }
+    }
+
+    /// Whether CLIENT PAUSE holds back a command of the stream. A transaction is taken for one that writes.
+    #[cold]
+    fn is_paused(&self, stream: &Stream, args: Args<'_>) -> bool {
+        let flags = match self.table.resolve(args) {
+            _ if self.is_replaying() => return false,
+            _ if stream.group.is_some() || args.is_empty() || message(args).is_some() => flag::WRITE,
+            Ok(entry) if entry.command.name == "multi" => flag::WRITE,
+            Ok(entry) => entry.command.flags,
+            Err(_) => 0,
+        };
+        self.pause.holds_stream(flags)
     }
 
     fn halt_link(&mut self, keyspace: &mut Keyspace, Refusal { command, reason, torn, .. }: Refusal) {
@@ -206,6 +262,10 @@ impl Core {
                 }
                 first
             };
+            if self.pause.until().is_some() && self.is_paused(stream, args) {
+                stream.is_held = true;
+                break Ok((position, Stop::Incomplete));
+            }
             let raw = position..position + length;
             let mut machine = Machine { keyspace, core: self, session: &mut session, reply: &mut reply };
             if let Err(refusal) = machine.apply_one(&mut stream.group, args, raw, &mut unlogged) {

@@ -155,6 +155,7 @@ impl Node {
         }
         self.core.rest_or_expire(&mut self.keyspace);
         self.end_migration();
+        self.core.apply_held(&mut self.keyspace);
         // Who waited before the pause comes before who came in it.
         self.serve_ready();
         self.core.wake_held();

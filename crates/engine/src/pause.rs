@@ -115,6 +115,13 @@ impl Pause {
         until.map_or(0, |until| until.0.saturating_sub(now.0))
     }
 
+    /// Whether a command with these flags of a primary's stream is held back: by clients alone, as whoever ends or
+    /// hands over waits for copies to come into step.
+    #[inline]
+    pub fn holds_stream(&self, flags: u32) -> bool {
+        self.asked.is_some_and(|asked| asked.all || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
+    }
+
     /// Whether a command with these flags is held back.
     #[inline]
     pub fn holds(&self, flags: u32) -> bool {

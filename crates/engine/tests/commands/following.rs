@@ -195,6 +195,49 @@ fn a_command_that_cannot_be_applied_halts_the_link_until_it_is_told_to_follow_ag
 }
 
 #[test]
+fn a_pause_of_clients_holds_the_stream_back() {
+    let pauses: [(&str, &[&str], u64); 3] = [
+        ("CLIENT PAUSE 1000 WRITE", &["SET k v"], 14),
+        ("CLIENT PAUSE 1000 WRITE", &["MULTI", "SET k v", "EXEC"], 14),
+        ("CLIENT PAUSE 1000 ALL", &["PING", "SET k v"], 0),
+    ];
+    for (pause, commands, applied) in pauses {
+        let mut script = streaming();
+        script.ask(pause);
+        stream(&mut script, &["PING"]);
+        stream(&mut script, commands);
+        stream(&mut script, &["PING"]);
+        assert_eq!(script.node.core.log.end().0, applied, "{pause}: {commands:?}");
+        script.advance(999);
+        script.node.tick();
+        assert_eq!(script.node.core.log.end().0, applied);
+        script.advance(1);
+        script.node.tick();
+        assert!(script.has("k") && script.node.core.log.end().0 >= 28 + 27);
+    }
+}
+
+#[test]
+fn a_link_is_not_read_while_too_much_is_held_back() {
+    let mut script = streaming();
+    script.ask("CLIENT PAUSE 100000 WRITE");
+    stream(&mut script, &[&format!("SET k {}", "x".repeat(1 << 20))]);
+    let told = |script: &mut Script| {
+        let effects = script.effects().into_iter();
+        effects.filter(|effect| matches!(effect, Effect::LinkPause | Effect::LinkResume)).count()
+    };
+    assert_eq!(told(&mut script), 1);
+    script.advance(90_000);
+    script.node.tick();
+    assert!(script.node.core.replication.link.is_up(), "its silence is ours");
+    assert_eq!(told(&mut script), 0);
+    script.ask("CLIENT UNPAUSE");
+    script.node.tick();
+    assert_eq!(told(&mut script), 1);
+    assert!(script.has("k"));
+}
+
+#[test]
 fn an_operators_command_in_the_stream_halts_the_link() {
     for command in ["SHUTDOWN NOSAVE", "REPLICAOF b 1", "MONITOR", "CONFIG SET timeout 1"] {
         let mut script = streaming();
