@@ -232,3 +232,13 @@ fn an_element_too_big_for_a_packed_list_changes_the_encoding_even_if_it_finds_no
         script.check_read("OBJECT ENCODING l", "quicklist");
     }
 }
+
+#[test]
+fn an_element_that_moves_is_one_change() {
+    let mut script = Script::new();
+    script.ask("RPUSH a 1 2");
+    let before = script.node.core.saving.changes;
+    script.ask("LMOVE a b LEFT LEFT");
+    script.ask("RPOPLPUSH a b");
+    assert_eq!(script.node.core.saving.changes, before + 2);
+}

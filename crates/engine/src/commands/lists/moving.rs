@@ -224,7 +224,8 @@ pub(super) fn transfer(call: &mut Call<'_>, from: Side, to: Side) -> Result<(), 
     call.reply.bulk(&element);
     // Not before the push: both may be the same list of one element.
     call.db.remove_if_empty(source);
-    call.changed(destination, to.pushed());
+    // One element moves: one change.
+    call.changed_along(call.db.index, destination, to.pushed());
     call.changed(source, from.popped());
     call.notify_if_gone(source);
     Ok(())
