@@ -1,7 +1,7 @@
 //! MIGRATE: what is sent, who waits meanwhile, and what becomes of the keys.
 
 use slipstream_engine::session::SessionId;
-use slipstream_engine::{Effect, Shipment, Shipped, Trouble};
+use slipstream_engine::{Effect, Endpoint as SessionEndpoint, Shipment, Shipped, Trouble};
 use slipstream_keyspace::UnixMillis;
 use slipstream_replication::link::Endpoint;
 
@@ -252,6 +252,35 @@ fn a_script_waits_itself() {
     script.ships_at_once(Shipped::failed(Trouble::Reading));
     let error = script.ask("EVAL \"return redis.pcall('MIGRATE', 'host', 7000, 'b', 0, 500)\" 0");
     assert!(error.starts_with("-IOERR error or timeout reading"), "{error}");
+}
+
+#[test]
+fn a_replica_that_takes_writes_waits_itself() {
+    let mut script = script();
+    script.ask("CONFIG SET replica-read-only no");
+    let core = &mut script.node.core;
+    core.follow(&mut script.node.keyspace, Endpoint { host: "primary".into(), port: 6379 });
+    script.ships_at_once(taken(&["a"]));
+    assert_eq!(script.ask("MIGRATE host 7000 a 0 500"), "+OK");
+    assert!(!script.has("a") && script.has("b"));
+}
+
+#[test]
+fn a_shutdown_that_begins_meanwhile_holds_the_deletion_back() {
+    let mut script = script();
+    let (client, shipment) = begin(&mut script);
+    let replica = script.node.accept(SessionEndpoint::Internal, SessionEndpoint::Internal, 9).unwrap();
+    let id = script.node.core.log.history().id;
+    script.ask_as(replica, &format!("PSYNC {id} 1"));
+    assert_eq!(script.ask("SHUTDOWN NOSAVE"), "", "the replica is behind");
+    script.node.shipped(shipment.number, taken(&["a"]));
+    script.node.tick();
+    assert_eq!((script.received(client).as_str(), script.has("a")), ("", true));
+    let other = script.connect();
+    assert_eq!(script.ask_as(other, "SHUTDOWN ABORT"), "+OK");
+    script.node.tick();
+    assert_eq!(script.received(client), "+OK");
+    assert!(script.propagated().ends_with("; DEL a"));
 }
 
 #[test]
