@@ -26,10 +26,13 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// The longest text that is read as a double: as long as Redis reads as one that it adds to.
+const MAX_DOUBLE_LEN: usize = 5 * 1024;
+
 /// The double written in `text`: decimal or exponent form, `inf` and `infinity`
 /// in any case. Spaces, an empty text and NaN are refused, as Redis does.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    if text.is_empty() || text.len() > 256 {
+    if text.is_empty() || text.len() > MAX_DOUBLE_LEN {
         return None;
     }
     let text = std::str::from_utf8(text).ok()?;
@@ -50,8 +53,13 @@ fn hexadecimal(text: &str) -> Option<f64> {
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
     };
     let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"))?;
-    let magnitude = u32::from_str_radix(digits, 16).ok()?;
-    Some(sign * f64::from(magnitude))
+    if digits.starts_with('+') {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, 16).ok()?;
+    let half = |shift: u32| f64::from(u32::try_from((magnitude >> shift) & 0xffff_ffff).expect("32 bits"));
+    // The first part is exact, so this rounds once.
+    Some(sign * (half(32) * 4_294_967_296.0 + half(0)))
 }
 
 /// Appends `value` as Redis 7.2 prints a score: integers without a fraction,
@@ -197,6 +205,10 @@ mod tests {
             ("+inf", Some(f64::INFINITY)),
             ("-Infinity", Some(f64::NEG_INFINITY)),
             ("0x10", Some(16.0)),
+            ("-0x7FFFFFFFFFFFFF", Some(-36_028_797_018_963_970.0)),
+            ("0x+1", None),
+            (&format!("1{}.0", "0".repeat(300)), Some(1e300)),
+            (&"0".repeat(5121), None),
             ("1e400", None),
             ("nan", None),
             ("", None),

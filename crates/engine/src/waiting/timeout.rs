@@ -79,6 +79,7 @@ mod tests {
         check("inf", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("9223372036854775", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("1e300", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
+        check("0x7FFFFFFFFFFFFF", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("1e400", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
     }
 }

@@ -29,6 +29,7 @@ fn a_time_to_live_is_propagated_as_its_end() {
     script.check("SET k v PX 10 NX", "$-1", "");
     script.check("SET k v PX 10 XX", "+OK", "SET k v PXAT 1010");
     script.check("SET k v EXAT 20", "+OK", "SET k v PXAT 20000");
+    script.check("SET k v pxat 20000", "+OK", "SET k v pxat 20000");
     script.check("SET k v PXAT 30000 GET", "v", "SET k v PXAT 30000");
     script.check("SETEX k 10 v", "+OK", "SET k v PXAT 11000");
     script.check("PSETEX k 10 v", "+OK", "SET k v PXAT 1010");

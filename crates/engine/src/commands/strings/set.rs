@@ -50,6 +50,8 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn propagate_set(call: &mut Call<'_>, options: &SetOptions, deadline: Option<UnixMillis>) {
     let args = call.args;
     match deadline {
+        // As it came.
+        Some(_) if args.len() == 5 && is_word(&args[3], "PXAT") => {}
         Some(deadline) => {
             let mut digits = itoa::Buffer::new();
             call.propagate(&[b"SET", &args[1], &args[2], b"PXAT", digits.format(deadline.0).as_bytes()]);
