@@ -140,10 +140,11 @@ impl Runner<'_> {
         self.first_write_refusal(command)
     }
 
-    /// Whether tests of reply forms may have this one.
+    /// Whether tests may have this one: of the forms of replies, and of a script's time, which stands still.
     fn may_debug(&self, command: &Command, args: Args<'_>) -> bool {
-        let shows_forms = || command.name == "debug" && is_word(&args[1], "protocol");
-        self.core.scripting.may_debug && (command.full_name == "client|list" || shows_forms())
+        let is_needed = |word: &str| command.name == "debug" && is_word(&args[1], word);
+        let is_allowed = || command.full_name == "client|list" || is_needed("protocol") || is_needed("sleep");
+        self.core.scripting.may_debug && is_allowed()
     }
 
     fn first_write_refusal(&self, command: &Command) -> Option<CommandError> {

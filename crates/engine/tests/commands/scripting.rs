@@ -414,14 +414,15 @@ fn info_tells_what_scripts_take() {
 }
 
 #[test]
-fn tests_of_reply_forms_may_call_debug_from_scripts() {
+fn tests_of_reply_forms_and_time_may_call_debug_from_scripts() {
     let mut script = Script::with_debug();
     let code = "redis.setresp(3) return redis.call('debug','protocol','bignum')";
     let refused = eval(&mut script, code);
     assert!(refused.contains("This Redis command is not allowed from script"), "{refused}");
     script.check_read("DEBUG SET-DISABLE-DENY-SCRIPTS 1", "+OK");
     assert_eq!(eval(&mut script, code), "1234567999999999999999999999999999999");
-    let refused = eval(&mut script, "return redis.call('debug','sleep','0')");
+    assert_eq!(eval(&mut script, "return redis.call('debug','sleep','0')"), "+OK");
+    let refused = eval(&mut script, "return redis.call('debug','reload')");
     assert!(refused.contains("not allowed from script"), "{refused}");
     script.check_read("DEBUG SET-DISABLE-DENY-SCRIPTS 0", "+OK");
     assert!(eval(&mut script, code).contains("not allowed from script"));
