@@ -44,6 +44,14 @@ const POSSIBLE_ERRORS: &[&str] = &[
     "INPROG ",
     "NODATA ",
     "ERR Function not found",
+    "BUSYGROUP ",
+    "NOGROUP ",
+    "INVALIDOBJ ",
+    "ERR The XGROUP subcommand requires the key to exist",
+    "ERR bit offset is not",
+    "ERR could not perform this operation on a key that",
+    "ERR could not decode requested zset member",
+    "ERR One or more scores can't be converted into double",
 ];
 
 /// A script with several effects.
@@ -129,6 +137,26 @@ const WRITES: &[(u32, &str)] = &[
     (3, "XADD {stream} NOMKSTREAM MINID {number} {ms} {member} {value}"),
     (2, "XDEL {stream} {ms} {ms}"),
     (1, "XTRIM {stream} MAXLEN {number}"),
+    (2, "XGROUP CREATE {stream} {group} 0 MKSTREAM"),
+    (1, "XGROUP CREATE {stream} {group} $"),
+    (1, "XGROUP SETID {stream} {group} 0"),
+    (1, "XGROUP DESTROY {stream} {group}"),
+    (1, "XGROUP DELCONSUMER {stream} {group} {member}"),
+    (4, "XREADGROUP GROUP {group} {member} COUNT 3 STREAMS {stream} >"),
+    (2, "XREADGROUP GROUP {group} {member} BLOCK {ms} STREAMS {stream} {stream} > >"),
+    (1, "XREADGROUP GROUP {group} {member} STREAMS {stream} 0"),
+    (1, "XREADGROUP GROUP {group} {member} NOACK STREAMS {stream} >"),
+    (2, "XAUTOCLAIM {stream} {group} {member} {ms} - COUNT {count}"),
+    (3, "SETBIT {string} {ms} 1"),
+    (1, "BITOP XOR {string} {string} {string}"),
+    (1, "BITFIELD {string} INCRBY u8 {ms} {number} SET i16 #{number} {ms}"),
+    (3, "PFADD {string} {member} {value}"),
+    (1, "PFMERGE {string} {string}"),
+    (2, "GEOADD {zset} 13.{ms} 38.{ms} {member}"),
+    (1, "GEOSEARCHSTORE {zset} {zset} FROMLONLAT 13.5 38.5 BYRADIUS {ms} km"),
+    (1, "SORT {list} ALPHA STORE {list}"),
+    (2, "PUBLISH news {value}"),
+    (1, "SPUBLISH news {value}"),
     (2, "EVAL {script} 2 {list} {string} {value} {ms}"),
     (1, "FUNCTION LOAD REPLACE {library}"),
     (2, "FCALL several 2 {list} {string} {value}"),
@@ -148,6 +176,10 @@ const READS: &[(u32, &str)] = &[
     (4, "XRANGE {stream} - +"),
     (1, "XREAD COUNT {number} STREAMS {stream} 0"),
     (2, "XREAD BLOCK {ms} STREAMS {stream} $"),
+    (1, "XPENDING {stream} {group}"),
+    (1, "BITCOUNT {string}"),
+    (1, "PFCOUNT {string} {string}"),
+    (1, "GEOSEARCH {zset} FROMMEMBER {member} BYRADIUS {ms} km ASC"),
     (4, "TTL {any}"),
     (4, "EXISTS {any} {any}"),
     (2, "TYPE {any}"),
@@ -294,12 +326,17 @@ impl Client {
 
     fn word(&self, rng: &mut fastrand::Rng, word: &str) -> Vec<u8> {
         const TYPES: &[&str] = &["string", "list", "set", "hash", "zset", "stream"];
-        let Some(kind) = word.strip_prefix('{').and_then(|word| word.strip_suffix('}')) else {
+        let Some((before, kind)) = word.strip_suffix('}').and_then(|word| word.split_once('{')) else {
             return word.as_bytes().to_vec();
         };
+        if !before.is_empty() {
+            return [before.as_bytes(), &self.word(rng, &word[before.len()..])].concat();
+        }
         match kind {
             "value" => vec![rng.u8(b'a'..=b'z'); rng.usize(..=self.value_len)],
             "number" => rng.u32(..5).to_string().into_bytes(),
+            "group" => format!("g{}", rng.u32(..2)).into_bytes(),
+            "count" => rng.u32(1..4).to_string().into_bytes(),
             "member" => format!("m{}", rng.u32(..12)).into_bytes(),
             "ms" => rng.u32(1..3000).to_string().into_bytes(),
             "seconds" => rng.u32(1..20).to_string().into_bytes(),

@@ -37,6 +37,24 @@ fn copies_are_equal_along_a_chain() {
 }
 
 #[test]
+fn a_group_goes_on_where_it_was_on_a_copy() {
+    let mut world = World::calm(&[0]);
+    for request in [
+        "XGROUP CREATE stream group 0 MKSTREAM",
+        "XADD stream 1-1 field value",
+        "XADD stream 2-1 field value",
+        "XREADGROUP GROUP group first COUNT 1 STREAMS stream >",
+    ] {
+        world.command(0, request);
+    }
+    world.converge();
+    assert_eq!(world.command(1, "XPENDING stream group"), world.command(0, "XPENDING stream group"));
+    world.command(1, "REPLICAOF NO ONE");
+    let read = world.command(1, "XREADGROUP GROUP group second STREAMS stream >");
+    assert_eq!(read, world.command(1, "XREAD STREAMS stream 1-1"), "what the first was not given");
+}
+
+#[test]
 fn a_cut_link_resumes_partially() {
     let mut world = World::calm(&[0, 0, 2]);
     converges(&mut world, (0, 1), |world| {

@@ -2,14 +2,14 @@
 //!
 //! A print is a sum over all keys of 128 bits each, of everything that replication copies: names, types, values in
 //! their order, deadlines of keys and fields to the millisecond, scores to the bit, what a stream knows beyond its
-//! entries. Not in it is how a node stores that, nor in which order. A picture has a print for each key, for whoever
+//! entries, its groups and what is pending in them. Not in it is how a node stores that, nor in which order. A picture has a print for each key, for whoever
 //! wants to know where two nodes differ; it is several times as dear. Neither changes the node that it is taken of.
 
 use std::collections::BTreeMap;
 
 use ahash::RandomState;
 use slipstream_engine::Node;
-use slipstream_keyspace::{Item, Stream, UnixMillis, Value};
+use slipstream_keyspace::{Group, Item, Stream, UnixMillis, Value};
 
 /// Of one key, or the sum of those of all: equal data has equal prints, and other data has others.
 pub type Print = u128;
@@ -133,7 +133,10 @@ impl Ink {
             self.bytes.extend_from_slice(&id.to_be_bytes());
         }
         self.number(stream.entries_added());
-        assert_eq!(stream.groups().len(), 0, "no client makes consumer groups");
+        for (name, group) in stream.groups() {
+            self.text(name);
+            self.group(group);
+        }
         for entry in stream.iter() {
             self.bytes.extend_from_slice(&entry.id.to_be_bytes());
             let count = self.bytes.len();
@@ -145,6 +148,20 @@ impl Ink {
                 fields += 1;
             }
             self.bytes[count..count + 8].copy_from_slice(&fields.to_le_bytes());
+        }
+    }
+
+    /// When its consumers were last seen is each node's own.
+    fn group(&mut self, group: &Group) {
+        self.bytes.extend_from_slice(&group.last_id().to_be_bytes());
+        self.number(group.entries_read().unwrap_or(u64::MAX));
+        self.unordered(group.consumers(), |ink, consumer| ink.text(consumer.name()));
+        for (id, pending) in group.pending().iter() {
+            self.bytes.extend_from_slice(&id.to_be_bytes());
+            self.deadline(Some(pending.delivery.time));
+            self.number(pending.delivery.count);
+            let consumer = pending.consumer.and_then(|consumer| group.consumer(consumer));
+            self.text(consumer.map_or(&[][..], |consumer| consumer.name()));
         }
     }
 
