@@ -343,7 +343,7 @@ impl Machine<'_> {
         // What a script does is seen when it is done.
         let wrote = flags & flag::RUNS_SCRIPT != 0 && self.core.log.end() != end;
         if wrote || flags & flag::WRITE != 0 {
-            self.core.hold_reply(self.session, self.reply, start);
+            self.core.hold_reply(self.session, self.reply, (start, end));
         }
         Handled::Done
     }

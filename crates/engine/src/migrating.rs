@@ -238,7 +238,7 @@ impl Core {
             session.last_write = self.log.end();
         }
         session.suppress_reply(&mut reply, start);
-        self.hold_reply(session, &reply, start);
+        self.hold_reply(session, &reply, (start, end));
         if !self.own_pushes.is_empty() {
             self.write_own_pushes(session, &mut reply);
         }

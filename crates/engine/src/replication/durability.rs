@@ -4,8 +4,8 @@
 //! what it waits for. A session whose replies are held has one wait in the machine, for the first of them.
 //!
 //! Held is the reply of each write under `min-replicas-to-ack`, also of one that changed nothing: what it
-//! reports may be the work of a write that no replica has yet. Errors are not held. The same holds for the disk under
-//! `appendfsync always`.
+//! reports may be the work of a write that no replica has yet. An error is held where its command wrote before it
+//! failed, as a script may. The same holds for the disk under `appendfsync always`.
 
 use slipstream_log::Offset;
 use slipstream_replication::Moment;
@@ -92,13 +92,21 @@ impl Core {
 
 /// Held replies.
 impl Core {
-    /// A write of `session` was answered from `start` on. The answer is held if replicas or the disk must have the
-    /// write first.
-    pub(crate) fn hold_reply(&mut self, session: &mut Session, reply: &Reply, start: usize) {
+    /// A write of `session` was answered from `start` on; the log ended at `before` then. The answer is held if
+    /// replicas or the disk must have the write first.
+    pub(crate) fn hold_reply(
+        &mut self,
+        session: &mut Session,
+        reply: &Reply,
+        (start, before): (usize, Offset),
+    ) {
         let wanted = session.durability.unwrap_or(self.config.min_replicas_to_ack as usize);
         let answer = &reply.as_bytes()[start..];
         let holds = wanted > 0 || self.aof.holds_replies();
-        if !holds || self.is_replica() || answer.first().is_none_or(|first| *first == b'-') {
+        if !holds || self.is_replica() || answer.is_empty() {
+            return;
+        }
+        if answer[0] == b'-' && self.log.end() == before {
             return;
         }
         let offset = self.propagation.changes_end(&self.log);

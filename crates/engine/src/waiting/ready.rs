@@ -193,7 +193,7 @@ impl Machine<'_> {
         self.core.account(entry, command.spent);
         self.core.note_slow(self.session, entry, args, command.spent);
         if entry.command.has(flag::WRITE) {
-            self.core.hold_reply(self.session, self.reply, start);
+            self.core.hold_reply(self.session, self.reply, (start, end));
         }
     }
 }

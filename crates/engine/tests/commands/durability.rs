@@ -222,6 +222,49 @@ fn errors_and_reads_are_not_held() {
     assert_eq!(script.ask_as(other, "LLEN l"), ":1");
 }
 
+/// Scripts that fail, and whether they wrote before.
+const FAILING: [(&str, bool); 4] = [
+    ("EVAL \"redis.call('SET','a','1') return redis.error_reply('E no')\" 0", true),
+    ("EVAL \"redis.call('SET','a','1') redis.call('LPOP','a')\" 0", true),
+    ("FCALL fails 0", true),
+    ("EVAL \"redis.call('GET','a') error('no')\" 0", false),
+];
+const LIBRARY: &[u8] =
+    b"#!lua name=l\nredis.register_function('fails', function() redis.call('SET','a','1') error('no') end)";
+
+#[test]
+fn the_error_of_a_script_that_wrote_is_held() {
+    let (mut script, replica) = synchronous(0);
+    let client = script.client();
+    script.ask_words(client, &[&b"FUNCTION"[..], b"LOAD", LIBRARY]);
+    ack(&mut script, replica);
+    script.received(client);
+    for (request, wrote) in FAILING {
+        assert_eq!(script.ask(request).is_empty(), wrote, "{request}");
+        ack(&mut script, replica);
+        assert_eq!(script.received(client).starts_with('-'), wrote, "{request}");
+    }
+    for (request, reply) in [("MULTI", "+OK"), ("FCALL fails 0", "+QUEUED"), ("EXEC", "")] {
+        assert_eq!(script.ask(request), reply, "{request}");
+    }
+    ack(&mut script, replica);
+    assert!(script.received(client).starts_with("[-"));
+}
+
+#[test]
+fn the_error_of_a_script_that_wrote_waits_for_the_disk() {
+    let mut script = on_disk();
+    let client = script.client();
+    script.ask_words(client, &[&b"FUNCTION"[..], b"LOAD", LIBRARY]);
+    sync(&mut script);
+    script.received(client);
+    for (request, wrote) in FAILING {
+        assert_eq!(script.ask(request).is_empty(), wrote, "{request}");
+        sync(&mut script);
+        assert_eq!(script.received(client).starts_with('-'), wrote, "{request}");
+    }
+}
+
 #[test]
 fn a_transaction_is_held_whole_if_it_may_write() {
     let (mut script, replica) = synchronous(0);
