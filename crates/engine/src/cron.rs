@@ -65,7 +65,7 @@ impl Node {
         self.aof_turn();
         self.replication_turn();
         self.serve_ready();
-        while self.core.has_woken() {
+        if self.core.has_woken() {
             // Whoever waited goes on in this turn, and may wait again.
             self.run_woken();
             self.replication_turn();
@@ -81,7 +81,8 @@ impl Node {
     /// How long nothing is due.
     pub fn time_left(&self) -> Duration {
         let core = &self.core;
-        if core.eviction.is_under_way() || !core.effects.is_empty() || core.tracking.has_news() {
+        let is_behind = core.eviction.is_under_way() || core.has_woken();
+        if is_behind || !core.effects.is_empty() || core.tracking.has_news() {
             return Duration::ZERO;
         }
         let now = self.core.clock.moment();

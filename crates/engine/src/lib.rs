@@ -31,6 +31,7 @@ mod held;
 pub mod host;
 mod hyperloglog;
 pub mod info;
+mod input;
 pub mod latency;
 mod leave;
 pub mod loading;

@@ -182,7 +182,7 @@ pub struct Core {
     pub(crate) look_ahead: LookAhead,
     /// Those that were decoded by that.
     pub(crate) decoded: DecodedRequests,
-    /// Sessions whose wait is over.
+    /// Sessions that go on, in this order: those of them that are in [`Flow::Woken`].
     woken: Vec<SessionId>,
 }
 
@@ -293,23 +293,24 @@ impl Node {
         self.run_woken();
     }
 
-    /// Takes up requests of sessions whose wait is over.
+    /// Takes up requests of sessions that go on. Whom these wake in turn is taken up the next time: two clients may
+    /// wake each other for as long as their pipelines go, and all others would wait for that.
     pub(crate) fn run_woken(&mut self) {
-        while !self.core.woken.is_empty() {
-            for id in std::mem::take(&mut self.core.woken) {
-                if self.core.waits.of(id).is_some() {
-                    // It was woken twice, and waits again since.
-                    continue;
-                }
-                let Some(mut session) = self.core.sessions.take(id) else { continue };
-                if session.flow != Flow::Closing {
-                    session.flow = Flow::Ready;
-                }
-                self.core.process_buffered(&mut self.keyspace, &mut session);
-                self.core.put_back(session);
-            }
-            self.settle_replicas();
+        let woken = std::mem::take(&mut self.core.woken);
+        if woken.is_empty() {
+            return;
         }
+        for id in woken {
+            let is_woken = |session: &Session| session.flow == Flow::Woken;
+            if !self.core.sessions.get(id).is_some_and(is_woken) {
+                continue;
+            }
+            let Some(mut session) = self.core.sessions.take(id) else { continue };
+            session.flow = Flow::Ready;
+            self.core.process_buffered(&mut self.keyspace, &mut session);
+            self.core.put_back(session);
+        }
+        self.settle_replicas();
     }
 
     /// A client's connection is gone.
@@ -334,11 +335,14 @@ impl Core {
         self.stats.reads_processed += 1;
         session.traffic.0 += received;
         session.last_active = self.clock.moment();
+        if session.flow == Flow::Woken {
+            session.flow = Flow::Ready;
+        }
         if session.input.is_empty() && session.flow == Flow::Ready {
-            let consumed = self.process(keyspace, &mut session, bytes);
-            session.input.extend_from_slice(&bytes[consumed..]);
+            let consumed = self.process(keyspace, &mut session, bytes, bytes.len());
+            session.input.push(&bytes[consumed..]);
         } else {
-            session.input.extend_from_slice(bytes);
+            session.input.push(bytes);
             self.process_buffered(keyspace, &mut session);
         }
         if let Some(missing) = session.decoder.missing_bytes(session.input.len()) {
@@ -350,9 +354,14 @@ impl Core {
 
     fn process_buffered(&mut self, keyspace: &mut Keyspace, session: &mut Session) {
         let mut input = std::mem::take(&mut session.input);
-        let consumed = self.process(keyspace, session, &input);
-        input.drain(..consumed);
-        session.input = if input.is_empty() && input.capacity() > 64 * 1024 { Vec::new() } else { input };
+        let consumed = self.process(keyspace, session, input.as_slice(), SHARE);
+        input.take(consumed);
+        session.input = input;
+        if consumed >= SHARE && session.flow == Flow::Ready && !session.input.is_empty() {
+            // It has had its share, and goes on when others have had theirs.
+            session.flow = Flow::Woken;
+            self.woken.push(session.id);
+        }
     }
 
     fn put_back(&mut self, mut session: Box<Session>) {
@@ -366,14 +375,20 @@ impl Core {
         self.sessions.insert(session);
     }
 
-    /// Runs the whole requests at the beginning of `input`; returns how many bytes they took.
-    fn process(&mut self, keyspace: &mut Keyspace, session: &mut Session, input: &[u8]) -> usize {
+    /// Runs the whole requests that begin within the first `most` bytes of `input`; returns how many bytes they took.
+    fn process(
+        &mut self,
+        keyspace: &mut Keyspace,
+        session: &mut Session,
+        input: &[u8],
+        most: usize,
+    ) -> usize {
         let mut decoder = std::mem::take(&mut session.decoder);
         let mut reply = std::mem::take(&mut session.output);
         let (mut consumed, mut noticed) = (0, 0);
         let mut decoded = self.begin_look_ahead();
         self.running = Some(session.id);
-        while session.flow == Flow::Ready && consumed < input.len() {
+        while session.flow == Flow::Ready && consumed < input.len().min(most) {
             let (args, length) = if let Some(known) = decoded.next_at(consumed, input) {
                 known
             } else {
@@ -429,6 +444,9 @@ impl Core {
     }
 }
 
+/// When requests of so many bytes were taken up, others come first. It is more than what is read of a client at once.
+const SHARE: usize = 128 * 1024;
+
 fn new_log(config: &Config, rng: &mut fastrand::Rng) -> Log {
     let mut log = Log::new(config.repl_backlog_size, rng);
     log.set_disk_size(log_disk_size(config));
@@ -470,11 +488,11 @@ impl Core {
     /// The wait of a session is over, and so nothing else answers it: its requests are taken up again soon.
     pub(crate) fn wake(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id)
-            && session.flow != Flow::Closing
+            && !matches!(session.flow, Flow::Closing | Flow::Woken)
         {
-            session.flow = Flow::Ready;
+            session.flow = Flow::Woken;
+            self.woken.push(id);
         }
-        self.woken.push(id);
     }
 
     /// Whether sessions are to be taken up again.
@@ -492,7 +510,7 @@ impl Core {
         let mut paused: Vec<(bool, SessionId)> =
             paused.map(|session| (session.last_command == "migrate", session.id)).collect();
         paused.sort_unstable();
-        self.woken.extend(paused.into_iter().map(|(_, id)| id));
+        paused.into_iter().for_each(|(_, id)| self.wake(id));
     }
 
     /// Keys that are due are removed where this node decides on its data, and not while that stands still.

@@ -12,6 +12,7 @@ use slipstream_replication::Moment;
 use slipstream_resp::{Reply, RequestDecoder};
 
 use crate::held::Held;
+use crate::input::Input;
 use crate::pubsub::Subscriptions;
 use crate::transaction::Transaction;
 
@@ -72,6 +73,8 @@ pub enum Flow {
     Waiting(Wait),
     /// Not before CLIENT PAUSE is over.
     Paused,
+    /// Soon: it waits no more, or has had its share of the turn, and stands in the queue of those who go on.
+    Woken,
     /// No more: it is closed once its replies are sent.
     Closing,
 }
@@ -171,7 +174,7 @@ pub struct Session {
     /// The file descriptor, shown by CLIENT LIST.
     pub descriptor: i64,
     /// Bytes received and not taken up: an unfinished request, or what comes behind one that waits.
-    pub(crate) input: Vec<u8>,
+    pub(crate) input: Input,
     pub(crate) decoder: RequestDecoder,
     /// Bytes received and not done with as the running command began, its own included.
     pub(crate) in_hand: usize,
@@ -232,7 +235,7 @@ impl Session {
             commands: 0,
             traffic: (0, 0),
             descriptor: -1,
-            input: Vec::new(),
+            input: Input::default(),
             decoder: RequestDecoder::default(),
             in_hand: 0,
             output: Reply::default(),
@@ -295,7 +298,7 @@ impl Session {
     pub(crate) fn close(&mut self) {
         self.flow = Flow::Closing;
         self.held.clear();
-        self.input = Vec::new();
+        self.input = Input::default();
         self.output = Reply::new(self.output.protocol());
     }
 }

@@ -1,6 +1,9 @@
 //! Commands that wait for keys: who is served, with what, in which order, and what is propagated.
 
+use std::time::Duration;
+
 use slipstream_engine::{Flow, SessionId};
+use slipstream_resp::encode_request;
 
 use crate::script::Script;
 
@@ -356,6 +359,57 @@ fn who_becomes_a_replica_closes_those_who_wait_for_keys() {
         "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
     assert_eq!(script.received(client), error);
     assert_eq!(script.node.core.sessions.get(client).unwrap().flow, Flow::Closing);
+}
+
+#[test]
+fn pipelines_that_feed_each_other_leave_others_their_turn() {
+    const PAIRS: usize = 100;
+    let mut script = Script::new();
+    let (left, right) = (script.connect(), script.connect());
+    script.node.receive(left, "LPUSH a x\r\nBLPOP b 0\r\n".repeat(PAIRS).as_bytes());
+    script.node.receive(right, "LPUSH b x\r\nBLPOP a 0\r\n".repeat(PAIRS).as_bytes());
+    let left_to_do = |script: &Script| script.node.core.sessions.get(left).unwrap().input_len();
+    assert!(left_to_do(&script) > 0);
+    assert_eq!(script.node.time_left(), Duration::ZERO, "the next turn comes at once");
+    assert_eq!(script.ask("PING"), "+PONG");
+    assert!(left_to_do(&script) > 0);
+    let mut turns = 0;
+    while script.node.time_left().is_zero() {
+        script.node.tick();
+        turns += 1;
+        assert!(turns <= PAIRS);
+    }
+    for (client, key) in [(left, "b"), (right, "a")] {
+        assert_eq!(script.received(client), vec![format!(":1 [{key} x]"); PAIRS].join(" "));
+    }
+    script.propagated();
+    script.check_read("EXISTS a b", ":0");
+}
+
+#[test]
+fn what_comes_behind_a_wait_runs_in_shares() {
+    let mut script = Script::new();
+    let client = block(&mut script, "BLPOP x 0");
+    let long = vec![b'v'; 1000];
+    let mut requests = Vec::new();
+    for _ in 0..500 {
+        encode_request(&mut requests, [&b"SETRANGE"[..], b"k", b"0", &long].into_iter());
+    }
+    script.node.receive(client, &requests);
+    let left = |script: &Script| script.node.core.sessions.get(client).unwrap().input_len();
+    assert_eq!(left(&script), requests.len());
+    script.ask("LPUSH x 1");
+    let mut before = requests.len();
+    while before > 0 {
+        let now = left(&script);
+        assert!((1..=200_000).contains(&(before - now)), "{before} to {now}");
+        before = now;
+        if now > 0 {
+            assert!(script.node.time_left().is_zero());
+            script.ask("PING");
+        }
+    }
+    assert!(script.received(client).ends_with(":1000"));
 }
 
 #[test]
