@@ -284,8 +284,9 @@ impl Core {
         begin: impl FnOnce(&mut Link, Moment, &mut Vec<link::Action<'_>>),
     ) {
         let now = self.clock.moment();
+        // What a replica's readers wait for may never come from another primary, as in Redis.
+        self.end_waits_on_role_change();
         if !self.is_replica() {
-            self.end_waits_on_role_change();
             self.leave_written();
         }
         self.end_empty_start("it follows another");

@@ -210,7 +210,7 @@ impl Core {
         }
     }
 
-    /// Clients that wait for something that a replica cannot give are told so, and closed.
+    /// Clients that wait for something that a replica cannot give, or not from its new primary, are told so, and closed.
     pub(crate) fn end_waits_on_role_change(&mut self) {
         self.abandon_migration();
         for id in [Wait::Replicas, Wait::Files, Wait::Keys]

@@ -362,6 +362,19 @@ fn who_becomes_a_replica_closes_those_who_wait_for_keys() {
 }
 
 #[test]
+fn a_replica_that_is_told_another_primary_closes_its_readers() {
+    let mut script = Script::new();
+    script.ask("REPLICAOF other 1");
+    let client = script.connect();
+    assert_eq!(script.ask_as(client, "XREAD BLOCK 0 STREAMS s $"), "");
+    script.ask("REPLICAOF other 1");
+    assert_eq!(script.received(client), "", "nothing changed");
+    script.ask("REPLICAOF another 1");
+    assert!(script.received(client).starts_with("-UNBLOCKED "));
+    assert_eq!(script.node.core.sessions.get(client).unwrap().flow, Flow::Closing);
+}
+
+#[test]
 fn pipelines_that_feed_each_other_leave_others_their_turn() {
     const PAIRS: usize = 100;
     let mut script = Script::new();
