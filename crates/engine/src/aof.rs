@@ -24,8 +24,9 @@ mod receiving;
 mod rewriting;
 mod serving;
 mod sizes;
+mod waits;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use slipstream_aof::{Increment, Manifest, Start, manifest_name};
 use slipstream_log::{History, Log, Offset};
@@ -34,6 +35,8 @@ use slipstream_replication::{Level, Moment};
 use self::receiving::Received;
 use self::rewriting::{Attempts, Rewrite};
 use self::sizes::Sizes;
+pub(crate) use self::waits::FileWait;
+use self::waits::FileWaits;
 use crate::config::{AppendFsync, Config};
 use crate::host::{Clock, SaveProgress};
 use crate::propagate::Propagation;
@@ -91,7 +94,7 @@ pub struct Aof {
     notices: Vec<(Level, String)>,
     /// Whose replies wait for the disk, by the ends of what was written.
     holds: VecDeque<(Offset, SessionId)>,
-    waits: BTreeMap<SessionId, FileWait>,
+    waits: FileWaits,
     /// It was switched off, and the disk has what is before this: replies that wait for more wait in vain.
     ended: Option<Offset>,
     /// Whether waits have to be looked at.
@@ -133,15 +136,6 @@ impl Default for Cursor {
     fn default() -> Self {
         Cursor { end: Offset(0), at: 0, history: None, breaks: 0 }
     }
-}
-
-/// A client of WAITAOF that waits for this node's disk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FileWait {
-    /// The end of what it wrote.
-    pub(crate) offset: Offset,
-    /// How many replicas it waits for besides.
-    pub(crate) replicas: usize,
 }
 
 /// Figures for INFO.

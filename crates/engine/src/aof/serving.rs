@@ -197,22 +197,18 @@ impl Core {
     /// Answers clients of WAITAOF that have what they wait for on this node's disk and on those of replicas, or that
     /// wait for a file which there is none of.
     fn end_file_waits(&mut self) {
-        let durable = self.aof.durable();
         let is_enabled = self.aof.is_enabled();
-        let waits = self.aof.waits.iter();
-        let over: Vec<SessionId> =
-            waits.filter(|(_, wait)| !is_enabled || wait.offset <= durable).map(|(id, _)| *id).collect();
-        for id in over {
-            if !is_enabled {
-                self.end_wait(id, Ending::Failed(CommandError::WAITAOF_WITHOUT_FILE));
+        let end = if is_enabled { self.aof.durable() } else { Offset(u64::MAX) };
+        while let Some((id, wait)) = self.aof.waits.take_next(end) {
+            if is_enabled {
+                self.disk_wait_over(id, wait);
             } else {
-                self.disk_wait_over(id);
+                self.end_wait(id, Ending::Failed(CommandError::WAITAOF_WITHOUT_FILE));
             }
         }
     }
 
-    fn disk_wait_over(&mut self, id: SessionId) {
-        let Some(wait) = self.aof.waits.remove(&id) else { return };
+    fn disk_wait_over(&mut self, id: SessionId, wait: FileWait) {
         let reported = self.replication.replicas.reported(Wait::Files.measure(), wait.offset);
         // Else the replicas' side tells when they have it.
         if reported >= wait.replicas {
@@ -227,12 +223,12 @@ impl Core {
 
     /// Whether a client waits for this node's disk.
     pub(crate) fn awaits_disk(&self, id: SessionId) -> bool {
-        self.aof.waits.contains_key(&id)
+        self.aof.waits.contains(id)
     }
 
     /// A client's wait is over, or the client is gone.
     pub(crate) fn forget_disk_wait(&mut self, id: SessionId) {
-        self.aof.waits.remove(&id);
+        self.aof.waits.remove(id);
     }
 
     /// What replies wait for will not be on disk any more: the data is replaced by a primary's. Told before the log
