@@ -102,7 +102,7 @@ impl Waits {
 
     /// How many keys are waited for, and how many of them also for their end.
     pub(crate) fn count_keys(&self) -> (usize, usize) {
-        self.keys.count()
+        self.keys.counts()
     }
 
     /// Whether keys were touched for which somebody waits.

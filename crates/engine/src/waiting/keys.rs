@@ -108,6 +108,8 @@ pub(super) struct KeyQueues {
     /// interest any more.
     pub(super) ready: VecDeque<(usize, Box<[u8]>)>,
     last_ticket: u64,
+    /// How many keys are waited for, and how many of them by somebody who is tried again when they are gone.
+    counts: (usize, usize),
 }
 
 /// Who waits for one key, by the tickets that they drew when they began.
@@ -141,6 +143,8 @@ impl KeyQueues {
         let queues = self.databases.entry(db).or_default();
         for key in &keys {
             let queue = queues.entry(key.clone()).or_default();
+            self.counts.0 += usize::from(queue.waiters.is_empty());
+            self.counts.1 += usize::from(ends_without_key && queue.ending_without_key == 0);
             if queue.waiters.is_empty() && kind == Kind::Stream {
                 queue.tried_at = tip(key);
             } else if queue.is_ready {
@@ -160,6 +164,8 @@ impl KeyQueues {
             queue.waiters.remove(&places.ticket);
             queue.kinds[places.kind as usize] -= 1;
             queue.ending_without_key -= usize::from(places.ends_without_key);
+            self.counts.0 -= usize::from(queue.waiters.is_empty());
+            self.counts.1 -= usize::from(places.ends_without_key && queue.ending_without_key == 0);
             if queue.waiters.is_empty() {
                 queues.remove(key);
             }
@@ -235,11 +241,8 @@ impl KeyQueues {
     }
 
     /// How many keys are waited for, and how many of them by somebody who is tried again when they are gone.
-    pub(super) fn count(&self) -> (usize, usize) {
-        let queues = self.databases.values().flat_map(BTreeMap::values);
-        queues.fold((0, 0), |(all, missed), queue| {
-            (all + 1, missed + usize::from(queue.ending_without_key > 0))
-        })
+    pub(super) fn counts(&self) -> (usize, usize) {
+        self.counts
     }
 }
 
@@ -309,13 +312,21 @@ mod tests {
         let second = queues.enter(SessionId(2), (0, keys(&["b"])), (Kind::Stream, true), |_| None);
         queues.enter(SessionId(5), (1, keys(&["a"])), (Kind::List, false), |_| None);
         assert_eq!((queue(&queues, "a"), queue(&queues, "b")), (vec![9], vec![9, 2]));
-        assert_eq!(queues.count(), (3, 1));
+        assert_eq!(queues.counts(), (3, 1));
         assert!(queues.is_missed((0, b"b")) && !queues.is_missed((0, b"a")));
         assert!(queues.is_awaited((0, b"b"), Kind::Stream) && !queues.is_awaited((0, b"a"), Kind::Stream));
         queues.leave(&first);
         assert_eq!((queue(&queues, "a"), queue(&queues, "b")), (vec![], vec![2]));
         queues.leave(&second);
-        assert_eq!(queues.count(), (1, 0));
+        assert_eq!(queues.counts(), (1, 0));
+        let more = ["b", "b", "a"]
+            .map(|key| queues.enter(SessionId(3), (1, keys(&[key])), (Kind::Stream, true), |_| None));
+        assert_eq!(queues.counts(), (2, 2));
+        queues.leave(&more[0]);
+        assert_eq!(queues.counts(), (2, 2), "others still wait for it");
+        queues.leave(&more[1]);
+        queues.leave(&more[2]);
+        assert_eq!(queues.counts(), (1, 0));
         assert!(!queues.is_empty());
     }
 
