@@ -284,6 +284,21 @@ impl Call<'_> {
         waits.insert(id, Waiter { wait: Wait::Keys, until, on_keys });
         self.core.observers.set(Observers::WAITS, true);
     }
+
+    /// The same for the request as it came and a value of this kind alone; where its client may not be made to wait,
+    /// it is answered as when the time is over.
+    pub(crate) fn wait_for_kind<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        kind: Kind,
+        until: Option<Moment>,
+    ) {
+        if self.may_wait() {
+            self.wait_for_keys(keys, Awaited { kind, until, ends_without_key: false, request: None });
+        } else {
+            self.reply.null_array();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn pop(call: &mut Call<'_>, side: Side) -> Result<(), CommandError> {
         call.propagate(&[side.pop_name(), key]);
         return Ok(());
     }
-    wait(call, keys(), until);
+    call.wait_for_kind(keys(), Kind::List, until);
     Ok(())
 }
 
@@ -98,22 +98,9 @@ fn blmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
     let wanted = MultiPop::parse(call, 2)?;
     let until = call.until_seconds(1)?;
     if !wanted.take(call)? {
-        wait(call, wanted.keys(call), until);
+        call.wait_for_kind(wanted.keys(call), Kind::List, until);
     }
     Ok(())
-}
-
-/// Waits, or answers that there is nothing.
-fn wait<'k>(call: &mut Call<'_>, keys: impl Iterator<Item = &'k [u8]>, until: Option<Moment>) {
-    if call.may_wait() {
-        call.wait_for_keys(keys, awaited(until));
-    } else {
-        call.reply.null_array();
-    }
-}
-
-fn awaited(until: Option<Moment>) -> Awaited {
-    Awaited { kind: Kind::List, until, ends_without_key: false, request: None }
 }
 
 fn blmove(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -140,7 +127,8 @@ fn move_or_wait(
         transfer(call, from, to)?;
         call.propagate(effect);
     } else if call.may_wait() {
-        call.wait_for_keys(std::iter::once(&args[1]), awaited(until));
+        let awaited = Awaited { kind: Kind::List, until, ends_without_key: false, request: None };
+        call.wait_for_keys(std::iter::once(&args[1]), awaited);
     } else {
         call.reply.null();
     }

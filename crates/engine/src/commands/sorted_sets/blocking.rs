@@ -2,13 +2,11 @@
 //!
 //! What is propagated is the command that does not wait. How clients wait is in [`crate::waiting`].
 
-use slipstream_replication::Moment;
-
 use super::removal::{End, MultiPop, pop_members};
 use crate::call::Call;
 use crate::command::{Command, Group, KeySpec, flag};
 use crate::errors::CommandError;
-use crate::waiting::keys::{Awaited, Kind};
+use crate::waiting::keys::Kind;
 
 const TAKING: &[&str] = &["RW", "access", "delete"];
 const TIMEOUT_HISTORY: &[(&str, &str)] = &[("6.0.0", "The timeout may have a fraction.")];
@@ -63,7 +61,7 @@ fn pop(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
             return Ok(());
         }
     }
-    wait(call, keys(), until);
+    call.wait_for_kind(keys(), Kind::SortedSet, until);
     Ok(())
 }
 
@@ -71,19 +69,7 @@ fn bzmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
     let wanted = MultiPop::parse(call, 2)?;
     let until = call.until_seconds(1)?;
     if !wanted.take(call)? {
-        wait(call, wanted.keys(call), until);
+        call.wait_for_kind(wanted.keys(call), Kind::SortedSet, until);
     }
     Ok(())
-}
-
-/// Waits, or answers that there is nothing.
-fn wait<'k>(call: &mut Call<'_>, keys: impl Iterator<Item = &'k [u8]>, until: Option<Moment>) {
-    if call.may_wait() {
-        call.wait_for_keys(
-            keys,
-            Awaited { kind: Kind::SortedSet, until, ends_without_key: false, request: None },
-        );
-    } else {
-        call.reply.null_array();
-    }
 }
