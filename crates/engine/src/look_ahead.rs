@@ -104,13 +104,7 @@ fn keys_of(table: &CommandTable, args: Args<'_>) -> &'static [KeySpec] {
 
 /// Adds the keys that `spec` finds, if it says where they are; returns how many there are.
 fn expect(database: &Database, batch: &mut Batch, spec: &KeySpec, args: Args<'_>) -> usize {
-    let (BeginSearch::Index(first), FindKeys::Range { last, step, limit: 0 }) = (spec.begin, spec.find)
-    else {
-        return 0;
-    };
-    let behind = usize::try_from(last.unsigned_abs()).expect("the table's numbers are small");
-    let end = if last < 0 { (args.len() + 1).saturating_sub(behind) } else { first + behind + 1 };
-    let step = usize::try_from(step).unwrap_or(1).max(1);
+    let Some((first, end, step)) = places(spec, args) else { return 0 };
     let keys = args.from(first);
     let keys = keys.iter().take(end.saturating_sub(first)).step_by(step).take(MOST_KEYS);
     let count = keys.len();
@@ -122,4 +116,61 @@ fn expect(database: &Database, batch: &mut Batch, spec: &KeySpec, args: Args<'_>
         database.expect(key, batch);
     }
     count
+}
+
+/// Where the first key stands, where the keys end, and at what distance they follow.
+fn places(spec: &KeySpec, args: Args<'_>) -> Option<(usize, usize, usize)> {
+    let BeginSearch::Index(begin) = spec.begin else { return None };
+    match spec.find {
+        FindKeys::Range { last, step, limit: 0 } => {
+            let behind = usize::try_from(last.unsigned_abs()).expect("the table's numbers are small");
+            let end = if last < 0 { (args.len() + 1).saturating_sub(behind) } else { begin + behind + 1 };
+            Some((begin, end, usize::try_from(step).unwrap_or(1).max(1)))
+        }
+        FindKeys::Count { count_at, first, step } => {
+            // More than a digit is more than is worth it.
+            let &[digit @ b'1'..=b'9'] = args.get(begin + count_at)? else { return None };
+            let (first, count) = (begin + first, usize::from(digit - b'0'));
+            (first < args.len()).then_some((first, first + count * step, step))
+        }
+        FindKeys::Range { .. } | FindKeys::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipstream_resp::OwnedRequest;
+
+    use super::*;
+    use crate::command::READ_KEY;
+
+    #[track_caller]
+    fn check(spec: &KeySpec, words: &[&str], expected: &[&str]) {
+        let request = OwnedRequest::from_parts(words);
+        let found: Vec<&[u8]> = match places(spec, request.args()) {
+            Some((first, end, step)) => {
+                let args = request.args().from(first);
+                args.iter().take(end.saturating_sub(first)).step_by(step).collect()
+            }
+            None => Vec::new(),
+        };
+        let expected: Vec<&[u8]> = expected.iter().map(|word| word.as_bytes()).collect();
+        assert_eq!(found, expected, "{words:?}");
+    }
+
+    #[test]
+    fn keys_are_where_their_specification_says() {
+        check(&READ_KEY[0], &["GET", "a"], &["a"]);
+        check(&READ_KEY[0], &["GET"], &[]);
+        check(&KeySpec::range(1, -1, &[]), &["MGET", "a", "b"], &["a", "b"]);
+        check(&KeySpec::stepped(1, 2, &[]), &["MSET", "a", "1", "b", "2"], &["a", "b"]);
+        let counted = KeySpec::counted(2, &[]);
+        check(&counted, &["EVAL", "code", "2", "a", "b", "c"], &["a", "b"]);
+        check(&counted, &["EVAL", "code", "9", "a"], &["a"]);
+        for count in ["0", "x", "-1", "10", ""] {
+            check(&counted, &["EVAL", "code", count, "a"], &[]);
+        }
+        check(&counted, &["EVAL", "code", "1"], &[]);
+        check(&counted, &["EVAL", "code"], &[]);
+    }
 }

@@ -24,9 +24,27 @@ pub struct Entry {
 /// All commands of a node by name.
 #[derive(Debug)]
 pub struct CommandTable {
-    slots: Vec<Option<(Box<[u8]>, Entry)>>,
+    slots: Vec<Option<(Name, Entry)>>,
     subcommands: BTreeMap<&'static str, Entry>,
     entries: Vec<Entry>,
+}
+
+/// A name in both cases: as nearly all clients write one of them.
+#[derive(Clone, Debug)]
+struct Name {
+    upper: Box<[u8]>,
+    lower: Box<[u8]>,
+}
+
+impl Name {
+    fn new(name: &[u8]) -> Self {
+        Name { upper: name.to_ascii_uppercase().into(), lower: name.to_ascii_lowercase().into() }
+    }
+
+    #[inline]
+    fn is(&self, name: &[u8]) -> bool {
+        *self.upper == *name || *self.lower == *name || self.lower.eq_ignore_ascii_case(name)
+    }
 }
 
 const SLOTS: usize = 1024;
@@ -63,7 +81,7 @@ impl CommandTable {
         while self.slots[slot].is_some() {
             slot = (slot + 1) % self.slots.len();
         }
-        self.slots[slot] = Some((name.to_ascii_lowercase().into(), entry));
+        self.slots[slot] = Some((Name::new(name), entry));
     }
 
     fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), String> {
@@ -73,9 +91,9 @@ impl CommandTable {
         }
         let mut rest: Vec<_> =
             std::mem::replace(&mut self.slots, vec![None; SLOTS]).into_iter().flatten().collect();
-        rest.retain(|(name, _)| !name.eq_ignore_ascii_case(from));
+        rest.retain(|(name, _)| !name.is(from));
         for (name, entry) in rest {
-            self.insert(&name, entry);
+            self.insert(&name.lower, entry);
         }
         if !to.is_empty() {
             self.insert(to, entry);
@@ -90,7 +108,7 @@ impl CommandTable {
         loop {
             match &self.slots[slot] {
                 None => return None,
-                Some((known, entry)) if known.eq_ignore_ascii_case(name) => return Some(*entry),
+                Some((known, entry)) if known.is(name) => return Some(*entry),
                 Some(_) => slot = (slot + 1) % self.slots.len(),
             }
         }
@@ -117,7 +135,7 @@ impl CommandTable {
 
     /// All commands under the names they answer to, containers without their subcommands.
     pub fn commands(&self) -> impl Iterator<Item = (&[u8], Entry)> {
-        self.slots.iter().flatten().map(|(name, entry)| (&**name, *entry))
+        self.slots.iter().flatten().map(|(name, entry)| (&*name.lower, *entry))
     }
 
     /// All rows, subcommands included, by index.

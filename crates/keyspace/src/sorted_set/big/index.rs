@@ -57,6 +57,12 @@ impl Index {
         pairs.take_while(move |pair| hash_of(*pair) == hash).map(leaf_of)
     }
 
+    /// Reads what removing a member with this hash will read, and returns something of it.
+    #[inline]
+    pub(super) fn touch(&self, hash: u32) -> u64 {
+        self.runs[self.run_of(hash).0].touch(hash)
+    }
+
     /// Adds a member that is in `leaf`.
     pub(super) fn insert(&mut self, hash: u32, leaf: u32) {
         self.run_mut(hash).insert(pair(hash, leaf));

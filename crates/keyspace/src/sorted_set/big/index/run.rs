@@ -14,6 +14,8 @@ use crate::shared::slice_mut;
 use crate::size_class::ARC_HEADER;
 
 const PAIR: usize = size_of::<u64>();
+/// Bytes that a cache reads at a time.
+const LINE: usize = 64;
 /// Pairs of a block of full size: with the `Arc`'s header it is an allocator's class.
 pub(super) const CAPACITY: usize = (1024 - ARC_HEADER) / PAIR;
 const SMALLEST: usize = (128 - ARC_HEADER) / PAIR;
@@ -79,6 +81,13 @@ impl Run {
         let (block, at) = self.lower_bound(hash);
         let rest = self.blocks[block + 1..].iter().flat_map(|block| block.pairs());
         self.blocks[block].pairs()[at..].iter().chain(rest).copied()
+    }
+
+    /// Reads the lines of the block that a hash belongs to, and returns something of each.
+    #[inline]
+    pub(super) fn touch(&self, hash: u32) -> u64 {
+        let pairs = self.blocks[self.block_of(hash)].pairs();
+        pairs.iter().step_by(LINE / PAIR).fold(0, |all, pair| all ^ pair)
     }
 
     /// Adds a pair.
