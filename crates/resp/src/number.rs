@@ -29,37 +29,74 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 /// The longest text that is read as a double: as long as Redis reads as one that it adds to.
 const MAX_DOUBLE_LEN: usize = 5 * 1024;
 
-/// The double written in `text`: decimal or exponent form, `inf` and `infinity`
-/// in any case. Spaces, an empty text and NaN are refused, as Redis does.
+/// The double written in `text`: decimal or exponent form, the hexadecimal form of C's `strtod`, `inf` and
+/// `infinity` in any case. Spaces, an empty text, NaN, and numbers beyond all doubles or between 0 and the least
+/// of them are refused, as Redis does.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    if text.is_empty() || text.len() > MAX_DOUBLE_LEN {
+    if text.len() > MAX_DOUBLE_LEN {
         return None;
     }
     let text = std::str::from_utf8(text).ok()?;
-    let value = match hexadecimal(text) {
-        Some(value) => value,
-        None => text.parse::<f64>().ok()?,
+    let magnitude = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    let value = match magnitude.strip_prefix("0x").or_else(|| magnitude.strip_prefix("0X")) {
+        Some(digits) => hexadecimal(digits)?,
+        // Rust would take another sign.
+        None if magnitude.starts_with(['-', '+']) => return None,
+        None => decimal(magnitude)?,
     };
-    // Rust reads an overflowing literal as infinity; Redis calls it out of range.
-    let named =
-        text.trim_start_matches(['+', '-']).as_bytes().first().is_some_and(|c| c.eq_ignore_ascii_case(&b'i'));
-    (!value.is_nan() && (value.is_finite() || named)).then_some(value)
+    Some(sign * value)
 }
 
-/// C's `strtod` also reads `0x` integers, and Redis inherits that.
-fn hexadecimal(text: &str) -> Option<f64> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+/// Rust reads what is too great as infinity, and what is too small as zero.
+fn decimal(text: &str) -> Option<f64> {
+    let value = text.parse::<f64>().ok()?;
+    let is_told = match value {
+        0.0 => !text.split(['e', 'E']).next()?.contains(|digit| matches!(digit, '1'..='9')),
+        value if value.is_infinite() => text.starts_with(['i', 'I']),
+        value => !value.is_nan(),
     };
-    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"))?;
-    if digits.starts_with('+') {
+    is_told.then_some(value)
+}
+
+/// Hexadecimal digits, with a point and a power of two if there is one.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (digits, power) = match text.split_once(['p', 'P']) {
+        Some((digits, power)) => (digits, power.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let magnitude = u64::from_str_radix(digits, 16).ok()?;
-    let half = |shift: u32| f64::from(u32::try_from((magnitude >> shift) & 0xffff_ffff).expect("32 bits"));
-    // The first part is exact, so this rounds once.
-    Some(sign * (half(32) * 4_294_967_296.0 + half(0)))
+    // 60 bits are more than a double holds: of the rest it matters only whether it is nothing.
+    let (mut bits, mut dropped) = (0u64, 0i32);
+    for digit in whole.chars().chain(fraction.chars()) {
+        let digit = u64::from(digit.to_digit(16)?);
+        if bits >> 56 == 0 {
+            bits = bits << 4 | digit;
+        } else {
+            bits |= u64::from(digit != 0);
+            dropped = dropped.checked_add(4)?;
+        }
+    }
+    let scale =
+        power.checked_add(dropped)?.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
+    #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
+    let value = times_power_of_two(bits as f64, scale);
+    let is_told = value.is_finite() && (value != 0.0 || bits == 0);
+    is_told.then_some(value)
+}
+
+/// `value` × 2^`power`, in steps that do not leave the range before the last one.
+fn times_power_of_two(mut value: f64, power: i32) -> f64 {
+    let mut left = power.clamp(-2200, 2200);
+    while left != 0 && value != 0.0 {
+        let step = left.clamp(-1000, 1000);
+        value *= 2f64.powi(step);
+        left -= step;
+    }
+    value
 }
 
 /// Appends `value` as Redis 7.2 prints a score: integers without a fraction,
@@ -199,6 +236,12 @@ mod tests {
     }
 
     #[test]
+    fn a_double_may_be_written_at_any_length() {
+        assert_eq!(parse_f64("1".repeat(309).as_bytes()), Some(1.111_111_111_111_111_2e308));
+        assert_eq!(parse_f64(["0".repeat(1000), "5".to_owned()].concat().as_bytes()), Some(5.0));
+    }
+
+    #[test]
     fn doubles_are_read_as_strtod_reads_them() {
         for (text, expected) in [
             ("1.5", Some(1.5)),
@@ -209,6 +252,22 @@ mod tests {
             ("0x+1", None),
             (&format!("1{}.0", "0".repeat(300)), Some(1e300)),
             (&"0".repeat(5121), None),
+            ("-0X1P+4", Some(-16.0)),
+            ("0x1.8p3", Some(12.0)),
+            ("0x.8", Some(0.5)),
+            ("0x7FFFFFFFFFFFFF", Some(36_028_797_018_963_968.0)),
+            ("0x7FFFFFFFFFFFFFFFFFFFFFFFFFFF", Some(2.596_148_429_267_413_8e33)),
+            ("0x0p9999", Some(0.0)),
+            ("0x1p-1080", None),
+            ("0x1p1024", None),
+            ("0x", None),
+            ("0x.", None),
+            ("0x1p", None),
+            ("0xg", None),
+            ("+-5", None),
+            ("1e-400", None),
+            ("0e-400", Some(0.0)),
+            ("1e-310", Some(1e-310)),
             ("1e400", None),
             ("nan", None),
             ("", None),

@@ -31,6 +31,8 @@ const MAX_INLINE: usize = 64 * 1024;
 const LINE_END: &[u8; 2] = b"\r\n";
 const MAX_ARGS_BEFORE_AUTH: usize = 10;
 const MAX_BULK_BEFORE_AUTH: usize = 16 * 1024;
+/// Room for so many arguments stays when a request is over: 16 KiB.
+const SPANS_KEPT: usize = 1024;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -291,6 +293,9 @@ impl RequestDecoder {
             self.phase = match self.phase {
                 Phase::Start => {
                     self.spans.clear();
+                    if self.spans.capacity() > SPANS_KEPT {
+                        self.spans = Vec::new();
+                    }
                     self.position = 0;
                     match buffer.first() {
                         None => return Ok(Progress::Incomplete),

@@ -63,7 +63,8 @@ fn waitaof(call: &mut Call<'_>) -> Result<(), CommandError> {
         1 => true,
         _ => return Err(CommandError::NOT_A_BIT),
     };
-    let wanted = usize::try_from(call.integer(2)?).map_err(|_| CommandError::NOT_POSITIVE)?;
+    let wanted = call.integer(2).ok().and_then(|number| usize::try_from(number).ok());
+    let wanted = wanted.ok_or(CommandError::NOT_POSITIVE)?;
     let until = call.until_millis(3)?;
     if call.core.is_replica() {
         return Err(CommandError::WAITAOF_ON_REPLICA);

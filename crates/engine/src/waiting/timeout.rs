@@ -30,7 +30,7 @@ impl Call<'_> {
 
 /// Any part of a millisecond counts as one.
 fn millis_of_seconds(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
-    let seconds = parse_f64(arg).or_else(|| too_great(arg)).ok_or(CommandError::TIMEOUT_NOT_FLOAT)?;
+    let seconds = parse_f64(arg).or_else(|| beyond_doubles(arg)).ok_or(CommandError::TIMEOUT_NOT_FLOAT)?;
     let millis = (seconds * 1000.0).ceil();
     // 2^63 is the least that no i64 holds.
     if millis >= 9_223_372_036_854_775_808.0 {
@@ -43,10 +43,13 @@ fn millis_of_seconds(arg: &[u8], now: UnixMillis) -> Result<u64, CommandError> {
     nameable(millis as i64, now)
 }
 
-/// A number beyond all that an `f64` holds.
-fn too_great(arg: &[u8]) -> Option<f64> {
-    let number: f64 = str::from_utf8(arg).ok()?.parse().ok()?;
-    number.is_infinite().then_some(number)
+/// A number that is too great for an `f64`, or too close to 0.
+fn beyond_doubles(arg: &[u8]) -> Option<f64> {
+    match str::from_utf8(arg).ok()?.parse::<f64>().ok()? {
+        0.0 => Some(f64::MIN_POSITIVE),
+        number if number.is_infinite() => Some(number),
+        _ => None,
+    }
 }
 
 /// A timeout whose end the wall clock can still name.
@@ -72,12 +75,14 @@ mod tests {
         check("0", Ok(0));
         check("1", Ok(1000));
         check("0.0001", Ok(1));
+        check("1e-400", Ok(1));
         check("1.5", Ok(1500));
         check("-0.0001", Ok(0));
         check("-1", Err(CommandError::TIMEOUT_NEGATIVE));
         check("abc", Err(CommandError::TIMEOUT_NOT_FLOAT));
         check("inf", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("9223372036854775", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
+        check("0x7FFFFFFFFFFFFF", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("1e300", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("0x7FFFFFFFFFFFFF", Err(CommandError::TIMEOUT_OUT_OF_RANGE));
         check("1e400", Err(CommandError::TIMEOUT_OUT_OF_RANGE));

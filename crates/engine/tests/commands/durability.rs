@@ -32,6 +32,8 @@ fn waitaof_reads_its_arguments_as_redis_does() {
         ("WAITAOF -1 0 0", "-ERR value is out of range, value must between 0 and 1"),
         ("WAITAOF x 0 0", "-ERR value is not an integer or out of range"),
         ("WAITAOF 0 -1 0", "-ERR value is out of range, must be positive"),
+        ("WAITAOF 0 abc 0", "-ERR value is out of range, must be positive"),
+        ("WAITAOF abc 0 0", "-ERR value is not an integer or out of range"),
         ("WAITAOF 0 0 -1", "-ERR timeout is negative"),
         ("WAITAOF 0 0 x", "-ERR timeout is not an integer or out of range"),
         ("WAITAOF 1 0 0", "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."),

@@ -140,3 +140,13 @@ fn what_is_handed_on_is_what_the_encoder_writes() {
     }
     assert!(whole > 14 * 256, "any byte will do in a value and where Redis does not look: {whole}");
 }
+
+#[test]
+fn the_room_of_a_long_request_goes_with_it() {
+    let mut decoder = RequestDecoder::default();
+    let long: Vec<u8> = [b"*100000\r\n".to_vec(), b"$1\r\nx\r\n".repeat(100_000)].concat();
+    assert_eq!(decoder.decode(&long, &Limits::default()), Ok(Progress::Complete { consumed: long.len() }));
+    assert_eq!(decoder.args(&long).len(), 100_000);
+    assert_eq!(decoder.decode(b"", &Limits::default()), Ok(Progress::Incomplete));
+    assert!(decoder.spans.capacity() <= SPANS_KEPT, "{}", decoder.spans.capacity());
+}
