@@ -11,6 +11,8 @@ use crate::time::UnixMillis;
 
 /// How often a single choice is tried before keys that expire are looked for one after the other.
 const TRIES: usize = 64;
+/// Most keys that an average is taken of.
+const AVERAGE_OF: usize = 256;
 /// Elements of a value that its size is estimated from.
 const USAGE_SAMPLES: usize = 5;
 
@@ -51,6 +53,21 @@ impl Database {
                 deadline: if_any(deadline_of(entry.rest)),
             });
         }
+    }
+
+    /// How long keys with a deadline have on average, in milliseconds: all of them if they are few, or some that are
+    /// chosen by chance. `None` if there is none that is not due.
+    pub fn average_time_left(&self, rng: &mut fastrand::Rng, now: UnixMillis) -> Option<u64> {
+        let (mut sum, mut count) = (0u128, 0u128);
+        let sampling = Sampling { samples: AVERAGE_OF, volatile_only: true, now };
+        self.sample(rng, sampling, |sampled| {
+            let left = sampled.deadline.map_or(0, |deadline| deadline.0.saturating_sub(now.0));
+            if let Ok(left @ 1..) = u64::try_from(left) {
+                sum += u128::from(left);
+                count += 1;
+            }
+        });
+        sum.checked_div(count).and_then(|average| u64::try_from(average).ok())
     }
 
     /// A key chosen fairly, due or not; of those that have a deadline, if that is asked for, nearly so.
@@ -156,6 +173,26 @@ mod tests {
         assert!((full / 3..full / 2 + full / 10).contains(&freed), "{freed} of {full}");
         database.clear();
         assert_eq!(database.vacant_bytes(), 0);
+    }
+
+    #[test]
+    fn the_average_time_left_is_that_of_all_or_of_a_sample() {
+        let average = |database: &Database, seconds| {
+            database.average_time_left(&mut fastrand::Rng::with_seed(7), at(seconds))
+        };
+        let mut database = filled(100, 10);
+        assert_eq!(average(&database, 900), Some(100_000));
+        database.set_deadline(b"1", Some(at(2100)));
+        assert_eq!(average(&database, 900), Some(200_000));
+        assert_eq!(average(&database, 1000), Some(1_100_000), "what is due does not count");
+        assert_eq!(average(&database, 2100), None);
+        assert_eq!(average(&filled(10, 100), 2100), None);
+        let mut database = Database::new([1, 2, 3, 4]);
+        for index in 0..10_000 {
+            database.insert(index.to_string().as_bytes(), Str::from_int(1).into(), Some(at(index)));
+        }
+        let average = average(&database, 0).expect("many have time left");
+        assert!((4_000_000..6_000_000).contains(&average), "{average}");
     }
 
     #[test]
