@@ -414,7 +414,7 @@ impl Machine<'_> {
 
     /// Runs a transaction, at one time.
     fn apply_group(&mut self, group: &Group) -> Result<(), Refusal> {
-        self.core.frozen_time = Some(self.core.clock.unix());
+        self.core.frozen_time = Some(self.core.clock.unix_micros);
         let applied = group.requests.iter().enumerate().try_for_each(|(index, (request, entry))| {
             match entry {
                 Some(entry) => self.apply_command(*entry, request.args()),

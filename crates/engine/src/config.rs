@@ -17,6 +17,7 @@ mod directive;
 mod kind;
 mod lists;
 mod text;
+pub mod title;
 mod value;
 
 mod change;
@@ -35,8 +36,8 @@ pub use load::{Files, LoadError, load};
 pub use rewrite::{Additions, rewrite};
 pub use table::directives;
 pub use values::{
-    AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OutputLimit,
-    ProtectedAction, SavePoint, ShutdownOn, Upstream, VersionCheck,
+    AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj,
+    OutputLimit, ProtectedAction, SavePoint, ShutdownOn, Upstream, VersionCheck,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

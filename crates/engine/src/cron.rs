@@ -21,6 +21,7 @@ impl Node {
         self.core.tick_clock();
         self.core.turn_has_input = false;
         self.core.turn_began = self.core.clock.micros;
+        self.core.stats.commands_before_turn = self.core.stats.commands;
         // Asking the system costs as much as a small command.
         let monitors = self.core.config.latency_monitor_threshold > 0;
         self.core.turn_began_on_processor = monitors.then(|| self.core.host.processor_micros());
@@ -41,6 +42,8 @@ impl Node {
         stats.turns += 1;
         stats.turn_micros += micros;
         stats.longest_turn_micros = stats.longest_turn_micros.max(micros);
+        let commands = stats.commands - stats.commands_before_turn;
+        stats.most_commands_in_turn = stats.most_commands_in_turn.max(commands);
         if let Some(began) = self.core.turn_began_on_processor {
             let micros = self.core.host.processor_micros() - began;
             stats.longest_turn_on_processor = stats.longest_turn_on_processor.max(micros);
@@ -51,7 +54,9 @@ impl Node {
     pub fn tick(&mut self) {
         self.core.tick_clock();
         self.core.end_late_waits();
-        if self.core.clock.moment() >= self.core.next_cron {
+        let began = self.core.clock.micros;
+        let is_periodic = self.core.clock.moment() >= self.core.next_cron;
+        if is_periodic {
             let period = 1000 / u64::from(self.core.config.hz.max(1));
             self.core.next_cron = Moment(self.core.clock.moment().0 + period);
             if !self.core.cron_paused {
@@ -76,6 +81,10 @@ impl Node {
         }
         self.core.discard_garbage(&mut self.keyspace);
         self.core.broadcast();
+        if is_periodic {
+            self.core.tick_clock();
+            self.core.stats.cron_micros += self.core.clock.micros - began;
+        }
     }
 
     /// How long nothing is due.

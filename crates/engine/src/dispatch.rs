@@ -476,7 +476,7 @@ impl Machine<'_> {
     #[inline]
     pub(crate) fn perform(&mut self, entry: Entry, args: Args<'_>) -> Option<u64> {
         let began = self.core.clock;
-        let now = self.core.frozen_time.unwrap_or_else(|| began.unix());
+        let now = self.core.now_of(began);
         let (result, outcome) = self.call(entry, args, now);
         if let Err(error) = &result {
             self.reply.error(error.as_str());

@@ -215,13 +215,6 @@ impl Core {
         room
     }
 
-    fn note_latency(&mut self, event: &'static str, began: u64) {
-        let (threshold, millis) = (self.config.latency_monitor_threshold, (self.clock.micros - began) / 1000);
-        if threshold > 0 && millis >= threshold {
-            self.latency.record(event, millis, self.clock);
-        }
-    }
-
     /// The key to go next, with its database.
     fn choose(&mut self, keyspace: &Keyspace) -> Option<(usize, Vec<u8>)> {
         match self.config.maxmemory_policy {

@@ -33,11 +33,13 @@ pub(crate) struct Expiry {
 }
 
 impl Expiry {
-    /// Decides when to go on after a slice that took `spent` until `now`.
-    fn plan(&mut self, now: u64, spent: u64, left_over: bool, config: &Config) {
+    /// Decides when to go on after a slice that took `spent` until `now`: with the other periodic work if it left
+    /// nothing, so that an idle process wakes once for both.
+    fn plan(&mut self, now: u64, spent: u64, left_over: bool, core: (&Config, Moment)) {
+        let (config, next_cron) = core;
         if !left_over {
             self.behind_since = None;
-            self.next = now + 1_000_000 / u64::from(config.hz.max(1));
+            self.next = next_cron.0 * 1000;
             return;
         }
         let since = *self.behind_since.get_or_insert(now);
@@ -89,7 +91,8 @@ impl Node {
         self.core.tell_broken_watches();
         let now = self.core.clock.micros;
         self.core.stats.expire_micros += now - began;
-        self.core.expiry.plan(now, now - began, left_over, &self.core.config);
+        self.core.note_latency("expire-cycle", began);
+        self.core.expiry.plan(now, now - began, left_over, (&self.core.config, self.core.next_cron));
     }
 
     /// Removes due keys until `end`; whether some may be left.

@@ -82,6 +82,15 @@ pub struct ProcessFacts {
     pub multiplexing: String,
 }
 
+/// A directive that the process cannot act on, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The directive.
+    pub directive: &'static str,
+    /// The reason.
+    pub reason: String,
+}
+
 /// The process around the engine.
 pub trait Host {
     /// Both times.
@@ -99,8 +108,10 @@ pub trait Host {
     /// Writes one line to the log; `replica` decides its role letter.
     fn log(&mut self, level: Level, replica: bool, text: &str);
     /// Acts on changed directives: binds a port, changes the folder, opens the log file; may write a value
-    /// in its full form (a folder's path). Refuses with the reason, and then everything is as before.
-    fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), String>;
+    /// in its full form (a folder's path). Where it refuses, everything is as before.
+    fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), Refused>;
+    /// The node is a replica from now on, or a primary: acts on directives that tell the two apart.
+    fn act_as(&mut self, is_replica: bool);
     /// The text of the configuration file.
     fn read_config(&mut self) -> Result<String, String>;
     /// Replaces the configuration file by `text`, so that a crash leaves the old one or the new one.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::host::Clock;
+use crate::node::Core;
 
 /// Most samples kept of one event.
 const MAX_SAMPLES: usize = 160;
@@ -40,6 +41,16 @@ impl LatencyMonitor {
                 }
                 history.samples.push_back((second, millis));
             }
+        }
+    }
+}
+
+impl Core {
+    /// Notes what has gone on since `began`, in microseconds, if it took long.
+    pub(crate) fn note_latency(&mut self, event: &'static str, began: u64) {
+        let (threshold, millis) = (self.config.latency_monitor_threshold, (self.clock.micros - began) / 1000);
+        if threshold > 0 && millis >= threshold {
+            self.latency.record(event, millis, self.clock);
         }
     }
 }

@@ -65,8 +65,8 @@ mod waiting;
 
 pub use door::{Arrival, Door};
 pub use host::{
-    Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, SaveProgress, SaveReason, SnapshotJob,
-    SyncOrder,
+    Clock, Effect, Host, Level, LoadOrder, LoadedData, ProcessFacts, Refused, SaveProgress, SaveReason,
+    SnapshotJob, SyncOrder,
 };
 pub use loading::{LoadOptions, Loading, Source, load};
 pub use migrating::{Delivery, LONGEST_REPLY, Parcel, Shipment, Shipped, Trouble};

@@ -5,7 +5,7 @@
 //! in the log, and [`Effect`]s. One thread owns it. [`Core`] is all of it but
 //! the data, so that a command can hold both.
 
-use slipstream_keyspace::{Database, Encoding, Keyspace, UnixMillis};
+use slipstream_keyspace::{Database, Encoding, Keyspace};
 use slipstream_log::{DiskSize, Log};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
@@ -102,8 +102,8 @@ pub struct Core {
     pub(crate) beneath: Option<SessionId>,
     /// What was pushed to them meanwhile.
     pub(crate) own_pushes: Vec<(SessionId, Push)>,
-    /// The time at which everything runs that belongs together: a transaction.
-    pub(crate) frozen_time: Option<UnixMillis>,
+    /// The time at which everything runs that belongs together, a transaction or a script, in microseconds since 1970.
+    pub(crate) frozen_time: Option<i64>,
     /// Counters.
     pub stats: Stats,
     /// Counters by command, by its index.

@@ -70,17 +70,24 @@ impl Drop for Ticket {
 pub struct Reclaim {
     handed_over: Load,
     done: Arc<Done>,
+    /// What had been dropped when the counters were last set back.
+    counted_from: u64,
 }
 
 impl Reclaim {
     /// Keys and values that are not dropped yet.
     pub fn pending_objects(&self) -> u64 {
-        self.handed_over.objects.saturating_sub(self.dropped_objects())
+        self.handed_over.objects.saturating_sub(self.done.objects.load(Ordering::Relaxed))
     }
 
-    /// Keys and values that have been dropped.
+    /// Keys and values that have been dropped since the counter was set back.
     pub fn dropped_objects(&self) -> u64 {
-        self.done.objects.load(Ordering::Relaxed)
+        self.done.objects.load(Ordering::Relaxed) - self.counted_from
+    }
+
+    /// Sets the counter back to zero: CONFIG RESETSTAT.
+    pub(crate) fn reset_counter(&mut self) {
+        self.counted_from = self.done.objects.load(Ordering::Relaxed);
     }
 
     /// Bytes, by estimate, that are not dropped yet.
@@ -142,5 +149,7 @@ mod tests {
             (reclaim.pending_objects(), reclaim.pending_bytes(), reclaim.dropped_objects()),
             (0, 0, 1)
         );
+        reclaim.reset_counter();
+        assert_eq!((reclaim.pending_objects(), reclaim.dropped_objects()), (0, 0));
     }
 }

@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::config::Config;
 use crate::door::{Arrival, Door};
 use crate::errors::CommandError;
-use crate::host::{Clock, Effect, Host, ProcessFacts};
+use crate::host::{Clock, Effect, Host, ProcessFacts, Refused};
 use crate::migrating::{Shipment, Shipped, Trouble};
 use crate::node::{Core, Node, Phase};
 use crate::reclaim::Content;
@@ -178,9 +178,11 @@ impl Host for Standstill {
 
     fn log(&mut self, _level: Level, _replica: bool, _text: &str) {}
 
-    fn apply(&mut self, _config: &mut Config, _changed: &[&'static str]) -> Result<(), String> {
-        Err("there is nobody to change it for".to_owned())
+    fn apply(&mut self, _config: &mut Config, _changed: &[&'static str]) -> Result<(), Refused> {
+        Ok(())
     }
+
+    fn act_as(&mut self, _is_replica: bool) {}
 
     fn read_config(&mut self) -> Result<String, String> {
         Err("there is no configuration file".to_owned())

@@ -298,6 +298,7 @@ impl Core {
         begin(&mut self.replication.link, now, &mut actions);
         self.perform_link(keyspace, actions);
         self.replication.replicas.set_role(now, Role::Replica { link_up: false });
+        self.host.act_as(true);
     }
 
     /// Becomes a primary with the data it has. Its history forks here: who has no more may continue.
@@ -321,6 +322,7 @@ impl Core {
         self.propagation.select_again();
         keyspace.set_deletes_due(true);
         self.replication.replicas.set_role(now, Role::Primary);
+        self.host.act_as(false);
         self.change_history(Change::Renamed);
     }
 

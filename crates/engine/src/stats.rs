@@ -59,6 +59,14 @@ pub struct Stats {
     pub turn_micros: u64,
     /// Time spent in commands.
     pub command_micros: u64,
+    /// Time spent in turns with periodic work, on all that is due.
+    pub cron_micros: u64,
+    /// Time spent on handing the log over to the append-only file's writer.
+    pub aof_micros: u64,
+    /// Commands that had run when this turn began.
+    pub commands_before_turn: u64,
+    /// The most commands that ran in one turn.
+    pub most_commands_in_turn: u64,
     /// The longest turn.
     pub longest_turn_micros: u64,
     /// The most that one took on a processor, among those while latency was monitored.

@@ -256,7 +256,7 @@ mod tests {
             ("0x1.8p3", Some(12.0)),
             ("0x.8", Some(0.5)),
             ("0x7FFFFFFFFFFFFF", Some(36_028_797_018_963_968.0)),
-            ("0x7FFFFFFFFFFFFFFFFFFFFFFFFFFF", Some(2.596_148_429_267_413_8e33)),
+            ("0x7FFFFFFFFFFFFFFFFFFFFFFFFFFF", Some(2.596_148_429_267_414e33)),
             ("0x0p9999", Some(0.0)),
             ("0x1p-1080", None),
             ("0x1p1024", None),

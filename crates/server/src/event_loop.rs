@@ -212,6 +212,9 @@ impl EventLoop {
         if !disk_actions.is_empty() {
             self.log_disk.perform(disk_actions);
         }
+        if self.node.core.shutdown.is_none() && self.exit.is_none() {
+            self.signals.forget();
+        }
         // Whom the end of the turn closes is gone before the next one.
         if self.perform_all() {
             self.flush_marked();

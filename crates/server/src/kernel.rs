@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "system calls that no safe library offers")]
 
 use std::io;
+use std::sync::atomic::AtomicU8;
 
 /// Asks the system not to back memory that is first used from now on with huge pages, as `disable-thp` wants it.
 ///
@@ -104,6 +105,64 @@ fn schedule(policy: libc::c_int, niceness: i32, slice_nanos: u64) -> io::Result<
     // SAFETY: the kernel reads `size` bytes of `attributes`, which outlives the call.
     let status = unsafe { libc::syscall(libc::SYS_sched_setattr, this_thread, &raw const attributes, flags) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has the system show `memory` as the command line of the process, for as long as it runs. To be called while there
+/// is one thread: the other bounds of the process's memory, which have to be said again, must not move meanwhile.
+///
+/// Kernels that are built without checkpoints cannot do this.
+pub(crate) fn show_as_command_line(memory: &'static [AtomicU8]) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        /// The kernel's `prctl_mm_map`.
+        #[repr(C)]
+        struct Bounds {
+            code: [u64; 2],
+            data: [u64; 2],
+            heap: [u64; 2],
+            stack: u64,
+            arguments: [u64; 2],
+            environment: [u64; 2],
+            auxiliary: u64,
+            auxiliary_size: u32,
+            executable: i32,
+        }
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        let fields: Vec<&str> =
+            stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
+        // By their numbers in proc(5); the name, behind which they are counted, is field 2.
+        let field = |number: usize| fields.get(number - 3).and_then(|field| field.parse::<u64>().ok());
+        let known = |number| field(number).ok_or(io::ErrorKind::InvalidData);
+        let unchanged: libc::c_long = 0;
+        // SAFETY: the call takes a number, and changes nothing for one that is no address.
+        let heap_end = unsafe { libc::syscall(libc::SYS_brk, unchanged) };
+        let address = memory.as_ptr().addr() as u64;
+        let bounds = Bounds {
+            code: [known(26)?, known(27)?],
+            data: [known(45)?, known(46)?],
+            heap: [known(47)?, u64::try_from(heap_end).map_err(|_| io::ErrorKind::InvalidData)?],
+            stack: known(28)?,
+            arguments: [address, address + memory.len() as u64],
+            environment: [known(50)?, known(51)?],
+            auxiliary: 0,
+            auxiliary_size: 0,
+            executable: -1,
+        };
+        let unused: libc::c_ulong = 0;
+        // SAFETY: the kernel reads `bounds`, which outlives the call. It finds arguments in `memory`, which is never
+        // freed and may be changed at any time, and everything else where it was.
+        accepted(unsafe {
+            libc::prctl(
+                libc::PR_SET_MM,
+                libc::PR_SET_MM_MAP as libc::c_ulong,
+                &raw const bounds,
+                size_of::<Bounds>() as libc::c_ulong,
+                unused,
+            )
+        })
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(io::Error::new(io::ErrorKind::Unsupported, format!("nobody reads {} bytes", memory.len())))
 }
 
 /// What the status of a call means.

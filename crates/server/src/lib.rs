@@ -26,6 +26,7 @@ mod migrator;
 mod mptcp;
 pub mod net;
 mod numbered;
+mod oom_score;
 pub mod process;
 pub mod reclaimer;
 pub mod signals;
@@ -35,6 +36,7 @@ mod state_file;
 mod sync_load;
 mod sync_send;
 mod system_files;
+mod title;
 
 pub use slipstream_engine::REDIS_VERSION;
 pub use startup::run;

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
-use slipstream_engine::config::Config;
-use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts, Shipment, Shipped};
+use slipstream_engine::config::{Config, title};
+use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts, Refused, Shipment, Shipped};
 use slipstream_storage::{Replaced, Unreplaced, replace};
 
 use crate::allocator;
@@ -21,7 +21,9 @@ use crate::memory;
 use crate::migrator::Migrator;
 use crate::mptcp;
 use crate::net::SharedNet;
+use crate::oom_score::OomScore;
 use crate::system_files::SystemFiles;
+use crate::title::Title;
 
 /// The process as the engine sees it.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ pub struct Process {
     net: SharedNet,
     migrator: Rc<RefCell<Migrator>>,
     facts: ProcessFacts,
+    oom_score: OomScore,
+    /// What started it, and its title if it has one.
+    program: String,
+    title: Option<Title>,
 }
 
 impl Process {
@@ -49,7 +55,80 @@ impl Process {
             config_file,
             net,
             migrator: Rc::default(),
+            oom_score: OomScore::new(config),
+            program: String::new(),
+            title: None,
         })
+    }
+
+    /// Acts on directives that concern the process as a whole, before it has other threads. What the system does not
+    /// let it do is a line of the log.
+    pub fn begin(&mut self, config: &Config, program: String) {
+        let is_replica = config.replicaof.is_some();
+        self.program = program;
+        if config.set_proc_title {
+            match Title::begin(&self.title_text(config)) {
+                Ok(title) => self.title = Some(title),
+                Err(error) => {
+                    let text = format!("set-proc-title: the system keeps the title: {error}");
+                    self.log(Level::Notice, is_replica, &text);
+                }
+            }
+        }
+        if let Err(error) = self.oom_score.configure(config) {
+            self.log(
+                Level::Warning,
+                is_replica,
+                &format!("oom-score-adj: the system keeps the score: {error}"),
+            );
+        }
+    }
+
+    fn title_text(&self, config: &Config) -> String {
+        let config_file = self.config_file.as_deref().map(Path::to_string_lossy);
+        let facts = title::Facts { program: &self.program, config_file: config_file.as_deref() };
+        title::title(config, facts)
+    }
+
+    /// Does it all, or fails on one of the directives, with some of it done.
+    fn act_on(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), Refused> {
+        let first_of = |names: &[&'static str]| changed.iter().copied().find(|name| names.contains(name));
+        let refused = |directive, reason: String| Refused { directive, reason };
+        // What can fail comes first.
+        let log = first_of(&["logfile", "loglevel"])
+            .map(|directive| LogFile::open(config).map_err(|reason| refused(directive, reason)))
+            .transpose()?;
+        if let Some(directive) = first_of(&["mptcp", "repl-mptcp"]) {
+            mptcp::check(config).map_err(|reason| refused(directive, reason))?;
+        }
+        if let Some(directive) = first_of(&["appendonly"]).filter(|_| config.appendonly) {
+            let folder = Path::new(&config.appenddirname);
+            can_make_folder(folder).map_err(|error| {
+                let reason =
+                    format!("Unable to turn on AOF. Check server logs. {}: {error}", folder.display());
+                refused(directive, reason)
+            })?;
+        }
+        if let Some(directive) = first_of(&["oom-score-adj", "oom-score-adj-values"]) {
+            self.oom_score.configure(config).map_err(|error| {
+                refused(directive, format!("Failed to set current oom_score_adj. Check server logs. {error}"))
+            })?;
+        }
+        if let Some(directive) = first_of(&["bind", "port", "mptcp"]) {
+            self.net.borrow_mut().listening.rebind(config).map_err(|reason| match directive {
+                "bind" => refused(directive, format!("Failed to bind to specified addresses. {reason}")),
+                _ => {
+                    refused(directive, format!("Unable to listen on this port. Check server logs. {reason}"))
+                }
+            })?;
+        }
+        if let Some(directive) = first_of(&["dir"]) {
+            config.dir = change_folder(&config.dir).map_err(|reason| refused(directive, reason))?;
+        }
+        if let Some(log) = log {
+            self.log = log;
+        }
+        Ok(())
     }
 }
 
@@ -107,33 +186,26 @@ impl Host for Process {
         self.log.line(level, replica, text);
     }
 
-    fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), String> {
-        let concerns = |names: &[&str]| changed.iter().any(|name| names.contains(name));
-        // What can fail comes first, and changes nothing until all of it has succeeded.
-        let refused = |reason| match concerns(&["bind"]) {
-            true => format!("Failed to bind to specified addresses. {reason}"),
-            false => format!("Unable to listen on this port. Check server logs. {reason}"),
-        };
-        let log = concerns(&["logfile", "loglevel"]).then(|| LogFile::open(config)).transpose()?;
-        if concerns(&["repl-mptcp"]) {
-            mptcp::check(config)?;
-        }
-        if concerns(&["appendonly"]) && config.appendonly {
-            let folder = Path::new(&config.appenddirname);
-            can_make_folder(folder).map_err(|error| {
-                format!("Unable to turn on AOF. Check server logs. {}: {error}", folder.display())
-            })?;
-        }
-        if concerns(&["port", "bind"]) {
-            self.net.borrow_mut().listening.rebind(config).map_err(refused)?;
-        }
-        if concerns(&["dir"]) {
-            config.dir = change_folder(&config.dir)?;
-        }
-        if let Some(log) = log {
-            self.log = log;
+    fn apply(&mut self, config: &mut Config, changed: &[&'static str]) -> Result<(), Refused> {
+        let before = self.oom_score;
+        self.act_on(config, changed).inspect_err(|_| {
+            // The system let it have that score a moment ago.
+            self.oom_score.restore(before).ok();
+        })?;
+        if let Some(title) = &self.title {
+            title.show(&self.title_text(config));
         }
         Ok(())
+    }
+
+    fn act_as(&mut self, is_replica: bool) {
+        if let Err(error) = self.oom_score.act_as(is_replica) {
+            self.log(
+                Level::Warning,
+                is_replica,
+                &format!("oom-score-adj: the system keeps the score: {error}"),
+            );
+        }
     }
 
     fn read_config(&mut self) -> Result<String, String> {

@@ -72,10 +72,12 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     } else if config.daemonize {
         return detach(&started_in, &stdin);
     }
-    allocator::tune();
     let huge_pages = if config.disable_thp { kernel::disable_huge_pages() } else { Ok(()) };
     let net = Net::shared().map_err(|error| format!("Asking to be woken by sockets: {error}"))?;
     let mut process = Process::new(&config, config_file, Rc::clone(&net))?;
+    process.begin(&config, command(program));
+    // It may start threads.
+    allocator::tune();
     announce(&mut process, program, &config, sources);
     if let Err(error) = huge_pages {
         process.log(Level::Warning, false, &format!("disable-thp: the system keeps its huge pages: {error}"));
@@ -112,6 +114,15 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let status = event_loop.run().map_err(|error| error.to_string());
     drop(pidfile);
     status
+}
+
+/// The command as it was given, without arguments.
+fn command(program: &str) -> String {
+    let name = std::env::args_os().next().unwrap_or_default().to_string_lossy().into_owned();
+    match program.split_once(' ') {
+        Some((_, subcommand)) => format!("{name} {subcommand}"),
+        None => name,
+    }
 }
 
 fn absolute(path: &[u8]) -> Result<PathBuf, String> {

@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use slipstream_engine::config::Config;
-use slipstream_engine::{Arrival, Clock, Door, Host, Level, ProcessFacts, Shipment, Shipped, Trouble};
+use slipstream_engine::{
+    Arrival, Clock, Door, Host, Level, ProcessFacts, Refused, Shipment, Shipped, Trouble,
+};
 
 use crate::checker::Verdicts;
 use crate::story::Story;
@@ -71,9 +73,11 @@ impl Host for SimulatedHost {
         self.verdicts.hear(text);
     }
 
-    fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), String> {
+    fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), Refused> {
         Ok(())
     }
+
+    fn act_as(&mut self, _: bool) {}
 
     fn read_config(&mut self) -> Result<String, String> {
         Err("there is no configuration file".to_owned())

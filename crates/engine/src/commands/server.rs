@@ -7,7 +7,7 @@ use crate::call::{Call, is_word};
 use crate::command::{Command, Group, flag};
 use crate::config::{self, Additions, Circumstances, SetError, ShutdownOn};
 use crate::errors::CommandError;
-use crate::host::SaveReason;
+use crate::host::{Refused, SaveReason};
 use crate::info;
 use crate::node::Phase;
 use crate::session::{Endpoint, Wait};
@@ -151,11 +151,8 @@ fn config_set(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     let mut change = config::set(&call.core.config, &pairs, when).map_err(refuse)?;
     let names: Vec<&'static str> = change.changed.iter().map(|directive| directive.name).collect();
-    call.core.host.apply(&mut change.config, &names).map_err(|reason| {
-        let argument = names.first().copied().unwrap_or_default();
-        CommandError::text(format!(
-            "ERR CONFIG SET failed (possibly related to argument '{argument}') - {reason}"
-        ))
+    call.core.host.apply(&mut change.config, &names).map_err(|Refused { directive, reason }| {
+        refuse(SetError::Failed { argument: directive.into(), reason })
     })?;
     call.core.reconfigure(call.db.keyspace, change.config);
     call.reply.ok();
@@ -181,6 +178,7 @@ fn config_resetstat(call: &mut Call<'_>) -> Result<(), CommandError> {
     core.stats = Stats::default();
     core.command_stats.fill(CommandStats::default());
     core.replication.replicas.reset_counters();
+    core.reclaim.reset_counter();
     call.reply.ok();
     Ok(())
 }
@@ -294,7 +292,7 @@ fn abort_shutdown(call: &mut Call<'_>, options: ShutdownOn) -> Result<(), Comman
 }
 
 fn time(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let micros = call.core.clock.unix_micros;
+    let micros = call.core.frozen_time.unwrap_or(call.core.clock.unix_micros);
     call.reply.array(2);
     call.reply.bulk_integer(micros.div_euclid(1_000_000));
     call.reply.bulk_integer(micros.rem_euclid(1_000_000));

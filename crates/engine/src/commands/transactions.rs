@@ -3,10 +3,13 @@
 //! The queue and the watched keys are the session's and the node's; here are only the commands
 //! that open, run and drop them.
 
+use slipstream_keyspace::UnixMillis;
+
 use crate::call::Call;
 use crate::command::{Command, Group, KeySpec, flag};
 use crate::dispatch::Machine;
 use crate::errors::CommandError;
+use crate::host::Clock;
 use crate::node::Core;
 use crate::session::Session;
 use crate::touched::Observers;
@@ -119,7 +122,7 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     call.core.propagation.begin_group();
-    let outer = call.core.frozen_time.replace(call.now);
+    let outer = call.core.freeze_time();
     call.reply.array(transaction.requests.len());
     for (request, entry) in transaction.requests.iter().zip(&transaction.entries) {
         if let Some(busy) = &call.core.busy {
@@ -135,6 +138,19 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
     core.frozen_time = outer;
     core.propagation.end_group(&mut core.log);
     Ok(())
+}
+
+impl Core {
+    /// Lets time stand still, or goes on standing; what stood before, to be put back.
+    pub(crate) fn freeze_time(&mut self) -> Option<i64> {
+        let now = self.frozen_time.unwrap_or(self.clock.unix_micros);
+        self.frozen_time.replace(now)
+    }
+
+    /// The time for a command that began then.
+    pub(crate) fn now_of(&self, began: Clock) -> UnixMillis {
+        self.frozen_time.map_or_else(|| began.unix(), |micros| UnixMillis(micros.div_euclid(1000)))
+    }
 }
 
 /// Gives up an open transaction and forgets its watches: DISCARD, RESET, a refusal at EXEC, a closed connection.

@@ -5,7 +5,6 @@
 
 use slipstream_resp::number::parse_i64;
 
-use super::lists::parse_oom_scores;
 use super::text;
 use super::value::Value;
 
@@ -33,8 +32,6 @@ pub(super) enum Kind {
     Words(&'static [&'static str]),
     /// UTF-8 that passes a check.
     Text(fn(&str) -> Result<(), &'static str>),
-    /// Three scores of the kernel's out-of-memory killer.
-    OomScores,
     /// Any bytes.
     Secret,
     /// Parsed by its own functions; the text is the syntax for the documentation.
@@ -44,10 +41,8 @@ pub(super) enum Kind {
 impl Kind {
     /// Parses the arguments of a directive.
     pub(super) fn parse(self, args: &[&[u8]]) -> Result<Value, String> {
-        match self {
-            Kind::Words(words) => return parse_words(args, words),
-            Kind::OomScores => return parse_oom_scores(args),
-            _ => {}
+        if let Kind::Words(words) = self {
+            return parse_words(args, words);
         }
         let [arg] = args else { return Err(WRONG_NUMBER.to_owned()) };
         match self {
@@ -66,7 +61,7 @@ impl Kind {
             Kind::MemoryOrPercent => parse_memory_or_percent(arg),
             Kind::Octal { max } => parse_octal(arg, max),
             Kind::Text(check) => parse_text(arg, check),
-            Kind::Secret | Kind::Own(_) | Kind::Words(_) | Kind::OomScores => Ok(Value::Bytes(arg.to_vec())),
+            Kind::Secret | Kind::Own(_) | Kind::Words(_) => Ok(Value::Bytes(arg.to_vec())),
         }
     }
 
@@ -106,7 +101,6 @@ impl Kind {
             Kind::Octal { max } => format!("octal, 0 to {max:o}"),
             Kind::Word(words) => words.join(", "),
             Kind::Words(words) => format!("any of {}", words.join(", ")),
-            Kind::OomScores => "three integers, -2000 to 2000".to_owned(),
             Kind::Text(_) | Kind::Secret => "text".to_owned(),
             Kind::Own(syntax) => syntax.to_owned(),
         }

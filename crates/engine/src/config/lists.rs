@@ -9,7 +9,6 @@ use slipstream_resp::number::parse_f64;
 use super::directive::{Line, Mode, Need};
 use super::kind::{WRONG_NUMBER, parse_memory};
 use super::text;
-use super::value::Value;
 use super::values::{ClassLimits, Config, OutputLimit, SavePoint, Upstream};
 
 const MAX_ADDRESSES: usize = 16;
@@ -244,15 +243,27 @@ pub(super) mod events {
     }
 }
 
-/// The check of `oom-score-adj-values`, which has no field yet.
-pub(super) fn parse_oom_scores(args: &[&[u8]]) -> Result<Value, String> {
-    if args.len() != 3 {
-        return Err(WRONG_NUMBER.to_owned());
+/// `oom-score-adj-values`: three scores.
+pub(super) mod oom_scores {
+    use super::*;
+
+    pub(in crate::config) fn show(config: &Config) -> Vec<u8> {
+        join(config.oom_score_adj_values.iter().map(i32::to_string))
     }
-    let score = |arg: &&[u8]| utf8(arg)?.parse().ok().filter(|score: &i64| (-2000..=2000).contains(score));
-    let scores: Option<Vec<_>> = args.iter().map(score).collect();
-    let scores = scores.ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?;
-    Ok(Value::Bytes(join(scores.iter().map(i64::to_string))))
+
+    pub(in crate::config) fn set(config: &mut Config, args: &[&[u8]], _: Mode) -> Result<(), String> {
+        let args: [&[u8]; 3] = args.try_into().map_err(|_| WRONG_NUMBER)?;
+        let score = |arg: &[u8]| utf8(arg)?.parse().ok().filter(|score| (-2000..=2000).contains(score));
+        let scores: Vec<i32> = args.into_iter().filter_map(score).collect();
+        let refused = "Invalid oom-score-adj-values, elements must be between -2000 and 2000.";
+        config.oom_score_adj_values = scores.try_into().map_err(|_| refused)?;
+        Ok(())
+    }
+
+    pub(in crate::config) fn lines(config: &Config) -> Vec<Line> {
+        let is_default = config.oom_score_adj_values == Config::default().oom_score_adj_values;
+        vec![Line { value: show(config), need: Need::unless(is_default) }]
+    }
 }
 
 fn join(words: impl Iterator<Item = String>) -> Vec<u8> {

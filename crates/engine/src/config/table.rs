@@ -95,7 +95,7 @@ const fn row(name: &'static str, kind: Kind, home: Home, doc: &'static str) -> D
         sensitive: false,
         protected: false,
         denied_while_loading: false,
-        many: matches!(kind, Kind::Words(_) | Kind::OomScores | Kind::Own(_)),
+        many: matches!(kind, Kind::Words(_) | Kind::Own(_)),
     };
     Directive { name, aliases: &[], doc, flags, kind, home }
 }

@@ -195,10 +195,6 @@ mod the_table {
                 "supervised systemd",
                 "not supported yet (telling a supervisor of readiness): the only accepted value is 'no'",
             ),
-            (
-                "oom-score-adj-values 1 2 3",
-                "not supported yet (setting the out-of-memory score): the only accepted value is '0 200 800'",
-            ),
             ("user default on", "not supported yet (ACL users)"),
             ("loadmodule a.so", "not supported yet (modules)"),
             ("graph.threads 3", "not supported yet (modules)"),

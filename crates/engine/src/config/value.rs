@@ -6,8 +6,8 @@
 //! [`Kind`]: super::kind::Kind
 
 use super::values::{
-    AppendFsync, Compression, DisklessLoad, EvictionPolicy, LogLevel, ProtectedAction, ShutdownOn,
-    VersionCheck,
+    AppendFsync, Compression, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj, ProtectedAction,
+    ShutdownOn, VersionCheck,
 };
 
 /// A checked value of any kind.
@@ -63,6 +63,15 @@ impl Named for DisklessLoad {
         ("swapdb", Self::Swapdb),
         ("flush-before-load", Self::FlushBeforeLoad),
         ("flushdb", Self::FlushBeforeLoad),
+    ];
+}
+
+impl Named for OomScoreAdj {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("no", Self::No),
+        ("yes", Self::Relative),
+        ("relative", Self::Relative),
+        ("absolute", Self::Absolute),
     ];
 }
 

@@ -35,6 +35,14 @@ pub struct Config {
     /// Whether the link to a primary is opened by Multipath TCP.
     pub repl_mptcp: bool,
 
+    /// Whether the process shows its state in its title.
+    pub set_proc_title: bool,
+    /// What the title says.
+    pub proc_title_template: String,
+    /// Whether the kernel is told whom to kill first, and how the scores count.
+    pub oom_score_adj: OomScoreAdj,
+    /// Scores of a primary and of a replica; the third is of children, which there are none of.
+    pub oom_score_adj_values: [i32; 3],
     /// Whether to detach from the terminal.
     pub daemonize: bool,
     /// File that holds the process id.
@@ -384,6 +392,17 @@ pub enum ProtectedAction {
     Local,
 }
 
+/// What becomes of the process's score by which the kernel chooses whom to kill when memory runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OomScoreAdj {
+    /// It stays as it is.
+    No,
+    /// Values are added to what it was.
+    Relative,
+    /// Values are the score.
+    Absolute,
+}
+
 /// Which keys make room when memory is at its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvictionPolicy {
@@ -455,6 +474,10 @@ impl Default for Config {
             mptcp: false,
             repl_mptcp: false,
 
+            set_proc_title: true,
+            proc_title_template: "{title} {listen-addr} {server-mode}".to_owned(),
+            oom_score_adj: OomScoreAdj::No,
+            oom_score_adj_values: [0, 200, 800],
             daemonize: false,
             pidfile: None,
             loglevel: LogLevel::Notice,

@@ -12,6 +12,7 @@ use crate::host::ProcessFacts;
 use crate::node::Core;
 
 mod commands;
+mod debug;
 mod keyspace;
 pub(crate) mod memory;
 mod persistence;
@@ -56,27 +57,39 @@ impl Fields {
 
 type Fill = fn(&Subject<'_>, &mut Fields);
 
-/// A section: its name, whether INFO without arguments shows it, and its fields.
+/// A section: its name, which requests show it, and its fields.
 struct Section {
     name: &'static str,
-    by_default: bool,
+    shown: Shown,
     fill: Fill,
 }
 
+/// Which requests show a section, besides those that name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// INFO without arguments.
+    ByDefault,
+    /// INFO ALL.
+    WithAll,
+    /// None.
+    ByName,
+}
+
 const SECTIONS: &[Section] = &[
-    Section { name: "Server", by_default: true, fill: process::server },
-    Section { name: "Clients", by_default: true, fill: process::clients },
-    Section { name: "Memory", by_default: true, fill: memory::memory },
-    Section { name: "Persistence", by_default: true, fill: persistence::persistence },
-    Section { name: "Stats", by_default: true, fill: stats::stats },
-    Section { name: "Replication", by_default: true, fill: replication::replication },
-    Section { name: "CPU", by_default: true, fill: process::cpu },
-    Section { name: "Modules", by_default: true, fill: process::modules },
-    Section { name: "Commandstats", by_default: false, fill: commands::command_stats },
-    Section { name: "Errorstats", by_default: true, fill: commands::error_stats },
-    Section { name: "Latencystats", by_default: false, fill: commands::latency_stats },
-    Section { name: "Cluster", by_default: true, fill: process::cluster },
-    Section { name: "Keyspace", by_default: true, fill: keyspace::keyspace },
+    Section { name: "Server", shown: Shown::ByDefault, fill: process::server },
+    Section { name: "Clients", shown: Shown::ByDefault, fill: process::clients },
+    Section { name: "Memory", shown: Shown::ByDefault, fill: memory::memory },
+    Section { name: "Persistence", shown: Shown::ByDefault, fill: persistence::persistence },
+    Section { name: "Stats", shown: Shown::ByDefault, fill: stats::stats },
+    Section { name: "Replication", shown: Shown::ByDefault, fill: replication::replication },
+    Section { name: "CPU", shown: Shown::ByDefault, fill: process::cpu },
+    Section { name: "Modules", shown: Shown::ByDefault, fill: process::modules },
+    Section { name: "Commandstats", shown: Shown::WithAll, fill: commands::command_stats },
+    Section { name: "Errorstats", shown: Shown::ByDefault, fill: commands::error_stats },
+    Section { name: "Latencystats", shown: Shown::WithAll, fill: commands::latency_stats },
+    Section { name: "Cluster", shown: Shown::ByDefault, fill: process::cluster },
+    Section { name: "Keyspace", shown: Shown::ByDefault, fill: keyspace::keyspace },
+    Section { name: "Debug", shown: Shown::ByName, fill: debug::debug },
 ];
 
 /// The text of the sections asked for: none named means the usual ones, `all` and `everything` all.
@@ -85,7 +98,12 @@ pub fn text(subject: &Subject<'_>, wanted: &[&[u8]]) -> String {
     let (all, usual) = (is("all") || is("everything"), wanted.is_empty() || is("default"));
     let mut out = String::new();
     for section in SECTIONS {
-        if all || (usual && section.by_default) || is(section.name) {
+        let is_asked_for = match section.shown {
+            Shown::ByDefault => all || usual,
+            Shown::WithAll => all,
+            Shown::ByName => false,
+        };
+        if is_asked_for || is(section.name) {
             let mut fields = Fields::default();
             (section.fill)(subject, &mut fields);
             if !out.is_empty() {

@@ -1,4 +1,4 @@
-//! Rates of the last second and a half: commands and bytes per second.
+//! Rates of the last second and a half: commands, bytes and turns of the loop per second, and how long a turn took.
 //!
 //! Counters are sampled on every tenth of a second; a rate is the mean of the
 //! last sixteen samples, as exporters of Redis expect.
@@ -10,8 +10,8 @@ use crate::stats::Stats;
 const SAMPLES: usize = 16;
 const PERIOD_MS: u64 = 100;
 
-/// What is counted: commands, bytes in and out, bytes of replication in and out.
-const COUNTERS: usize = 5;
+/// What is counted: commands, bytes in and out, bytes of replication in and out, turns.
+const COUNTERS: usize = 6;
 
 /// The last samples of the counters.
 #[derive(Debug, Default)]
@@ -19,6 +19,9 @@ pub struct Rates {
     at: Moment,
     last: [u64; COUNTERS],
     samples: [[u64; COUNTERS]; SAMPLES],
+    /// Time spent in turns until the last sample, and a turn's mean time in each.
+    turn_micros: u64,
+    turns: [u64; SAMPLES],
     next: usize,
 }
 
@@ -29,8 +32,18 @@ impl Rates {
         if elapsed < PERIOD_MS {
             return;
         }
-        let counters =
-            [stats.commands, stats.net_input, stats.net_output, stats.repl_input, stats.repl_output];
+        let counters = [
+            stats.commands,
+            stats.net_input,
+            stats.net_output,
+            stats.repl_input,
+            stats.repl_output,
+            stats.turns,
+        ];
+        let turns = stats.turns.saturating_sub(self.last[COUNTERS - 1]);
+        let micros = stats.turn_micros.saturating_sub(self.turn_micros);
+        self.turns[self.next] = micros.checked_div(turns).unwrap_or(0);
+        self.turn_micros = stats.turn_micros;
         for (index, value) in counters.into_iter().enumerate() {
             // CONFIG RESETSTAT makes a counter smaller.
             let grown = value.saturating_sub(self.last[index]);
@@ -41,7 +54,12 @@ impl Rates {
         self.next = (self.next + 1) % SAMPLES;
     }
 
-    /// Per second: commands, bytes in and out, bytes of replication in and out.
+    /// The mean time of a turn.
+    pub fn micros_a_turn(&self) -> u64 {
+        self.turns.iter().sum::<u64>() / SAMPLES as u64
+    }
+
+    /// Per second: commands, bytes in and out, bytes of replication in and out, turns.
     pub fn per_second(&self) -> [u64; COUNTERS] {
         std::array::from_fn(|index| {
             self.samples.iter().map(|sample| sample[index]).sum::<u64>() / SAMPLES as u64
@@ -58,9 +76,12 @@ mod tests {
         let (mut rates, mut stats) = (Rates::default(), Stats::default());
         for tick in 1..=40 {
             stats.commands += 50;
+            stats.turns += 2;
+            stats.turn_micros += 60;
             rates.sample(Moment(tick * 100), &stats);
         }
-        assert_eq!(rates.per_second()[0], 500);
+        assert_eq!((rates.per_second()[0], rates.per_second()[5]), (500, 20));
+        assert_eq!(rates.micros_a_turn(), 30);
     }
 
     #[test]

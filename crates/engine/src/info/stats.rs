@@ -8,7 +8,7 @@ use crate::pubsub::Kind;
 pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     let (core, stats) = (subject.core, &subject.core.stats);
     let syncs = core.replication.replicas.counters();
-    let [commands, input, output, repl_input, repl_output] = core.rates.per_second();
+    let [commands, input, output, repl_input, repl_output, turns] = core.rates.per_second();
     fields.add("total_connections_received", stats.connections_received);
     fields.add("total_commands_processed", stats.commands);
     fields.add("instantaneous_ops_per_sec", commands);
@@ -58,6 +58,8 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("eventloop_cycles", stats.turns);
     fields.add("eventloop_duration_sum", stats.turn_micros);
     fields.add("eventloop_duration_cmd_sum", stats.command_micros);
+    fields.add("instantaneous_eventloop_cycles_per_sec", turns);
+    fields.add("instantaneous_eventloop_duration_usec", core.rates.micros_a_turn());
     fields.add("eventloop_duration_max", stats.longest_turn_micros);
     fields.add("eventloop_duration_cpu_max", stats.longest_turn_on_processor);
     fields.add("acl_access_denied_auth", stats.auth_failures);

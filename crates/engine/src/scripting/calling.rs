@@ -10,6 +10,7 @@ use slipstream_scripting::{Flags, Level, Replication, Server, Tick};
 
 use crate::call::is_word;
 use crate::command::{Command, flag};
+use crate::commands::debug;
 use crate::dispatch::Machine;
 use crate::errors::CommandError;
 use crate::node::Core;
@@ -140,11 +141,11 @@ impl Runner<'_> {
         self.first_write_refusal(command)
     }
 
-    /// Whether tests may have this one: of the forms of replies, and of a script's time, which stands still.
+    /// Whether tests may have this one all the same: it looks, or waits, and leaves the script's run alone.
     fn may_debug(&self, command: &Command, args: Args<'_>) -> bool {
-        let is_needed = |word: &str| command.name == "debug" && is_word(&args[1], word);
-        let is_allowed = || command.full_name == "client|list" || is_needed("protocol") || is_needed("sleep");
-        self.core.scripting.may_debug && is_allowed()
+        let is_harmless =
+            || command.name == "debug" && debug::FOR_SCRIPTS.iter().any(|name| is_word(&args[1], name));
+        self.core.scripting.may_debug && (command.full_name == "client|list" || is_harmless())
     }
 
     fn first_write_refusal(&self, command: &Command) -> Option<CommandError> {

@@ -56,7 +56,7 @@ pub(crate) fn run(call: &mut Call<'_>, order: &Order<'_>) -> Result<(), CommandE
     if !is_inner {
         call.core.propagation.begin_group();
     }
-    let outer_time = call.core.frozen_time.replace(call.now);
+    let outer_time = call.core.freeze_time();
     let start = call.reply.len();
     let run =
         Run { program: order.program, name: order.name, arguments: call.args.from(3), keys: order.keys };

@@ -165,12 +165,14 @@ fn with_due_fields(hashes: usize, fields: usize) -> Script {
 #[test]
 fn due_fields_go_by_themselves() {
     let mut script = with_due_fields(3, 4);
-    script.check_read("INFO keyspace", "\"# Keyspace\\r\\ndb0:keys=3,expires=0,subexpiry=3\\r\\n\"");
+    script
+        .check_read("INFO keyspace", "\"# Keyspace\\r\\ndb0:keys=3,expires=0,avg_ttl=0,subexpiry=3\\r\\n\"");
     assert_eq!(turn(&mut script, false), 0);
     let deletions = "HDEL hash:0 f1 f2 f3; HDEL hash:1 f1 f2 f3; HDEL hash:2 f1 f2 f3";
     assert_eq!(script.propagated(), deletions);
     assert_eq!(script.node.core.stats.expired_subkeys, 9);
-    script.check_read("INFO keyspace", "\"# Keyspace\\r\\ndb0:keys=3,expires=0,subexpiry=0\\r\\n\"");
+    script
+        .check_read("INFO keyspace", "\"# Keyspace\\r\\ndb0:keys=3,expires=0,avg_ttl=0,subexpiry=0\\r\\n\"");
     script.check("HPEXPIRE hash:1 5 FIELDS 1 f0", "[:1]", "HPEXPIREAT hash:1 1065 FIELDS 1 f0");
     script.advance(1000);
     assert_eq!(turn(&mut script, false), 1, "a hash goes with its last field");
@@ -214,4 +216,31 @@ fn due_fields_stay_during_a_pause() {
     turn(&mut script, false);
     script.check_read("HGETALL hash:0", "[f0 x]");
     assert_eq!(script.node.keyspace.db(0).hashes_with_deadlines(), 1);
+}
+
+#[test]
+fn info_tells_how_long_keys_have_on_average() {
+    let mut script = Script::new();
+    for (key, millis) in [("a", 1000), ("b", 2000), ("c", 6000)] {
+        script.ask(&format!("SET {key} v PX {millis}"));
+    }
+    script.ask("SET d v");
+    script.propagated();
+    script.check_read(
+        "INFO keyspace",
+        "\"# Keyspace\\r\\ndb0:keys=4,expires=3,avg_ttl=3000,subexpiry=0\\r\\n\"",
+    );
+}
+
+#[test]
+fn a_long_time_spent_on_expiry_is_an_event_of_latency() {
+    let mut script = Script::new();
+    script.node.core.config.latency_monitor_threshold = 1;
+    script.ask("SET k v PX 1");
+    script.advance(200);
+    script.run_clock(1500);
+    script.node.tick();
+    script.run_clock(0);
+    let events = script.ask("LATENCY LATEST");
+    assert!(events.contains("[expire-cycle :"), "{events}");
 }

@@ -414,14 +414,21 @@ fn info_tells_what_scripts_take() {
 }
 
 #[test]
-fn tests_of_reply_forms_and_time_may_call_debug_from_scripts() {
+fn tests_may_call_what_looks_or_waits_of_debug_from_scripts() {
     let mut script = Script::with_debug();
     let code = "redis.setresp(3) return redis.call('debug','protocol','bignum')";
     let refused = eval(&mut script, code);
     assert!(refused.contains("This Redis command is not allowed from script"), "{refused}");
     script.check_read("DEBUG SET-DISABLE-DENY-SCRIPTS 1", "+OK");
     assert_eq!(eval(&mut script, code), "1234567999999999999999999999999999999");
-    assert_eq!(eval(&mut script, "return redis.call('debug','sleep','0')"), "+OK");
+    let slept = eval(
+        &mut script,
+        "redis.call('set','k','v','px','1') redis.call('debug','sleep','0.01') return redis.call('exists','k')",
+    );
+    assert_eq!(slept, ":1");
+    assert_eq!(script.propagated(), "SET k v PXAT 1001");
+    let times = "local a = redis.call('time') redis.call('debug','sleep','0.01') local b = redis.call('time') return a[1] == b[1] and a[2] == b[2]";
+    assert_eq!(eval(&mut script, times), ":1", "time stands still");
     let refused = eval(&mut script, "return redis.call('debug','reload')");
     assert!(refused.contains("not allowed from script"), "{refused}");
     script.check_read("DEBUG SET-DISABLE-DENY-SCRIPTS 0", "+OK");

@@ -75,6 +75,30 @@ fn the_longest_turn_is_told_by_its_time_on_a_processor_while_latency_is_monitore
 }
 
 #[test]
+fn info_debug_tells_where_turns_go_and_only_if_it_is_named() {
+    let mut script = Script::with_debug();
+    let field = |text: &str, name: &str| -> Option<u64> {
+        text.split(&format!("{name}:")).nth(1)?.split("\\r").next()?.parse().ok()
+    };
+    script.node.begin_turn();
+    for _ in 0..3 {
+        script.ask("DEBUG SLEEP 0.001");
+    }
+    script.node.end_turn();
+    for all in ["INFO", "INFO ALL", "INFO EVERYTHING"] {
+        assert_eq!(field(&script.ask(all), "eventloop_cmd_per_cycle_max"), None, "{all}");
+    }
+    let debug = script.ask("INFO debug");
+    assert_eq!(field(&debug, "eventloop_cmd_per_cycle_max"), Some(3));
+    assert_eq!(field(&debug, "eventloop_duration_max"), Some(3000));
+    assert_eq!(field(&debug, "eventloop_duration_aof_sum"), Some(0));
+    assert!(field(&debug, "eventloop_duration_cron_sum").is_some());
+    let stats = script.ask("INFO stats");
+    assert!(field(&stats, "instantaneous_eventloop_cycles_per_sec").is_some());
+    assert!(field(&stats, "instantaneous_eventloop_duration_usec").is_some());
+}
+
+#[test]
 fn latency_keeps_what_took_long() {
     let mut script = Script::with_debug();
     script.node.core.config.latency_monitor_threshold = 20;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use slipstream_engine::config::{Config, ProtectedAction};
-use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts};
+use slipstream_engine::host::{Clock, Effect, Host, Level, ProcessFacts, Refused};
 use slipstream_engine::session::{Endpoint, Role, SessionId};
 use slipstream_engine::{Arrival, Door, Node, Shipment, Shipped};
 use slipstream_keyspace::{Keyspace, ScoreFormat, UnixMillis, Value, dataset_digest, digest_ranges};
@@ -73,9 +73,11 @@ impl Host for FakeHost {
 
     fn log(&mut self, _: Level, _: bool, _: &str) {}
 
-    fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), String> {
+    fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), Refused> {
         Ok(())
     }
+
+    fn act_as(&mut self, _: bool) {}
 
     fn read_config(&mut self) -> Result<String, String> {
         Err("no configuration file".into())

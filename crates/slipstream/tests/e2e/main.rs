@@ -57,6 +57,7 @@ mod no_threads;
 mod persistence;
 mod playground;
 mod positions;
+mod process;
 mod protocol;
 mod redis8;
 mod rejoining;

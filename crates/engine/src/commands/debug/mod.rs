@@ -60,6 +60,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
     ("stringmatch-len", 4, 4, stringmatch_len),
 ];
 
+/// What scripts may call under SET-DISABLE-DENY-SCRIPTS.
+pub(crate) const FOR_SCRIPTS: &[&str] = &[
+    "digest",
+    "digest-value",
+    "htstats",
+    "htstats-key",
+    "listpack",
+    "log",
+    "object",
+    "protocol",
+    "sleep",
+    "stringmatch-len",
+];
+
 fn debug(call: &mut Call<'_>) -> Result<(), CommandError> {
     let count = call.args.len();
     let found = SUBCOMMANDS
@@ -343,7 +357,7 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Stops to look for keys that are due, or goes on with it.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>",
-        "    Lets scripts call DEBUG PROTOCOL and CLIENT LIST, or forbids it again.",
+        "    Lets scripts call CLIENT LIST and those of DEBUG that look or wait, or forbids it again.",
         "SLEEP <seconds>",
         "    Does nothing for a while.",
         "STRINGMATCH-LEN <pattern> <text>",

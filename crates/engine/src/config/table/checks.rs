@@ -2,6 +2,8 @@
 //!
 //! Owns only what can be known without the world: a file that does not exist is the shell's to find out.
 
+use crate::config::title;
+
 /// Every text.
 pub(super) fn any(_: &str) -> Result<(), &'static str> {
     Ok(())
@@ -19,6 +21,10 @@ pub(super) fn append_file(name: &str) -> Result<(), &'static str> {
 pub(super) fn append_directory(name: &str) -> Result<(), &'static str> {
     require(!name.is_empty(), "appenddirname can't be empty")?;
     require(is_base_name(name), "appenddirname can't be a path, just a dirname")
+}
+
+pub(super) fn title_template(template: &str) -> Result<(), &'static str> {
+    require(title::is_good(template), "template format is invalid or contains unknown variables")
 }
 
 fn is_base_name(name: &str) -> bool {

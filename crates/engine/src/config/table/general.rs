@@ -7,7 +7,6 @@ use crate::config::value::Stored;
 
 const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
 const PINNING: &str = "pinning to processors";
-const OOM_SCORE: &str = "setting the out-of-memory score";
 
 pub(super) const ROWS: &[Directive] = &[
     yes_no("daemonize", field!(daemonize), "Leave the terminal and run in the background.").immutable(),
@@ -63,14 +62,16 @@ pub(super) const ROWS: &[Directive] = &[
     .immutable(),
     yes_no(
         "set-proc-title",
-        later("yes", "choosing the process title"),
-        "Show the server's state in its process title.",
+        field!(set_proc_title),
+        "Show the server's state in its process title, where the system lets it.",
     )
     .immutable(),
-    text(
+    checked(
         "proc-title-template",
-        later("{title} {listen-addr} {server-mode}", "choosing the process title"),
-        "Template of the process title.",
+        checks::title_template,
+        field!(proc_title_template),
+        "What the process title says: text with `{title}`, `{listen-addr}`, `{server-mode}`, `{port}`, `{tls-port}`, \
+         `{unixsocket}` and `{config-file}`; `{{` is a brace.",
     ),
     row(
         "locale-collate",
@@ -114,27 +115,23 @@ pub(super) const ROWS: &[Directive] = &[
     one_of(
         "oom-score-adj",
         &["no", "yes", "relative", "absolute"],
-        later("no", OOM_SCORE),
-        "Whether to tell the kernel which process to kill first when memory runs out.",
+        field!(oom_score_adj),
+        "Whether to tell the kernel which process to kill first when memory runs out: `relative`, which is `yes`, adds \
+         the values to the score that the process was started with, and `absolute` takes them as they are.",
     ),
     row(
         "oom-score-adj-values",
-        Kind::OomScores,
-        later("0 200 800", OOM_SCORE),
-        "Scores of a primary, a replica and a background child.",
+        Kind::Own("three integers, -2000 to 2000"),
+        own!(oom_scores),
+        "Scores of a primary, of a replica, and of children, which there are none of.",
     ),
     text("server_cpulist", later("", PINNING), "Processors of the main and the socket threads.")
-        .alias(&["server-cpulist"])
-        .immutable(),
-    text("bio_cpulist", later("", PINNING), "Processors of the background threads.")
-        .alias(&["bio-cpulist"])
-        .immutable(),
+        .alias(&["server-cpulist"]),
+    text("bio_cpulist", later("", PINNING), "Processors of the background threads.").alias(&["bio-cpulist"]),
     text("aof_rewrite_cpulist", later("", PINNING), "Processors of the append-only file's rewriter.")
-        .alias(&["aof-rewrite-cpulist"])
-        .immutable(),
+        .alias(&["aof-rewrite-cpulist"]),
     text("bgsave_cpulist", later("", PINNING), "Processors of a snapshot's writer.")
-        .alias(&["bgsave-cpulist"])
-        .immutable(),
+        .alias(&["bgsave-cpulist"]),
     count(
         "shutdown-timeout",
         field!(shutdown_timeout),

@@ -48,8 +48,7 @@ pub(super) const ROWS: &[Directive] = &[
         "mptcp",
         field!(mptcp),
         "Let clients and replicas connect by Multipath TCP, where the system has it; a directive of Valkey's.",
-    )
-    .immutable(),
+    ),
     yes_no(
         "protected-mode",
         field!(protected_mode),
@@ -68,15 +67,13 @@ pub(super) const ROWS: &[Directive] = &[
         "Let those threads read requests too, rather than only write replies.",
     )
     .immutable(),
-    text("rdma-bind", later("", RDMA), "Addresses to listen on for RDMA; a directive of Valkey's.").immutable(),
-    port("rdma-port", later("0", RDMA), "Port for RDMA; 0 opens none.").immutable(),
-    integer("rdma-rx-size", (65_536, 16 << 20), later("1048576", RDMA), "Bytes of a receive buffer for RDMA.")
-        .immutable(),
+    text("rdma-bind", later("", RDMA), "Addresses to listen on for RDMA; a directive of Valkey's."),
+    port("rdma-port", later("0", RDMA), "Port for RDMA; 0 opens none."),
     integer(
-        "rdma-completion-vector",
-        (-1, 1024),
-        later("-1", RDMA),
-        "Completion vector of RDMA; -1 is any.",
-    )
-    .immutable(),
+        "rdma-rx-size",
+        (65_536, 16 << 20),
+        later("1048576", RDMA),
+        "Bytes of a receive buffer for RDMA.",
+    ),
+    integer("rdma-completion-vector", (-1, 1024), later("-1", RDMA), "Completion vector of RDMA; -1 is any."),
 ];
