@@ -65,6 +65,11 @@ impl Door<'_> {
         self.sessions.get(id).is_some_and(|session| !session.role.is_replica())
     }
 
+    /// Whether a session is a replica's.
+    pub fn is_replica(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.role.is_replica())
+    }
+
     /// Bytes went out to clients.
     pub fn sent(&mut self, bytes: u64) {
         self.stats.net_output += bytes;

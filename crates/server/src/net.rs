@@ -385,6 +385,12 @@ impl Net {
                 Whose::Client(id) if door.serves(id) => {
                     self.read_aside(id, &ready, door, &mut arrivals);
                 }
+                // Its full sync is sent from here, and the feeder does not know it yet.
+                Whose::Client(id) if ready.ended && door.is_replica(id) => {
+                    if self.hang_up(id) {
+                        arrivals.push(Arrival::Closed(id));
+                    }
+                }
                 Whose::Client(_) | Whose::Own(_) => self.ready.push_back(ready),
             }
         }

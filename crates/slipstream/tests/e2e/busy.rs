@@ -5,10 +5,14 @@ use std::net::TcpStream;
 
 use crate::client::Client;
 use crate::peer::Kind::Ours;
+use crate::raw::Raw;
 use crate::server::Server;
 use crate::wait::wait_until;
 
 const FOREVER: &str = "EVAL 'while true do end' 0";
+/// Runs until no replica is there.
+const UNTIL_ALONE: &str =
+    "repeat until redis.call(\"INFO\", \"replication\"):match(\"connected_slaves:0\") return 1";
 
 /// A client whose script begins to run, and that reads nothing of it yet.
 fn run(server: &Server, requests: &str) -> TcpStream {
@@ -65,12 +69,29 @@ fn a_script_that_waits_for_a_replica_to_go_sees_it_go() {
     wait_until("the replica has its stream", || {
         other.call::<String>("INFO replication").contains("state=online")
     });
-    let body = "repeat until redis.call(\"INFO\", \"replication\"):match(\"connected_slaves:0\") return 1";
-    let runner = run(&server, &format!("EVAL '{body}' 0\r\n"));
+    let runner = run(&server, &format!("EVAL '{UNTIL_ALONE}' 0\r\n"));
     wait_until_busy(&mut other);
     replica.client().call::<()>("REPLICAOF NO ONE");
     let answer = BufReader::new(runner).lines().next().expect("an answer").expect("text");
     assert_eq!(answer, ":1");
+}
+
+#[test]
+fn a_script_that_waits_for_a_replica_in_a_full_sync_to_go_sees_it_go() {
+    let server = Server::start(Ours, &["--busy-reply-threshold 1", "--rdbcompression no"]);
+    let mut other = server.client();
+    // More than sockets take.
+    other.call::<()>("DEBUG POPULATE 40000 key 1000");
+    let mut replica = Raw::connect(&server);
+    replica.send(b"PSYNC ? -1\r\n");
+    assert!(replica.read_filled_line().starts_with("+FULLRESYNC "));
+    assert!(other.call::<String>("INFO replication").contains("connected_slaves:1"));
+    let runner = run(&server, &format!("EVAL '{UNTIL_ALONE}' 0\r\n"));
+    wait_until_busy(&mut other);
+    drop(replica);
+    let answer = BufReader::new(runner).lines().next().expect("an answer").expect("text");
+    assert_eq!(answer, ":1");
+    assert_eq!(other.call::<String>("PING"), "PONG");
 }
 
 #[test]
