@@ -37,6 +37,7 @@ mod leave;
 pub mod loading;
 mod local_expiry;
 mod look_ahead;
+mod marked;
 mod migrating;
 pub mod node;
 pub mod pause;

@@ -4,7 +4,7 @@
 //! authentication, an open MULTI, bytes that are not a whole request yet and
 //! replies not yet sent. Knows nothing of sockets; the shell moves the bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use slipstream_log::Offset;
@@ -13,6 +13,7 @@ use slipstream_resp::{Reply, RequestDecoder};
 
 use crate::held::Held;
 use crate::input::Input;
+use crate::marked::Marked;
 use crate::pubsub::Subscriptions;
 use crate::transaction::Transaction;
 
@@ -318,7 +319,7 @@ pub struct Sessions {
     taken: usize,
     next: u64,
     /// Sessions whose replies wait to be sent: the shell's work list.
-    dirty: BTreeSet<SessionId>,
+    marked: Marked,
     /// Memory of clients, as of when each was last counted.
     memory: usize,
     /// Sessions that were marked and are to be counted again, if that is asked for.
@@ -418,12 +419,12 @@ impl Sessions {
 
     /// Notes that replies wait, or that its flow changed.
     pub fn mark(&mut self, id: SessionId) {
-        self.dirty.insert(id);
+        self.marked.insert(id);
     }
 
-    /// The sessions noted since the last call.
-    pub fn take_marked(&mut self) -> BTreeSet<SessionId> {
-        let marked = std::mem::take(&mut self.dirty);
+    /// The sessions noted since the last call, in the order they connected.
+    pub fn take_marked(&mut self) -> Vec<SessionId> {
+        let marked = self.marked.take();
         if let Some(to_recount) = &mut self.to_recount {
             to_recount.extend(&marked);
         }
