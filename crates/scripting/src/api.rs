@@ -86,17 +86,31 @@ fn random(lua: &Lua, shared: &Shared, args: MultiValue) -> mlua::Result<f64> {
 
 fn add_calls(lua: &Lua, shared: &Rc<Shared>, redis: &Table) -> mlua::Result<()> {
     let state = Rc::clone(shared);
-    let call = move |lua: &Lua, args: MultiValue| match call(lua, &state, &args)? {
-        Called::Returned(returned) => Ok(returned),
-        Called::Error(error) => Err(Thrown::Reply(error).into()),
+    let call = move |lua: &Lua, args: MultiValue| {
+        call(lua, &state, |request| write_request(&args, request))?.or_throw()
     };
     redis.set("call", lua.create_function(call)?)?;
     let state = Rc::clone(shared);
-    let pcall = move |lua: &Lua, args: MultiValue| match self::call(lua, &state, &args)? {
-        Called::Returned(returned) => Ok(returned),
-        Called::Error(error) => error.to_table(lua).map(|table| Either::Right(Value::Table(table))),
+    let pcall = move |lua: &Lua, args: MultiValue| {
+        self::call(lua, &state, |request| write_request(&args, request))?.or_table(lua)
     };
     redis.set("pcall", lua.create_function(pcall)?)
+}
+
+/// `call` and `pcall` for more arguments than the binding has slots: a list of them, and how many they are.
+pub(crate) fn calls_by_list(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+    let calls = lua.create_table()?;
+    let state = Rc::clone(shared);
+    let call = move |lua: &Lua, (list, count): (Table, usize)| {
+        call(lua, &state, |request| write_listed(&list, count, request))?.or_throw()
+    };
+    calls.set("call", lua.create_function(call)?)?;
+    let state = Rc::clone(shared);
+    let pcall = move |lua: &Lua, (list, count): (Table, usize)| {
+        self::call(lua, &state, |request| write_listed(&list, count, request))?.or_table(lua)
+    };
+    calls.set("pcall", lua.create_function(pcall)?)?;
+    Ok(calls)
 }
 
 /// What a command replied. The binding takes a text without a slot for a value between.
@@ -107,10 +121,29 @@ enum Called {
     Error(ErrorReply),
 }
 
+impl Called {
+    fn or_throw(self) -> mlua::Result<Returned> {
+        match self {
+            Called::Returned(returned) => Ok(returned),
+            Called::Error(error) => Err(Thrown::Reply(error).into()),
+        }
+    }
+
+    fn or_table(self, lua: &Lua) -> mlua::Result<Returned> {
+        match self {
+            Called::Returned(returned) => Ok(returned),
+            Called::Error(error) => error.to_table(lua).map(|table| Either::Right(Value::Table(table))),
+        }
+    }
+}
+
+/// Whether the arguments of a call are words, or what is wrong with them.
+type Words = Result<(), &'static str>;
+
 /// Runs a command. An error is what it replied, or what is wrong with the arguments.
-fn call(lua: &Lua, shared: &Shared, args: &MultiValue) -> mlua::Result<Called> {
+fn call(lua: &Lua, shared: &Shared, write: impl FnOnce(&mut RequestBuffer) -> Words) -> mlua::Result<Called> {
     let mut request = shared.request.borrow_mut();
-    if let Err(text) = write_request(args, &mut request) {
+    if let Err(text) = write(&mut request) {
         return Ok(Called::Error(ErrorReply::parse(text.as_bytes(), false)));
     }
     let mut reply = shared.reply.borrow_mut();
@@ -137,19 +170,28 @@ fn error_of(reply: &Reply) -> ErrorReply {
     ErrorReply::parse(reply.as_bytes(), true)
 }
 
-/// Writes the words of a command. Numbers are written as short as they can be.
-fn write_request(args: &MultiValue, request: &mut RequestBuffer) -> Result<(), &'static str> {
+/// Writes the words of a command.
+fn write_request(args: &MultiValue, request: &mut RequestBuffer) -> Words {
     request.clear();
     if args.is_empty() {
         return Err("Please specify at least one argument for this redis lib call");
     }
-    for value in args {
-        match value {
-            Value::String(text) => request.push(&text.as_bytes()),
-            Value::Integer(number) => request.push(itoa::Buffer::new().format(*number).as_bytes()),
-            Value::Number(value) => request.push(&number::format_f64(*value)),
-            _ => return Err("Lua redis lib command arguments must be strings or integers"),
-        }
+    args.iter().try_for_each(|value| write_word(value, request))
+}
+
+/// The same, holding one of the list's values at a time.
+fn write_listed(list: &Table, count: usize, request: &mut RequestBuffer) -> Words {
+    request.clear();
+    (1..=count).try_for_each(|index| write_word(&list.raw_get(index).unwrap_or(Value::Nil), request))
+}
+
+/// Numbers are written as short as they can be.
+fn write_word(value: &Value, request: &mut RequestBuffer) -> Words {
+    match value {
+        Value::String(text) => request.push(&text.as_bytes()),
+        Value::Integer(number) => request.push(itoa::Buffer::new().format(*number).as_bytes()),
+        Value::Number(value) => request.push(&number::format_f64(*value)),
+        _ => return Err("Lua redis lib command arguments must be strings or integers"),
     }
     Ok(())
 }

@@ -53,6 +53,9 @@ pub struct Interpreter {
     run_script: Function,
     run_function: Function,
     run_library: Function,
+    /// Changes whether calls may be long.
+    set_long_calls: Function,
+    has_long_calls: bool,
     runs: u32,
 }
 
@@ -79,6 +82,8 @@ pub struct Program {
     kind: Kind,
     /// Where the code ends, which is where it most likely left off if it left no trace: a call in a `return`.
     last: Option<Rc<Position>>,
+    /// Whether calls may have more arguments than the binding has slots: only `unpack` yields that many.
+    names_unpack: bool,
 }
 
 /// How a program gets its keys and arguments.
@@ -93,7 +98,8 @@ enum Kind {
 impl Program {
     /// A function of a library.
     pub(crate) fn of_library(lua: &Lua, function: &Function) -> mlua::Result<Self> {
-        Ok(Program { key: Rc::new(lua.create_registry_value(function)?), kind: Kind::Function, last: None })
+        let key = Rc::new(lua.create_registry_value(function)?);
+        Ok(Program { key, kind: Kind::Function, last: None, names_unpack: false })
     }
 }
 
@@ -156,8 +162,20 @@ impl Interpreter {
         let json = Rc::default();
         let driver = open(&lua, purpose, &shared, &json).expect("the sandbox's own code is good");
         let function = |name| driver.get::<Function>(name).expect("the driver has it");
-        let [run_script, run_function, run_library] = ["script", "function", "library"].map(function);
-        Interpreter { lua, shared, json, run_script, run_function, run_library, runs: 0 }
+        let [run_script, run_function, run_library, set_long_calls] =
+            ["script", "function", "library", "set_long_calls"].map(function);
+        let has_long_calls = false;
+        Interpreter {
+            lua,
+            shared,
+            json,
+            run_script,
+            run_function,
+            run_library,
+            set_long_calls,
+            has_long_calls,
+            runs: 0,
+        }
     }
 
     /// Compiles a script, whose shebang is taken off.
@@ -168,7 +186,8 @@ impl Interpreter {
         let function = self.function(code, "@user_script")?;
         let key =
             self.lua.create_registry_value(function).map_err(|error| CompileError(error.to_string()))?;
-        Ok(Program { key: Rc::new(key), kind: Kind::Script, last: Some(Rc::new(Position::last_line(code))) })
+        let last = Some(Rc::new(Position::last_line(code)));
+        Ok(Program { key: Rc::new(key), kind: Kind::Script, last, names_unpack: names_unpack(code) })
     }
 
     /// Runs a program and writes one reply: what it returned, or the error that ended it.
@@ -199,13 +218,15 @@ impl Interpreter {
     /// # Errors
     /// The text of the refusal. Nothing of the library is kept.
     pub fn load_library(&mut self, code: &[u8], server: &mut dyn Server) -> Result<Vec<Registered>, String> {
+        let names_unpack = names_unpack(code);
         let code = self
             .function(code, "@user_function")
             .map_err(|CompileError(message)| format!("Error compiling function: {message}"))?;
         self.shared.registering.replace(Some(Vec::new()));
         let ran = without_overflow(|| server::lend(server, || self.run_library.call::<(bool, Value)>(code)))
             .unwrap_or_else(|| Err(mlua::Error::runtime(TOO_MANY)));
-        let registered = self.shared.registering.take().unwrap_or_default();
+        let mut registered = self.shared.registering.take().unwrap_or_default();
+        registered.iter_mut().for_each(|function| function.program.names_unpack = names_unpack);
         let refusal = match ran {
             Ok((true, _)) if registered.is_empty() => return Err("No functions registered".to_owned()),
             Ok((true, _)) => return Ok(registered),
@@ -228,7 +249,8 @@ impl Interpreter {
         })
     }
 
-    fn call(&self, run: &Run<'_>) -> Result<Value, ErrorReply> {
+    fn call(&mut self, run: &Run<'_>) -> Result<Value, ErrorReply> {
+        self.choose_calls(run.program.names_unpack);
         let called = self.driven(run);
         let failure = self.shared.failure.take();
         match (called, failure) {
@@ -236,6 +258,13 @@ impl Interpreter {
             (Ok((false, _)), Some(failure)) => Err(failure.into_reply(run.name)),
             (Ok((false, reason)), None) => Err(unexpected(run.name, &reason.to_string().unwrap_or_default())),
             (Err(error), _) => Err(unexpected(run.name, &error.to_string())),
+        }
+    }
+
+    fn choose_calls(&mut self, long: bool) {
+        if self.has_long_calls != long {
+            self.set_long_calls.call::<()>(long).expect("it sets two fields");
+            self.has_long_calls = long;
         }
     }
 
@@ -291,6 +320,10 @@ impl Failure {
     }
 }
 
+fn names_unpack(code: &[u8]) -> bool {
+    code.windows(b"unpack".len()).any(|word| word == b"unpack")
+}
+
 const TOO_MANY: &str = "too many values at once";
 
 /// Runs what may hand a callback more values than the binding can hold, see [`crate::pairs`]: it panics then, and
@@ -325,6 +358,7 @@ fn open(
         api::add_for_scripts(lua, &redis)?;
     }
     rust.set("redis", redis)?;
+    rust.set("by_list", api::calls_by_list(lua, shared)?)?;
     rust.set("library", api::for_libraries(lua, shared)?)?;
     rust.set("bit", bits::open(lua)?)?;
     rust.set("cjson", cjson::open(lua, json)?)?;

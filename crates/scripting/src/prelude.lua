@@ -294,18 +294,25 @@ function safe.collectgarbage(option, ...)
   return collectgarbage(option, ...)
 end
 
--- Results of `unpack` may become arguments of Rust's functions, which take so many.
-local MAX_UNPACKED = 7900
+-- Long calls --------------------------------------------------------------------
+--
+-- The binding keeps each argument of a call in a slot, and there are some 8000.
+-- Only `unpack` yields that many: where code names it, calls of commands hand
+-- over more than a few as a list.
 
-function safe.unpack(...)
-  local list, first, last = ...
-  if type(list) == 'table' then
-    first, last = tonumber(first) or 1, tonumber(last) or #list
-    if last - first >= MAX_UNPACKED then
-      error('too many results to unpack', 2)
+local MAX_ARGUMENTS = 1000
+local calls = rust.redis
+local direct, counted = { call = calls.call, pcall = calls.pcall }, {}
+
+for name, call in pairs(direct) do
+  local by_list = rust.by_list[name]
+  counted[name] = function(...)
+    local count = select('#', ...)
+    if count > MAX_ARGUMENTS then
+      return by_list({ ... }, count)
     end
+    return call(...)
   end
-  return unpack(...)
 end
 
 -- Strings -----------------------------------------------------------------------
@@ -415,7 +422,7 @@ local globals = {
   tonumber = tonumber,
   tostring = tostring,
   type = type,
-  unpack = safe.unpack,
+  unpack = unpack,
   xpcall = safe.xpcall,
 }
 local meta_globals = readonly({ __index = missing })
@@ -433,6 +440,11 @@ local library = setmetatable({ redis = library_redis, server = library_redis }, 
 -- The driver ------------------------------------------------------------------------
 
 local driver = { environment = environment }
+
+function driver.set_long_calls(long)
+  local chosen = long and counted or direct
+  calls.call, calls.pcall = chosen.call, chosen.pcall
+end
 
 -- Tables of keys and arguments: they come so behind -1, or as words behind the
 -- number of keys.

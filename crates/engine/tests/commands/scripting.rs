@@ -436,6 +436,19 @@ fn tests_may_call_what_looks_or_waits_of_debug_from_scripts() {
 }
 
 #[test]
+fn a_call_takes_all_that_unpack_yields() {
+    let mut script = Script::new();
+    let list = "local t={} for i=1,7999 do t[i]='v'..i end ";
+    assert_eq!(eval(&mut script, &format!("{list} return redis.call('rpush','l',unpack(t))")), ":7999");
+    assert_eq!(script.ask("LINDEX l 0"), "v1");
+    assert_eq!(script.ask("LINDEX l -1"), "v7999");
+    let wrong = format!("{list} t[7000]=false return redis.pcall('rpush','l',unpack(t)).err");
+    let error = "\"ERR Lua redis lib command arguments must be strings or integers\"";
+    assert_eq!(eval(&mut script, &wrong), error);
+    assert_eq!(script.ask("LLEN l"), ":7999");
+}
+
+#[test]
 fn a_reply_that_does_not_fit_into_a_script_is_nobody_elses() {
     let mut script = Script::new();
     script.ask("SADD s secret");
@@ -443,8 +456,10 @@ fn a_reply_that_does_not_fit_into_a_script_is_nobody_elses() {
     let other = script.connect();
     for times in 0..8 {
         let own = "'s',".repeat(84 + times);
-        let code =
-            format!("local t={{}} for i=1,7900 do t[i]='s' end return redis.call('sunion',{own}unpack(t))");
+        // Whoever spells it out gets calls that need no room.
+        let code = format!(
+            "local t={{}} for i=1,7900 do t[i]='s' end return redis.call('sunion',{own}_G['un'..'pack'](t))"
+        );
         eval(&mut script, &code);
         eval(&mut script, &code);
         assert_eq!(

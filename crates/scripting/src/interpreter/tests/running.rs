@@ -214,6 +214,27 @@ fn big_tables_go_both_ways() {
                 .to_owned(),
             "$2|v1|",
         ),
+        (
+            "local t = {} for i = 1, 7999 do t[i] = 'v' .. i end return redis.call('echo', 'l', unpack(t))"
+                .to_owned(),
+            "$1|l|",
+        ),
+        (
+            "local t = {} for i = 1, 7999 do t[i] = i end return redis.pcall('incr', 'l', unpack(t)).err"
+                .to_owned(),
+            "$65|WRONGTYPE Operation against a key holding the wrong kind of value|",
+        ),
+        (
+            "local t = {} for i = 1, 7998 do t[i] = i end t[7999] = {} return redis.call('echo', 'l', unpack(t))"
+                .to_owned(),
+            "-ERR Lua redis lib command arguments must be strings or integers script: SHA, on @user_script:1.|",
+        ),
+        (
+            "local t = {} for i = 1, 7000 do t[i] = i end t[5] = nil return redis.pcall(unpack(t, 1, 7000)).err"
+                .to_owned(),
+            "$63|ERR Lua redis lib command arguments must be strings or integers|",
+        ),
+        ("return select('#', unpack({}, 1, 7997))".to_owned(), ":7997|"),
         ("return {pcall(unpack, {}, 1, 8000)}".to_owned(), "*2|$-1|$26|too many results to unpack|"),
         ("return select('#', pcall(unpack, {}, 1, 100))".to_owned(), ":101|"),
     ] {
@@ -267,4 +288,31 @@ fn a_panic_of_the_server_is_no_error_of_the_script() {
         let payload = panic::catch_unwind(run).unwrap_err();
         assert_eq!(payload.downcast_ref::<&str>(), Some(&"a bug of the server's"), "{code}");
     }
+}
+
+#[test]
+fn every_word_of_a_long_call_arrives() {
+    let long = "local t = {} for i = 1, 7999 do t[i] = i % 2 == 0 and i or i .. '\\255' end \
+                return redis.call('echo', 'l', unpack(t))";
+    let mut stage = Stage::new();
+    for code in [long, "return redis.call('echo', 'l')", long] {
+        assert_eq!(stage.eval(code), "$1|l|", "{code}");
+        let words = stage.server.calls.pop().unwrap();
+        let expected = if code == long { vec![8001, 1, 7999] } else { vec![2] };
+        assert_eq!(words.len(), expected[0]);
+        if code == long {
+            assert_eq!(words[2..4], ["1\u{fffd}".to_owned(), "2".to_owned()]);
+            assert_eq!(words[8000], "7999\u{fffd}");
+        }
+    }
+}
+
+#[test]
+fn functions_make_long_calls_too() {
+    let mut stage = Stage::of(Purpose::Libraries);
+    let code = "redis.register_function('f', function() local t = {} for i = 1, 7999 do t[i] = 'v' .. i end \
+                return redis.call('echo', 'l', unpack(t)) end)";
+    let functions = stage.load(code).unwrap();
+    assert_eq!(stage.run(&functions[0].program, 0, &[]), "$1|l|");
+    assert_eq!(stage.server.calls[0].len(), 8001);
 }
