@@ -270,3 +270,15 @@ fn libraries_that_clash_are_refused_or_give_way() {
         assert_eq!(script.ask("FCALL f 0"), result, "{options}");
     }
 }
+
+#[test]
+fn reload_without_a_flush_is_refused_where_a_library_would_come_twice() {
+    const FAILED: &str = "-ERR Error trying to load the RDB dump, check server logs.";
+    let mut script = Script::with_debug();
+    script.check_read("DEBUG RELOAD NOFLUSH", "");
+    script.effects();
+    script.node.saved(1, Ok(()));
+    script.ask(r##"FUNCTION LOAD "#!lua name=lib\nredis.register_function('f', function() return 1 end)""##);
+    script.propagated();
+    script.check_read("DEBUG RELOAD NOFLUSH", FAILED);
+}

@@ -288,8 +288,9 @@ fn reload(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.wait(Wait::Reload, None);
         return Ok(());
     }
-    // Every key that is there would come back from the snapshot.
-    let is_empty = (0..call.db.keyspace.databases()).all(|index| call.db.keyspace.db(index).is_empty());
+    // Every key and library that is there would come back from the snapshot.
+    let has_no_keys = (0..call.db.keyspace.databases()).all(|index| call.db.keyspace.db(index).is_empty());
+    let is_empty = has_no_keys && call.core.scripting.libraries.len() == 0;
     if options.present == Present::Kept && !is_empty {
         return Err(FAILED);
     }
