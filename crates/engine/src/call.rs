@@ -64,6 +64,16 @@ impl Call<'_> {
         self.changed_along(db, key, event);
     }
 
+    /// Notes a change of `key` that gives nothing to who waits for it: entries that go, a deadline.
+    #[inline]
+    pub(crate) fn changed_giving_nothing(&mut self, key: &[u8], event: Event) {
+        self.outcome.changes += 1;
+        if self.core.observers.any() {
+            self.core.outdated(self.db.index, key, self.core.running);
+            self.notify(key, event);
+        }
+    }
+
     /// Notes that `key` of database `db` is the second key of one change: it does not count again.
     #[inline]
     pub fn changed_along(&mut self, db: usize, key: &[u8], event: Event) {

@@ -56,14 +56,20 @@ impl Core {
 
     #[inline]
     fn touched_by(&mut self, db: usize, key: &[u8], by: Option<SessionId>) {
+        self.outdated(db, key, by);
+        if self.observers.has(Observers::WAITS) {
+            self.waits.touched(db, key);
+        }
+    }
+
+    /// `key` changed in a way that gives nothing to who waits for it: so nobody is tried in vain.
+    #[inline]
+    pub(crate) fn outdated(&mut self, db: usize, key: &[u8], by: Option<SessionId>) {
         if self.observers.has(Observers::WATCHES) {
             self.watches.changed(db, key);
         }
         if self.observers.has(Observers::TRACKING) {
             self.invalidate(key, by);
-        }
-        if self.observers.has(Observers::WAITS) {
-            self.waits.touched(db, key);
         }
     }
 

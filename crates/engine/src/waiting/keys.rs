@@ -5,9 +5,8 @@
 //! more. What happens when a key changes is in [`super::ready`].
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-use slipstream_keyspace::{StreamId, Value};
+use slipstream_keyspace::Value;
 use slipstream_replication::Moment;
 use slipstream_resp::OwnedRequest;
 
@@ -37,24 +36,6 @@ impl Kind {
             Value::Stream(_) => Some(Kind::Stream),
             Value::String(_) | Value::Hash(_) | Value::Set(_) => None,
         }
-    }
-}
-
-/// What of a stream decides whether its readers have anything to get, so that none is tried again where only entries
-/// went or a deadline changed: its last id, and which groups there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tip {
-    last_id: StreamId,
-    groups: u64,
-}
-
-impl Tip {
-    /// That of a key's value; `None` if that is no stream.
-    pub(super) fn of(value: Option<Value<'_>>) -> Option<Self> {
-        let Some(Value::Stream(stream)) = value else { return None };
-        let mut names = DefaultHasher::new();
-        stream.groups().for_each(|(name, _)| name.hash(&mut names));
-        Some(Self { last_id: stream.last_id(), groups: names.finish() })
     }
 }
 
@@ -121,8 +102,6 @@ struct Queue {
     /// How many of them are tried again when the key is gone.
     ending_without_key: usize,
     is_ready: bool,
-    /// What the key's stream was like when all who wait had been tried.
-    tried_at: Option<Tip>,
 }
 
 /// What a place in a queue takes beside the key's bytes: here, and in the list of its waiter.
@@ -134,7 +113,6 @@ impl KeyQueues {
         id: SessionId,
         (db, mut keys): (usize, Vec<Box<[u8]>>),
         (kind, ends_without_key): (Kind, bool),
-        mut tip: impl FnMut(&[u8]) -> Option<Tip>,
     ) -> Places {
         keys.sort_unstable();
         keys.dedup();
@@ -145,11 +123,6 @@ impl KeyQueues {
             let queue = queues.entry(key.clone()).or_default();
             self.counts.0 += usize::from(queue.waiters.is_empty());
             self.counts.1 += usize::from(ends_without_key && queue.ending_without_key == 0);
-            if queue.waiters.is_empty() && kind == Kind::Stream {
-                queue.tried_at = tip(key);
-            } else if queue.is_ready {
-                queue.tried_at = None;
-            }
             queue.waiters.insert(ticket, id);
             queue.kinds[kind as usize] += 1;
             queue.ending_without_key += usize::from(ends_without_key);
@@ -218,18 +191,6 @@ impl KeyQueues {
         self.queue(place).is_some_and(|queue| queue.kinds[kind as usize] > 0)
     }
 
-    /// Whether all who wait for a key have been tried while its stream was like this.
-    pub(super) fn were_tried_at(&self, place: (usize, &[u8]), tip: Tip) -> bool {
-        self.queue(place).is_some_and(|queue| queue.tried_at == Some(tip))
-    }
-
-    /// All who wait for a key have been tried, or are to be whatever it is like.
-    pub(super) fn set_tried_at(&mut self, (db, key): (usize, &[u8]), tip: Option<Tip>) {
-        if let Some(queue) = self.databases.get_mut(&db).and_then(|queues| queues.get_mut(key)) {
-            queue.tried_at = tip;
-        }
-    }
-
     /// The latest ticket.
     pub(super) fn last_ticket(&self) -> u64 {
         self.last_ticket
@@ -275,8 +236,7 @@ impl Call<'_> {
         let Awaited { kind, until, ends_without_key, request } = awaited;
         let request = request.unwrap_or_else(|| OwnedRequest::new(self.args));
         let wanted = (self.db.index, keys.map(Box::from).collect());
-        let tip = |key: &[u8]| Tip::of(self.db.database().peek(key, self.core.clock.unix()));
-        let places = waits.keys.enter(id, wanted, (kind, ends_without_key), tip);
+        let places = waits.keys.enter(id, wanted, (kind, ends_without_key));
         let held: usize = places.keys.iter().map(|key| 2 * key.len() + PLACE_SIZE).sum();
         self.session.wait_memory = request.memory() + held;
         let command = KeyWait { request, entry: self.entry, spent: 0, kind, ends_without_key };
@@ -323,9 +283,9 @@ mod tests {
     #[test]
     fn each_key_has_those_who_wait_for_it_in_their_order() {
         let mut queues = KeyQueues::default();
-        let first = queues.enter(SessionId(9), (0, keys(&["b", "a", "b"])), (Kind::List, false), |_| None);
-        let second = queues.enter(SessionId(2), (0, keys(&["b"])), (Kind::Stream, true), |_| None);
-        queues.enter(SessionId(5), (1, keys(&["a"])), (Kind::List, false), |_| None);
+        let first = queues.enter(SessionId(9), (0, keys(&["b", "a", "b"])), (Kind::List, false));
+        let second = queues.enter(SessionId(2), (0, keys(&["b"])), (Kind::Stream, true));
+        queues.enter(SessionId(5), (1, keys(&["a"])), (Kind::List, false));
         assert_eq!((queue(&queues, "a"), queue(&queues, "b")), (vec![9], vec![9, 2]));
         assert_eq!(queues.counts(), (3, 1));
         assert!(queues.is_missed((0, b"b")) && !queues.is_missed((0, b"a")));
@@ -334,8 +294,8 @@ mod tests {
         assert_eq!((queue(&queues, "a"), queue(&queues, "b")), (vec![], vec![2]));
         queues.leave(&second);
         assert_eq!(queues.counts(), (1, 0));
-        let more = ["b", "b", "a"]
-            .map(|key| queues.enter(SessionId(3), (1, keys(&[key])), (Kind::Stream, true), |_| None));
+        let more =
+            ["b", "b", "a"].map(|key| queues.enter(SessionId(3), (1, keys(&[key])), (Kind::Stream, true)));
         assert_eq!(queues.counts(), (2, 2));
         queues.leave(&more[0]);
         assert_eq!(queues.counts(), (2, 2), "others still wait for it");
@@ -346,25 +306,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tried_in_vain_is_remembered_unless_the_key_is_to_be_looked_at() {
-        let tip = |ms| Some(Tip { last_id: StreamId { ms, seq: 0 }, groups: 0 });
-        let place = (0, &b"a"[..]);
-        let mut queues = KeyQueues::default();
-        queues.enter(SessionId(1), (0, keys(&["a"])), (Kind::Stream, false), |_| tip(5));
-        assert!(
-            queues.were_tried_at(place, tip(5).unwrap()) && !queues.were_tried_at(place, tip(6).unwrap())
-        );
-        queues.enter(SessionId(2), (0, keys(&["a"])), (Kind::Stream, false), |_| tip(6));
-        assert!(queues.were_tried_at(place, tip(5).unwrap()), "who came later has seen what there is");
-        queues.touched(0, b"a");
-        queues.enter(SessionId(3), (0, keys(&["a"])), (Kind::Stream, false), |_| tip(6));
-        assert!(!queues.were_tried_at(place, tip(5).unwrap()), "the key may have come back to what it was");
-    }
-
-    #[test]
     fn a_key_is_ready_once_however_often_it_is_touched() {
         let mut queues = KeyQueues::default();
-        queues.enter(SessionId(1), (0, keys(&["a", "b"])), (Kind::List, false), |_| None);
+        queues.enter(SessionId(1), (0, keys(&["a", "b"])), (Kind::List, false));
         for key in [b"b", b"a", b"b", b"c"] {
             queues.touched(0, key);
         }

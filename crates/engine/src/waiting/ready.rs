@@ -9,7 +9,7 @@
 
 use slipstream_keyspace::{Keyspace, UnixMillis};
 
-use super::keys::{KeyWait, Kind, Tip};
+use super::keys::{KeyWait, Kind};
 use crate::command::flag;
 use crate::dispatch::Machine;
 use crate::node::{Core, Node, Phase};
@@ -80,10 +80,6 @@ impl Core {
 
     /// Tries all who waited for a key when this began, the longest waiting first.
     fn serve_key(&mut self, keyspace: &mut Keyspace, place: (usize, &[u8])) -> Tried {
-        let tip = Tip::of(keyspace.db(place.0).peek(place.1, self.visible_from()));
-        if tip.is_some_and(|tip| self.waits.keys.were_tried_at(place, tip)) {
-            return Tried::Done;
-        }
         let last = self.waits.keys.last_ticket();
         let mut ticket = 0;
         let mut tried = Tried::Done;
@@ -99,7 +95,6 @@ impl Core {
             }
             ticket = next;
         }
-        self.waits.keys.set_tried_at(place, tip.filter(|_| tried == Tried::Done));
         tried
     }
 

@@ -46,17 +46,16 @@ fn expire_key(call: &mut Call<'_>, unit: i64, base: i64) -> Result<(), CommandEr
         call.reply.integer(0);
         return Ok(());
     };
-    let event = if passed {
+    if passed {
         let (value, _) = found.remove();
         call.db.discard(Some(value));
         call.propagate(&[deletion(call.core.config.lazyfree_lazy_expire), key]);
-        event::DEL
+        call.changed(key, event::DEL);
     } else {
         found.set_deadline(Some(deadline));
         propagate_deadline(call, deadline);
-        event::EXPIRE
-    };
-    call.changed(key, event);
+        call.changed_giving_nothing(key, event::EXPIRE);
+    }
     call.reply.integer(1);
     Ok(())
 }
@@ -193,7 +192,7 @@ pub(super) fn persist(call: &mut Call<'_>) -> Result<(), CommandError> {
     let expired = found.is_some();
     if let Some(mut found) = found {
         found.set_deadline(None);
-        call.changed(key, event::PERSIST);
+        call.changed_giving_nothing(key, event::PERSIST);
     }
     call.reply.integer(expired.into());
     Ok(())

@@ -7,8 +7,8 @@
 use slipstream_keyspace::{Stream, StreamId, Trim, TrimTo, UnixMillis, Value};
 use slipstream_resp::Args;
 
-use super::changed_by;
 use super::ids::{self, GivenId, IdText};
+use super::removed;
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, DELETE_KEY, Group, KeySpec, flag};
 use crate::errors::CommandError;
@@ -225,7 +225,7 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.db.discard(trimmed.garbage);
     if trimmed.deleted > 0 {
         propagate(call, Some((asked, left)), None);
-        changed_by(call, key, trimmed.deleted, event::XTRIM);
+        removed(call, key, trimmed.deleted, event::XTRIM);
     }
     call.reply.integer(i64::try_from(trimmed.deleted).expect("they were in memory"));
     Ok(())

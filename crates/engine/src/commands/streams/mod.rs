@@ -93,9 +93,9 @@ fn write_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = StreamEntr
     reply.announce_at(place, Aggregate::Array, written);
 }
 
-/// Notes `count` changes of one key, at least one.
-fn changed_by(call: &mut Call<'_>, key: &[u8], count: u64, event: Event) {
-    call.changed(key, event);
+/// Notes that `count` entries went, at least one.
+fn removed(call: &mut Call<'_>, key: &[u8], count: u64, event: Event) {
+    call.changed_giving_nothing(key, event);
     call.outcome.changes += count - 1;
 }
 
@@ -116,7 +116,7 @@ fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     let stream = call.db.stream_mut(key)?;
     let deleted = stream.map_or(0, |mut stream| ids.into_iter().map(|id| u64::from(stream.delete(id))).sum());
     if deleted > 0 {
-        changed_by(call, key, deleted, event::XDEL);
+        removed(call, key, deleted, event::XDEL);
     }
     call.reply.integer(i64::try_from(deleted).expect("as many as arguments"));
     Ok(())
@@ -183,7 +183,9 @@ fn xsetid(call: &mut Call<'_>) -> Result<(), CommandError> {
         stream.set_max_deleted_id(id);
     }
     drop(stream);
-    call.changed(key, event::XSETID);
+    // Breaks no WATCH.
+    call.outcome.changes += 1;
+    call.notify(key, event::XSETID);
     call.reply.ok();
     Ok(())
 }
