@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use slipstream_engine::{Delivery, Shipment, Shipped, Trouble};
 use slipstream_keyspace::UnixMillis;
 
 use super::line::{Failure, Line, Unconnected};
+use super::watch::{Slots, Watch};
 
 /// Connections that are kept.
 const MOST_KEPT: usize = 64;
@@ -29,8 +29,8 @@ type Place = (String, u16, Vec<Vec<u8>>);
 #[derive(Debug)]
 pub(super) struct Carrier {
     kept: HashMap<Place, Kept>,
-    /// How many they are, for others to see.
-    count: Arc<AtomicUsize>,
+    watch: Arc<Watch>,
+    lookups: Slots,
 }
 
 /// A connection over which all is answered.
@@ -50,8 +50,12 @@ struct Failed {
 }
 
 impl Carrier {
-    pub(super) fn new(count: Arc<AtomicUsize>) -> Carrier {
-        Carrier { kept: HashMap::new(), count }
+    pub(super) fn new(watch: Arc<Watch>, lookups: Slots) -> Carrier {
+        Carrier { kept: HashMap::new(), watch, lookups }
+    }
+
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// How long to wait before a connection is to be closed.
@@ -73,7 +77,7 @@ impl Carrier {
     }
 
     fn tell_count(&self) {
-        self.count.store(self.kept.len(), Ordering::Relaxed);
+        self.watch.set_sockets(self.kept.len());
     }
 
     /// Delivers a shipment, at the second attempt if the first one comes to nothing at once.
@@ -88,20 +92,27 @@ impl Carrier {
     }
 
     fn attempt(&mut self, shipment: &Shipment, place: &Place) -> Result<Shipped, Failed> {
-        let patience = Duration::from_millis(shipment.timeout_ms).min(LONGEST_PATIENCE);
+        let given_up = || Failed { shipped: Shipped::failed(Trouble::Reading), may_begin_anew: false };
+        if self.watch.is_given_up() {
+            return Err(given_up());
+        }
+        let patience = patience_of(shipment);
         let (mut line, selected) = match self.kept.remove(place) {
             Some(Kept { mut line, selected, .. }) => {
                 line.set_patience(patience);
                 (line, selected)
             }
             None => {
-                let line = Line::connect(&shipment.host, shipment.port, patience);
+                let line = Line::connect(&shipment.host, shipment.port, patience, &self.lookups);
                 (line.map_err(|unconnected| unreached(&unconnected))?, None)
             }
         };
+        if !self.watch.uses(line.stream()) {
+            return Err(given_up());
+        }
         let mut out = Vec::new();
         let mut delivery = Delivery::begin(shipment, selected, &mut out);
-        match converse(&mut line, &mut delivery, out) {
+        match converse(&mut line, &mut delivery, out, &self.watch) {
             Ok(()) => {
                 if line.is_quiet() {
                     self.keep(place, Kept { line, selected: delivery.selected(), used: Instant::now() });
@@ -125,6 +136,11 @@ impl Carrier {
     }
 }
 
+/// How long each step of a delivery may take.
+pub(super) fn patience_of(shipment: &Shipment) -> Duration {
+    Duration::from_millis(shipment.timeout_ms).min(LONGEST_PATIENCE)
+}
+
 /// A target that refuses to be connected to is told as Redis tells it: there it is the first write that fails.
 fn unreached(unconnected: &Unconnected) -> Failed {
     let trouble = match unconnected {
@@ -139,21 +155,23 @@ fn converse(
     line: &mut Line,
     delivery: &mut Delivery<'_>,
     mut out: Vec<u8>,
+    watch: &Watch,
 ) -> Result<(), (Trouble, Failure)> {
-    send(line, &mut out)?;
-    listen(line, delivery)?;
+    send(line, &mut out, watch)?;
+    listen(line, delivery, watch)?;
     while delivery.send_next(now(), &mut out) {
         if out.len() >= PIECE {
-            send(line, &mut out)?;
+            send(line, &mut out, watch)?;
         }
     }
-    send(line, &mut out)?;
-    listen(line, delivery)
+    send(line, &mut out, watch)?;
+    listen(line, delivery, watch)
 }
 
-fn send(line: &mut Line, out: &mut Vec<u8>) -> Result<(), (Trouble, Failure)> {
+fn send(line: &mut Line, out: &mut Vec<u8>, watch: &Watch) -> Result<(), (Trouble, Failure)> {
     for piece in out.chunks(PIECE) {
         line.write(piece).map_err(|failure| (Trouble::Writing, failure))?;
+        watch.step();
     }
     out.clear();
     // The room of a big value is not to be kept.
@@ -161,10 +179,11 @@ fn send(line: &mut Line, out: &mut Vec<u8>) -> Result<(), (Trouble, Failure)> {
     Ok(())
 }
 
-fn listen(line: &mut Line, delivery: &mut Delivery<'_>) -> Result<(), (Trouble, Failure)> {
+fn listen(line: &mut Line, delivery: &mut Delivery<'_>, watch: &Watch) -> Result<(), (Trouble, Failure)> {
     while delivery.awaits_reply() {
         let reply = line.read_line().map_err(|failure| (Trouble::Reading, failure))?;
         delivery.take_reply(&reply).map_err(|trouble| (trouble, Failure::Garbled))?;
+        watch.step();
     }
     Ok(())
 }

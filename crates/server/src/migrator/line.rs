@@ -4,16 +4,19 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use slipstream_engine::LONGEST_REPLY;
 
+use super::watch::Slots;
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Line {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     /// How long each step may take.
     patience: Duration,
     /// What came and was not asked for yet.
@@ -44,22 +47,31 @@ pub(super) enum Failure {
 
 impl Line {
     /// Connects to the first address of a name that answers.
-    pub(super) fn connect(host: &str, port: u16, patience: Duration) -> Result<Line, Unconnected> {
+    pub(super) fn connect(
+        host: &str,
+        port: u16,
+        patience: Duration,
+        lookups: &Slots,
+    ) -> Result<Line, Unconnected> {
         let until = Instant::now() + patience;
         let mut last = Unconnected::Unknown;
-        for address in addresses(host, port, patience) {
+        for address in addresses(host, port, patience, lookups) {
             let Some(left) = left_until(until) else { return Err(Unconnected::TimedOut) };
             match TcpStream::connect_timeout(&address, left) {
                 Ok(stream) => {
                     // Without it small pieces are only slower.
                     stream.set_nodelay(true).ok();
-                    return Ok(Line { stream, patience, input: Vec::new() });
+                    return Ok(Line { stream: Arc::new(stream), patience, input: Vec::new() });
                 }
                 Err(error) if is_late(&error) => last = Unconnected::TimedOut,
                 Err(_) => last = Unconnected::Refused,
             }
         }
         Err(last)
+    }
+
+    pub(super) fn stream(&self) -> &Arc<TcpStream> {
+        &self.stream
     }
 
     /// Whether nothing came that was not asked for.
@@ -77,7 +89,7 @@ impl Line {
         let until = Instant::now() + self.patience;
         while !piece.is_empty() {
             self.stream.set_write_timeout(Some(time_left(until)?)).map_err(|_| Failure::Broken)?;
-            match self.stream.write(piece) {
+            match (&*self.stream).write(piece) {
                 Ok(0) => return Err(Failure::Broken),
                 Ok(written) => piece = &piece[written..],
                 Err(error) => passed_by(&error)?,
@@ -101,7 +113,7 @@ impl Line {
                 return Err(Failure::Garbled);
             }
             self.stream.set_read_timeout(Some(time_left(until)?)).map_err(|_| Failure::Broken)?;
-            match self.stream.read(&mut buffer) {
+            match (&*self.stream).read(&mut buffer) {
                 Ok(0) => return Err(Failure::Broken),
                 Ok(length) => self.input.extend_from_slice(&buffer[..length]),
                 Err(error) => passed_by(&error)?,
@@ -110,15 +122,18 @@ impl Line {
     }
 }
 
-/// The addresses of a name. Whoever is asked for it may take longer than there is time: then there are none.
-fn addresses(host: &str, port: u16, patience: Duration) -> Vec<SocketAddr> {
+/// The addresses of a name. Whoever is asked for it may take longer than there is time: then there are none, and the
+/// slot is free only when the question is answered.
+fn addresses(host: &str, port: u16, patience: Duration, lookups: &Slots) -> Vec<SocketAddr> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return vec![SocketAddr::new(ip, port)];
     }
+    let Some(slot) = lookups.take() else { return Vec::new() };
     let (sender, found) = channel();
     let host = host.to_owned();
     let ask = move || {
         let found = (host.as_str(), port).to_socket_addrs();
+        drop(slot);
         // Without a receiver it took too long.
         sender.send(found.map(Iterator::collect::<Vec<_>>).unwrap_or_default()).ok();
     };

@@ -153,6 +153,35 @@ fn a_target_that_hangs_is_given_up() {
 }
 
 #[test]
+fn a_shipment_that_is_abandoned_holds_up_no_other() {
+    let (server, mut asker, listener, port) = with_forged_target();
+    let there = Server::start(Ours, &[]);
+    let mut client = server.client();
+    // More often than there may be threads.
+    for round in 0..6 {
+        client.call::<()>("MSET a 1 b 2");
+        asker.send(format!("MIGRATE 127.0.0.1 {port} a 0 {}\r\n", i64::MAX).as_bytes());
+        let mut target = accept(&listener);
+        assert_eq!(target.read_request(), ["SELECT", "0"]);
+        client.call::<()>("REPLICAOF 127.0.0.1 1");
+        assert!(asker.read_line().starts_with("-UNBLOCKED"));
+        client.call::<()>("REPLICAOF NO ONE");
+        asker = Raw::connect(&server);
+        let migrate = format!("MIGRATE 127.0.0.1 {} b 0 20000 REPLACE\r\n", there.port);
+        if round % 2 == 0 {
+            asker.send(format!("MULTI\r\n{migrate}EXEC\r\n").as_bytes());
+            asker.expect("+OK\r\n+QUEUED\r\n*1\r\n");
+        } else {
+            asker.send(migrate.as_bytes());
+        }
+        asker.expect("+OK\r\n");
+        target.read_to_end();
+        assert_eq!(client.call::<Vec<String>>("KEYS *").len(), 2, "a, and what the test began with");
+        assert_eq!(sockets(&server), 1);
+    }
+}
+
+#[test]
 fn a_target_that_closes_is_asked_once_more_and_keeps_what_it_took() {
     let (server, mut asker, listener, port) = with_forged_target();
     asker.send(format!("MIGRATE 127.0.0.1 {port} \"\" 0 60000 KEYS a b c\r\n").as_bytes());
