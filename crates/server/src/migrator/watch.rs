@@ -1,4 +1,6 @@
 //! What the executor sees of a thread that ships, and how it gives one up.
+//!
+//! Nothing here waits: the thread notices at its next step, or when its socket fails.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
