@@ -94,6 +94,8 @@ impl Side {
         let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let version = field("valkey_version").or_else(|| field("redis_version")).and_then(Version::parse);
         let version = version.ok_or_else(|| io::Error::other("INFO names no version"))?;
+        // The stream begins with a snapshot of what is there, which a replica of the oldest kind might not understand.
+        control.ask("FLUSHALL")?;
         let socket = Connection::open(port)?.input.into_inner();
         let run = socket.local_addr()?.port();
         let stream = Stream::open(socket)?;
