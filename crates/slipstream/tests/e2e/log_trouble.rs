@@ -103,10 +103,11 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
             &format!("--appendfsync {policy}"),
         ]);
         limit_files(&server, None);
+        let mut client = server.client();
+        // An answer that the counting client has been given is no sign: it may be of the time before.
+        wait_until("writes are taken", || client.try_call::<()>("SET behind 1").is_ok());
         counting.wait_for_more();
         counting.background.stop();
-        let mut client = server.client();
-        client.call::<()>("SET behind 1");
         wait_until("the disk has it", || client.call::<Vec<u64>>("WAITAOF 1 0 1000") == [1, 0]);
         let count: u64 = client.call("GET count");
         server.kill();
