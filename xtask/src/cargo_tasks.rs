@@ -13,36 +13,65 @@ pub(crate) fn sim(arguments: &[String]) -> Outcome {
     run(cargo(&["run", "--quiet", "--profile", "sim", "--package", "slipstream-sim", "--"]).args(arguments))
 }
 
-/// Runs end-to-end tests for as long as wanted, optimised, from one seed on: random groups, or with `kill` the rounds of
-/// kill -9 under load.
-pub(crate) fn chaos(arguments: &[String]) -> Outcome {
-    let (story, long, options) = match arguments.split_first() {
-        Some((first, rest)) if first == "kill" => {
-            ("kills::", Long { option: "--rounds", variable: "SLIPSTREAM_KILL_ROUNDS", value: "200" }, rest)
-        }
-        _ => {
-            let long = Long { option: "--seconds", variable: "SLIPSTREAM_CHAOS_SECONDS", value: "60" };
-            ("chaos::", long, arguments)
-        }
-    };
-    let mut test = cargo(&["test", "--release", "--package", "slipstream", "--test", "e2e", story, "--"]);
-    test.args(["--nocapture", "--test-threads", "1"]).env(long.variable, long.value);
-    for option in options.chunks(2) {
-        match option {
-            [name, value] if name == long.option => test.env(long.variable, value),
-            [name, value] if name == "--seed" => test.env("SLIPSTREAM_SEED", value),
-            _ => return Err(format!("takes {} N and --seed S, got {}", long.option, option.join(" ")).into()),
-        };
-    }
-    run(&mut test)
+/// Tests that go on for as long as wanted.
+struct Story {
+    /// The test's path; those of a story without a name run unless one is named.
+    tests: &'static str,
+    name: Option<&'static str>,
+    /// What each option sets in the tests' environment, and to what unless it is given.
+    options: &'static [(&'static str, &'static str, Option<&'static str>)],
 }
 
-/// How long a test goes on.
-struct Long {
-    option: &'static str,
-    variable: &'static str,
-    /// Unless the option says otherwise.
-    value: &'static str,
+const STORIES: &[Story] = &[
+    Story {
+        tests: "kills::",
+        name: Some("kill"),
+        options: &[("--rounds", "SLIPSTREAM_KILL_ROUNDS", Some("200")), ("--seed", "SLIPSTREAM_SEED", None)],
+    },
+    Story {
+        tests: "sentinel::failover::rounds",
+        name: Some("failover"),
+        options: &[
+            ("--rounds", "SLIPSTREAM_FAILOVER_ROUNDS", Some("20")),
+            ("--servers", "SLIPSTREAM_FAILOVER_SERVERS", None),
+            ("--sentinels", "SLIPSTREAM_FAILOVER_SENTINELS", None),
+            ("--faults", "SLIPSTREAM_FAILOVER_FAULTS", None),
+        ],
+    },
+    Story {
+        tests: "chaos::",
+        name: None,
+        options: &[
+            ("--seconds", "SLIPSTREAM_CHAOS_SECONDS", Some("60")),
+            ("--seed", "SLIPSTREAM_SEED", None),
+        ],
+    },
+];
+
+/// Runs end-to-end tests for as long as wanted, optimised: random groups from one seed on, with `kill` the rounds of
+/// kill -9 under load, or with `failover` rounds of primaries that are lost under the eyes of sentinels.
+pub(crate) fn chaos(arguments: &[String]) -> Outcome {
+    let first = arguments.first().map(String::as_str);
+    let story = STORIES.iter().find(|story| story.name.is_none() || story.name == first);
+    let story = story.expect("the last one has no name");
+    let rest = &arguments[usize::from(story.name.is_some())..];
+    let mut test =
+        cargo(&["test", "--release", "--package", "slipstream", "--test", "e2e", story.tests, "--"]);
+    test.args(["--nocapture", "--test-threads", "1"]);
+    for (_, variable, value) in story.options {
+        test.envs(value.map(|value| (variable, value)));
+    }
+    for pair in rest.chunks(2) {
+        let known = |name: &String| story.options.iter().find(|(option, ..)| option == name);
+        let ([_, value], Some((_, variable, _))) = (pair, known(&pair[0])) else {
+            let names: Vec<&str> = story.options.iter().map(|(option, ..)| *option).collect();
+            return Err(
+                format!("takes {} with a value each, got {}", names.join(", "), pair.join(" ")).into()
+            );
+        };
+        test.env(variable, value);
+    }
+    run(&mut test)
 }
 
 /// Needs a nightly toolchain and cargo-fuzz; the corpus of each target also runs as an ordinary test.

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +33,14 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_LIMIT))?;
+        Ok(Self::over(Socket(Box::new(stream))))
+    }
+
+    /// As [`Client::try_connect`], of one that gives up on a silent server after a while.
+    pub(crate) fn try_connect_within(port: u16, limit: Duration) -> RedisResult<Self> {
+        let stream = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), limit)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(limit))?;
         Ok(Self::over(Socket(Box::new(stream))))
     }
 
@@ -92,7 +100,7 @@ impl Client {
 
 impl Client {
     /// The next reply; what the server pushes in between is left out.
-    fn receive(&mut self) -> RedisResult<Value> {
+    pub(crate) fn receive(&mut self) -> RedisResult<Value> {
         loop {
             match self.parser.parse_value(&mut self.socket)? {
                 Value::Push { .. } => {}

@@ -62,6 +62,7 @@ mod protocol;
 mod redis8;
 mod rejoining;
 mod restarts;
+mod sentinel;
 mod silence;
 mod streams;
 mod strikes;

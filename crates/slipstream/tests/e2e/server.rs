@@ -43,7 +43,22 @@ impl Server {
     pub(crate) fn start(kind: Kind, arguments: &[&str]) -> Self {
         let arguments: Vec<String> =
             BASE.iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
-        let (folder, port) = (new_folder(kind), Port::reserve());
+        Self::start_in(kind, new_folder(kind), arguments)
+    }
+
+    /// Starts a sentinel, whose file `sentinel.conf` has these lines, and returns once it answers.
+    #[track_caller]
+    pub(crate) fn start_sentinel(kind: Kind, lines: &[String]) -> Self {
+        let folder = new_folder(kind);
+        let file = folder.join("sentinel.conf");
+        fs::write(&file, lines.join("\n") + "\n").expect("the folder is ours");
+        let file = file.to_str().expect("cargo's folder has a plain name").to_owned();
+        Self::start_in(kind, folder, vec![file, "--bind 127.0.0.1".to_owned(), "--sentinel".to_owned()])
+    }
+
+    #[track_caller]
+    fn start_in(kind: Kind, folder: PathBuf, arguments: Vec<String>) -> Self {
+        let port = Port::reserve();
         let child = spawn(kind, &folder, port.number, &arguments);
         let mut server = Self { kind, port: port.number, folder, arguments, child, _port: port };
         assert!(server.comes_up(), "{kind:?} ended while starting");
@@ -59,7 +74,8 @@ impl Server {
             }
             let mut client = Client::try_connect(self.port).ok()?;
             let pid: u32 = client.info("server", "process_id")?.parse().ok()?;
-            let loaded = client.info("persistence", "loading").as_deref() == Some("0");
+            // A sentinel has nothing to load.
+            let loaded = client.info("persistence", "loading").is_none_or(|loading| loading == "0");
             (pid == self.child.id() && loaded).then_some(true)
         })
     }

@@ -1,0 +1,36 @@
+//! Sentinels: groups of servers that are watched, what becomes of them under faults, and the situations that operators
+//! meet.
+//!
+//! What runs the sentinels is a parameter, as is what runs the servers: each situation is played with every kind, side
+//! by side, so that what is asserted is what Redis does.
+
+mod events;
+mod failover;
+mod group;
+mod writer;
+
+use std::thread;
+
+/// Calls for each item in a thread of its own, and says which one failed.
+fn side_by_side<T: std::fmt::Debug + Send>(items: impl Iterator<Item = T>, act: impl Fn(&T) + Sync) {
+    thread::scope(|scope| {
+        for item in items {
+            let act = &act;
+            scope.spawn(move || {
+                let item = Named(item);
+                act(&item.0);
+            });
+        }
+    });
+}
+
+/// Prints which one it was when a check fails.
+struct Named<T: std::fmt::Debug>(T);
+
+impl<T: std::fmt::Debug> Drop for Named<T> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            crate::report(&format!("with {:?}", self.0));
+        }
+    }
+}
