@@ -20,6 +20,7 @@ impl Node {
     pub fn begin_turn(&mut self) {
         self.core.tick_clock();
         self.core.turn_has_input = false;
+        self.core.fence.begin_turn(Moment(self.core.turn_began / 1000));
         self.core.turn_began = self.core.clock.micros;
         self.core.stats.commands_before_turn = self.core.stats.commands;
         // Asking the system costs as much as a small command.
@@ -53,6 +54,7 @@ impl Node {
     /// Does what is due.
     pub fn tick(&mut self) {
         self.core.tick_clock();
+        self.core.look_at_fence();
         self.core.end_late_waits();
         let began = self.core.clock.micros;
         let is_periodic = self.core.clock.moment() >= self.core.next_cron;
@@ -104,6 +106,7 @@ impl Node {
             self.core.replication.deadline(),
             self.core.claim_deadline(),
             self.core.aof_deadline(),
+            self.core.fence_deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().unwrap_or(now);
         Duration::from_millis(next.0.saturating_sub(now.0))

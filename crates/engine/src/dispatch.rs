@@ -74,6 +74,7 @@ const GATES: &[Gate] = &[
     the_disk_takes_writes,
     enough_replicas_are_in_step,
     a_read_only_replica_takes_no_writes,
+    a_fenced_primary_takes_no_writes,
     a_subscriber_in_resp2_only_listens,
     stale_data_is_served,
     what_is_read_is_young_enough,
@@ -133,11 +134,16 @@ fn memory_is_left(candidate: &Candidate<'_>) -> Result<(), CommandError> {
 }
 
 fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let concerned = candidate.flags & flag::WRITE != 0 || candidate.entry.command.name == "ping";
+    let concerned = candidate.flags & flag::WRITE != 0 || is_question_of_life(candidate.entry.command);
     match candidate.core.disk_refusal().filter(|_| concerned) {
         Some(refusal) => Err(refusal.error()),
         None => Ok(()),
     }
+}
+
+/// What a sentinel asks, to whom such a primary is as good as dead.
+fn is_question_of_life(command: &Command) -> bool {
+    matches!(command.full_name, "ping" | "replica|lease")
 }
 
 fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {
@@ -151,6 +157,15 @@ fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), 
     let refuses =
         core.is_replica() && core.config.replica_read_only && !core.replication.failover.is_in_progress();
     if refuses && candidate.flags & flag::WRITE != 0 { Err(CommandError::READONLY) } else { Ok(()) }
+}
+
+/// Its sentinels may have promoted another.
+fn a_fenced_primary_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let writes = candidate.flags & flag::WRITE != 0;
+    match candidate.core.fence_refusal().filter(|_| writes) {
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
+    }
 }
 
 /// It could not tell replies from messages.

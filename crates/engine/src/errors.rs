@@ -73,6 +73,11 @@ impl CommandError {
     pub const STRING_TOO_LONG: Self =
         Self::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 
+    /// A write to a primary that is fenced. Clients take this word for a replica's, and ask their sentinels anew.
+    pub fn fenced(reason: &str) -> Self {
+        Self::text(format!("READONLY This primary is fenced (sentinel-fencing): {reason}"))
+    }
+
     /// No command of that name.
     pub fn unknown_command(name: &[u8], args: slipstream_resp::Args<'_>) -> Self {
         let mut quoted = String::new();
@@ -143,6 +148,7 @@ impl CommandError {
     pub const READONLY: Self = Self::fixed("READONLY You can't write against a read only replica.");
     pub const MASTERDOWN: Self =
         Self::fixed("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+    pub const TOO_MANY_SENTINELS: Self = Self::fixed("ERR too many sentinels are known already");
     pub const NOREPLICAS: Self = Self::fixed("NOREPLICAS Not enough good replicas to write.");
     pub const REWRITE_RUNS: Self =
         Self::fixed("ERR Background append only file rewriting already in progress");
@@ -471,6 +477,9 @@ impl CommandError {
         Self::fixed("NOREPLACK The write was done here, but too few replicas acknowledged it in time.");
     pub const NOT_ACKNOWLEDGED_BY_ROLE: Self = Self::fixed(
         "NOREPLACK The write was done here, but this node became a replica before enough replicas acknowledged it.",
+    );
+    pub const NOT_ACKNOWLEDGED_BY_FENCE: Self = Self::fixed(
+        "NOREPLACK The write was done here, but this primary was fenced before it could be answered.",
     );
     pub const NOT_ON_DISK: Self = Self::fixed(
         "NOREPLACK The write was done here, but the append-only file was switched off before it was on disk.",

@@ -168,7 +168,7 @@ impl Core {
 
     fn evicts(&self) -> bool {
         let follows = self.is_replica() && self.config.replica_ignore_maxmemory;
-        self.phase != Phase::Loading && !follows && !self.pause.is_active()
+        self.phase != Phase::Loading && !follows && !self.pause.is_active() && !self.is_fenced()
     }
 
     fn evict(&mut self, keyspace: &mut Keyspace) -> Room {

@@ -4,7 +4,8 @@
 //! longer. A slice that leaves due keys behind is followed by a rest, as long as it takes for
 //! expiry to get its share of the time by `active-expire-effort`; a turn without any input ends
 //! the rest early, since then there is nobody to hold up. Who has been behind for long gets twice
-//! the share. Replicas wait for their primary to delete, and so does everybody during a pause.
+//! the share. Replicas wait for their primary to delete, and so does everybody during a pause; a fenced primary does
+//! not know whether it still is one.
 
 use slipstream_replication::Moment;
 
@@ -54,7 +55,7 @@ impl Core {
     /// Whether this node deletes what is due by itself at the moment.
     fn may_expire(&self) -> bool {
         let rests = self.pause.is_active() || !self.active_expire || self.cron_paused;
-        !rests && !self.is_replica() && self.phase == Phase::Serving
+        !rests && !self.is_replica() && !self.is_fenced() && self.phase == Phase::Serving
     }
 
     /// Fields of the hash at `key` were removed since their time had come. The key goes with the last one.

@@ -14,6 +14,7 @@ impl Core {
         self.monitors.remove(session.id);
         self.forget_wait(session.id);
         session.wait_memory = 0;
+        session.sentinel = None;
         self.pubsub.leave(session);
         self.stop_tracking(session);
         self.limit_age(session, None);

@@ -25,6 +25,7 @@ pub mod event;
 pub mod eviction;
 mod expiry;
 mod failover;
+mod fencing;
 mod geo;
 pub mod glob;
 mod held;

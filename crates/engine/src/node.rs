@@ -21,6 +21,7 @@ use crate::door::Door;
 use crate::event;
 use crate::eviction::Eviction;
 use crate::expiry::Expiry;
+use crate::fencing::Fence;
 use crate::host::{Clock, Effect, Host, Level};
 use crate::info::Rates;
 use crate::latency::LatencyMonitor;
@@ -158,6 +159,8 @@ pub struct Core {
     pub loaded_log: Option<LoadedLog>,
     /// A shutdown under way.
     pub shutdown: Option<Shutdown>,
+    /// Who watches this node.
+    pub(crate) fence: Fence,
     /// Scripts and what runs them.
     pub scripting: Scripting,
     /// A script that has run for so long that others are told.
@@ -199,17 +202,15 @@ impl Node {
     /// A node without data. `seed` decides everything that is left to chance.
     pub fn new(config: Config, mut host: Box<dyn Host>, seed: u64) -> Result<Node, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let keys = std::array::from_fn(|_| rng.u64(..));
-        let mut encoding = Encoding::default();
-        config.update_encoding(&mut encoding);
-        let mut keyspace = Keyspace::new(config.databases, keys, encoding);
-        keyspace.set_access_policy(config.access_policy());
+        let keyspace = new_keyspace(&config, &mut rng);
         let table = CommandTable::new(&config.renamed_commands)?;
         let clock = host.clock();
         let mut sessions = Sessions::default();
         sessions.count_marked(config.client_memory_limit().is_some());
         let mut core = Core {
             sessions,
+            // A number of its own, and all others stay what they are without it.
+            fence: Fence::new(&config, rng.clone().u64(..)),
             log: new_log(&config, &mut rng),
             propagation: Propagation::default(),
             replication: Replication::new(&config, clock.moment(), rng.fork()),
@@ -335,6 +336,9 @@ impl Core {
         self.stats.reads_processed += 1;
         session.traffic.0 += received;
         session.last_active = self.clock.moment();
+        if session.sentinel.is_some() {
+            self.on_sentinel_sent(&session);
+        }
         if session.flow == Flow::Woken {
             session.flow = Flow::Ready;
         }
@@ -447,6 +451,15 @@ impl Core {
 /// When requests of so many bytes were taken up, others come first. It is more than what is read of a client at once.
 const SHARE: usize = 128 * 1024;
 
+fn new_keyspace(config: &Config, rng: &mut fastrand::Rng) -> Keyspace {
+    let keys = std::array::from_fn(|_| rng.u64(..));
+    let mut encoding = Encoding::default();
+    config.update_encoding(&mut encoding);
+    let mut keyspace = Keyspace::new(config.databases, keys, encoding);
+    keyspace.set_access_policy(config.access_policy());
+    keyspace
+}
+
 fn new_log(config: &Config, rng: &mut fastrand::Rng) -> Log {
     let mut log = Log::new(config.repl_backlog_size, rng);
     log.set_disk_size(log_disk_size(config));
@@ -467,6 +480,7 @@ impl Core {
     /// Takes over a changed configuration.
     pub fn reconfigure(&mut self, keyspace: &mut Keyspace, config: Config) {
         let old = std::mem::replace(&mut self.config, config);
+        self.configure_fence(old.sentinel_fencing);
         self.limit_changed(keyspace, &old);
         self.sessions.count_marked(self.config.client_memory_limit().is_some());
         keyspace.set_access_policy(self.config.access_policy());
@@ -515,7 +529,8 @@ impl Core {
 
     /// Keys that are due are removed where this node decides on its data, and not while that stands still.
     pub(crate) fn rest_or_expire(&self, keyspace: &mut Keyspace) {
-        keyspace.set_deletes_due(!self.is_replica() && !self.pause.is_active() && !self.is_replaying());
+        let rests = self.pause.is_active() || self.is_fenced();
+        keyspace.set_deletes_due(!self.is_replica() && !rests && !self.is_replaying());
     }
 
     /// Writes a log line.

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use slipstream_log::Offset;
 use slipstream_replication::Moment;
+use slipstream_replication::fencing::SentinelId;
 use slipstream_resp::{Reply, RequestDecoder};
 
 use crate::held::Held;
@@ -154,6 +155,10 @@ pub struct Session {
     pub reads_replicas: bool,
     /// Whether it sees keys that are due and not yet deleted, as a node of this project that is about to follow.
     pub sees_due: bool,
+    /// Which sentinel it is, if it said so.
+    pub(crate) sentinel: Option<Box<SentinelId>>,
+    /// The turn in which a write of its was last answered.
+    pub(crate) wrote_in: Option<u64>,
     /// Whether a script speaks as it.
     pub(crate) is_script: bool,
     /// Whether requests are taken up.
@@ -226,6 +231,8 @@ impl Session {
             follows_redirects: false,
             reads_replicas: false,
             sees_due: false,
+            sentinel: None,
+            wrote_in: None,
             is_script: false,
             flow: Flow::Ready,
             since: now,

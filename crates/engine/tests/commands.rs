@@ -17,6 +17,7 @@ mod commands {
     mod events;
     mod expiring;
     mod failover;
+    mod fencing;
     mod field_expiry;
     mod following;
     mod functions;

@@ -115,10 +115,13 @@ pub mod replicas;
 
 pub mod failover;
 
+pub mod fencing;
+
 pub mod verify;
 
 pub use events::{Event, Events};
 pub use failover::Failover;
+pub use fencing::Fencing;
 pub use level::Level;
 pub use link::Link;
 pub use mark::Mark;

@@ -1,13 +1,15 @@
-//! REPLICA: a primary's questions to its replicas.
+//! REPLICA: a primary's questions to its replicas, and what its sentinels say to it.
 //!
 //! VERIFY begins a verification and waits for what it finds; the work is done in
-//! `replication/verifying.rs`.
+//! `replication/verifying.rs`. LEASE is counted in `fencing.rs`.
 
 use crate::call::Call;
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
 use crate::replication::verifying::write_report;
 use crate::session::Wait;
+
+use slipstream_replication::fencing::{Lease, SentinelId};
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT;
 /// The version of Redis beyond which this goes: it has no such command.
@@ -17,7 +19,7 @@ const SINCE: &str = "7.2.4";
 pub const COMMANDS: &[Command] = &[Command::container("replica", -2, REPLICA).doc(
     Group::Server,
     SINCE,
-    "Questions to the replicas of this node.",
+    "What goes beyond Redis between a node, its replicas and its sentinels.",
     "Depends on the subcommand",
 )];
 
@@ -31,6 +33,18 @@ const REPLICA: &[Command] = &[
             "O(N) on other threads, N being the number of elements of all keys",
         )
         .syntax("[replica]"),
+    Command::new("replica|lease", -7, lease)
+        .flags(ADMIN | flag::NO_ASYNC_LOADING | flag::STALE | flag::FAST)
+        .doc(
+            Group::Server,
+            SINCE,
+            "How a sentinel proves that it watches this node (`sentinel-fencing`). The reply is the token to come with \
+             next time.",
+            "O(N log N), N being the number of sentinels",
+        )
+        .syntax(
+            "sentinel-id quorum:integer sentinels:integer down-after:integer token:integer [role:(PRIMARY | REPLICA)]",
+        ),
     Command::new("replica|help", 2, replica_help).flags(flag::LOADING | flag::STALE).doc(
         Group::Server,
         SINCE,
@@ -54,10 +68,39 @@ fn verify(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn lease(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let holds_for_primary = match call.args.len() {
+        7 => true,
+        8 if call.is_word(7, "PRIMARY") => true,
+        8 if call.is_word(7, "REPLICA") => false,
+        8 => return Err(CommandError::SYNTAX),
+        _ => return Err(call.arity_error()),
+    };
+    let sentinel = SentinelId::parse(&call.args[2]);
+    let lease = Lease {
+        sentinel: sentinel.ok_or(CommandError::fixed("ERR a sentinel's id is 40 hexadecimal digits"))?,
+        quorum: positive(call, 3)?,
+        sentinels: positive(call, 4)?,
+        down_after_ms: positive(call, 5)?,
+        token: u64::try_from(call.integer(6)?).map_err(|_| CommandError::OUT_OF_RANGE)?,
+    };
+    let token = call.core.on_lease(call.session, lease, holds_for_primary)?;
+    call.reply.integer(i64::try_from(token).unwrap_or(i64::MAX));
+    Ok(())
+}
+
+/// An argument that is an integer of at least 1.
+fn positive<T: TryFrom<i64>>(call: &Call<'_>, index: usize) -> Result<T, CommandError> {
+    let number = Some(call.integer(index)?).filter(|number| *number > 0);
+    number.and_then(|number| T::try_from(number).ok()).ok_or(CommandError::NOT_POSITIVE)
+}
+
 fn replica_help(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.help(&[
         "VERIFY [<host>:<port>]",
         "    Compare the data of all replicas, or of one, with this node's at one offset.",
+        "LEASE <sentinel-id> <quorum> <sentinels> <down-after> <token> [PRIMARY|REPLICA]",
+        "    A sentinel proves that it watches this node.",
     ]);
     Ok(())
 }

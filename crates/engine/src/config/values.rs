@@ -183,6 +183,12 @@ pub struct Config {
     pub min_replicas_to_ack: u32,
     /// Milliseconds after which such a reply gives way to an error; 0 is never.
     pub min_replicas_ack_timeout: u64,
+    /// Whether a primary refuses writes while too few sentinels prove that they watch it.
+    pub sentinel_fencing: bool,
+    /// Milliseconds after which sentinels that do not tell it call this node down.
+    pub sentinel_fencing_timeout: u64,
+    /// Where this node stands, in the words of whoever runs it.
+    pub replica_zone: Option<String>,
 
     /// Password of the default user.
     pub requirepass: Option<Vec<u8>>,
@@ -549,6 +555,9 @@ impl Default for Config {
             min_replicas_max_lag: 10,
             min_replicas_to_ack: 0,
             min_replicas_ack_timeout: 0,
+            sentinel_fencing: false,
+            sentinel_fencing_timeout: 30_000,
+            replica_zone: None,
 
             requirepass: None,
             enable_debug_command: ProtectedAction::No,

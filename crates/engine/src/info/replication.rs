@@ -33,11 +33,31 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
         fields.add("last_divergence_restored_keys", divergence.restored.keys);
         fields.add("last_divergence_restored_bytes", divergence.restored.bytes);
     }
+    fencing(core, fields);
     if core.has_stale_keys() {
         fields.add("stale_keys", core.replication.restoring.stale_keys());
     }
     log(core, fields);
     pacing(core, fields);
+}
+
+/// What sentinels look at, and whom they let write.
+fn fencing(core: &Core, fields: &mut Fields) {
+    if let Some(zone) = &core.config.replica_zone {
+        fields.add("replica_zone", zone);
+    }
+    fields.add_switch("sentinel_fencing", core.config.sentinel_fencing);
+    if !core.config.sentinel_fencing {
+        return;
+    }
+    let leases = &core.fence.leases;
+    fields.add_switch("sentinel_fenced", core.is_fenced());
+    let running = leases.running(core.clock.moment());
+    fields.add("sentinel_leases", format_args!("{running}/{}", leases.len()));
+    fields.add("sentinel_leases_needed", leases.needed());
+    if core.is_fenced() {
+        fields.add("sentinel_fenced_reason", core.fence_reason());
+    }
 }
 
 fn pacing(core: &Core, fields: &mut Fields) {

@@ -100,6 +100,7 @@ impl Core {
         reply: &Reply,
         (start, before): (usize, Offset),
     ) {
+        session.wrote_in = Some(self.stats.turns);
         let wanted = session.durability.unwrap_or(self.config.min_replicas_to_ack as usize);
         let answer = &reply.as_bytes()[start..];
         let holds = wanted > 0 || self.aof.holds_replies();
@@ -138,6 +139,9 @@ impl Core {
 
     /// Lets those replies of a session go that are acknowledged or late.
     pub(crate) fn release(&mut self, id: SessionId) {
+        if self.is_fenced() {
+            return self.give_up_late(id);
+        }
         let durable = self.aof.mark();
         let Some(session) = self.sessions.get_mut(id) else { return };
         let replicas = &mut self.replication.replicas;
@@ -167,6 +171,14 @@ impl Core {
     /// Other data took the place of what was written here, before the disk had that.
     pub(crate) fn give_up_all_held(&mut self) {
         self.give_up_each(&CommandError::NOT_ACKNOWLEDGED_BY_ROLE, |_| true);
+    }
+
+    /// What is acknowledged now is so too late: the fence has fallen.
+    fn give_up_late(&mut self, id: SessionId) {
+        if let Some(mut session) = self.sessions.take(id) {
+            self.give_up(&mut session, &CommandError::NOT_ACKNOWLEDGED_BY_FENCE, |_| true);
+            self.sessions.insert(session);
+        }
     }
 
     /// Replies for which `fails` holds wait in vain, and the error says why.

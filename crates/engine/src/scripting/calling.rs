@@ -162,6 +162,9 @@ impl Runner<'_> {
         if command.has(flag::WRITE) && core.lacks_replicas() {
             return Some(CommandError::NOREPLICAS);
         }
+        if let Some(refusal) = core.fence_refusal().filter(|_| command.has(flag::WRITE)) {
+            return Some(refusal);
+        }
         let is_short = command.has(flag::DENYOOM) && core.is_out_of_memory();
         (is_short && !self.order.declares(Flags::ALLOW_OOM) && !obeys).then_some(CommandError::OOM)
     }

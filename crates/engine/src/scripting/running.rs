@@ -112,6 +112,9 @@ fn check(call: &Call<'_>, declared: Flags, only_reads: bool) -> Result<(), Comma
     if core.lacks_replicas() {
         return Err(CommandError::NOREPLICAS);
     }
+    if let Some(refusal) = core.fence_refusal() {
+        return Err(refusal);
+    }
     if core.is_out_of_memory() && !obeys && !declared.contains(Flags::ALLOW_OOM) {
         return Err(CommandError::SCRIPT_OOM);
     }

@@ -7,6 +7,7 @@
 use crate::call::Call;
 use crate::command::{Command, Group, KeySpec, flag};
 use crate::errors::CommandError;
+use crate::fencing::HELLO;
 use crate::pubsub::Kind;
 
 mod introspection;
@@ -161,6 +162,9 @@ fn spublish(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn send(call: &mut Call<'_>, kind: Kind) -> Result<(), CommandError> {
     let args = call.args;
     let reached = call.core.publish(kind, &args[1], &args[2]);
+    if kind == Kind::Channel && &args[1] == HELLO {
+        call.core.on_hello(call.session, &args[2]);
+    }
     call.propagate_verbatim();
     call.reply.count(reached);
     Ok(())

@@ -27,6 +27,10 @@ pub(super) fn title_template(template: &str) -> Result<(), &'static str> {
     require(title::is_good(template), "template format is invalid or contains unknown variables")
 }
 
+pub(super) fn zone(name: &str) -> Result<(), &'static str> {
+    require(!name.contains(char::is_control), "argument must not have control characters")
+}
+
 fn is_base_name(name: &str) -> bool {
     !name.contains(['/', '\\'])
 }

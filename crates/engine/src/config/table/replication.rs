@@ -227,6 +227,27 @@ pub(super) const ROWS: &[Directive] = &[
          while the write stands; 0 waits for ever.",
     ),
     yes_no(
+        "sentinel-fencing",
+        field!(sentinel_fencing),
+        "Refuse writes, as a primary, while so few sentinels prove that they watch it that the others might promote \
+         another node: a primary that is cut off stops before somebody takes its place. A primary that no sentinel \
+         watches takes no writes at all.",
+    ),
+    integer(
+        "sentinel-fencing-timeout",
+        (1, MAX_I64),
+        field!(sentinel_fencing_timeout),
+        "Milliseconds of silence after which sentinels call this node down that do not tell it themselves, as those of \
+         Redis and Valkey: the smallest `down-after-milliseconds` of them.",
+    ),
+    checked(
+        "replica-zone",
+        checks::zone,
+        field!(replica_zone),
+        "Where this node stands: sentinels that have a zone prefer to promote a replica there. INFO shows it as \
+         `replica_zone`.",
+    ),
+    yes_no(
         "replica-ignore-maxmemory",
         field!(replica_ignore_maxmemory),
         "Leave it to the primary to make room: a replica evicts nothing by itself.",
