@@ -31,6 +31,10 @@ pub(super) struct Plan {
     pub(super) arguments: Vec<String>,
     /// Whether everybody reaches a server through a proxy, which can cut it off.
     pub(super) is_proxied: bool,
+    /// Whether the sentinels ask and tell more often than once in some seconds, and give up sooner.
+    pub(super) is_hasty: bool,
+    /// The primary's address in the sentinels' files.
+    pub(super) host: &'static str,
 }
 
 impl Plan {
@@ -47,7 +51,19 @@ impl Plan {
             lines: Vec::new(),
             arguments: Vec::new(),
             is_proxied: false,
+            is_hasty: false,
+            host: "127.0.0.1",
         }
+    }
+
+    /// A group for a situation that is not about time: its servers are ours.
+    pub(super) fn situation(servers: usize, sentinels: &[Kind]) -> Self {
+        Self { is_hasty: true, down_after_ms: 1000, ..Self::new(&vec![Kind::Ours; servers], sentinels) }
+    }
+
+    pub(super) fn with_line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
     }
 
     pub(super) fn with_argument(mut self, argument: &str) -> Self {
@@ -106,7 +122,11 @@ impl Group {
             wait_until_linked(&node.server);
         }
         let lines = lines(plan, nodes[0].address());
-        let sentinels = plan.sentinels.iter().map(|&kind| Server::start_sentinel(kind, &lines)).collect();
+        let start = |&kind| Server::start_sentinel(kind, &lines);
+        let sentinels: Vec<Server> = plan.sentinels.iter().map(start).collect();
+        if plan.is_hasty {
+            sentinels.iter().for_each(hasten);
+        }
         let group = Self { nodes, sentinels };
         group.wait_until_known();
         group
@@ -181,12 +201,19 @@ impl Group {
     }
 }
 
+/// Redis' sentinels wait for four times the period of hellos before they turn a primary that nobody promoted into a
+/// replica, and ask for INFO each second during a failover: less than this, and they turn one that was.
+fn hasten(sentinel: &Server) {
+    let periods = "info-period 100 ping-period 100 ask-period 100 publish-period 500";
+    sentinel.client().call::<()>(&format!("SENTINEL DEBUG {periods}"));
+}
+
 fn lines(plan: &Plan, primary: u16) -> Vec<String> {
     let quorum = plan.sentinels.len() / 2 + 1;
     let mut lines = vec![
-        format!("sentinel monitor {NAME} 127.0.0.1 {primary} {quorum}"),
+        format!("sentinel monitor {NAME} {} {primary} {quorum}", plan.host),
         format!("sentinel down-after-milliseconds {NAME} {}", plan.down_after_ms),
-        format!("sentinel failover-timeout {NAME} 10000"),
+        format!("sentinel failover-timeout {NAME} {}", if plan.is_hasty { 3000 } else { 10_000 }),
     ];
     // Those without the group's name must come before it is named.
     let (of_group, global): (Vec<&String>, Vec<&String>) =
@@ -205,6 +232,17 @@ pub(super) fn primary_named_to(client: &mut Client) -> Option<u16> {
     let address: RedisResult<(String, u16)> =
         client.try_call(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}"));
     Some(address.ok()?.1)
+}
+
+/// What a sentinel says of the group.
+#[track_caller]
+pub(super) fn state(sentinel: &Server) -> BTreeMap<String, String> {
+    map(&mut sentinel.client(), &format!("SENTINEL MASTER {NAME}"))
+}
+
+#[track_caller]
+pub(super) fn replicas(sentinel: &Server) -> Vec<BTreeMap<String, String>> {
+    maps(&mut sentinel.client(), &format!("SENTINEL REPLICAS {NAME}"))
 }
 
 #[track_caller]

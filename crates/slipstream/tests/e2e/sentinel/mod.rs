@@ -4,12 +4,33 @@
 //! What runs the sentinels is a parameter, as is what runs the servers: each situation is played with every kind, side
 //! by side, so that what is asserted is what Redis does.
 
+mod access;
+mod conditions;
 mod events;
 mod failover;
+mod files;
 mod group;
+mod moves;
+mod names;
+mod replies;
+mod scripts;
+mod selection;
 mod writer;
 
 use std::thread;
+
+use crate::peer::Kind::{self, Redis7, Valkey9};
+use crate::peer::all_found;
+
+/// What runs the sentinels in the situations.
+const KINDS: [Kind; 2] = [Redis7, Valkey9];
+
+/// Plays a situation with each kind of sentinel, all at once.
+fn with_each_kind(situation: impl Fn(Kind) + Sync) {
+    if all_found(&KINDS) {
+        side_by_side(KINDS.into_iter(), |&kind| situation(kind));
+    }
+}
 
 /// Calls for each item in a thread of its own, and says which one failed.
 fn side_by_side<T: std::fmt::Debug + Send>(items: impl Iterator<Item = T>, act: impl Fn(&T) + Sync) {
