@@ -13,11 +13,11 @@ use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
 use slipstream_replication::failover::Order;
 
-use crate::config::{self, Additions, ShutdownOn};
+use crate::config::{self, Additions, ShutdownHandover, ShutdownOn};
 use crate::errors::CommandError;
 use crate::host::{Effect, Level, SaveReason};
 use crate::node::{Core, Phase};
-use crate::session::Wait;
+use crate::session::{Flow, Role, Session, Wait};
 
 /// A shutdown under way.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +104,15 @@ impl Core {
 
     /// Whether a replica is to take over before the end.
     fn begins_to_hand_over(&mut self, keyspace: &mut Keyspace, timeout_ms: u64) -> bool {
-        let order = Order { timeout_ms: Some(timeout_ms), ..Order::default() };
-        self.config.shutdown_handover && self.begin_failover(keyspace, order).is_ok()
+        let is_automatic = self.config.shutdown_handover == ShutdownHandover::Auto;
+        let wants = match self.config.shutdown_handover {
+            ShutdownHandover::Auto => self.fence.leases.is_watched(self.clock.moment()),
+            ShutdownHandover::Yes => true,
+            ShutdownHandover::No => false,
+        };
+        // Whom an operator does not want promoted only replicas of this project tell.
+        let order = Order { timeout_ms: Some(timeout_ms), ranked: is_automatic, ..Order::default() };
+        wants && self.begin_failover(keyspace, order).is_ok()
     }
 
     fn wait_for_replicas(&mut self, keyspace: &Keyspace, options: ShutdownOn, deadline: Moment) {
@@ -143,12 +150,23 @@ impl Core {
         }
         if self.is_replica() {
             self.note_primary();
+            self.send_clients_away();
             return self.finish_shutdown(keyspace, options);
         }
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.step = Step::WaitingForReplicas { deadline };
         }
         self.wait_for_replicas(keyspace, options, deadline);
+    }
+
+    /// Clients look for the new primary now, and not when the final snapshot is written. Sentinels look on.
+    fn send_clients_away(&mut self) {
+        let goes = |session: &&Session| {
+            let is_client = session.role == Role::Client && session.sentinel.is_none();
+            is_client && !session.is_subscribed() && session.flow != Flow::Waiting(Wait::Shutdown)
+        };
+        let gone = self.sessions.iter().filter(goes).map(|session| Effect::Disconnect(session.id));
+        self.effects.extend(gone);
     }
 
     /// Who starts this node again finds a replica of the new primary, and not a second primary.

@@ -27,6 +27,12 @@ use crate::{Level, Moment, Replicas};
 /// Longest time for the target to answer, in milliseconds.
 const TAKEOVER_MS: u64 = 10_000;
 
+/// For so long a replica of better rank that lags is waited for, in milliseconds.
+const PREFERENCE_MS: u64 = 100;
+
+/// The rank of who told none: that of a replica whose `replica-priority` nobody has changed.
+const USUAL_RANK: u32 = 100;
+
 /// A failover of one node, or none.
 #[derive(Clone, Debug, Default)]
 pub struct Failover {
@@ -42,6 +48,10 @@ enum State {
         target: Option<Endpoint>,
         deadline: Option<Moment>,
         force: bool,
+        /// Whether only a replica counts that told its rank.
+        ranked: bool,
+        /// Until when one of better rank is waited for.
+        prefers_until: Option<Moment>,
     },
     InProgress {
         target: Endpoint,
@@ -56,12 +66,14 @@ enum State {
 /// What FAILOVER asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// To whom; `None` is to whoever has everything first.
+    /// To whom; `None` is to whoever has everything first, and has the best rank of those that told one.
     pub target: Option<Endpoint>,
     /// Longest wait for a target to have everything, in milliseconds; `None` for ever.
     pub timeout_ms: Option<u64>,
     /// Whether to hand over after that time to a target that has not.
     pub force: bool,
+    /// Without a target: only to a replica that told its rank, which others than nodes of this project do not.
+    pub ranked: bool,
 }
 
 /// What a failover wants done.
@@ -124,8 +136,10 @@ impl Failover {
         let to = order.target.as_ref().map_or("any replica".to_owned(), ToString::to_string);
         actions.push(Action::notice(format!("FAILOVER requested to {to}.")));
         actions.push(Action::RequestAcks);
-        let Order { target, timeout_ms, force } = order;
-        self.state = State::Waiting { target, deadline: timeout_ms.map(|ms| now.after_ms(ms)), force };
+        let Order { target, timeout_ms, force, ranked } = order;
+        let deadline = timeout_ms.map(|ms| now.after_ms(ms));
+        let prefers_until = Some(now.after_ms(PREFERENCE_MS)).filter(|_| target.is_none());
+        self.state = State::Waiting { target, deadline, force, ranked, prefers_until };
         Ok(())
     }
 
@@ -167,20 +181,28 @@ impl Failover {
     }
 
     fn look_for_target(&mut self, now: Moment, replicas: &Replicas, end: Offset, actions: &mut Vec<Action>) {
-        let State::Waiting { target, deadline, force } = &self.state else {
+        let State::Waiting { target, deadline, force, ranked, prefers_until } = &mut self.state else {
             unreachable!("called in this state")
         };
+        let (target, ranked) = (target.as_ref(), *ranked);
         let is_candidate = |replica: &&Replica| match target {
             Some(target) => is_at(replica, target),
-            None => endpoint(replica).is_some(),
+            None => endpoint(replica).is_some() && may_be_chosen(replica, ranked),
         };
-        let mut candidates = replicas.iter().filter(is_candidate).peekable();
+        let candidates = || replicas.iter().filter(is_candidate);
         // While this lasts nobody is let in: who is gone does not come back.
-        if candidates.peek().is_none() && !(*force && deadline.is_some()) {
+        if candidates().next().is_none() && !(*force && deadline.is_some()) {
             return self.abort("No replica is left to fail over to", actions);
         }
-        let in_step = candidates.find(|replica| replica.is_online() && replicas.has_all(replica, end));
-        if let Some(target) = in_step.and_then(endpoint) {
+        *prefers_until = prefers_until.filter(|until| now < *until);
+        let in_step = |replica: &&Replica| replica.is_online() && replicas.has_all(replica, end);
+        let best = candidates().filter(in_step).min_by_key(|replica| rank(replica));
+        let is_better =
+            |replica: &Replica| replica.is_online() && best.is_some_and(|best| rank(replica) < rank(best));
+        if prefers_until.is_some() && candidates().any(is_better) {
+            return;
+        }
+        if let Some(target) = best.and_then(endpoint) {
             actions.push(Action::notice(format!("Failover target {target} is synced, failing over.")));
             self.hand_over(now, (target, false), actions);
         }
@@ -275,7 +297,9 @@ impl Failover {
     pub fn deadline(&self) -> Option<Moment> {
         match &self.state {
             State::None => None,
-            State::Waiting { deadline, .. } => *deadline,
+            State::Waiting { deadline, prefers_until, .. } => {
+                [*deadline, *prefers_until].into_iter().flatten().min()
+            }
             State::InProgress { deadline, .. } => Some(*deadline),
         }
     }
@@ -315,6 +339,19 @@ impl Action {
 fn endpoint(replica: &Replica) -> Option<Endpoint> {
     let port = u16::try_from(replica.port()).ok().filter(|port| *port > 0)?;
     Some(Endpoint { host: replica.address().to_owned(), port })
+}
+
+/// Whether nobody has said that it is not to be promoted.
+fn may_be_chosen(replica: &Replica, ranked: bool) -> bool {
+    match replica.profile.priority {
+        None => !ranked,
+        Some(priority) => priority > 0,
+    }
+}
+
+/// The lower the better.
+fn rank(replica: &Replica) -> u32 {
+    replica.profile.priority.unwrap_or(USUAL_RANK)
 }
 
 fn is_at(replica: &Replica, target: &Endpoint) -> bool {

@@ -119,6 +119,8 @@ pub struct Link {
     freshness: Freshness,
     /// How often the primary is to tell its clock, in milliseconds.
     beat_ms: Option<u64>,
+    /// This node's rank in a failover, if the primary is to know it.
+    priority: Option<u32>,
     /// Up to where everything is on disk here, if there is an append-only file.
     durable: Option<Offset>,
     events: Events,
@@ -152,6 +154,7 @@ impl Link {
             needs_all: false,
             freshness: Freshness::default(),
             beat_ms: None,
+            priority: None,
             durable: None,
             events: Events::default(),
             tries: Tries::default(),
@@ -200,8 +203,8 @@ impl Link {
 
     fn forget_primary(&mut self) {
         let new = Link::new(self.settings.clone());
-        let Link { beat_ms, events, .. } = std::mem::replace(self, new);
-        self.beat_ms = beat_ms;
+        let Link { beat_ms, priority, events, .. } = std::mem::replace(self, new);
+        (self.beat_ms, self.priority) = (beat_ms, priority);
         self.events = events;
     }
 
@@ -440,6 +443,22 @@ impl Link {
         if self.dialect && self.is_up() {
             let beat = self.beat_ms.unwrap_or(0).to_string();
             actions.push(Action::Send(wire::request(&[b"REPLCONF", b"beat", beat.as_bytes()])));
+        }
+    }
+
+    /// Says which rank this node has in a failover: to a primary that hands over by itself. One that does not speak
+    /// this project's dialect is not told.
+    pub fn set_priority(&mut self, priority: u32, actions: &mut Vec<Action<'_>>) {
+        if self.priority != Some(priority) {
+            self.priority = Some(priority);
+            self.tell_priority(actions);
+        }
+    }
+
+    fn tell_priority(&self, actions: &mut Vec<Action<'_>>) {
+        if let Some(priority) = self.priority.filter(|_| self.dialect && self.is_up()) {
+            let priority = priority.to_string();
+            actions.push(Action::Send(wire::request(&[b"REPLCONF", b"priority", priority.as_bytes()])));
         }
     }
 

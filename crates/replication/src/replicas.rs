@@ -191,7 +191,8 @@ impl Replicas {
             if option.eq_ignore_ascii_case(b"getack") {
                 return Ok(Answer::Silence);
             }
-            let is_beat = option.eq_ignore_ascii_case(b"beat");
+            let is_told_in_stream =
+                [b"beat".as_slice(), b"priority"].iter().any(|name| option.eq_ignore_ascii_case(name));
             self.check_link(id, option, value)?;
             let two_links = self.settings.two_links;
             let profile = match self.replicas.get_mut(&id) {
@@ -199,7 +200,7 @@ impl Replicas {
                 None => self.profiles.entry(id).or_default(),
             };
             profile.set(option, value)?;
-            if is_beat {
+            if is_told_in_stream {
                 return Ok(Answer::Silence);
             }
             // Else it is a connection that wants a snapshot and nothing more.

@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use slipstream_engine::aof::Report;
-use slipstream_engine::config::{Config, OutputLimit, SavePoint, Upstream};
+use slipstream_engine::config::{Config, OutputLimit, SavePoint, ShutdownHandover, Upstream};
 use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Shipped, Signal, Trouble};
 use slipstream_log::{Offset, ReplicationId};
 use slipstream_resp::{Value, decode_value, encode_request};
@@ -136,7 +136,7 @@ fn config(index: usize, options: &Options) -> Config {
     config.replica_verify_interval = options.verify_interval;
     config.replica_serve_stale_data = options.serves_stale;
     config.shutdown_timeout = 2;
-    config.shutdown_handover = options.hands_over;
+    config.shutdown_handover = if options.hands_over { ShutdownHandover::Yes } else { ShutdownHandover::No };
     config.replica_guard_shrink_percent = options.guard;
     config.primary_empty_start_wait = options.empty_start_wait;
     config.latency_tracking = false;

@@ -7,7 +7,7 @@
 
 use super::values::{
     AppendFsync, Compression, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj, ProtectedAction,
-    ShutdownOn, VersionCheck,
+    ShutdownHandover, ShutdownOn, VersionCheck,
 };
 
 /// A checked value of any kind.
@@ -50,6 +50,11 @@ impl Named for ProtectedAction {
 impl Named for AppendFsync {
     const NAMES: &'static [(&'static str, Self)] =
         &[("everysec", Self::EverySecond), ("always", Self::Always), ("no", Self::No)];
+}
+
+impl Named for ShutdownHandover {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("yes", Self::Yes), ("no", Self::No)];
 }
 
 impl Named for Compression {

@@ -64,7 +64,7 @@ pub struct Config {
     /// Seconds that a shutdown waits for lagging replicas.
     pub shutdown_timeout: u32,
     /// Whether a primary hands over to a replica before it ends.
-    pub shutdown_handover: bool,
+    pub shutdown_handover: ShutdownHandover,
     /// Percentage of the keys that a full sync of an unknown history may not take away; 0 lets it.
     pub replica_guard_shrink_percent: u32,
     /// Seconds that a primary without the data that its replicas have waits for one of them; 0 does not.
@@ -356,6 +356,17 @@ pub enum AppendFsync {
     No,
 }
 
+/// Whether a primary that is asked to end hands over to a replica first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownHandover {
+    /// If most of its sentinels will learn of it by themselves.
+    Auto,
+    /// Whenever there is a replica.
+    Yes,
+    /// Never.
+    No,
+}
+
 /// Whether full syncs between nodes of this project are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -494,7 +505,7 @@ impl Default for Config {
             disable_thp: true,
             active_expire_effort: 1,
             shutdown_timeout: 10,
-            shutdown_handover: false,
+            shutdown_handover: ShutdownHandover::Auto,
             replica_guard_shrink_percent: 50,
             primary_empty_start_wait: 60,
             shutdown_on_sigint: ShutdownOn::default(),

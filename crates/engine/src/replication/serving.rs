@@ -108,6 +108,7 @@ impl Node {
         self.core.on_rewound(&mut self.keyspace, found);
         let mut actions = Vec::new();
         self.core.follow_age_limits(&mut actions);
+        self.core.replication.link.set_priority(self.core.config.replica_priority, &mut actions);
         let durable = self.core.aof.is_enabled().then(|| self.core.aof.durable());
         self.core.replication.link.set_durable(durable);
         self.core.replication.link.on_turn(now, &mut actions);

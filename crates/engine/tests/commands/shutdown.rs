@@ -1,7 +1,7 @@
 //! SHUTDOWN and the signals that end a node; what its final snapshot must hold.
 
 use slipstream_engine::config::{Config, SavePoint};
-use slipstream_engine::{Effect, Endpoint, Signal, Stored};
+use slipstream_engine::{Effect, Endpoint, SessionId, Signal, Stored};
 
 use crate::script::Script;
 
@@ -97,16 +97,25 @@ fn a_shutdown_waits_for_replicas_until_its_time_is_over() {
     assert_eq!(wanted(&mut script), ["save 1"]);
 }
 
-/// A node with `shutdown-handover` that has asked its replica to take over.
-fn handing_over() -> Script {
+/// A primary whose replica is told its options by REPLCONF, and lacks the last write.
+fn with_replica(options: &str) -> (Script, SessionId) {
     let mut script = Script::new();
-    script.node.core.config.shutdown_handover = true;
     script.node.core.config.save = Vec::new();
     let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
     let id = script.node.core.log.history().id;
-    script.ask_as(replica, "REPLCONF ip-address 10.0.0.9 listening-port 6380 capa psync2");
+    script.ask_as(replica, "REPLCONF ip-address 10.0.0.9 listening-port 6380 capa psync2 capa slipstream1");
+    if !options.is_empty() {
+        script.ask_as(replica, &format!("REPLCONF {options}"));
+    }
     script.ask_as(replica, &format!("PSYNC {id} 1"));
     script.ask("SET k v");
+    (script, replica)
+}
+
+/// A node with `shutdown-handover` that has asked its replica to take over.
+fn handing_over() -> Script {
+    let (mut script, replica) = with_replica("");
+    script.ask("CONFIG SET shutdown-handover yes");
     script.node.signal(Signal::Terminate);
     let end = script.node.core.log.end();
     script.ask_as(replica, &format!("REPLCONF ACK {end}"));
@@ -124,6 +133,61 @@ fn a_primary_hands_over_before_it_ends() {
     script.node.link_received(1, b"+CONTINUE 8de1787ba490483314a4d30f1c628bc5025eb761\r\n");
     script.node.tick();
     assert_eq!(wanted(&mut script), ["exit 0"]);
+}
+
+#[test]
+fn clients_are_sent_away_once_another_is_the_primary() {
+    let mut script = handing_over();
+    let (client, sentinel, subscriber) = (script.connect(), script.connect(), script.connect());
+    script.ask_as(sentinel, &format!("REPLICA LEASE {:040x} 2 3 1000 0", 1));
+    script.ask_as(subscriber, "SUBSCRIBE channel");
+    script.node.core.config.save = vec![SavePoint { seconds: 60, changes: 1 }];
+    script.node.link_received(1, b"+CONTINUE 8de1787ba490483314a4d30f1c628bc5025eb761\r\n");
+    script.node.tick();
+    let effects = script.node.take_effects();
+    let closed =
+        |id| effects.iter().any(|effect| matches!(effect, Effect::Disconnect(closed) if *closed == id));
+    assert!(closed(client) && !closed(sentinel) && !closed(subscriber));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Save { .. })), "which may take long");
+    assert!(script.ask_as(sentinel, "ROLE").starts_with("[slave 10.0.0.9 :6380 "));
+    assert!(script.ask_as(sentinel, "SET k v").starts_with("-READONLY "));
+}
+
+/// What `shutdown-handover auto` comes to with so many sentinels out of three whose leases run, and this replica.
+fn hands_over_by_itself(sentinels: usize, word: &str, options: &str) -> bool {
+    let (mut script, replica) = with_replica(options);
+    for number in 1..=sentinels {
+        let sentinel = script.connect();
+        let mut token = "0".to_owned();
+        for _ in 0..2 {
+            let request = format!("REPLICA LEASE {number:040x} 2 3 1000 {token} {word}");
+            token = script.ask_as(sentinel, &request).trim_start_matches(':').to_owned();
+        }
+    }
+    script.node.signal(Signal::Terminate);
+    let end = script.node.core.log.end();
+    script.ask_as(replica, &format!("REPLCONF ACK {end}"));
+    script.node.tick();
+    let asks = script.node.core.is_replica();
+    assert_ne!(
+        wanted(&mut script) == ["exit 0"],
+        asks,
+        "without it, it ends as soon as the replica has everything"
+    );
+    asks
+}
+
+#[test]
+fn by_itself_a_primary_hands_over_to_whom_its_sentinels_find() {
+    let check = |what: &str, sentinels: usize, (word, options): (&str, &str), expected: bool| {
+        assert_eq!(hands_over_by_itself(sentinels, word, options), expected, "{what}");
+    };
+    check("most of them watch", 2, ("PRIMARY", "priority 100"), true);
+    check("nobody watches", 0, ("PRIMARY", "priority 100"), false);
+    check("one of three watches", 1, ("PRIMARY", "priority 100"), false);
+    check("they hold it for a replica", 3, ("REPLICA", "priority 100"), false);
+    check("the replica is never to be promoted", 3, ("PRIMARY", "priority 0"), false);
+    check("the replica does not say", 3, ("PRIMARY", ""), false);
 }
 
 #[test]

@@ -141,6 +141,54 @@ fn without_a_target_the_first_in_step_takes_over() {
 }
 
 #[test]
+fn of_those_in_step_the_best_rank_takes_over() {
+    let ranked = |a: &str, b: &str| {
+        let mut story = Story::new(&[A, B]);
+        for (port, priority) in [(A, a), (B, b)] {
+            story.replconf(port, "capa slipstream1");
+            if !priority.is_empty() {
+                story.replconf(port, &format!("priority {priority}"));
+            }
+        }
+        story
+    };
+    let check = |a: &str, b: &str, order: Order, expected: Option<u16>| {
+        let mut story = ranked(a, b);
+        story.replconf(A, "ACK 1000");
+        story.replconf(B, "ACK 1000");
+        story.begin(order).unwrap();
+        let last = story.turn().into_iter().find(|action| matches!(action, Action::HandOver(_)));
+        assert_eq!(last, expected.map(at).map(Action::HandOver), "{a}, {b}");
+    };
+    check("", "", Order::default(), Some(A));
+    check("100", "10", Order::default(), Some(B));
+    check("", "99", Order::default(), Some(B));
+    check("0", "", Order::default(), Some(B));
+    check("0", "0", Order::default(), None);
+    check("0", "0", to(A), Some(A));
+    let told = || Order { ranked: true, ..Order::default() };
+    check("", "200", told(), Some(B));
+    check("", "0", told(), None);
+}
+
+#[test]
+fn a_better_rank_that_lags_is_waited_for_a_moment() {
+    let mut story = Story::new(&[A, B]);
+    story.replconf(A, "capa slipstream1");
+    story.replconf(A, "priority 1");
+    story.begin(Order { timeout_ms: Some(5000), ..Order::default() }).unwrap();
+    assert_eq!(story.ack(B, 1000), []);
+    assert_eq!(story.failover.deadline(), Some(Moment(PREFERENCE_MS)));
+    assert_eq!(story.wait_until(PREFERENCE_MS - 1), []);
+    assert_eq!(story.wait_until(PREFERENCE_MS).last(), Some(&Action::HandOver(at(B))));
+
+    let mut story = Story::new(&[A, B]);
+    story.begin(Order { timeout_ms: Some(5000), ..Order::default() }).unwrap();
+    assert_eq!(story.wait_until(PREFERENCE_MS), []);
+    assert_eq!(story.failover.deadline(), Some(Moment(5000)));
+}
+
+#[test]
 fn a_replica_without_a_port_is_no_target() {
     let mut story = Story::new(&[]);
     story.ask(A, Request::Psync { id: &[b'a'; 40], next_byte: 1001 });
@@ -161,7 +209,7 @@ fn what_is_refused() {
     check(to(7), Refusal::NotAReplica);
     check(to(B), Refusal::NotOnline);
     check(Order { force: true, ..to(A) }, Refusal::ForceNeedsBoth);
-    check(Order { force: true, timeout_ms: Some(1), target: None }, Refusal::ForceNeedsBoth);
+    check(Order { force: true, timeout_ms: Some(1), ..Order::default() }, Refusal::ForceNeedsBoth);
 
     assert_eq!(Story::new(&[]).begin(to(A)), Err(Refusal::NoReplicas));
     let mut story = Story::new(&[A]);

@@ -330,6 +330,7 @@ impl Link {
         if self.beat_ms.is_some() {
             self.ask_for_beat(actions);
         }
+        self.tell_priority(actions);
     }
 
     fn begin_stream(&mut self, now: Moment, at: Offset, acknowledges: bool, actions: &mut Vec<Action<'_>>) {

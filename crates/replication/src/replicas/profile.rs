@@ -29,6 +29,8 @@ pub struct Profile {
     pub stays: bool,
     /// How often it wants to hear the primary's clock, in milliseconds.
     pub beat_ms: Option<u64>,
+    /// Its rank in a failover, if it told: the lowest is preferred, and 0 is never promoted.
+    pub priority: Option<u32>,
     /// It wants a snapshot and no stream.
     pub snapshot_only: bool,
     /// What it wants of the data.
@@ -150,6 +152,10 @@ impl Profile {
                 let beat = parse_i64(value).ok_or(ReplconfError::NotAnInteger)?;
                 self.beat_ms = u64::try_from(beat).ok().filter(|beat| *beat > 0);
             }
+            b"priority" if self.speaks_dialect => {
+                let priority = parse_i64(value).and_then(|priority| u32::try_from(priority).ok());
+                self.priority = Some(priority.ok_or(ReplconfError::NotAnInteger)?);
+            }
             b"rdb-channel" => self.carries_snapshot = parse_switch(value)?,
             b"main-ch-client-id" => self.main = Some(parse_link(value)?),
             b"set-rdb-client-id" => self.carrier = Some(parse_link(value)?),
@@ -236,6 +242,7 @@ mod tests {
             ("capa", "slipstream1"),
             ("capa", "slipstream-history"),
             ("beat", "250"),
+            ("priority", "7"),
             ("rdb-only", "1"),
             ("rdb-filter-only", ""),
             ("rdb-filter-only", "Functions"),
@@ -256,6 +263,7 @@ mod tests {
             speaks_dialect: true,
             stays: true,
             beat_ms: Some(250),
+            priority: Some(7),
             snapshot_only: true,
             part: Part::Functions,
             version: Some((9, 0, 3)),

@@ -140,6 +140,35 @@ fn check_termination(target: Kind) {
 }
 
 #[test]
+fn a_terminated_primary_hands_over_by_itself_to_whom_its_sentinels_will_find() {
+    check_default_termination(2, "master");
+}
+
+#[test]
+fn a_terminated_primary_that_no_sentinel_watches_ends_as_one() {
+    check_default_termination(0, "slave");
+}
+
+/// SIGTERM with the default configuration, while so many sentinels of three prove that they watch.
+#[track_caller]
+fn check_default_termination(sentinels: usize, role_of_other: &str) {
+    let mut old = Server::start(Ours, &[]);
+    let other = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", old.port)]);
+    wait_until_linked(&other);
+    let mut client = old.client();
+    client.call::<()>("SET key value");
+    for number in 0..sentinels {
+        let lease = |token: u64| format!("REPLICA LEASE {number:040x} 2 3 600000 {token}");
+        let token = client.call::<u64>(&lease(0));
+        client.call::<u64>(&lease(token));
+    }
+    old.signal("TERM");
+    assert!(old.wait_for_end().success());
+    assert_eq!(role(&other), role_of_other);
+    assert_eq!(other.client().call::<String>("GET key"), "value");
+}
+
+#[test]
 fn a_failover_is_aborted_and_writes_go_on() {
     let primary = Server::start(Ours, &[]);
     let replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);

@@ -137,10 +137,14 @@ pub(super) const ROWS: &[Directive] = &[
         field!(shutdown_timeout),
         "Seconds that a shutdown waits for lagging replicas to catch up.",
     ),
-    yes_no(
+    one_of(
         "shutdown-handover",
+        &["auto", "yes", "no"],
         field!(shutdown_handover),
-        "Let a primary that is asked to end hand over to a replica first, as FAILOVER does, within          shutdown-timeout, and note in its configuration file whom it follows then. With `no`, as in          Redis: who starts it again may count on finding a primary.",
+        "Let a primary that is asked to end hand over to a replica first, as FAILOVER does, within `shutdown-timeout`, \
+         and note in its configuration file whom it follows then. `auto` does so if most of its sentinels are of this \
+         project and watch it: they learn the new primary at once, tell clients, and turn the old one when it comes \
+         back. Otherwise, as in Redis, who starts it again counts on finding a primary.",
     ),
     row(
         "shutdown-on-sigint",

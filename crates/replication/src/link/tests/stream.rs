@@ -111,6 +111,17 @@ fn a_primary_that_speaks_the_dialect_is_asked_for_its_clock() {
 }
 
 #[test]
+fn a_primary_that_speaks_the_dialect_is_told_the_rank() {
+    let mut story = dialect();
+    let priority = |text: &str| [send(&["REPLCONF", "priority", text])];
+    assert_eq!(story.act(|link, _, actions| link.set_priority(100, actions)), priority("100"));
+    assert_eq!(story.act(|link, _, actions| link.set_priority(100, actions)), []);
+    assert_eq!(story.act(|link, _, actions| link.set_priority(0, actions)), priority("0"));
+    let mut story = Story::streaming();
+    assert_eq!(story.act(|link, _, actions| link.set_priority(0, actions)), [], "Redis would refuse it");
+}
+
+#[test]
 fn a_stream_that_cannot_be_applied_stops_for_good() {
     let mut story = Story::streaming();
     let reason = "unknown command 'FOO' at offset 100".to_owned();
