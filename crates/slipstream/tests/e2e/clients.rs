@@ -47,8 +47,9 @@ fn compare(way: &str) {
     }
 }
 
+/// What the session prints.
 #[track_caller]
-fn run(python: &Path, session: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(python: &Path, session: &str, arguments: &[&str]) -> String {
     let output = Command::new(python).args(["-c", session]).args(arguments).output();
     let output = output.expect("it was just found");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

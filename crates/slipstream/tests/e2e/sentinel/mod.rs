@@ -10,6 +10,7 @@ mod events;
 mod failover;
 mod files;
 mod group;
+mod libraries;
 mod moves;
 mod names;
 mod replies;
