@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::group::{Group, NAME, Plan, primary_named_by, replicas, state};
+use super::group::{Group, NAME, Plan, maps, primary_named_by, replicas, state};
 use super::with_each_kind;
 use crate::server::Server;
 use crate::wait::wait_until;
@@ -110,5 +110,27 @@ fn a_reset_forgets_who_is_gone() {
             let map = state(&group.sentinels[0]);
             map["num-slaves"] == "1" && map["num-other-sentinels"] == "1"
         });
+    });
+}
+
+/// As when a machine is set up anew: the others count it once.
+#[test]
+fn another_sentinel_at_the_same_address_takes_the_place_of_the_first() {
+    with_each_kind(|kind| {
+        let mut group = Group::start(&Plan::situation(1, &[kind; 3]));
+        group.sentinels[2].kill();
+        let path = group.sentinels[2].folder.join("sentinel.conf");
+        let kept: Vec<String> =
+            file(&group.sentinels[2]).into_iter().filter(|line| !line.contains("myid")).collect();
+        fs::write(&path, kept.join("\n") + "\n").expect("the folder is ours");
+        group.sentinels[2].restart();
+        let id: String = group.sentinels[2].client().call("SENTINEL MYID");
+        for sentinel in &group.sentinels[..2] {
+            wait_until("the new one is known", || {
+                let others = maps(&mut sentinel.client(), &format!("SENTINEL SENTINELS {NAME}"));
+                assert!(others.len() <= 2, "{others:?}");
+                others.iter().any(|other| other["runid"] == id)
+            });
+        }
     });
 }

@@ -10,6 +10,7 @@ mod events;
 mod failover;
 mod files;
 mod group;
+mod hello;
 mod libraries;
 mod moves;
 mod names;

@@ -4,11 +4,13 @@
 
 use redis::Value;
 
+use super::events::Events;
 use super::group::{Group, NAME, Plan};
 use super::{KINDS, side_by_side};
 use crate::client::{Client, command};
 use crate::peer::Kind::{self, Redis7, Valkey9};
 use crate::peer::all_found;
+use crate::wait::wait_until;
 
 /// Of one group, in this order.
 const LINES: &[&str] = &[
@@ -269,6 +271,33 @@ fn the_cache_has_what_each_server_said_last() {
         for ((age_ms, info), node) in servers.iter().zip(&group.nodes) {
             assert!((0..60_000).contains(age_ms), "{age_ms}");
             assert!(info.contains(&format!("tcp_port:{}", node.server.port)), "{info}");
+        }
+    });
+}
+
+#[test]
+fn changes_by_hand_are_told() {
+    super::with_each_kind(|kind| {
+        let group = Group::start(&Plan::situation(1, &[kind]));
+        let events = Events::listen(&group.sentinels[0]);
+        let mut client = group.sentinels[0].client();
+        let address = format!("127.0.0.1 {}", group.nodes[0].server.port);
+        client.call::<()>(&format!("SENTINEL SET {NAME} quorum 3 parallel-syncs 2"));
+        client.call::<()>(&format!("SENTINEL MONITOR other {address} 2"));
+        client.call::<()>("SENTINEL REMOVE other");
+        client.call::<()>(&format!("SENTINEL RESET {NAME}"));
+        let expected = [
+            ("+set", format!("master {NAME} {address} quorum 3")),
+            ("+set", format!("master {NAME} {address} parallel-syncs 2")),
+            ("+monitor", format!("master other {address} quorum 2")),
+            ("-monitor", format!("master other {address}")),
+            ("+reset-master", format!("master {NAME} {address}")),
+        ];
+        wait_until("the last is told", || !events.on("+reset-master").is_empty());
+        let heard = events.heard();
+        let mut rest = heard.iter();
+        for (channel, text) in expected {
+            assert!(rest.any(|event| event == &(channel.to_owned(), text.clone())), "{text}: {heard:?}");
         }
     });
 }
