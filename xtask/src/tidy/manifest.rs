@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("slipstream-aof", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-replication", &["slipstream-log", "slipstream-resp"]),
     ("slipstream-scripting", &["slipstream-resp"]),
+    ("slipstream-sentinel", &["slipstream-replication", "slipstream-resp"]),
     ("slipstream-conform", &["slipstream-resp"]),
     ("slipstream-engine", PURE),
     ("slipstream-storage", PURE_AND_ENGINE),
@@ -32,7 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["slipstream-conform"];
 
 /// From the bottom up, each with what it may stand on before it.
-const LAYERS: [&str; 9] = [
+const LAYERS: [&str; 10] = [
     "slipstream-resp",
     "slipstream-keyspace",
     "slipstream-rdb",
@@ -40,12 +41,13 @@ const LAYERS: [&str; 9] = [
     "slipstream-aof",
     "slipstream-replication",
     "slipstream-scripting",
+    "slipstream-sentinel",
     "slipstream-engine",
     "slipstream-storage",
 ];
 
-const PURE: &[&str] = LAYERS.split_at(7).0;
-const PURE_AND_ENGINE: &[&str] = LAYERS.split_at(8).0;
+const PURE: &[&str] = LAYERS.split_at(8).0;
+const PURE_AND_ENGINE: &[&str] = LAYERS.split_at(9).0;
 const PURE_ENGINE_AND_STORAGE: &[&str] = &LAYERS;
 
 /// Foreign crates that reach the operating system, and the crates that may use them.

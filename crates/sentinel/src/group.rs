@@ -1,0 +1,105 @@
+//! A group: one primary, its replicas, and the sentinels that watch them.
+
+use std::collections::BTreeMap;
+
+use slipstream_replication::Moment;
+
+use crate::failover::Failover;
+use crate::options::GroupOptions;
+use crate::peer::Member;
+use crate::server::Server;
+use crate::{Address, Role};
+
+/// Whom a sentinel voted for to lead a failover.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vote {
+    /// The sentinel's id.
+    pub(crate) leader: String,
+    /// In which epoch.
+    pub(crate) epoch: u64,
+}
+
+/// One primary and all that belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// Its name.
+    pub(crate) name: String,
+    /// What is set for it.
+    pub(crate) options: GroupOptions,
+    /// Who takes the writes.
+    pub(crate) primary: Server,
+    /// Who copies it.
+    pub(crate) replicas: BTreeMap<Address, Server>,
+    /// The other sentinels, by id.
+    pub(crate) members: BTreeMap<String, Member>,
+    /// The epoch in which the primary became that.
+    pub(crate) config_epoch: u64,
+    /// This sentinel's last vote.
+    pub(crate) vote: Vote,
+    /// Objectively down, since then.
+    pub(crate) agreed_down_since: Option<Moment>,
+    /// A failover that this sentinel leads or wants to lead.
+    pub(crate) failover: Option<Failover>,
+    /// No attempt before that.
+    pub(crate) not_before: Moment,
+    /// Attempts that were lost in a row.
+    pub(crate) lost_attempts: u32,
+}
+
+impl Group {
+    pub(crate) fn new(name: &str, primary: Server, options: GroupOptions) -> Group {
+        Group {
+            name: name.to_owned(),
+            options,
+            primary,
+            replicas: BTreeMap::new(),
+            members: BTreeMap::new(),
+            config_epoch: 0,
+            vote: Vote::default(),
+            agreed_down_since: None,
+            failover: None,
+            not_before: Moment(0),
+            lost_attempts: 0,
+        }
+    }
+
+    /// A server by its number, and as what it is watched.
+    pub(crate) fn server_mut(&mut self, number: u64) -> Option<(&mut Server, Role)> {
+        if self.primary.number == number {
+            return Some((&mut self.primary, Role::Primary));
+        }
+        let replica = self.replicas.values_mut().find(|replica| replica.number == number);
+        replica.map(|replica| (replica, Role::Replica))
+    }
+
+    /// A server by its number.
+    pub(crate) fn server(&self, number: u64) -> Option<&Server> {
+        self.servers().find(|server| server.number == number)
+    }
+
+    /// The primary, then the replicas.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.primary).chain(self.replicas.values())
+    }
+
+    /// The primary, then the replicas.
+    pub(crate) fn servers_mut(&mut self) -> impl Iterator<Item = &mut Server> {
+        std::iter::once(&mut self.primary).chain(self.replicas.values_mut())
+    }
+
+    /// A replica that is there, by name or number.
+    pub(crate) fn replica_at(&self, address: &Address) -> Option<&Server> {
+        self.replicas.values().find(|replica| replica.contact.is_at(address))
+    }
+
+    /// How many votes a leader needs.
+    pub(crate) fn votes_needed(&self) -> usize {
+        let known = self.members.len() + 1;
+        (known / 2 + 1).max(usize::try_from(self.options.quorum).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the primary is subjectively down.
+    pub(crate) fn is_down(&self) -> bool {
+        self.primary.down_since.is_some()
+    }
+}

@@ -1,0 +1,142 @@
+//! What INFO tells of a server: all that a sentinel needs to know, line by line.
+
+use crate::Address;
+
+/// What a server says it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// `role:master`.
+    #[default]
+    Primary,
+    /// `role:slave`.
+    Replica,
+}
+
+impl Role {
+    /// The wire's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Primary => "master",
+            Role::Replica => "slave",
+        }
+    }
+}
+
+/// A server as its INFO describes it. What it does not say is as by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// `run_id`.
+    pub run_id: String,
+    /// `role`.
+    pub role: Option<Role>,
+    /// `uptime_in_seconds`.
+    pub uptime: u64,
+    /// `slipstream_version`: it is one of ours.
+    pub is_ours: bool,
+    /// `slaveN`: the replicas of a primary.
+    pub replicas: Vec<Address>,
+    /// `master_host` and `master_port` of a replica.
+    pub primary: Option<Address>,
+    /// `master_link_status`.
+    pub is_link_up: bool,
+    /// `master_link_down_since_seconds`, in milliseconds; 0 while the link is up.
+    pub link_down_ms: u64,
+    /// `slave_priority`.
+    pub priority: u32,
+    /// `slave_repl_offset` of a replica, `master_repl_offset` of a primary.
+    pub offset: u64,
+    /// `replica_announced`.
+    pub is_announced: bool,
+    /// `master_replid`.
+    pub history: String,
+    /// `master_replid2`.
+    pub history_before: String,
+    /// `min_replicas_to_ack`.
+    pub min_replicas_to_ack: u32,
+    /// `sentinel_fencing`: it stops taking writes when its sentinels go silent.
+    pub is_fencing: bool,
+    /// `replica_zone`.
+    pub zone: String,
+    /// Whether a primary says that it holds no keys though its replicas may, or a replica that it guards against one.
+    pub is_empty: bool,
+    /// Whether it tells of any key.
+    pub has_keys: bool,
+}
+
+/// The most replicas that one INFO may bring.
+const MOST_REPLICAS: usize = 1024;
+
+impl Report {
+    /// Reads the text of INFO; lines that do not matter are skipped.
+    pub fn parse(text: &str) -> Report {
+        let mut report = Report { priority: 100, is_announced: true, ..Report::default() };
+        let (mut primary_host, mut primary_port) = (None, None);
+        let mut replica_offset = None;
+        for line in text.lines() {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let number = || value.parse().unwrap_or_default();
+            match name {
+                "run_id" => report.run_id = value.to_owned(),
+                "role" => {
+                    report.role = match value {
+                        "master" => Some(Role::Primary),
+                        "slave" => Some(Role::Replica),
+                        _ => None,
+                    }
+                }
+                "uptime_in_seconds" => report.uptime = number(),
+                "slipstream_version" => report.is_ours = true,
+                "master_host" => primary_host = Some(value.to_owned()),
+                "master_port" => primary_port = value.parse().ok(),
+                "master_link_status" => report.is_link_up = value == "up",
+                "master_link_down_since_seconds" => {
+                    // -1 is for a link that was never up.
+                    report.link_down_ms =
+                        value.parse::<u64>().map_or(0, |seconds| seconds.saturating_mul(1000));
+                }
+                "slave_priority" => report.priority = value.parse().unwrap_or(100),
+                "slave_repl_offset" => replica_offset = value.parse().ok(),
+                "master_repl_offset" => report.offset = number(),
+                "replica_announced" => report.is_announced = value != "0",
+                "master_replid" => report.history = value.to_owned(),
+                "master_replid2" => report.history_before = value.to_owned(),
+                "min_replicas_to_ack" => report.min_replicas_to_ack = value.parse().unwrap_or(0),
+                "sentinel_fencing" => report.is_fencing = value == "1",
+                "replica_zone" => report.zone = value.to_owned(),
+                "empty_primary" => report.is_empty = value == "1",
+                _ if name.starts_with("slave") => {
+                    report
+                        .replicas
+                        .extend(replica(name, value).filter(|_| report.replicas.len() < MOST_REPLICAS));
+                }
+                _ if name.starts_with("db") && value.starts_with("keys=") => report.has_keys = true,
+                _ => {}
+            }
+        }
+        if report.role == Some(Role::Replica) {
+            report.primary = primary_host.zip(primary_port).map(|(host, port)| Address { host, port });
+            report.offset = replica_offset.unwrap_or(report.offset);
+            report.replicas.clear();
+        }
+        report
+    }
+}
+
+/// `slave0:ip=…,port=…,…`, or the form before Redis 2.8: `slave0:ip,port,state`.
+fn replica(name: &str, value: &str) -> Option<Address> {
+    name.strip_prefix("slave")?.parse::<u32>().ok()?;
+    let field = |wanted: &str| value.split(',').find_map(|part| part.strip_prefix(wanted)?.strip_prefix('='));
+    let (host, port) = match field("ip").zip(field("port")) {
+        Some(found) => found,
+        None if value.contains('=') => return None,
+        None => {
+            let mut parts = value.split(',');
+            parts.next().zip(parts.next())?
+        }
+    };
+    let port: u16 = port.parse().ok()?;
+    (port != 0 && !host.is_empty()).then(|| Address::new(host, port))
+}
+
+#[cfg(test)]
+mod tests;

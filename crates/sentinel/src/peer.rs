@@ -1,0 +1,44 @@
+//! Another sentinel: the way to it, which all groups share, and what it thinks of each group.
+
+use slipstream_replication::Moment;
+
+use crate::contact::Contact;
+
+/// Another sentinel, as this process reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// The way to it.
+    pub(crate) contact: Contact,
+    /// When a hello was sent to it last.
+    pub(crate) hello_at: Option<Moment>,
+}
+
+/// Another sentinel, as one group knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// Its last hello about this group.
+    pub(crate) heard_at: Moment,
+    /// Whether it said last that it sees the primary down, and when it said so.
+    pub(crate) sees_down: Option<(bool, Moment)>,
+    /// When it was asked for that.
+    pub(crate) asked_at: Option<Moment>,
+    /// Whom it voted for last, and in which epoch.
+    pub(crate) vote: Option<(String, u64)>,
+    /// Subjectively down, since then.
+    pub(crate) down_since: Option<Moment>,
+    /// When it was asked for the replicas it knows.
+    pub(crate) topology_asked_at: Option<Moment>,
+}
+
+impl Member {
+    pub(crate) fn new(now: Moment) -> Member {
+        Member {
+            heard_at: now,
+            sees_down: None,
+            asked_at: None,
+            vote: None,
+            down_since: None,
+            topology_asked_at: None,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A watched server, primary or replica: what is known of it.
+
+use slipstream_replication::Moment;
+
+use crate::Address;
+use crate::contact::Contact;
+use crate::info::{Report, Role};
+use crate::line::Line;
+
+/// Where a replica stands that is turned to a new primary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Turning {
+    /// It was not told.
+    #[default]
+    No,
+    /// It was told then.
+    Sent(Moment),
+    /// It follows, and its link is not up yet; told then.
+    InProgress(Moment),
+    /// Its link is up, or it was given up.
+    Done,
+}
+
+/// A server that was primary until a switch that this sentinel knows of, and was not seen as a replica since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Deposed {
+    /// Its process.
+    pub(crate) run_id: String,
+    /// Its history.
+    pub(crate) history: String,
+}
+
+/// A primary or a replica.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// Names it, whatever it becomes.
+    pub(crate) number: u64,
+    /// The way to it.
+    pub(crate) contact: Contact,
+    /// Messages of `__sentinel__:hello`.
+    pub(crate) messages: Line,
+    /// When one came last, or the line was made.
+    pub(crate) heard_at: Moment,
+    /// When a hello was published there last.
+    pub(crate) hello_at: Option<Moment>,
+    /// What it said last.
+    pub(crate) report: Report,
+    /// The text of that: SENTINEL INFO-CACHE.
+    pub(crate) info_text: String,
+    /// When it came.
+    pub(crate) info_at: Option<Moment>,
+    /// When INFO was asked for last.
+    pub(crate) info_asked_at: Option<Moment>,
+    /// When ROLE was asked for last.
+    pub(crate) role_asked_at: Option<Moment>,
+    /// The role it says it has; what it is taken for until it says.
+    pub(crate) role: Role,
+    /// Since when.
+    pub(crate) role_since: Moment,
+    /// Since when it names the same primary with the same state of its link.
+    pub(crate) follows_since: Moment,
+    /// Subjectively down, since then.
+    pub(crate) down_since: Option<Moment>,
+    /// Its process is another than before, since then: `master-reboot-down-after-period`.
+    pub(crate) rebooted_at: Option<Moment>,
+    /// While replicas are turned to a new primary.
+    pub(crate) turning: Turning,
+    /// It was the primary.
+    pub(crate) deposed: Option<Deposed>,
+    /// When the primary named it last, or it was reached.
+    pub(crate) seen_at: Moment,
+    /// The newest token of its lease.
+    pub(crate) lease_token: u64,
+}
+
+impl Server {
+    pub(crate) fn new(number: u64, address: Address, role: Role, now: Moment) -> Server {
+        Server {
+            number,
+            contact: Contact::new(address, now),
+            messages: Line::default(),
+            heard_at: now,
+            hello_at: None,
+            report: Report { priority: 100, is_announced: true, ..Report::default() },
+            info_text: String::new(),
+            info_at: None,
+            info_asked_at: None,
+            role_asked_at: None,
+            role,
+            role_since: now,
+            follows_since: now,
+            down_since: None,
+            rebooted_at: None,
+            turning: Turning::No,
+            deposed: None,
+            seen_at: now,
+            lease_token: 0,
+        }
+    }
+}
