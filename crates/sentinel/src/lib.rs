@@ -15,6 +15,7 @@ pub mod failover;
 pub mod group;
 pub mod info;
 mod line;
+mod notices;
 pub mod options;
 mod peer;
 mod scripts;

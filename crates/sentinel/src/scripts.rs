@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 use slipstream_replication::Moment;
 
+use crate::core::Core;
+
 /// Scripts that may wait; beyond it the oldest that does not run is dropped.
 const MOST_QUEUED: usize = 256;
 /// Scripts that run at a time.
@@ -34,4 +36,20 @@ pub(crate) struct Script {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scripts {
     pub(crate) queue: VecDeque<Script>,
+}
+
+impl Core {
+    /// A script is to run, when its turn comes.
+    pub(crate) fn schedule_script(&mut self, path: &str, arguments: Vec<String>) {
+        let script = Script {
+            number: self.number(),
+            path: path.to_owned(),
+            arguments,
+            running_since: None,
+            due: self.now,
+            attempts: 0,
+            is_killed: false,
+        };
+        self.scripts.queue.push_back(script);
+    }
 }
