@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use slipstream_replication::{Level, Moment};
 
-use crate::action::{Action, LineId, Version};
+use crate::action::{Action, LineId};
+use crate::durability::Durability;
 use crate::options::{Globals, Timings};
 use crate::scripts::Scripts;
 use crate::tilt::Tilt;
@@ -18,21 +19,6 @@ pub(crate) enum Owner {
     Messages(String, u64),
     /// Another sentinel.
     Peer(String),
-}
-
-/// What must not be forgotten: versions of it that were ordered, and the one that is on disk.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Durability {
-    /// The newest that was ordered.
-    pub(crate) ordered: Version,
-    /// The newest that is on disk.
-    pub(crate) stored: Version,
-    /// Why the last attempt failed.
-    pub(crate) failure: Option<String>,
-    /// Something changed since the newest was ordered.
-    pub(crate) is_dirty: bool,
-    /// When to try again.
-    pub(crate) retry_at: Option<Moment>,
 }
 
 /// SENTINEL SIMULATE-FAILURE.
@@ -101,16 +87,6 @@ impl Core {
             self.alarm = self.alarm.min(at);
         }
         is_due
-    }
-
-    /// Something that must not be forgotten has changed.
-    pub(crate) fn changed(&mut self) {
-        self.durability.is_dirty = true;
-    }
-
-    /// Whether all that has changed is on disk.
-    pub(crate) fn is_stored(&self) -> bool {
-        !self.durability.is_dirty && self.durability.stored == self.durability.ordered
     }
 
     pub(crate) fn log(&mut self, level: Level, text: impl Into<String>) {

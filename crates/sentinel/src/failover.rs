@@ -1,22 +1,37 @@
-//! A failover that this sentinel leads, or wants to lead: its phases.
+//! A failover that this sentinel leads, or wants to lead.
 //!
 //! ```text
-//!  o_down, SENTINEL FAILOVER
-//!          │ a short random pause         epoch and own vote on disk        majority
-//!          ▼                                                     
-//!       Waiting ─────────► Voting ──────────────────► Electing ─────────► Selecting
-//!          ▲                                             │ lost              │ asks all for their offsets
-//!          └── again, in a new epoch ◄───────────────────┘                   │
-//!                                                 planned: writes wait       │ the best is chosen
-//!       Turning ◄──────── Promoting ◄──────────── CatchingUp ◄───────────────┤
-//!          │ told         SLAVEOF NO ONE, ROLE        │ too late             │ unplanned
-//!          ▼                  ▲                       ▼ aborted, released    │
-//!        done                 └──────────────────────────────────────────────┘
+//!   o_down, SENTINEL FAILOVER
+//!           │ a short random pause        epoch and own vote on disk
+//!           ▼
+//!        Waiting ───────► Voting ──────────────────► Electing
+//!           ▲                                         │    │ votes of a majority, and of the quorum
+//!           └── again, in a new epoch ◄───────────────┘    ▼
+//!                                                      Selecting    all replicas tell their offsets
+//!                       planned: writes wait            │     │
+//!                      CatchingUp ◄─────────────────────┘     │ the best one is chosen
+//!        too late, aborted ◄──┤ it has all                    │
+//!                             ▼                               ▼
+//!                         Promoting ◄─────────────────────────┘    SLAVEOF NO ONE, ROLE
+//!                             │ it says that it is the primary
+//!                             ▼
+//!                          Turning ──► done                        the others follow it
 //! ```
+//! Until a replica is told to be primary, a failover is given up whenever somebody else was voted for in a later epoch,
+//! or when the primary is well again. Behind that it is seen through.
 
-use slipstream_replication::Moment;
+pub(crate) mod catching_up;
+pub(crate) mod electing;
+pub(crate) mod promoting;
+pub(crate) mod selecting;
+pub(crate) mod turning;
+
+use slipstream_replication::{Level, Moment};
 
 use crate::action::Version;
+use crate::core::Core;
+use crate::group::Group;
+use crate::notices::Subject;
 
 /// Why there is a failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +54,11 @@ pub(crate) enum Phase {
     /// Others are asked for their votes.
     Electing { since: Moment },
     /// Replicas are asked for their offsets.
-    Selecting { since: Moment, is_told: bool },
+    Selecting { since: Moment, waits_for: Option<String> },
     /// Writes wait at the primary until the target has all.
-    CatchingUp {
-        target: u64,
-        /// The offset at which writes stopped, once it is known.
-        goal: Option<u64>,
-        since: Moment,
-    },
+    CatchingUp(catching_up::CatchingUp),
     /// The target was told to be primary.
-    Promoting { target: u64, since: Moment },
+    Promoting { target: u64, since: Moment, paused_at: Option<Moment> },
     /// The others are turned to the new primary.
     Turning { since: Moment },
 }
@@ -60,8 +70,16 @@ pub(crate) struct Failover {
     /// Its epoch, from [`Phase::Voting`] on; 0 before.
     pub(crate) epoch: u64,
     pub(crate) phase: Phase,
-    /// When the phase began: SENTINEL MASTER.
-    pub(crate) changed_at: Moment,
+}
+
+/// What one step of a failover leads to.
+pub(crate) enum Step {
+    /// It stays as it is.
+    Stay,
+    /// The next phase; it is looked at at once.
+    Go(Phase),
+    /// It is over, or given up.
+    End,
 }
 
 impl Failover {
@@ -70,9 +88,103 @@ impl Failover {
         match self.phase {
             Phase::Waiting { .. } | Phase::Voting { .. } | Phase::Electing { .. } => "wait_start",
             Phase::Selecting { .. } => "select_slave",
-            Phase::CatchingUp { .. } => "wait_sync",
+            Phase::CatchingUp(_) => "send_slaveof_noone",
             Phase::Promoting { .. } => "wait_promotion",
             Phase::Turning { .. } => "reconf_slaves",
         }
+    }
+
+    /// Whether others' votes are asked for.
+    pub(crate) fn is_electing(&self) -> bool {
+        matches!(self.phase, Phase::Electing { .. })
+    }
+
+    /// The epoch in which others are asked for their votes: its own vote is on disk.
+    pub(crate) fn candidacy(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Voting { .. } => None,
+            _ => (self.cause != Cause::Forced).then_some(self.epoch),
+        }
+    }
+
+    /// Whether no replica was told to be primary yet.
+    pub(crate) fn may_be_given_up(&self) -> bool {
+        !matches!(self.phase, Phase::Promoting { .. } | Phase::Turning { .. })
+    }
+}
+
+impl Group {
+    /// Begins, goes on with, or gives up a failover.
+    pub(crate) fn fail_over(&mut self, core: &mut Core) {
+        self.begin_if_down(core);
+        while let Some(mut failover) = self.failover.take() {
+            let step = match self.reason_to_give_up(core, &failover) {
+                Some(reason) => {
+                    self.give_up(core, &failover, reason);
+                    Step::End
+                }
+                None => self.step(core, &mut failover),
+            };
+            match step {
+                Step::Stay => {
+                    self.failover = Some(failover);
+                    return;
+                }
+                Step::Go(phase) => self.failover = Some(Failover { phase, ..failover }),
+                Step::End => {}
+            }
+        }
+    }
+
+    fn step(&mut self, core: &mut Core, failover: &mut Failover) -> Step {
+        let (cause, epoch) = (failover.cause, failover.epoch);
+        match &mut failover.phase {
+            Phase::Waiting { start } => {
+                if !core.is_due(*start) {
+                    return Step::Stay;
+                }
+                let version = self.stand(core, cause);
+                failover.epoch = core.epoch;
+                Step::Go(Phase::Voting { version })
+            }
+            Phase::Voting { version } => self.await_own_vote(core, cause, *version),
+            Phase::Electing { since } => self.count_votes(core, (cause, epoch), *since),
+            Phase::Selecting { since, waits_for } => self.select(core, cause, (*since, waits_for)),
+            Phase::CatchingUp(catching_up) => self.catch_up(core, catching_up),
+            Phase::Promoting { target, since, paused_at } => {
+                self.await_promotion(core, epoch, (*target, *since), paused_at)
+            }
+            Phase::Turning { since } => self.turn_replicas(core, *since),
+        }
+    }
+
+    /// Why a failover that has not promoted anybody must not go on.
+    fn reason_to_give_up(&self, core: &Core, failover: &Failover) -> Option<&'static str> {
+        if !failover.may_be_given_up() {
+            return None;
+        }
+        if failover.cause == Cause::Down && self.agreed_down_since.is_none() {
+            return Some("the primary is not down any more");
+        }
+        let is_overtaken = self.vote.leader != core.id && self.vote.epoch > failover.epoch;
+        let is_late = failover.epoch > 0 && self.config_epoch >= failover.epoch;
+        (is_overtaken || is_late).then_some("another sentinel leads a newer one")
+    }
+
+    fn give_up(&mut self, core: &mut Core, failover: &Failover, reason: &str) {
+        if let Phase::CatchingUp(_) = failover.phase {
+            self.release_primary(core);
+        }
+        let text =
+            format!("The failover of {} in epoch {} is given up: {reason}.", self.name, failover.epoch);
+        core.log(Level::Notice, text);
+        self.let_others_try(core);
+    }
+
+    /// An attempt is over without a promotion, and Redis has a name for why.
+    pub(crate) fn abort(&mut self, core: &mut Core, event: &'static str) -> Step {
+        self.tell(core, (Level::Warning, event), Subject::Primary, "");
+        self.back_off(core);
+        Step::End
     }
 }

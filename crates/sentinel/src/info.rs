@@ -57,10 +57,11 @@ pub struct Report {
     pub is_fencing: bool,
     /// `replica_zone`.
     pub zone: String,
-    /// Whether a primary says that it holds no keys though its replicas may, or a replica that it guards against one.
+    /// A primary that came back without data and waits for a replica to take its place, or a replica that guards its
+    /// data from one: `empty_start_wait_seconds_left`, `sync_blocked_reason`.
     pub is_empty: bool,
-    /// Whether it tells of any key.
-    pub has_keys: bool,
+    /// A replica that cannot apply its stream: `master_link_stopped_reason`.
+    pub is_stopped: bool,
 }
 
 /// The most replicas that one INFO may bring.
@@ -103,13 +104,13 @@ impl Report {
                 "min_replicas_to_ack" => report.min_replicas_to_ack = value.parse().unwrap_or(0),
                 "sentinel_fencing" => report.is_fencing = value == "1",
                 "replica_zone" => report.zone = value.to_owned(),
-                "empty_primary" => report.is_empty = value == "1",
+                "sync_blocked_reason" | "empty_start_wait_seconds_left" => report.is_empty = true,
+                "master_link_stopped_reason" => report.is_stopped = true,
                 _ if name.starts_with("slave") => {
                     report
                         .replicas
                         .extend(replica(name, value).filter(|_| report.replicas.len() < MOST_REPLICAS));
                 }
-                _ if name.starts_with("db") && value.starts_with("keys=") => report.has_keys = true,
                 _ => {}
             }
         }

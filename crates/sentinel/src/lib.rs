@@ -9,10 +9,16 @@
 
 pub mod action;
 pub mod address;
+mod asking;
+mod connecting;
 mod contact;
 mod core;
+mod detection;
+mod durability;
 pub mod failover;
 pub mod group;
+mod hearing;
+mod hello;
 pub mod info;
 mod line;
 mod notices;
@@ -21,7 +27,10 @@ mod peer;
 mod scripts;
 pub mod sentinel;
 pub mod server;
+mod talking;
 mod tilt;
+mod topology;
+mod voting;
 
 pub use action::{Action, Event, Failure, LineId, ScriptEnd, Version};
 pub use address::Address;

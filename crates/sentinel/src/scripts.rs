@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use slipstream_replication::Moment;
 
+use crate::action::ScriptEnd;
 use crate::core::Core;
 
 /// Scripts that may wait; beyond it the oldest that does not run is dropped.
@@ -51,5 +52,15 @@ impl Core {
             is_killed: false,
         };
         self.scripts.queue.push_back(script);
+    }
+}
+
+impl Core {
+    /// Starts what may run.
+    pub(crate) fn run_scripts(&mut self) {}
+
+    /// A script ended.
+    pub(crate) fn on_script_ended(&mut self, number: u64, _end: &ScriptEnd) {
+        self.scripts.queue.retain(|script| script.number != number);
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) role: Role,
     /// Since when.
     pub(crate) role_since: Moment,
+    /// When it said so last: by ROLE or INFO.
+    pub(crate) role_heard_at: Option<Moment>,
     /// Since when it names the same primary with the same state of its link.
     pub(crate) follows_since: Moment,
     /// Subjectively down, since then.
@@ -69,6 +71,10 @@ pub(crate) struct Server {
     pub(crate) deposed: Option<Deposed>,
     /// When the primary named it last, or it was reached.
     pub(crate) seen_at: Moment,
+    /// When the primary named it last.
+    pub(crate) listed_at: Option<Moment>,
+    /// When it was told its place last, outside of a failover.
+    pub(crate) corrected_at: Option<Moment>,
     /// The newest token of its lease.
     pub(crate) lease_token: u64,
 }
@@ -88,12 +94,15 @@ impl Server {
             role_asked_at: None,
             role,
             role_since: now,
+            role_heard_at: None,
             follows_since: now,
             down_since: None,
             rebooted_at: None,
             turning: Turning::No,
             deposed: None,
             seen_at: now,
+            listed_at: None,
+            corrected_at: None,
             lease_token: 0,
         }
     }

@@ -6,10 +6,10 @@ use super::*;
 fn a_primary_names_its_replicas() {
     let text = "# Server\r\nrun_id:abc\r\n# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
                 slave0:ip=10.0.0.1,port=6380,state=online,offset=9,lag=0\r\nslave1:10.0.0.2,6381,online\r\n\
-                slave_read_repl_offset:3\r\nmaster_repl_offset:9\r\n# Keyspace\r\ndb0:keys=1,expires=0\r\n";
+                slave_read_repl_offset:3\r\nmaster_repl_offset:9\r\n";
     let report = Report::parse(text);
     assert_eq!(report.replicas, [Address::new("10.0.0.1", 6380), Address::new("10.0.0.2", 6381)]);
-    assert_eq!((report.role, report.offset, report.has_keys), (Some(Role::Primary), 9, true));
+    assert_eq!((report.role, report.offset), (Some(Role::Primary), 9));
     assert_eq!(report.run_id, "abc");
 }
 

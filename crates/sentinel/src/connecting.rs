@@ -1,0 +1,192 @@
+//! Lines are opened, opened again, and given up.
+//!
+//! A line that was lost is opened again at once: whether the host refuses is the fastest sign of life there is. One that
+//! is refused is tried ten times a second, so that a server that comes back is seen before its clients see it.
+
+use slipstream_replication::Moment;
+
+use crate::Address;
+use crate::action::{Action, Failure, LineId};
+use crate::contact::Contact;
+use crate::core::{Core, Owner};
+use crate::group::Group;
+use crate::line::{Awaited, Line, LineState};
+use crate::options::GroupOptions;
+use crate::server::Server;
+
+/// The channel on which sentinels tell each other of themselves.
+pub(crate) const HELLO_CHANNEL: &str = "__sentinel__:hello";
+
+/// Between two attempts at a host that refuses, at first and later.
+const REFUSED: (u64, u64) = (20, 100);
+/// For so long it counts as at first.
+const REFUSED_LATELY: u64 = 300;
+/// Before the next attempt when the last one failed otherwise, or what it brought was closed soon.
+const OTHERWISE: u64 = 250;
+/// A connection that lived so long is opened again at once.
+const LIVED: u64 = 1000;
+
+/// The most an attempt takes.
+fn patience(down_after: u64) -> u64 {
+    (down_after / 2).clamp(100, 5000)
+}
+
+/// Opens a line whose time has come, and gives up an attempt that takes too long.
+pub(crate) fn keep_open(
+    core: &mut Core,
+    line: &mut Line,
+    (address, owner): (&Address, Owner),
+    down_after: u64,
+) {
+    match line.state {
+        LineState::Closed if core.is_due(line.retry_at) => {
+            let id = LineId(core.number());
+            core.lines.insert(id, owner);
+            core.actions.push(Action::Connect(id, address.clone()));
+            line.become_(LineState::Connecting(id), core.now);
+            core.is_due(core.now.after_ms(patience(down_after)));
+        }
+        LineState::Connecting(_) if core.is_due(line.since.after_ms(patience(down_after))) => {
+            close(core, line, OTHERWISE);
+        }
+        LineState::Closed | LineState::Connecting(_) | LineState::Up(_) => {}
+    }
+}
+
+/// Closes a line, to be opened again after `retry_ms`.
+pub(crate) fn close(core: &mut Core, line: &mut Line, retry_ms: u64) {
+    if let Some(id) = line.id() {
+        core.lines.remove(&id);
+        core.actions.push(Action::Close(id));
+    }
+    line.become_(LineState::Closed, core.now);
+    line.retry_at = core.now.after_ms(retry_ms);
+}
+
+/// A line is no more, or did not come: when to try again.
+pub(crate) fn on_failed(core: &mut Core, line: &mut Line, failure: &Failure, refused_since: Option<Moment>) {
+    let has_lived = line.up().is_some() && core.now.ms_since(line.since) >= LIVED;
+    let retry_ms = match failure {
+        Failure::Refused if core.now.ms_since(refused_since.unwrap_or(core.now)) < REFUSED_LATELY => {
+            REFUSED.0
+        }
+        Failure::Refused => REFUSED.1,
+        Failure::Closed if has_lived => 0,
+        Failure::Closed => REFUSED.1,
+        Failure::Other(_) => OTHERWISE,
+    };
+    line.become_(LineState::Closed, core.now);
+    line.retry_at = core.now.after_ms(retry_ms);
+}
+
+impl Contact {
+    /// Commands can be sent from now on.
+    pub(crate) fn on_connected(&mut self, core: &mut Core, id: LineId, (local, remote): (String, String)) {
+        self.line.become_(LineState::Up(id), core.now);
+        self.local = local;
+        self.ip = remote;
+        self.refused_since = None;
+        self.unanswered_since = None;
+        self.pinged_at = None;
+    }
+
+    /// No commands can be sent any more.
+    pub(crate) fn on_failed(&mut self, core: &mut Core, failure: &Failure) {
+        match failure {
+            Failure::Refused => self.refused_since = self.refused_since.or(Some(core.now)),
+            // What was closed may be refused next; what fails otherwise is no proof.
+            Failure::Closed => {}
+            Failure::Other(_) => self.refused_since = None,
+        }
+        on_failed(core, &mut self.line, failure, self.refused_since);
+    }
+
+    /// Sends a request whose reply is awaited; `false` if there is no line, or too much is awaited on it.
+    pub(crate) fn ask(&mut self, core: &mut Core, words: &[&str], awaited: Awaited) -> bool {
+        let Some(line) = self.line.up() else { return false };
+        if self.line.awaited.len() >= crate::line::MOST_AWAITED {
+            return false;
+        }
+        core.send(line, words);
+        self.line.awaited.push_back(awaited);
+        true
+    }
+
+    /// Sends a request whatever is awaited: those that a failover depends on.
+    pub(crate) fn order(&mut self, core: &mut Core, words: &[&str], awaited: Awaited) {
+        if let Some(line) = self.line.up() {
+            core.send(line, words);
+            self.line.awaited.push_back(awaited);
+        }
+    }
+
+    /// Logs in and says who this is.
+    pub(crate) fn introduce(
+        &mut self,
+        core: &mut Core,
+        (user, password): (&str, &str),
+        command: impl Fn(&str) -> String,
+    ) {
+        if !password.is_empty() {
+            let auth = command("AUTH");
+            let words: &[&str] = if user.is_empty() { &[&auth, password] } else { &[&auth, user, password] };
+            self.order(core, words, Awaited::Nothing);
+        }
+        let name = format!("sentinel-{}-cmd", &core.id[..8]);
+        self.order(core, &[&command("CLIENT"), "SETNAME", &name], Awaited::Nothing);
+    }
+}
+
+impl Server {
+    /// Opens what is not open.
+    pub(crate) fn keep_open(&mut self, core: &mut Core, group: &str, options: &GroupOptions) {
+        let commands = Owner::Commands(group.to_owned(), self.number);
+        keep_open(core, &mut self.contact.line, (&self.contact.address, commands), options.down_after);
+        // Messages come over what answers; there is no need to knock twice where nobody is at home.
+        if self.contact.is_up() || self.messages.id().is_some() {
+            let messages = Owner::Messages(group.to_owned(), self.number);
+            keep_open(core, &mut self.messages, (&self.contact.address, messages), options.down_after);
+        }
+        self.give_up_silent(core, options.down_after);
+    }
+
+    /// A connection that does not answer is made anew: it may be the connection that is broken.
+    fn give_up_silent(&mut self, core: &mut Core, down_after: u64) {
+        let min_age = core.timings.min_link_reconnect_period;
+        if self.contact.is_up()
+            && let Some(since) = self.contact.unanswered_since
+            && core.is_due(since.after_ms(down_after / 2).max(self.contact.line.since.after_ms(min_age)))
+        {
+            close(core, &mut self.contact.line, 0);
+        }
+        let silence = core.timings.publish_period * 3;
+        if self.messages.up().is_some()
+            && core.is_due(self.heard_at.max(self.messages.since).after_ms(silence))
+        {
+            close(core, &mut self.messages, OTHERWISE);
+        }
+    }
+
+    /// The line of messages is there.
+    pub(crate) fn on_messages_connected(&mut self, core: &mut Core, id: LineId, options: &GroupOptions) {
+        self.messages.become_(LineState::Up(id), core.now);
+        self.heard_at = core.now;
+        if !options.auth_pass.is_empty() {
+            let auth = options.command("AUTH");
+            let (user, password) = (options.auth_user.as_str(), options.auth_pass.as_str());
+            let words: &[&str] = if user.is_empty() { &[auth, password] } else { &[auth, user, password] };
+            core.send(id, words);
+        }
+        let name = format!("sentinel-{}-pubsub", &core.id[..8]);
+        core.send(id, &[options.command("CLIENT"), "SETNAME", &name]);
+        core.send(id, &[options.command("SUBSCRIBE"), HELLO_CHANNEL]);
+    }
+}
+
+impl Group {
+    /// Closes all lines of a server that is forgotten.
+    pub(crate) fn close_lines(core: &mut Core, server: &mut Server) {
+        close(core, &mut server.contact.line, 0);
+        close(core, &mut server.messages, 0);
+    }
+}

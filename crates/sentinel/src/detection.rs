@@ -1,0 +1,194 @@
+//! Who is down: as this sentinel sees it, and as a quorum sees it.
+//!
+//! A primary is subjectively down when one of these is so:
+//! - it has not answered PING in order for down-after;
+//! - its host refuses connections (`fast-down`), for longer than a restart of a connection takes; a primary that fences
+//!   itself is given down-after all the same, since a firewall may refuse in the place of a process that lives;
+//! - it says that it is a replica: at once if the server it names says that it is the primary, else after a while;
+//! - its process is new and has not become ready within `master-reboot-down-after-period`;
+//! - it came back without data, and its replicas guard what they have.
+//!
+//! It is objectively down when as many sentinels as the quorum say so, each within the last seconds.
+
+use slipstream_replication::{Level, Moment};
+
+use crate::contact::Contact;
+use crate::core::Core;
+use crate::group::Group;
+use crate::info::Role;
+use crate::notices::Subject;
+use crate::options::GroupOptions;
+use crate::peer::Member;
+use crate::server::Server;
+
+/// For so long every attempt must be refused before a primary is down by that.
+pub(crate) const REFUSED_FOR: u64 = 100;
+/// A new answer of another sentinel is asked for that often while the primary has just gone down.
+const ASK_AT_FIRST: u64 = 100;
+/// For so long it has just gone down.
+const AT_FIRST: u64 = 2000;
+
+/// Whether a contact has been silent for too long.
+fn is_silent(core: &mut Core, contact: &Contact, down_after: u64) -> bool {
+    core.is_due(contact.last_valid.after_ms(down_after.saturating_add(1)))
+}
+
+impl Server {
+    fn is_refusing(&self, core: &mut Core, options: &GroupOptions) -> bool {
+        let may_be_fast = options.fast_down && self.info_at.is_some() && !self.report.is_fencing;
+        may_be_fast
+            && self.contact.refused_since.is_some_and(|since| core.is_due(since.after_ms(REFUSED_FOR)))
+    }
+
+    fn is_rebooting_too_long(&self, core: &mut Core, options: &GroupOptions) -> bool {
+        let period = options.reboot_down_after;
+        period > 0 && self.rebooted_at.is_some_and(|at| core.is_due(at.after_ms(period.saturating_add(1))))
+    }
+}
+
+impl Group {
+    /// Sees who is down by now, and who is not any more.
+    pub(crate) fn detect(&mut self, core: &mut Core, contact_of: impl Fn(&str) -> Option<Contact>) {
+        let is_down = self.sees_primary_down(core);
+        self.note_primary(core, is_down);
+        let down_after = self.options.down_after;
+        let mut changed = Vec::new();
+        for replica in self.replicas.values_mut() {
+            let is_down = is_silent(core, &replica.contact, down_after);
+            if is_down != replica.down_since.is_some() {
+                replica.down_since = is_down.then_some(core.now);
+                changed.push((replica.number, is_down));
+            }
+        }
+        for (number, is_down) in changed {
+            if let Some(replica) = self.server(number) {
+                self.tell(core, (Level::Warning, sdown(is_down)), Subject::Replica(replica), "");
+            }
+        }
+        self.detect_members(core, contact_of);
+        self.agree(core);
+    }
+
+    fn detect_members(&mut self, core: &mut Core, contact_of: impl Fn(&str) -> Option<Contact>) {
+        let down_after = self.options.down_after;
+        let mut changed = Vec::new();
+        for (id, member) in &mut self.members {
+            let Some(contact) = contact_of(id) else { continue };
+            let is_down = is_silent(core, &contact, down_after);
+            if is_down != member.down_since.is_some() {
+                member.down_since = is_down.then_some(core.now);
+                changed.push((id.clone(), contact, is_down));
+            }
+        }
+        for (id, contact, is_down) in changed {
+            self.tell(core, (Level::Warning, sdown(is_down)), Subject::Sentinel(&id, &contact), "");
+        }
+    }
+
+    fn sees_primary_down(&self, core: &mut Core) -> bool {
+        let primary = &self.primary;
+        // Each has to be asked, so that whatever is not so yet is looked at again when it may be.
+        let reasons = [
+            is_silent(core, &primary.contact, self.options.down_after),
+            primary.is_refusing(core, &self.options),
+            primary.is_rebooting_too_long(core, &self.options),
+            self.primary_is_replica(core),
+            self.primary_is_empty(),
+        ];
+        reasons.contains(&true)
+    }
+
+    /// The primary says that it is a replica.
+    fn primary_is_replica(&self, core: &mut Core) -> bool {
+        if self.primary.role != Role::Replica {
+            return false;
+        }
+        let patience = self.options.down_after.saturating_add(core.timings.info_period * 2);
+        self.handed_over_to().is_some() || core.is_due(self.primary.role_since.after_ms(patience))
+    }
+
+    /// The replica that the primary has handed its role to: each of the two says so.
+    pub(crate) fn handed_over_to(&self) -> Option<&Server> {
+        let named = self.primary.report.primary.as_ref().filter(|_| self.primary.role == Role::Replica);
+        let took_over = |replica: &&Server| {
+            replica.role == Role::Primary
+                && replica.contact.is_up()
+                && match named {
+                    Some(address) => replica.contact.is_at(address),
+                    // It said nothing before it ended: the history of the other goes on where its own ends.
+                    None => self.is_heir(replica),
+                }
+        };
+        self.replicas.values().find(took_over)
+    }
+
+    /// A replica was promoted from the history that the primary had when it was last heard.
+    fn is_heir(&self, replica: &Server) -> bool {
+        let history = &self.primary.report.history;
+        !history.is_empty() && replica.report.history_before == *history && replica.report.history != *history
+    }
+
+    /// The primary has come back without data, and replicas that have some guard it.
+    fn primary_is_empty(&self) -> bool {
+        let guards = |replica: &Server| {
+            replica.role == Role::Replica
+                && replica.report.is_empty
+                && replica.down_since.is_none()
+                && replica.report.primary.as_ref().is_some_and(|address| self.primary.contact.is_at(address))
+        };
+        self.replicas.values().any(guards)
+    }
+
+    fn note_primary(&mut self, core: &mut Core, is_down: bool) {
+        if is_down == self.is_down() {
+            return;
+        }
+        self.primary.down_since = is_down.then_some(core.now);
+        self.tell(core, (Level::Warning, sdown(is_down)), Subject::Primary, "");
+        for member in self.members.values_mut() {
+            // All are asked at once.
+            member.asked_at = None;
+            member.sees_down = None;
+        }
+    }
+
+    /// Whether as many as the quorum see the primary down.
+    fn agree(&mut self, core: &mut Core) {
+        let sentinels = 1 + self.members.values().filter(|member| member.sees_down_now(core)).count();
+        let quorum = usize::try_from(self.options.quorum).unwrap_or(usize::MAX);
+        let is_agreed = self.is_down() && sentinels >= quorum;
+        if is_agreed == self.agreed_down_since.is_some() {
+            return;
+        }
+        self.agreed_down_since = is_agreed.then_some(core.now);
+        if is_agreed {
+            let count = format!("#quorum {sentinels}/{quorum}");
+            self.tell(core, (Level::Warning, "+odown"), Subject::Primary, &count);
+        } else {
+            self.tell(core, (Level::Warning, "-odown"), Subject::Primary, "");
+        }
+    }
+
+    /// Between two questions for the others' opinion.
+    pub(crate) fn ask_period(&self, core: &Core) -> u64 {
+        let is_new = |since: Moment| core.now.ms_since(since) < AT_FIRST;
+        let is_electing = self.failover.as_ref().is_some_and(|failover| failover.is_electing());
+        if self.primary.down_since.is_some_and(is_new) || is_electing {
+            core.timings.ask_period.min(ASK_AT_FIRST)
+        } else {
+            core.timings.ask_period
+        }
+    }
+}
+
+impl Member {
+    /// Whether it said lately that it sees the primary down.
+    fn sees_down_now(&self, core: &mut Core) -> bool {
+        let Some((true, at)) = self.sees_down else { return false };
+        !core.is_due(at.after_ms(core.timings.ask_period * 5 + 1))
+    }
+}
+
+fn sdown(is_down: bool) -> &'static str {
+    if is_down { "+sdown" } else { "-sdown" }
+}

@@ -1,0 +1,220 @@
+//! Which replica is promoted: the offsets of this moment, and what must not be lost.
+//!
+//! All replicas that can be reached are asked once more; whoever answers may be chosen. Of those the best has, in this
+//! order: the lowest priority (0 is never promoted), no more than `promote-max-lag-bytes` behind the furthest, the wanted
+//! zone, the highest offset, the lowest run id. Where no acknowledged write may be lost, the offset comes first, and so
+//! many must have answered that one of them has every acknowledged write: of R replicas, R − N + 1 where each write is on
+//! N of them.
+
+use std::cmp::Reverse;
+
+use slipstream_replication::{Level, Moment};
+
+use super::{Cause, Phase, Step};
+use crate::core::Core;
+use crate::group::Group;
+use crate::info::Role;
+use crate::notices::Subject;
+use crate::options::{GroupOptions, SafeFailover};
+use crate::server::Server;
+
+/// The most that is waited for those who can be reached.
+const PATIENCE: u64 = 500;
+
+/// What counts of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate<'a> {
+    pub(super) number: u64,
+    pub(super) priority: u32,
+    pub(super) zone: &'a str,
+    pub(super) offset: u64,
+    pub(super) run_id: &'a str,
+}
+
+/// How candidates are compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ranking<'a> {
+    pub(super) max_lag: u64,
+    pub(super) zone: &'a str,
+    /// Whether no acknowledged write may be lost.
+    pub(super) is_safe: bool,
+}
+
+/// Why nobody was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoChoice {
+    /// There is none that may be promoted.
+    None,
+    /// One that may not be promoted is further than all that may.
+    BehindUnpromotable,
+}
+
+/// The best of the candidates.
+pub(super) fn best(candidates: &[Candidate<'_>], ranking: Ranking<'_>) -> Result<u64, NoChoice> {
+    let furthest = candidates.iter().map(|candidate| candidate.offset).max().unwrap_or(0);
+    let rank = |candidate: &&Candidate<'_>| {
+        let lag = furthest - candidate.offset;
+        (
+            ranking.is_safe && lag > 0,
+            candidate.priority,
+            ranking.max_lag > 0 && lag > ranking.max_lag,
+            !ranking.zone.is_empty() && candidate.zone != ranking.zone,
+            Reverse(candidate.offset),
+            candidate.run_id.to_owned(),
+        )
+    };
+    let promotable = candidates.iter().filter(|candidate| candidate.priority > 0);
+    let best = promotable.min_by_key(rank).ok_or(NoChoice::None)?;
+    if ranking.is_safe && best.offset < furthest {
+        return Err(NoChoice::BehindUnpromotable);
+    }
+    Ok(best.number)
+}
+
+/// How many of `replicas` must answer so that one of them has every write that `copies` of them have; 0 if none must.
+pub(super) fn answers_needed(safe: SafeFailover, copies: u32, replicas: usize) -> usize {
+    let copies = usize::try_from(copies).unwrap_or(usize::MAX);
+    match safe {
+        SafeFailover::No => 0,
+        SafeFailover::Auto if copies == 0 => 0,
+        SafeFailover::Auto | SafeFailover::Yes => {
+            (replicas + 1).saturating_sub(copies.max(1)).max(1).min(replicas.max(1))
+        }
+    }
+}
+
+impl Group {
+    /// Asks all replicas where they are.
+    pub(super) fn begin_selection(&mut self, core: &mut Core) {
+        let Group { primary, replicas, options, .. } = self;
+        for server in replicas.values_mut().chain([primary]) {
+            server.ask_info(core, options);
+        }
+    }
+
+    /// Chooses, once all who can be reached have answered.
+    pub(super) fn select(
+        &mut self,
+        core: &mut Core,
+        cause: Cause,
+        (since, waits_for): (Moment, &mut Option<String>),
+    ) -> Step {
+        let is_open = |replica: &Server| {
+            replica.contact.is_up()
+                && replica.down_since.is_none()
+                && replica.info_at.is_none_or(|at| at < since)
+        };
+        if self.replicas.values().any(is_open) && !core.is_due(since.after_ms(PATIENCE)) {
+            return Step::Stay;
+        }
+        let answered: Vec<&Server> =
+            self.replicas.values().filter(|replica| has_answered(replica, since)).collect();
+        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir, since)) {
+            let number = heir.number;
+            return self.choose(core, cause, number);
+        }
+        let copies = self.primary.report.min_replicas_to_ack;
+        let needed = match cause {
+            Cause::Down => answers_needed(self.options.safe_failover, copies, self.countable(core)),
+            // Nothing is lost in a planned one, and a forced one asks for no guarantee.
+            Cause::Planned | Cause::Forced => 0,
+        };
+        if answered.len() < needed {
+            let known = self.replicas.len();
+            let text = format!(
+                "{} of {known} replicas answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)",
+                answered.len()
+            );
+            return self.wait_for_answers(core, since, (waits_for, text));
+        }
+        let candidates: Vec<Candidate<'_>> = answered
+            .iter()
+            .filter(|replica| self.is_fit(core, replica))
+            .map(|replica| candidate(replica))
+            .collect();
+        let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
+        let ranking = Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, is_safe: needed > 0 };
+        match best(&candidates, ranking) {
+            Ok(number) => self.choose(core, cause, number),
+            Err(NoChoice::BehindUnpromotable) => {
+                let text = "a replica with priority 0 has writes that no other has".to_owned();
+                self.wait_for_answers(core, since, (waits_for, text))
+            }
+            Err(NoChoice::None) => self.abort(core, "-failover-abort-no-good-slave"),
+        }
+    }
+
+    /// Waits for more answers, and says why, once for each reason.
+    fn wait_for_answers(
+        &mut self,
+        core: &mut Core,
+        since: Moment,
+        (waits_for, text): (&mut Option<String>, String),
+    ) -> Step {
+        if core.is_due(since.after_ms(self.options.failover_timeout)) {
+            return self.abort(core, "-failover-abort-no-good-slave");
+        }
+        if waits_for.as_ref() != Some(&text) {
+            core.log(Level::Warning, format!("The failover of {} waits: {text}.", self.name));
+            *waits_for = Some(text);
+        }
+        // Who becomes reachable is asked as it connects.
+        core.is_due(core.now.after_ms(PATIENCE));
+        Step::Stay
+    }
+
+    /// Replicas that may have acknowledged a write: all but those that were gone while the primary was last seen without
+    /// them.
+    fn countable(&self, core: &Core) -> usize {
+        let margin = core.timings.ping_period * 2;
+        let listed_at = self.primary.role_heard_at;
+        let may_have = |replica: &&Server| {
+            let was_gone = replica
+                .down_since
+                .is_some_and(|since| listed_at.is_some_and(|at| since.after_ms(margin) < at));
+            !was_gone || listed_at.is_some_and(|at| replica.listed_at == Some(at))
+        };
+        self.replicas.values().filter(may_have).count()
+    }
+
+    /// Whether a replica that answered may be promoted at all.
+    fn is_fit(&self, core: &Core, replica: &Server) -> bool {
+        // As in Redis: whose link had been down long before the primary was has old data.
+        let primary_down = self.primary.down_since.map_or(0, |since| core.now.ms_since(since));
+        let longest = self.options.down_after.saturating_mul(10).saturating_add(primary_down);
+        let is_stale = !replica.report.is_link_up && replica.report.link_down_ms > longest;
+        replica.role == Role::Replica && !is_stale && !replica.report.is_stopped
+    }
+
+    fn choose(&mut self, core: &mut Core, cause: Cause, number: u64) -> Step {
+        if let Some(replica) = self.server(number) {
+            self.tell(core, (Level::Warning, "+selected-slave"), Subject::Replica(replica), "");
+            self.tell(
+                core,
+                (Level::Notice, "+failover-state-send-slaveof-noone"),
+                Subject::Replica(replica),
+                "",
+            );
+        }
+        match cause {
+            Cause::Planned => self.begin_catching_up(core, number),
+            Cause::Down | Cause::Forced => Step::Go(self.promote(core, (number, None))),
+        }
+    }
+}
+
+fn has_answered(replica: &Server, since: Moment) -> bool {
+    replica.contact.is_up() && replica.info_at.is_some_and(|at| at >= since)
+}
+
+fn candidate(replica: &Server) -> Candidate<'_> {
+    let report = &replica.report;
+    let Server { number, .. } = replica;
+    Candidate {
+        number: *number,
+        priority: report.priority,
+        zone: &report.zone,
+        offset: report.offset,
+        run_id: &report.run_id,
+    }
+}

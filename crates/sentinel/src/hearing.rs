@@ -1,0 +1,239 @@
+//! What servers and other sentinels answer.
+
+use slipstream_replication::Level;
+use slipstream_resp::Value;
+
+use crate::Address;
+use crate::core::Core;
+use crate::failover::Phase;
+use crate::group::Group;
+use crate::info::{Report, Role};
+use crate::line::Awaited;
+use crate::notices::Subject;
+use crate::server::Server;
+
+/// The longest INFO that is kept for SENTINEL INFO-CACHE.
+const LONGEST_INFO: usize = 256 << 10;
+
+/// Whether a reply to PING shows a server in order.
+fn is_valid(reply: &Value) -> bool {
+    match reply {
+        Value::Simple(text) => text == "PONG",
+        Value::Error(text) => text.starts_with("LOADING") || text.starts_with("MASTERDOWN"),
+        _ => false,
+    }
+}
+
+impl crate::contact::Contact {
+    /// A reply to PING.
+    pub(crate) fn on_pong(&mut self, core: &Core, reply: &Value) {
+        self.last_reply = core.now;
+        if is_valid(reply) {
+            self.last_valid = core.now;
+            self.unanswered_since = None;
+        }
+    }
+}
+
+impl Group {
+    /// A server of the group answered.
+    pub(crate) fn on_reply(&mut self, core: &mut Core, number: u64, (awaited, reply): (Awaited, Value)) {
+        match awaited {
+            Awaited::Ping => self.on_pong(core, number, &reply),
+            Awaited::Info => {
+                if let Value::Bulk(text) = reply {
+                    self.on_info(core, number, &String::from_utf8_lossy(&text));
+                }
+            }
+            Awaited::Role => self.on_role(core, number, &reply),
+            Awaited::Pause => self.on_paused(&reply),
+            Awaited::Lease => {
+                if let (Value::Integer(token), Some((server, _))) = (reply, self.server_mut(number)) {
+                    server.lease_token = u64::try_from(token).unwrap_or(0);
+                }
+            }
+            Awaited::Nothing | Awaited::Hello | Awaited::Opinion(_) | Awaited::Topology(_) => {}
+        }
+    }
+
+    fn on_pong(&mut self, core: &mut Core, number: u64, reply: &Value) {
+        let kill = self.options.command("SCRIPT").to_owned();
+        let Some((server, _)) = self.server_mut(number) else { return };
+        server.contact.on_pong(core, reply);
+        match reply {
+            Value::Simple(text) if text == "PONG" => {
+                server.rebooted_at = None;
+                server.seen_at = core.now;
+            }
+            // A script that runs for so long that the server counts as down is ended, if it wrote nothing.
+            Value::Error(text) if text.starts_with("BUSY") && server.down_since.is_some() => {
+                server.contact.ask(core, &[&kill, "KILL"], Awaited::Nothing);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_info(&mut self, core: &mut Core, number: u64, text: &str) {
+        let report = Report::parse(text);
+        self.note_reboot(core, number, &report);
+        let Some((server, _)) = self.server_mut(number) else { return };
+        let is_first = server.info_at.is_none();
+        server.info_at = Some(core.now);
+        server.info_text = if text.len() <= LONGEST_INFO { text.to_owned() } else { String::new() };
+        let follows_other = server.report.primary != report.primary;
+        let replicas = report.replicas.clone();
+        if follows_other {
+            server.follows_since = core.now;
+        }
+        let role = report.role;
+        server.report = report;
+        if is_first {
+            self.drop_aliases(core, number);
+        }
+        if let Some(role) = role {
+            self.note_role(core, number, role);
+        }
+        self.note_listed(core, number, &replicas);
+    }
+
+    /// A server's process is another than before.
+    fn note_reboot(&mut self, core: &mut Core, number: u64, report: &Report) {
+        let reboot_down_after = self.options.reboot_down_after;
+        let Some((server, watched_as)) = self.server_mut(number) else { return };
+        let before = &server.report.run_id;
+        if before.is_empty() || *before == report.run_id {
+            return;
+        }
+        if watched_as == Role::Primary && reboot_down_after > 0 {
+            server.rebooted_at = Some(core.now);
+        }
+        let is_primary = watched_as == Role::Primary;
+        if let Some(server) = self.server(number) {
+            let subject = if is_primary { Subject::Primary } else { Subject::Replica(server) };
+            self.tell(core, (Level::Notice, "+reboot"), subject, "");
+        }
+    }
+
+    /// What a server says it is.
+    fn note_role(&mut self, core: &mut Core, number: u64, role: Role) {
+        let Some((server, watched_as)) = self.server_mut(number) else { return };
+        server.role_heard_at = Some(core.now);
+        if role == Role::Replica {
+            server.deposed = None;
+        }
+        if server.role == role {
+            return;
+        }
+        server.role = role;
+        server.role_since = core.now;
+        let event = if role == watched_as { "+role-change" } else { "-role-change" };
+        let more = format!("new reported role is {}", role.word());
+        if let Some(server) = self.server(number) {
+            let subject =
+                if watched_as == Role::Primary { Subject::Primary } else { Subject::Replica(server) };
+            self.tell(core, (Level::Verbose, event), subject, &more);
+        }
+    }
+
+    /// The primary names its replicas.
+    fn note_listed(&mut self, core: &mut Core, number: u64, replicas: &[Address]) {
+        if self.primary.number != number || self.primary.role != Role::Primary {
+            return;
+        }
+        for address in replicas {
+            self.add_replica(core, address.clone());
+            if let Some(replica) = self.replicas.values_mut().find(|replica| replica.contact.is_at(address)) {
+                replica.listed_at = Some(core.now);
+                replica.seen_at = core.now;
+            }
+        }
+    }
+
+    /// `[master, offset, [[host, port, offset], …]]` or `[slave, host, port, state, offset]`.
+    fn on_role(&mut self, core: &mut Core, number: u64, reply: &Value) {
+        let Value::Array(parts) = reply else { return };
+        let text = |index: usize| parts.get(index).map(Value::text).unwrap_or_default();
+        let offset = |index: usize| match parts.get(index) {
+            Some(Value::Integer(offset)) => u64::try_from(*offset).ok(),
+            _ => None,
+        };
+        match text(0).as_str() {
+            "master" => {
+                let replicas: Vec<Address> = match parts.get(2) {
+                    Some(Value::Array(rows)) => rows.iter().filter_map(role_row).collect(),
+                    _ => Vec::new(),
+                };
+                if let Some((server, _)) = self.server_mut(number) {
+                    server.report.offset = offset(1).unwrap_or(server.report.offset);
+                    server.report.primary = None;
+                }
+                self.note_role(core, number, Role::Primary);
+                self.note_listed(core, number, &replicas);
+                self.note_goal(number, offset(1));
+            }
+            "slave" => {
+                let primary = text(2).parse().ok().map(|port| Address::new(text(1), port));
+                if let Some((server, _)) = self.server_mut(number) {
+                    note_upstream(core, server, primary, (&text(3), offset(4)));
+                }
+                self.note_role(core, number, Role::Replica);
+                self.note_reached(number, offset(4));
+            }
+            _ => {}
+        }
+    }
+
+    /// The primary's offset behind its pause.
+    fn note_goal(&mut self, number: u64, offset: Option<u64>) {
+        let is_primary = self.primary.number == number;
+        if let Some(Phase::CatchingUp(state)) = self.failover.as_mut().map(|failover| &mut failover.phase)
+            && is_primary
+            && state.is_paused
+        {
+            state.goal = state.goal.or(offset);
+        }
+    }
+
+    /// The chosen replica's offset behind that.
+    fn note_reached(&mut self, number: u64, offset: Option<u64>) {
+        if let Some(Phase::CatchingUp(state)) = self.failover.as_mut().map(|failover| &mut failover.phase)
+            && state.target == number
+            && state.goal.is_some()
+        {
+            state.reached = offset;
+        }
+    }
+
+    fn on_paused(&mut self, reply: &Value) {
+        if let Some(Phase::CatchingUp(state)) = self.failover.as_mut().map(|failover| &mut failover.phase) {
+            match reply {
+                Value::Error(text) => state.refusal = Some(text.clone()),
+                _ => state.is_paused = true,
+            }
+        }
+    }
+}
+
+/// A replica tells by ROLE whom it follows, and how that goes.
+fn note_upstream(
+    core: &Core,
+    server: &mut Server,
+    primary: Option<Address>,
+    (state, offset): (&str, Option<u64>),
+) {
+    if server.report.primary != primary {
+        server.follows_since = core.now;
+        server.report.primary = primary;
+    }
+    server.report.is_link_up = state == "connected";
+    if server.report.is_link_up {
+        server.report.link_down_ms = 0;
+    }
+    server.report.offset = offset.unwrap_or(server.report.offset);
+}
+
+fn role_row(row: &Value) -> Option<Address> {
+    let Value::Array(parts) = row else { return None };
+    let port = parts.get(1)?.text().parse().ok().filter(|port| *port != 0)?;
+    Some(Address::new(parts.first()?.text(), port))
+}

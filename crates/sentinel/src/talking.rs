@@ -1,0 +1,147 @@
+//! What servers and other sentinels are asked in regular intervals.
+//!
+//! | what | how often |
+//! |---|---|
+//! | PING | a tenth of down-after, at least 50 ms, at most the ping period |
+//! | INFO | each info period; each second while something is wrong |
+//! | ROLE | each second; far more often while a failover looks at that server |
+//! | hello | each publish period, and at once when what it says has changed |
+//! | REPLICA LEASE | with each PING, to servers that stop taking writes when their sentinels go silent |
+
+use slipstream_replication::Moment;
+
+use crate::connecting::HELLO_CHANNEL;
+use crate::contact::Contact;
+use crate::core::Core;
+use crate::info::Role;
+use crate::line::Awaited;
+use crate::options::GroupOptions;
+use crate::peer::Peer;
+use crate::server::Server;
+
+/// The shortest time between two PING.
+const SHORTEST_PING: u64 = 50;
+/// INFO while something is wrong, and ROLE always.
+const OFTEN: u64 = 1000;
+
+/// How often a server is asked, as its group stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// The primary is down, or a failover is under way.
+    pub(crate) is_urgent: bool,
+    /// Between two ROLE.
+    pub(crate) role: u64,
+    /// Sentinels of the group, this one among them.
+    pub(crate) sentinels: usize,
+    /// What the server is held for.
+    pub(crate) held_for: Role,
+}
+
+/// Between two PING.
+pub(crate) fn ping_period(core: &Core, down_after: u64) -> u64 {
+    (down_after / 10).max(SHORTEST_PING).min(core.timings.ping_period)
+}
+
+/// Whether something that was done then is to be done again.
+fn is_due_again(core: &mut Core, last: Option<Moment>, period: u64) -> bool {
+    let is_due = last.is_none_or(|last| core.is_due(last.after_ms(period)));
+    if is_due {
+        core.is_due(core.now.after_ms(period));
+    }
+    is_due
+}
+
+impl Contact {
+    /// Asks for a sign of life, if it is time.
+    pub(crate) fn ping(&mut self, core: &mut Core, (period, command): (u64, &str)) -> bool {
+        if !is_due_again(core, self.pinged_at, period) || !self.ask(core, &[command], Awaited::Ping) {
+            return false;
+        }
+        self.pinged_at = Some(core.now);
+        self.unanswered_since = self.unanswered_since.or(Some(core.now));
+        true
+    }
+}
+
+impl Server {
+    /// Asks what it is time to ask.
+    pub(crate) fn talk(&mut self, core: &mut Core, (group, options): (&str, &GroupOptions), pace: Pace) {
+        if !self.contact.is_up() {
+            return;
+        }
+        let period = ping_period(core, options.down_after);
+        if self.contact.ping(core, (period, options.command("PING"))) {
+            self.renew_lease(core, options, pace);
+        }
+        let has_trouble = self.role == Role::Replica && !self.report.is_link_up;
+        let info_period = match pace.is_urgent || has_trouble || self.info_at.is_none() {
+            true => core.timings.info_period.min(OFTEN),
+            false => core.timings.info_period,
+        };
+        if is_due_again(core, self.info_asked_at, info_period) {
+            self.ask_info(core, options);
+        }
+        if is_due_again(core, self.role_asked_at, pace.role) {
+            self.ask_role(core, options);
+        }
+        if is_due_again(core, self.hello_at, core.timings.publish_period)
+            && let Some(hello) = core.hello(group, &self.contact)
+        {
+            let words = [options.command("PUBLISH"), HELLO_CHANNEL, &hello];
+            self.contact.ask(core, &words, Awaited::Hello);
+            self.hello_at = Some(core.now);
+        }
+    }
+
+    pub(crate) fn ask_info(&mut self, core: &mut Core, options: &GroupOptions) {
+        if self.contact.ask(core, &[options.command("INFO")], Awaited::Info) {
+            self.info_asked_at = Some(core.now);
+        }
+    }
+
+    pub(crate) fn ask_role(&mut self, core: &mut Core, options: &GroupOptions) {
+        if self.contact.ask(core, &[options.command("ROLE")], Awaited::Role) {
+            self.role_asked_at = Some(core.now);
+        }
+    }
+
+    /// A primary that fences itself goes on only while its sentinels prove that they hear it, and hold it for one.
+    fn renew_lease(&mut self, core: &mut Core, options: &GroupOptions, pace: Pace) {
+        if !self.report.is_fencing {
+            return;
+        }
+        let (quorum, sentinels) = (options.quorum.to_string(), pace.sentinels.to_string());
+        let (down_after, token) = (options.down_after.to_string(), self.lease_token.to_string());
+        let held_for = match pace.held_for {
+            Role::Primary => "PRIMARY",
+            Role::Replica => "REPLICA",
+        };
+        let (id, command) = (core.id.clone(), options.command("REPLICA").to_owned());
+        let words = [&command, "LEASE", &id, &quorum, &sentinels, &down_after, &token, held_for];
+        self.contact.ask(core, &words, Awaited::Lease);
+    }
+}
+
+impl Peer {
+    /// Asks for a sign of life and says hello for each of these groups, if it is time.
+    pub(crate) fn talk<'a>(
+        &mut self,
+        core: &mut Core,
+        down_after: u64,
+        groups: impl Iterator<Item = &'a str>,
+    ) {
+        if !self.contact.is_up() {
+            return;
+        }
+        let period = ping_period(core, down_after);
+        self.contact.ping(core, (period, "PING"));
+        if is_due_again(core, self.hello_at, core.timings.publish_period) {
+            for group in groups {
+                if let Some(hello) = core.hello(group, &self.contact) {
+                    self.contact.ask(core, &["PUBLISH", HELLO_CHANNEL, &hello], Awaited::Hello);
+                    self.hello_at = Some(core.now);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! One vote per epoch and group, on disk before it is told.
+
+use slipstream_replication::Level;
+
+use crate::action::Version;
+use crate::core::Core;
+use crate::group::{Group, Vote};
+
+impl Group {
+    /// Votes for a candidate, unless this sentinel has voted in that epoch or a later one. Its vote, and the version of
+    /// the state that holds it if that is not on disk yet.
+    pub(crate) fn vote(&mut self, core: &mut Core, (candidate, epoch): (&str, u64)) -> Option<Version> {
+        core.see_epoch(epoch, &self.options.notification_script);
+        if self.vote.epoch >= epoch || core.epoch > epoch {
+            return None;
+        }
+        self.vote = Vote { leader: candidate.to_owned(), epoch };
+        let version = core.changed();
+        let message = format!("{candidate} {epoch}");
+        self.tell_plainly(core, (Level::Warning, "+vote-for-leader"), message);
+        Some(version)
+    }
+
+    /// Votes that were cast for this sentinel in an epoch, its own among them.
+    pub(crate) fn votes_for_us(&self, core: &Core, epoch: u64) -> usize {
+        let is_ours = |leader: &str, in_epoch: u64| leader == core.id && in_epoch == epoch;
+        let others = self.members.values().filter_map(|member| member.vote.as_ref());
+        let others = others.filter(|(leader, in_epoch)| is_ours(leader, *in_epoch)).count();
+        others + usize::from(is_ours(&self.vote.leader, self.vote.epoch))
+    }
+
+    /// Votes that may still be cast for this sentinel in an epoch: of those who have not voted in it.
+    pub(crate) fn votes_open(&self, epoch: u64) -> usize {
+        let has_voted = |member: &&crate::peer::Member| {
+            member.vote.as_ref().is_some_and(|(_, in_epoch)| *in_epoch >= epoch)
+        };
+        self.members.len() - self.members.values().filter(has_voted).count()
+    }
+}
