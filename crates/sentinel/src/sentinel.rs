@@ -358,17 +358,16 @@ impl Group {
         let candidacy = self.failover.as_ref().and_then(|failover| failover.candidacy());
         let period = self.ask_period(core);
         let (host, port) = self.primary_place(core);
-        let (port, epoch) = (port.to_string(), core.epoch.to_string());
-        let candidate =
-            if leads && core.has_voted_for_itself(&self.vote) { core.id.clone() } else { "*".to_owned() };
+        let port = port.to_string();
+        let (epoch, candidate) = match candidacy {
+            Some(epoch) => (epoch.to_string(), core.id.clone()),
+            None => (core.epoch.to_string(), "*".to_owned()),
+        };
+
         let is_blind = self.replicas.is_empty() || !self.primary.contact.is_up();
         let asks = self.is_down() || is_electing;
-        let due: BTreeSet<&String> = self.members.keys().collect();
-        let ids: Vec<String> = due.into_iter().cloned().collect();
-        for id in ids {
-            let (Some(peer), Some(member)) = (peers.get_mut(&id), self.members.get_mut(&id)) else {
-                continue;
-            };
+        for (id, member) in &mut self.members {
+            let Some(peer) = peers.get_mut(id) else { continue };
             if !peer.contact.is_up() {
                 continue;
             }
