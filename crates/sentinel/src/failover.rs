@@ -69,6 +69,8 @@ pub(crate) struct Failover {
     pub(crate) cause: Cause,
     /// Its epoch, from [`Phase::Voting`] on; 0 before.
     pub(crate) epoch: u64,
+    /// The epoch of this sentinel's last vote before.
+    pub(crate) voted_before: u64,
     pub(crate) phase: Phase,
 }
 
@@ -166,7 +168,8 @@ impl Group {
         if failover.cause == Cause::Down && self.agreed_down_since.is_none() {
             return Some("the primary is not down any more");
         }
-        let is_overtaken = self.vote.leader != core.id && self.vote.epoch > failover.epoch;
+        let is_overtaken =
+            self.vote.leader != core.id && self.vote.epoch > failover.epoch.max(failover.voted_before);
         let is_late = failover.epoch > 0 && self.config_epoch >= failover.epoch;
         (is_overtaken || is_late).then_some("another sentinel leads a newer one")
     }

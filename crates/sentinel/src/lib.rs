@@ -28,6 +28,8 @@ mod scripts;
 pub mod sentinel;
 pub mod server;
 mod talking;
+#[cfg(test)]
+mod tests;
 mod tilt;
 mod topology;
 mod voting;

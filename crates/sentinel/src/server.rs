@@ -24,6 +24,8 @@ pub(crate) enum Turning {
 /// A server that was primary until a switch that this sentinel knows of, and was not seen as a replica since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deposed {
+    /// Since then.
+    pub(crate) since: Moment,
     /// Its process.
     pub(crate) run_id: String,
     /// Its history.

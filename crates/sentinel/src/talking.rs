@@ -73,7 +73,7 @@ impl Server {
         if self.contact.ping(core, (period, options.command("PING"))) {
             self.renew_lease(core, options, pace);
         }
-        let has_trouble = self.role == Role::Replica && !self.report.is_link_up;
+        let has_trouble = self.deposed.is_some() || (self.role == Role::Replica && !self.report.is_link_up);
         let info_period = match pace.is_urgent || has_trouble || self.info_at.is_none() {
             true => core.timings.info_period.min(OFTEN),
             false => core.timings.info_period,

@@ -54,6 +54,9 @@ impl Group {
         let next = key.and_then(|key| self.replicas.remove(&key));
         let mut next =
             next.unwrap_or_else(|| Server::new(core.number(), address.clone(), Role::Primary, core.now));
+        // What it said of itself was said before.
+        next.role = Role::Primary;
+        (next.role_since, next.role_heard_at, next.role_asked_at) = (core.now, None, None);
         next.down_since = None;
         next.deposed = None;
         next.rebooted_at = None;
@@ -62,8 +65,11 @@ impl Group {
         let (new_host, new_port) = (next.contact.shown_host(names).to_owned(), next.contact.address.port);
         let mut old = std::mem::replace(&mut self.primary, next);
         let (old_host, old_port) = (old.contact.shown_host(names).to_owned(), old.contact.address.port);
-        old.deposed =
-            Some(Deposed { run_id: old.report.run_id.clone(), history: old.report.history.clone() });
+        old.deposed = Some(Deposed {
+            since: core.now,
+            run_id: old.report.run_id.clone(),
+            history: old.report.history.clone(),
+        });
         old.down_since = None;
         old.turning = Turning::No;
         self.replicas.insert(old.contact.address.clone(), old);
@@ -238,7 +244,9 @@ impl Group {
 fn is_returning(replica: &Server) -> bool {
     let Some(deposed) = &replica.deposed else { return false };
     let report = &replica.report;
-    let has_told = replica.info_at.is_some_and(|at| at >= replica.contact.line.since);
+    let since = deposed.since.max(replica.contact.line.since);
+    let has_told =
+        [replica.info_at, replica.role_heard_at].iter().all(|told| told.is_some_and(|at| at > since));
     let is_same = report.run_id == deposed.run_id && report.history == deposed.history;
     has_told && (is_same || (report.run_id != deposed.run_id && report.uptime < YOUNG))
 }

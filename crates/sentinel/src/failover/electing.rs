@@ -40,7 +40,7 @@ impl Group {
             Cause::Planned | Cause::Forced => 0,
         };
         let phase = Phase::Waiting { start: core.now.after_ms(pause) };
-        self.failover = Some(Failover { cause, epoch: 0, phase });
+        self.failover = Some(Failover { cause, epoch: 0, voted_before: self.vote.epoch, phase });
     }
 
     /// Stands for election in a new epoch, with a vote of its own.

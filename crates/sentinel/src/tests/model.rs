@@ -1,0 +1,191 @@
+//! A server as sentinels see it: a role, an offset, and answers to what they ask.
+
+use slipstream_resp::{Protocol, Reply, Value};
+
+/// One server.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) port: u16,
+    pub(super) is_alive: bool,
+    pub(super) run_id: String,
+    /// Whom it follows.
+    pub(super) follows: Option<u16>,
+    pub(super) offset: u64,
+    pub(super) history: String,
+    pub(super) history_before: String,
+    pub(super) priority: u32,
+    pub(super) zone: String,
+    pub(super) min_replicas_to_ack: u32,
+    pub(super) is_empty: bool,
+    pub(super) uptime_from: u64,
+    /// Writes wait until then.
+    pub(super) paused_until: u64,
+    /// Whether its stream from above flows.
+    pub(super) is_linked: bool,
+    /// Times that it was told to follow somebody, or nobody.
+    pub(super) orders: Vec<String>,
+    in_transaction: Option<usize>,
+}
+
+impl Model {
+    pub(super) fn new(port: u16, follows: Option<u16>) -> Model {
+        Model {
+            port,
+            is_alive: true,
+            run_id: format!("{port:040}"),
+            follows,
+            offset: 100,
+            history: "h1".into(),
+            history_before: "0".into(),
+            priority: 100,
+            zone: String::new(),
+            min_replicas_to_ack: 0,
+            is_empty: false,
+            uptime_from: 0,
+            paused_until: 0,
+            is_linked: true,
+            orders: Vec::new(),
+            in_transaction: None,
+        }
+    }
+
+    /// Answers one request; what it publishes to its subscribers comes back beside.
+    pub(super) fn answer(
+        &mut self,
+        now: u64,
+        words: &[String],
+        replicas: &[Model],
+        out: &mut Reply,
+    ) -> Option<String> {
+        if let Some(queued) = self.in_transaction
+            && words[0] != "EXEC"
+        {
+            // What matters takes effect as it is queued: nobody comes in between in this world.
+            let mut ignored = Reply::with_capacity(Protocol::Resp2, 64);
+            self.run(now, words, replicas, &mut ignored);
+            out.simple("QUEUED");
+            self.in_transaction = Some(queued + 1);
+            return None;
+        }
+        self.run(now, words, replicas, out)
+    }
+
+    fn run(&mut self, now: u64, words: &[String], replicas: &[Model], out: &mut Reply) -> Option<String> {
+        match words[0].as_str() {
+            "PING" => out.simple("PONG"),
+            "INFO" => out.bulk(self.info(now, replicas).as_bytes()),
+            "ROLE" => self.role(replicas, out),
+            "MULTI" => {
+                self.in_transaction = Some(0);
+                out.ok();
+            }
+            "EXEC" => {
+                let count = self.in_transaction.take().unwrap_or(0);
+                out.array(count);
+                (0..count).for_each(|_| out.ok());
+            }
+            "SLAVEOF" => {
+                self.follow(&words[1], &words[2], replicas);
+                out.ok();
+            }
+            "CLIENT" if words[1] == "PAUSE" => {
+                self.paused_until = now + words[2].parse::<u64>().unwrap();
+                out.ok();
+            }
+            "CLIENT" if words[1] == "UNPAUSE" => {
+                self.paused_until = 0;
+                out.ok();
+            }
+            "PUBLISH" => {
+                out.integer(1);
+                return Some(words[2].clone());
+            }
+            _ => out.ok(),
+        }
+        None
+    }
+
+    fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
+        self.orders.push(format!("{host} {port}"));
+        if host == "NO" {
+            if self.follows.take().is_some() {
+                self.history_before = std::mem::replace(&mut self.history, format!("h{}", self.port));
+            }
+            return;
+        }
+        let port = port.parse().unwrap();
+        self.follows = Some(port);
+        if let Some(primary) = others.iter().find(|other| other.port == port) {
+            self.history.clone_from(&primary.history);
+        }
+    }
+
+    fn role(&self, replicas: &[Model], out: &mut Reply) {
+        if let Some(port) = self.follows {
+            out.array(5);
+            out.bulk(b"slave");
+            out.bulk(b"127.0.0.1");
+            out.integer(port.into());
+            out.bulk(if self.is_linked { b"connected" } else { b"connect" });
+            out.integer(self.offset as i64);
+            return;
+        }
+        out.array(3);
+        out.bulk(b"master");
+        out.integer(self.offset as i64);
+        let mine: Vec<&Model> = self.served(replicas);
+        out.array(mine.len());
+        for replica in mine {
+            out.array(3);
+            out.bulk(b"127.0.0.1");
+            out.bulk(replica.port.to_string().as_bytes());
+            out.bulk(replica.offset.to_string().as_bytes());
+        }
+    }
+
+    fn served<'a>(&self, others: &'a [Model]) -> Vec<&'a Model> {
+        others
+            .iter()
+            .filter(|other| other.is_alive && other.follows == Some(self.port) && other.is_linked)
+            .collect()
+    }
+
+    fn info(&self, now: u64, others: &[Model]) -> String {
+        let mut text =
+            format!("run_id:{}\r\nuptime_in_seconds:{}\r\n", self.run_id, (now - self.uptime_from) / 1000);
+        match self.follows {
+            None => {
+                text += "role:master\r\n";
+                for (index, replica) in self.served(others).iter().enumerate() {
+                    text += &format!("slave{index}:ip=127.0.0.1,port={},state=online\r\n", replica.port);
+                }
+            }
+            Some(port) => {
+                let status = if self.is_linked { "up" } else { "down" };
+                text += &format!(
+                    "role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\nslave_repl_offset:{}\r\nslave_priority:{}\r\n",
+                    self.offset, self.priority
+                );
+            }
+        }
+        text += &format!(
+            "master_repl_offset:{}\r\nmaster_replid:{}\r\nmaster_replid2:{}\r\nreplica_zone:{}\r\n",
+            self.offset, self.history, self.history_before, self.zone
+        );
+        if self.min_replicas_to_ack > 0 {
+            text += &format!("min_replicas_to_ack:{}\r\n", self.min_replicas_to_ack);
+        }
+        if self.is_empty {
+            text += "sync_blocked_reason:the primary came back empty\r\n";
+        }
+        text
+    }
+}
+
+/// The words of a request.
+pub(super) fn words(request: &Value) -> Vec<String> {
+    match request {
+        Value::Array(parts) => parts.iter().map(Value::text).collect(),
+        other => panic!("no request: {other:?}"),
+    }
+}

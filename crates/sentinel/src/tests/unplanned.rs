@@ -1,0 +1,133 @@
+//! The primary dies, stands still, or is cut off.
+
+use super::world::{SERVERS, World};
+
+/// Kills the primary; milliseconds until every sentinel names the same other one.
+fn kill_and_fail_over(world: &mut World) -> u64 {
+    let old = world.primary().unwrap();
+    world.kill(old);
+    world.run_until(30_000, |world| world.primary().is_some_and(|port| port != old))
+}
+
+#[test]
+fn everybody_is_found() {
+    let world = World::ready(3, 3, 1);
+    assert_eq!(world.primary(), Some(SERVERS));
+    assert!(world.groups().all(|group| group.config_epoch == 0));
+}
+
+#[test]
+fn a_killed_primary_is_replaced_within_a_third_of_a_second() {
+    let mut slowest = 0;
+    for seed in 0..200 {
+        let mut world = World::ready(3, 3, seed);
+        slowest = slowest.max(kill_and_fail_over(&mut world));
+        assert_eq!(world.count("+promoted-slave"), 1, "{}", world.story());
+        world.run_until(1000, |world| world.has_event("+failover-end"));
+        let primary = world.primary().unwrap();
+        assert!(
+            world
+                .servers
+                .iter()
+                .all(|server| !server.is_alive || server.port == primary || server.follows == Some(primary))
+        );
+    }
+    assert!(slowest < 600, "{slowest} ms");
+}
+
+#[test]
+fn a_primary_that_stands_still_is_replaced_behind_down_after() {
+    for seed in 0..50 {
+        let mut world = World::ready(3, 3, seed);
+        world.frozen.insert(SERVERS);
+        let took = world.run_until(30_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        assert!((900..1400).contains(&took), "{took} ms\n{}", world.story());
+        world.thaw(SERVERS);
+        world.run_until(500, |world| world.servers[0].follows == world.primary());
+    }
+}
+
+#[test]
+fn a_primary_that_comes_back_is_turned_at_once() {
+    let mut world = World::ready(3, 3, 3);
+    kill_and_fail_over(&mut world);
+    world.run(5000);
+    world.restart(SERVERS);
+    world.run_until(300, |world| world.servers[0].follows == world.primary());
+}
+
+#[test]
+fn one_sentinel_alone_replaces_nobody() {
+    let mut world = World::ready(3, 3, 4);
+    world.kill_sentinel(1);
+    world.kill_sentinel(2);
+    world.kill(SERVERS);
+    world.run(60_000);
+    assert!(!world.has_event("+odown") && !world.has_event("+try-failover"), "{}", world.story());
+}
+
+#[test]
+fn two_of_three_sentinels_are_enough() {
+    let mut world = World::ready(3, 3, 5);
+    world.kill_sentinel(2);
+    world.run(2000);
+    assert!(kill_and_fail_over(&mut world) < 700, "{}", world.story());
+}
+
+#[test]
+fn a_leader_that_dies_is_followed_by_another() {
+    let mut world = World::ready(3, 3, 6);
+    for index in 0..3 {
+        world.sentinel(index).core.simulated.crash_after_election = index != 2;
+    }
+    world.sentinel(2).core.simulated.crash_after_election = false;
+    world.kill(SERVERS);
+    world.run_until(1000, |world| world.has_event("+elected-leader"));
+    world.run_until(20_000, |world| {
+        world.sentinels.iter().flatten().count() < 2 || world.primary().is_some_and(|port| port != SERVERS)
+    });
+}
+
+#[test]
+fn a_sentinel_whose_disk_fails_neither_votes_nor_leads() {
+    let mut world = World::ready(3, 3, 7);
+    world.broken_disks.extend([0, 1]);
+    world.kill(SERVERS);
+    world.run(20_000);
+    assert!(!world.has_event("+elected-leader"), "{}", world.story());
+    world.broken_disks.clear();
+    world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn the_best_replica_is_promoted() {
+    let mut world = World::ready(4, 3, 8);
+    world.server(SERVERS + 1).priority = 0;
+    world.server(SERVERS + 3).priority = 50;
+    world.run(11_000);
+    kill_and_fail_over(&mut world);
+    assert_eq!(world.primary(), Some(SERVERS + 3), "{}", world.story());
+}
+
+#[test]
+fn a_promotion_waits_for_the_replica_that_has_every_acknowledged_write() {
+    let mut world = World::ready(3, 3, 9);
+    world.server(SERVERS).min_replicas_to_ack = 1;
+    world.run(11_000);
+    world.silent.insert(SERVERS + 1);
+    world.kill(SERVERS);
+    world.run(5000);
+    assert!(!world.has_event("+promoted-slave"), "{}", world.story());
+    world.unsilence();
+    world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn a_sentinel_that_was_cut_off_learns_the_new_primary() {
+    let mut world = World::ready(3, 3, 10);
+    world.silent.insert(26002);
+    world.kill(SERVERS);
+    world.run(10_000);
+    world.unsilence();
+    world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
