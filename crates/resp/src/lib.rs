@@ -10,6 +10,7 @@
 //! for a client's view of replies.
 
 pub mod number;
+pub mod quoting;
 pub mod reply;
 pub mod request;
 pub mod value;
