@@ -10,6 +10,7 @@
 pub mod action;
 pub mod address;
 mod asking;
+pub mod config;
 mod connecting;
 mod contact;
 mod core;

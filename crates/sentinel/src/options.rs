@@ -27,6 +27,20 @@ pub struct Globals {
     pub deny_scripts_reconfig: bool,
     /// `sentinel state-file`: where the state is written instead of the configuration file.
     pub state_file: Option<String>,
+    /// What counts for groups that set nothing of their own: `sentinel fast-down no` without a group's name.
+    pub for_groups: GroupOptions,
+}
+
+impl Globals {
+    /// What a new group begins with.
+    pub fn group_options(&self, quorum: u32, timings: &Timings) -> GroupOptions {
+        GroupOptions {
+            quorum,
+            down_after: timings.default_down_after,
+            failover_timeout: timings.default_failover_timeout,
+            ..self.for_groups.clone()
+        }
+    }
 }
 
 impl Default for Globals {
@@ -42,6 +56,7 @@ impl Default for Globals {
             requirepass: String::new(),
             deny_scripts_reconfig: true,
             state_file: None,
+            for_groups: GroupOptions::new(1, &Timings::default()),
         }
     }
 }

@@ -10,6 +10,7 @@ use slipstream_replication::{Level, Moment};
 use slipstream_resp::Value;
 
 use crate::action::{Action, Event, Failure, LineId, Version};
+use crate::config::Configured;
 use crate::connecting::{self, HELLO_CHANNEL};
 use crate::contact::Contact;
 use crate::core::{Core, Owner};
@@ -38,6 +39,8 @@ pub struct Sentinel {
     pub(crate) groups: BTreeMap<String, Group>,
     /// The other sentinels, by id.
     pub(crate) peers: BTreeMap<String, Peer>,
+    /// What the configuration file says, where the state has a file of its own.
+    pub(crate) configured: Option<Configured>,
     /// When each group is to be looked at.
     alarms: BTreeMap<String, Moment>,
     /// When each other sentinel is.
@@ -57,6 +60,7 @@ impl Sentinel {
             core: Core::new(now, id, globals, rng),
             groups: BTreeMap::new(),
             peers: BTreeMap::new(),
+            configured: None,
             alarms: BTreeMap::new(),
             peer_alarms: BTreeMap::new(),
             own_alarm: now,
