@@ -5,6 +5,7 @@ use slipstream_resp::Value;
 
 use crate::Address;
 use crate::action::Version;
+use crate::config::is_host;
 use crate::contact::Contact;
 use crate::failover::{Cause, Failover};
 use crate::group::{Group, Vote};
@@ -110,6 +111,11 @@ impl Sentinel {
     pub(crate) fn hear_hello(&mut self, text: &str) {
         let Some(hello) = Hello::parse(text) else { return };
         if hello.id == self.core.id || !self.groups.contains_key(&hello.group) {
+            return;
+        }
+        // What could not be read again after a restart is not taken.
+        let is_readable = |address: &Address| is_host(&self.core.globals, &address.host);
+        if !is_readable(&hello.sentinel) || !is_readable(&hello.primary) {
             return;
         }
         self.meet(&hello);

@@ -6,6 +6,7 @@
 use slipstream_replication::Level;
 
 use crate::Address;
+use crate::config::words::is_name;
 use crate::contact::Contact;
 use crate::core::Core;
 
@@ -49,6 +50,7 @@ impl Hello {
         let is_sane = |epoch: u64| epoch < u64::MAX / 2;
         let is_whole = fields.next().is_none()
             && hello.id.len() == 40
+            && is_name(&hello.id)
             && is_sane(hello.epoch)
             && is_sane(hello.config_epoch);
         is_whole.then_some(hello)
@@ -113,6 +115,7 @@ mod tests {
             format!("10.0.0.1,26379,{ID},7,mymaster,10.0.0.2,6379"),
             format!("10.0.0.1,26379,{ID},7,mymaster,10.0.0.2,6379,5,6"),
             format!("10.0.0.1,0,{ID},7,mymaster,10.0.0.2,6379,5"),
+            format!("10.0.0.1,26379,{},7,mymaster,10.0.0.2,6379,5", ID.replace('0', " ")),
             format!("10.0.0.1,26379,short,7,mymaster,10.0.0.2,6379,5"),
             format!("10.0.0.1,26379,{ID},-7,mymaster,10.0.0.2,6379,5"),
             format!("10.0.0.1,26379,{ID},{},mymaster,10.0.0.2,6379,5", u64::MAX),

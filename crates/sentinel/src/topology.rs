@@ -3,6 +3,7 @@
 use slipstream_replication::{Level, Moment};
 
 use crate::Address;
+use crate::config::is_host;
 use crate::core::Core;
 use crate::group::Group;
 use crate::hello::Hello;
@@ -27,7 +28,7 @@ impl Group {
     /// A replica that was not known.
     pub(crate) fn add_replica(&mut self, core: &mut Core, address: Address) -> bool {
         let is_known = self.servers().any(|server| server.contact.is_at(&address));
-        if is_known || self.replicas.len() >= MOST_MEMBERS {
+        if is_known || self.replicas.len() >= MOST_MEMBERS || !is_host(&core.globals, &address.host) {
             return false;
         }
         let replica = Server::new(core.number(), address.clone(), Role::Replica, core.now);

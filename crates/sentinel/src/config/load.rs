@@ -77,6 +77,8 @@ impl Sentinel {
                 }
             }
         }
+        // An id that was just drawn is to be kept, and hellos tell of what is on disk.
+        self.core.changed();
         Ok(())
     }
 

@@ -207,3 +207,17 @@ fn only_lines_of_sentinels_are_taken() {
     let numbers: Vec<usize> = lines.iter().map(|line| line.number).collect();
     assert_eq!(numbers, [2, 3, 4]);
 }
+
+#[test]
+fn what_could_not_be_read_again_is_not_learned() {
+    let hello = |host: &str| format!("{host},26379,{OTHER},1,a,{host},6379,1");
+    let mut sentinel = load("sentinel monitor a 1.1.1.1 6379 1\n");
+    sentinel.hear_hello(&hello("db.example.org"));
+    assert!(sentinel.peers.is_empty() && sentinel.groups["a"].config_epoch == 0);
+    let group = sentinel.groups.get_mut("a").expect("it is there");
+    assert!(!group.add_replica(&mut sentinel.core, Address::new("db.example.org", 1)));
+
+    sentinel.core.globals.resolve_hostnames = true;
+    sentinel.hear_hello(&hello("db.example.org"));
+    assert!(!sentinel.peers.is_empty() && sentinel.groups["a"].config_epoch == 1);
+}
