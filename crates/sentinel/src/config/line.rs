@@ -10,9 +10,9 @@ pub struct ConfigLine {
     /// From 1, in the text that holds it.
     pub number: usize,
     /// As it stands, without the spaces around it.
-    pub text: String,
+    pub line: String,
     /// The words behind `sentinel`.
-    pub words: Vec<Vec<u8>>,
+    pub words: Vec<String>,
 }
 
 /// Why a configuration is refused. Displayed as Redis' lines for standard error, without the first, which names the
@@ -48,21 +48,19 @@ impl ConfigLine {
         if !is_ours(line) {
             return Ok(None);
         }
-        let text = String::from_utf8_lossy(line).into_owned();
-        match split_line(line) {
-            Some(mut words) => {
-                words.remove(0);
-                Ok(Some(ConfigLine { number, text, words }))
-            }
-            None => {
-                let reason = "Unbalanced quotes in configuration line".to_owned();
-                Err(ConfigError { number, line: text, reason })
-            }
-        }
+        let refused = |reason: &str| ConfigError {
+            number,
+            line: String::from_utf8_lossy(line).into_owned(),
+            reason: reason.to_owned(),
+        };
+        let words = split_line(line).ok_or_else(|| refused("Unbalanced quotes in configuration line"))?;
+        let words: Result<Vec<String>, _> = words.into_iter().skip(1).map(String::from_utf8).collect();
+        let words = words.map_err(|_| refused("argument must be UTF-8"))?;
+        Ok(Some(ConfigLine { number, line: String::from_utf8_lossy(line).into_owned(), words }))
     }
 
     pub(super) fn refused(&self, reason: impl Into<String>) -> ConfigError {
-        ConfigError { number: self.number, line: self.text.clone(), reason: reason.into() }
+        ConfigError { number: self.number, line: self.line.clone(), reason: reason.into() }
     }
 }
 

@@ -66,9 +66,7 @@ impl Sentinel {
     fn take_lines(&mut self, lines: &[ConfigLine], source: Source) -> Result<(), ConfigError> {
         for turn in [Turn::Whole, Turn::Groups, Turn::Rest] {
             for line in lines {
-                let words: Option<Vec<&str>> =
-                    line.words.iter().map(|word| str::from_utf8(word).ok()).collect();
-                let words = words.ok_or_else(|| line.refused("argument must be UTF-8"))?;
+                let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
                 check_words(&words).map_err(|refused| line.refused(refused.reason))?;
                 let [name, values @ ..] = words.as_slice() else { return Err(line.refused(UNKNOWN)) };
                 let name = name.to_ascii_lowercase();

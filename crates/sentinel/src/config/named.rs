@@ -60,11 +60,10 @@ impl Sentinel {
     pub fn scripts_named(lines: &[ConfigLine]) -> Vec<NamedScript> {
         let script = |line: &ConfigLine| {
             let [name, _, path] = line.words.as_slice() else { return None };
-            let row = GroupOption::find(str::from_utf8(name).ok()?)?;
-            let path = String::from_utf8_lossy(path).into_owned();
+            let row = GroupOption::find(name)?;
             let named = |complaint| NamedScript {
                 number: line.number,
-                line: line.text.clone(),
+                line: line.line.clone(),
                 path: path.clone(),
                 complaint,
             };

@@ -97,11 +97,7 @@ impl<'a> File<'a> {
         let at = self.entries.len();
         // A line that cannot be read was not there when this process started: its author is to see it again.
         let Ok(Some(line)) = ConfigLine::parse(0, text) else { return self.entries.push(Entry::Kept(text)) };
-        let words: Option<Vec<String>> =
-            line.words.into_iter().map(|word| String::from_utf8(word).ok()).collect();
-        let Some(meaning) = words.as_deref().and_then(meaning) else {
-            return self.entries.push(Entry::Kept(text));
-        };
+        let Some(meaning) = meaning(&line.words) else { return self.entries.push(Entry::Kept(text)) };
         self.speaking.entry(subject(&meaning)).or_default().push_back(at);
         self.saying.entry(meaning).or_default().push(at);
         let words = split_line(text.trim_ascii()).expect("it was split just now");
