@@ -37,7 +37,7 @@ pub use rewrite::{Additions, rewrite};
 pub use table::directives;
 pub use values::{
     AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj,
-    OutputLimit, ProtectedAction, SavePoint, ShutdownHandover, ShutdownOn, Upstream, VersionCheck,
+    OutputLimit, ProtectedAction, SavePoint, SentinelLine, ShutdownHandover, ShutdownOn, Upstream, VersionCheck,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

@@ -56,6 +56,7 @@ impl Node {
         self.core.tick_clock();
         self.core.look_at_fence();
         self.core.end_late_waits();
+        self.sentinel_turn();
         let began = self.core.clock.micros;
         let is_periodic = self.core.clock.moment() >= self.core.next_cron;
         if is_periodic {
@@ -107,6 +108,7 @@ impl Node {
             self.core.claim_deadline(),
             self.core.aof_deadline(),
             self.core.fence_deadline(),
+            self.core.sentinel_deadline(),
         ];
         let next = deadlines.into_iter().flatten().min().unwrap_or(now);
         Duration::from_millis(next.0.saturating_sub(now.0))

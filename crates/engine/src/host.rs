@@ -316,6 +316,21 @@ pub enum Effect {
     },
     /// Bring keys to another server; answer with [`Node::shipped`](crate::Node::shipped) and their number.
     Ship(Box<Shipment>),
+    /// What a sentinel wants done outside, in this order, all of a turn's before the next turn: connections and
+    /// scripts, never what [`Effect::SentinelStore`] is for, nor events and log lines. Answer with
+    /// [`Node::sentinel_event`](crate::Node::sentinel_event).
+    Sentinel(slipstream_sentinel::Action),
+    /// Replace a file, so that a crash leaves the old one or the new one, and after all that were to be written
+    /// before; answer with [`Event::Stored`](slipstream_sentinel::Event::Stored) and this version when file and folder
+    /// are on disk. Of several that wait, the newest is enough.
+    SentinelStore {
+        /// What it holds.
+        version: slipstream_sentinel::Version,
+        /// The configuration file, or `sentinel state-file`.
+        path: String,
+        /// What is to be in it.
+        content: Vec<u8>,
+    },
     /// Drop this away from the executor.
     Reclaim(Box<Discarded>),
     /// End the process.

@@ -52,6 +52,7 @@ pub mod replaying;
 pub mod replication;
 pub mod saving;
 pub mod scripting;
+pub mod sentinel;
 pub mod session;
 pub mod shutdown;
 pub mod slowlog;

@@ -10,6 +10,7 @@ use slipstream_log::{DiskSize, Log};
 use slipstream_replication::Moment;
 use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, DecodedRequests, Limits, OwnedRequest, Progress, ProtocolError, Reply};
+use slipstream_sentinel::Sentinel;
 
 use crate::aof::Aof;
 use crate::command::flag;
@@ -163,6 +164,8 @@ pub struct Core {
     pub(crate) fence: Fence,
     /// Scripts and what runs them.
     pub scripting: Scripting,
+    /// What a sentinel knows and does: the node holds no data then, and serves only what a sentinel does.
+    pub sentinel: Option<Box<Sentinel>>,
     /// A script that has run for so long that others are told.
     pub(crate) busy: Option<Box<Busy>>,
     /// Keys that the last load brought, and those it left out since they were due.
@@ -251,6 +254,7 @@ impl Node {
             loaded_log: None,
             shutdown: None,
             scripting: Scripting::default(),
+            sentinel: None,
             busy: None,
             loaded: (0, 0),
             rates: Rates::default(),
@@ -268,6 +272,7 @@ impl Node {
             host,
         };
         core.observe_events();
+        core.become_sentinel()?;
         Ok(Node { keyspace, core })
     }
 

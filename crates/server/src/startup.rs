@@ -145,7 +145,7 @@ fn read_config(sources: &Sources, path: Option<&Path>, stdin: &[u8]) -> Result<C
         Some(path) => fs::read(path)
             .map_err(|error| format!("Fatal error, can't open config file '{}': {error}", path.display()))?,
     };
-    let mut config = Config::default();
+    let mut config = if sources.is_sentinel { Config::for_sentinel() } else { Config::default() };
     config::load(&mut config, &sources.text(&file, stdin), &mut Disk).map_err(|error| error.to_string())?;
     Ok(config)
 }

@@ -502,6 +502,7 @@ impl Process {
                     node.shipped(shipment.number, Shipped::failed(Trouble::Connecting));
                 }
             }
+            Effect::Sentinel(_) | Effect::SentinelStore { .. } => unreachable!("no node is a sentinel"),
             Effect::Reclaim(_) => {}
             Effect::Exit(status) => self.exit(env, status),
         }

@@ -30,6 +30,8 @@ pub struct Sources {
     pub stdin: bool,
     /// The options, as configuration lines.
     pub options: Vec<u8>,
+    /// Whether it is a sentinel that is to run.
+    pub is_sentinel: bool,
 }
 
 impl Sources {
@@ -64,11 +66,11 @@ Examples:
 
 /// Parses the arguments behind the program's name.
 pub fn parse(arguments: &[Vec<u8>]) -> CommandLine {
-    if arguments.iter().any(|argument| argument == b"--sentinel") {
-        return CommandLine::Refused("Sentinel mode is still to come in this version.");
-    }
+    let is_sentinel = arguments.iter().any(|argument| argument == b"--sentinel");
+    let arguments: Vec<Vec<u8>> =
+        arguments.iter().filter(|argument| *argument != b"--sentinel").cloned().collect();
     match arguments.first().map(Vec::as_slice) {
-        None => return CommandLine::Serve(Sources::default()),
+        None => return CommandLine::Serve(Sources { is_sentinel, ..Sources::default() }),
         Some(b"-v" | b"--version") => return CommandLine::Version,
         Some(b"-h" | b"--help") => return CommandLine::Help,
         Some(b"--test-memory") => {
@@ -79,7 +81,7 @@ pub fn parse(arguments: &[Vec<u8>]) -> CommandLine {
         Some(b"--check-system") => return CommandLine::Refused("There is no check of the system here."),
         Some(_) => {}
     }
-    let (file, options) = match arguments {
+    let (file, options) = match arguments.as_slice() {
         [file, options @ ..] if !file.starts_with(b"-") => (Some(file.clone()), options),
         options => (None, options),
     };
@@ -94,7 +96,7 @@ pub fn parse(arguments: &[Vec<u8>]) -> CommandLine {
             line.add(argument, next);
         }
     }
-    CommandLine::Serve(Sources { file, stdin, options: line.text })
+    CommandLine::Serve(Sources { file, stdin, options: line.text, is_sentinel })
 }
 
 #[derive(Default)]
@@ -138,10 +140,13 @@ mod tests {
     use super::*;
 
     fn check(arguments: &[&str], file: Option<&str>, stdin: bool, options: &str) {
+        let (file, options) = (file.map(Into::into), options.into());
+        check_sources(arguments, Sources { file, stdin, options, is_sentinel: false });
+    }
+
+    fn check_sources(arguments: &[&str], expected: Sources) {
         let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
-        let expected =
-            CommandLine::Serve(Sources { file: file.map(Into::into), stdin, options: options.into() });
-        assert_eq!(parse(&arguments), expected);
+        assert_eq!(parse(&arguments), CommandLine::Serve(expected));
     }
 
     fn check_kind(arguments: &[&str], expected: fn(&CommandLine) -> bool) {
@@ -206,9 +211,22 @@ mod tests {
         for version in ["-v", "--version"] {
             check_kind(&[version], |line| *line == CommandLine::Version);
         }
-        for refused in ["--test-memory", "--check-system", "--sentinel"] {
+        for refused in ["--test-memory", "--check-system"] {
             check_kind(&[refused], |line| matches!(line, CommandLine::Refused(_)));
         }
-        check_kind(&["a.conf", "--sentinel"], |line| matches!(line, CommandLine::Refused(_)));
+    }
+
+    #[test]
+    fn a_flag_anywhere_asks_for_a_sentinel() {
+        let asked = |file: Option<&str>, options: &str| Sources {
+            file: file.map(Into::into),
+            options: options.into(),
+            is_sentinel: true,
+            stdin: false,
+        };
+        check_sources(&["--sentinel"], asked(None, ""));
+        check_sources(&["a.conf", "--sentinel"], asked(Some("a.conf"), ""));
+        check_sources(&["--sentinel", "a.conf"], asked(Some("a.conf"), ""));
+        check_sources(&["a.conf", "--sentinel", "--port", "1"], asked(Some("a.conf"), "port \"1\" "));
     }
 }

@@ -9,7 +9,7 @@ use slipstream_resp::split_line;
 
 use super::REDIS_VERSION;
 use super::directive::{Directive, Mode};
-use super::values::Config;
+use super::values::{Config, SentinelLine};
 use crate::glob::{self, Case};
 
 /// A file that includes itself must not go on for ever.
@@ -102,6 +102,9 @@ impl Loader<'_> {
                     }
                     self.include(path, depth)?;
                 }
+                [name, words @ ..] if name.eq_ignore_ascii_case(b"sentinel") => {
+                    self.line_of_sentinel(index + 1, line, words).map_err(bad)?;
+                }
                 [name, args @ ..] => self.line(name, args).map_err(bad)?,
             }
         }
@@ -134,6 +137,23 @@ impl Loader<'_> {
         }
     }
 
+    /// The sentinel reads it when all lines are there. A bare word is what `--sentinel` of a command line becomes.
+    fn line_of_sentinel(&mut self, number: usize, line: &[u8], words: &[&[u8]]) -> Result<(), String> {
+        let is_flag = words.is_empty();
+        match &mut self.config.sentinel {
+            _ if is_flag => Ok(()),
+            None => Err("sentinel directive while not in sentinel mode".to_owned()),
+            Some(lines) => {
+                let text = |word: &[u8]| {
+                    String::from_utf8(word.to_vec()).map_err(|_| "argument must be UTF-8".to_owned())
+                };
+                let words = words.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
+                lines.push(SentinelLine { number, line: text(line)?, words });
+                Ok(())
+            }
+        }
+    }
+
     /// Lines that are no directives to CONFIG.
     fn line_of_files_only(&mut self, name: &[u8], args: &[&[u8]]) -> Result<(), String> {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
@@ -145,7 +165,6 @@ impl Loader<'_> {
             }
             ("user", [_, ..]) => not_yet("ACL users"),
             ("loadmodule", [_, ..]) => not_yet("modules"),
-            ("sentinel", [_, ..]) => Err("sentinel directive while not in sentinel mode".to_owned()),
             (retired, [_]) if RETIRED.contains(&retired) => Ok(()),
             (module, []) if module.contains('.') => Err("Module config specified without value".to_owned()),
             (module, _) if module.contains('.') => not_yet("modules"),

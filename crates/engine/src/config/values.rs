@@ -274,6 +274,20 @@ pub struct Config {
 
     /// Directives that have no effect by design: what was set, for CONFIG GET and REWRITE.
     pub(super) without_effect: BTreeMap<&'static str, String>,
+
+    /// The `sentinel` lines, in order, of a node that is a sentinel.
+    pub sentinel: Option<Vec<SentinelLine>>,
+}
+
+/// A line of a configuration that is a sentinel's alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentinelLine {
+    /// From 1, in the text that holds it.
+    pub number: usize,
+    /// As it stands there.
+    pub line: String,
+    /// What comes behind `sentinel`.
+    pub words: Vec<String>,
 }
 
 /// Save a snapshot once both are reached since the last one.
@@ -615,11 +629,18 @@ impl Default for Config {
             notify_keyspace_events: 0,
 
             without_effect: BTreeMap::new(),
+
+            sentinel: None,
         }
     }
 }
 
 impl Config {
+    /// The defaults of a sentinel.
+    pub fn for_sentinel() -> Config {
+        Config { port: 26379, protected_mode: false, sentinel: Some(Vec::new()), ..Config::default() }
+    }
+
     /// How the keyspace is to record accesses.
     pub fn access_policy(&self) -> AccessPolicy {
         match self.maxmemory_policy.counts_accesses() {
