@@ -43,6 +43,8 @@ pub enum Event<'a> {
     Received(LineId, &'a [u8]),
     /// What was to be stored is on disk, and so is all before it; or it could not be stored.
     Stored(Version, Result<(), String>),
+    /// A script runs, as this process.
+    ScriptStarted(u64, u32),
     /// A script ended.
     ScriptEnded(u64, ScriptEnd),
 }
@@ -79,7 +81,7 @@ pub enum Action {
     },
     /// A line for the log.
     Log(Level, String),
-    /// Start a script: [`Event::ScriptEnded`].
+    /// Start a script: [`Event::ScriptStarted`] if that succeeds, and [`Event::ScriptEnded`] in any case.
     RunScript {
         /// Names this run.
         number: u64,
