@@ -10,6 +10,8 @@
 pub mod action;
 pub mod address;
 mod asking;
+
+pub mod commands;
 pub mod config;
 mod connecting;
 mod contact;
