@@ -14,7 +14,6 @@ use crate::Address;
 use crate::address::is_number;
 use crate::asking::{FailoverRefused, Opinion};
 use crate::config::words;
-use crate::notices::Subject;
 use crate::sentinel::Sentinel;
 
 /// One SENTINEL command.
@@ -100,7 +99,7 @@ impl Sentinel {
             }
             ("master" | "primary", [name]) => self.describe_primary(name, reply),
             ("masters" | "primaries", _) => self.describe_primaries(reply),
-            ("monitor", [name, host, port, quorum]) => self.monitor(name, (host, port), quorum),
+            ("monitor", [name, host, port, quorum]) => self.monitor_on_order(name, (host, port), quorum),
             ("myid", _) => {
                 reply.bulk(self.core.id.as_bytes());
                 Ok(Answered::Yes)
@@ -201,17 +200,18 @@ impl Sentinel {
         let Ok(epoch) = u64::try_from(epoch) else { return refuse(not_integer) };
         match self.opinion(ip, port, epoch, candidate) {
             Opinion::Later => Ok(Answered::Later),
-            Opinion::Now { is_down, leader, leader_epoch } => {
+            Opinion::Now { is_down, vote } => {
+                let (leader, epoch) = vote.unwrap_or_else(|| ("*".to_owned(), 0));
                 reply.array(3);
                 reply.integer(i64::from(is_down));
-                reply.bulk(leader.as_deref().unwrap_or("*").as_bytes());
-                reply.integer(i64::try_from(leader_epoch).unwrap_or(i64::MAX));
+                reply.bulk(leader.as_bytes());
+                reply.integer(i64::try_from(epoch).unwrap_or(i64::MAX));
                 Ok(Answered::WithMore)
             }
         }
     }
 
-    fn monitor(&mut self, name: &str, (host, port): (&str, &str), quorum: &str) -> Outcome {
+    fn monitor_on_order(&mut self, name: &str, (host, port): (&str, &str), quorum: &str) -> Outcome {
         let Ok(quorum) = quorum.parse::<i64>() else { return refuse("ERR Invalid quorum") };
         let Ok(port) = port.parse::<i64>() else { return refuse("ERR Invalid port") };
         let Some(quorum) = u32::try_from(quorum).ok().filter(|quorum| *quorum > 0) else {
@@ -230,18 +230,16 @@ impl Sentinel {
         if self.groups.len() >= MOST_GROUPS {
             return refuse("ERR Too many masters.");
         }
-        self.add_group(name, Address::new(host, port), quorum)
-            .map_err(|reason| CommandRefused(format!("ERR {reason}")))?;
-        self.tell_of(name, "+monitor", &format!("quorum {quorum}"));
-        self.core.changed();
+        if self.groups.contains_key(name) {
+            return refuse("ERR Duplicated master name.");
+        }
+        self.add_group(name, Address::new(host, port), quorum);
         Ok(ONCE_STORED)
     }
 
     fn remove(&mut self, name: &str) -> Outcome {
         self.group_named(name)?;
-        self.tell_of(name, "-monitor", "");
         self.remove_group(name);
-        self.core.changed();
         Ok(ONCE_STORED)
     }
 
@@ -250,17 +248,9 @@ impl Sentinel {
         let names: Vec<String> = self.groups.keys().filter(matches).cloned().collect();
         for name in &names {
             self.reset_group(name);
-            self.tell_of(name, "+reset-master", "");
         }
         reply.count(names.len());
         Ok(Answered::WithMore)
-    }
-
-    /// Tells of an event of a group's primary that an operator brought about.
-    fn tell_of(&mut self, name: &str, channel: &'static str, more: &str) {
-        if let Some(group) = self.groups.get(name) {
-            group.tell(&mut self.core, (Level::Warning, channel), Subject::Primary, more);
-        }
     }
 
     fn simulate(&mut self, modes: &[&str], reply: &mut Reply) -> Outcome {

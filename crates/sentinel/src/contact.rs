@@ -27,8 +27,6 @@ pub(crate) struct Contact {
     pub(crate) last_reply: Moment,
     /// Since when every attempt to connect was refused.
     pub(crate) refused_since: Option<Moment>,
-    /// The last reply to PING was -LOADING or -MASTERDOWN, or what it was.
-    pub(crate) has_answered: bool,
 }
 
 impl Contact {
@@ -44,7 +42,6 @@ impl Contact {
             last_valid: now,
             last_reply: now,
             refused_since: None,
-            has_answered: false,
         }
     }
 

@@ -87,11 +87,6 @@ impl Group {
         std::iter::once(&mut self.primary).chain(self.replicas.values_mut())
     }
 
-    /// A replica that is there, by name or number.
-    pub(crate) fn replica_at(&self, address: &Address) -> Option<&Server> {
-        self.replicas.values().find(|replica| replica.contact.is_at(address))
-    }
-
     /// How many votes a leader needs.
     pub(crate) fn votes_needed(&self) -> usize {
         let known = self.members.len() + 1;

@@ -77,6 +77,7 @@ impl Sentinel {
             Event::Failed(line, failure) => self.on_failed(line, &failure),
             Event::Received(line, bytes) => self.on_received(line, bytes),
             Event::Stored(version, result) => self.on_stored(version, result),
+            Event::ScriptStarted(number, process) => self.core.on_script_started(number, process),
             Event::ScriptEnded(number, end) => self.core.on_script_ended(number, &end),
         }
         self.tend_due();

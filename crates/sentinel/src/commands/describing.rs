@@ -298,7 +298,8 @@ fn is_cut_off(server: &Server) -> bool {
 /// Whether a failover is to make a replica the primary.
 fn is_chosen(group: &Group, replica: &Server) -> bool {
     let target = match group.failover.as_ref().map(|failover| &failover.phase) {
-        Some(Phase::CatchingUp { target, .. } | Phase::Promoting { target, .. }) => Some(*target),
+        Some(Phase::CatchingUp(state)) => Some(state.target),
+        Some(Phase::Promoting { target, .. }) => Some(*target),
         _ => None,
     };
     target == Some(replica.number)

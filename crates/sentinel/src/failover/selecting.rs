@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 
 use slipstream_replication::{Level, Moment};
 
-use super::{Cause, Phase, Step};
+use super::{Cause, Step};
 use crate::core::Core;
 use crate::group::Group;
 use crate::info::Role;

@@ -31,7 +31,7 @@ struct Disk {
     id: String,
     epoch: u64,
     config_epoch: u64,
-    vote: crate::group::Vote,
+    vote: group::Vote,
     quorum: u32,
     primary: u16,
     replicas: Vec<u16>,
@@ -116,7 +116,7 @@ impl World {
         world
     }
 
-    pub(super) fn groups(&self) -> impl Iterator<Item = &crate::group::Group> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = &group::Group> {
         self.sentinels.iter().flatten().map(|sentinel| &sentinel.groups["mymaster"])
     }
 
@@ -196,9 +196,9 @@ impl World {
             group.add_replica(&mut sentinel.core, Address::new("127.0.0.1", port));
         }
         for (id, port) in before.members {
-            let contact = crate::contact::Contact::new(Address::new("127.0.0.1", port), Moment(self.now));
+            let contact = contact::Contact::new(Address::new("127.0.0.1", port), Moment(self.now));
             group.add_member(&mut sentinel.core, &id);
-            sentinel.peers.insert(id, crate::peer::Peer::new(contact));
+            sentinel.peers.insert(id, peer::Peer::new(contact));
         }
         self.sentinels[index] = Some(sentinel);
     }
