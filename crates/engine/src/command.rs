@@ -66,6 +66,11 @@ pub mod flag {
     /// It runs a script, which may say itself what it does.
     pub const RUNS_SCRIPT: Flags = 1 << 23;
 
+    /// A sentinel has it.
+    pub const SENTINEL: Flags = 1 << 24;
+    /// Only a sentinel has it.
+    pub const ONLY_SENTINEL: Flags = 1 << 25;
+
     /// Names in COMMAND INFO, in its order. A flag without a name there is nobody else's business.
     pub const NAMES: &[(Flags, &str)] = &[
         (WRITE, "write"),
@@ -125,6 +130,8 @@ pub enum Group {
     Scripting,
     /// Clusters.
     Cluster,
+    /// Sentinels.
+    Sentinel,
 }
 
 impl Group {
@@ -147,6 +154,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Scripting => "scripting",
             Group::Cluster => "cluster",
+            Group::Sentinel => "sentinel",
         }
     }
 }

@@ -619,6 +619,8 @@ impl CommandError {
         Self::fixed("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
     pub const SLOWLOG_COUNT: Self = Self::fixed("ERR count should be greater than or equal to -1");
 
+    pub const STATE_NOT_STORED: Self = Self::fixed("ERR Failed to save config file. Check server logs.");
+
     /// What a RESP2 client asks for that listens to channels.
     pub fn subscribed(command: &str) -> Self {
         Self::text(format!(

@@ -42,12 +42,13 @@ use crate::replication::Replication;
 use crate::saving::Saving;
 use crate::scripting::Scripting;
 use crate::scripting::busy::Busy;
+use crate::sentinel::StoreWaits;
 use crate::session::{Endpoint, Flow, ReplyMode, Role, Session, SessionId, Sessions};
 use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::{CommandStats, Stats};
 use crate::stored::LoadedLog;
-use crate::table::{CommandTable, Entry};
+use crate::table::{CommandTable, Entry, Mode};
 use crate::touched::Observers;
 use crate::tracking::Tracking;
 use crate::transaction::Watches;
@@ -166,6 +167,8 @@ pub struct Core {
     pub scripting: Scripting,
     /// What a sentinel knows and does: the node holds no data then, and serves only what a sentinel does.
     pub sentinel: Option<Box<Sentinel>>,
+    /// Who waits until that is on disk.
+    pub(crate) stores: StoreWaits,
     /// A script that has run for so long that others are told.
     pub(crate) busy: Option<Box<Busy>>,
     /// Keys that the last load brought, and those it left out since they were due.
@@ -206,7 +209,8 @@ impl Node {
     pub fn new(config: Config, mut host: Box<dyn Host>, seed: u64) -> Result<Node, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let keyspace = new_keyspace(&config, &mut rng);
-        let table = CommandTable::new(&config.renamed_commands)?;
+        let mode = if config.sentinel.is_some() { Mode::Sentinel } else { Mode::Server };
+        let table = CommandTable::new(mode, &config.renamed_commands)?;
         let clock = host.clock();
         let mut sessions = Sessions::default();
         sessions.count_marked(config.client_memory_limit().is_some());
@@ -255,6 +259,7 @@ impl Node {
             shutdown: None,
             scripting: Scripting::default(),
             sentinel: None,
+            stores: StoreWaits::default(),
             busy: None,
             loaded: (0, 0),
             rates: Rates::default(),

@@ -42,12 +42,12 @@ fn is_secret_value(args: Args<'_>, index: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::CommandTable;
+    use crate::table::{CommandTable, Mode};
 
     fn check(request: &str, expected: &str) {
         let words: Vec<&str> = request.split(' ').collect();
         let request = OwnedRequest::from_parts(&words);
-        let table = CommandTable::new(&[]).unwrap();
+        let table = CommandTable::new(Mode::Server, &[]).unwrap();
         let command = table.resolve(request.args()).unwrap().command;
         let masked = redacted(command, request.args()).unwrap_or(request);
         let shown: Vec<String> =

@@ -192,6 +192,10 @@ impl Host for Standstill {
         Err("there is no configuration file".to_owned())
     }
 
+    fn is_program(&mut self, _path: &str) -> bool {
+        false
+    }
+
     fn stall(&mut self, _micros: u64) {}
 
     fn while_busy(&mut self, _door: &mut Door<'_>) -> Vec<Arrival> {

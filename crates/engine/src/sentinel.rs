@@ -1,20 +1,62 @@
 //! A node that is a sentinel: what the machine of `slipstream-sentinel` is told, and what becomes of its actions.
 //!
 //! Events go to those who subscribed here, lines to the log; what is to be on disk becomes the text of a file, and
-//! everything else leaves as an [`Effect`]. Never decides anything about groups.
+//! everything else leaves as an [`Effect`]. Clients whose answer must not be known before it is on disk wait here. Never
+//! decides anything about groups.
 
+mod stored;
+
+use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
+use slipstream_resp::{Args, Reply};
+use slipstream_sentinel::commands::{Answered, CommandRefused, Request, Surroundings};
 use slipstream_sentinel::{Action, Event, Globals, Sentinel, Version};
 
-use crate::host::Effect;
+use crate::config::{self, Circumstances, Directive};
+use crate::errors::CommandError;
+use crate::glob::{self, Case};
+use crate::host::{Effect, Host, Level};
 use crate::node::{Core, Node};
 use crate::pubsub::Kind;
+
+pub(crate) use stored::StoreWaits;
+
+/// A command to the sentinel.
+pub(crate) struct Asked<'a> {
+    /// The subcommand.
+    pub(crate) name: &'a str,
+    /// All arguments.
+    pub(crate) args: Args<'a>,
+    /// It has waited long enough.
+    pub(crate) is_late: bool,
+}
+
+/// What the sentinel asks while it answers.
+struct Around<'a>(&'a mut dyn Host);
+
+impl Surroundings for Around<'_> {
+    fn matches(&self, pattern: &[u8], text: &[u8], is_any_case: bool) -> bool {
+        glob::matches(pattern, text, if is_any_case { Case::Insensitive } else { Case::Sensitive })
+    }
+
+    fn is_program(&mut self, path: &str) -> bool {
+        self.0.is_program(path)
+    }
+}
 
 impl Node {
     /// Something happened that the sentinel waits for: a connection, bytes, a file, a script.
     pub fn sentinel_event(&mut self, event: Event<'_>) {
         self.core.tick_clock();
+        let stored = match &event {
+            Event::Stored(version, result) => Some((*version, result.is_ok())),
+            _ => None,
+        };
         self.core.tell_sentinel(event);
+        if let Some((version, is_good)) = stored {
+            self.core.answer_stored(version, is_good);
+            self.run_woken();
+        }
     }
 
     /// Does what is due.
@@ -31,14 +73,13 @@ impl Core {
         if self.config.sentinel.is_none() {
             return Ok(());
         }
+        if self.config.replicaof.is_some() {
+            return Err("replicaof directive while in sentinel mode".to_owned());
+        }
+        let password = self.config.requirepass.as_deref().map(String::from_utf8_lossy);
         let globals = Globals {
             port: self.config.port,
-            requirepass: self
-                .config
-                .requirepass
-                .clone()
-                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-                .unwrap_or_default(),
+            requirepass: password.unwrap_or_default().into_owned(),
             ..Globals::default()
         };
         let sentinel = Sentinel::new(self.clock.moment(), globals, self.rng.fork());
@@ -49,6 +90,57 @@ impl Core {
     /// When the sentinel has something to do.
     pub(crate) fn sentinel_deadline(&self) -> Option<Moment> {
         self.sentinel.as_ref().map(|sentinel| sentinel.deadline())
+    }
+
+    /// Runs a command of the sentinel's.
+    pub(crate) fn ask_sentinel(
+        &mut self,
+        asked: &Asked<'_>,
+        reply: &mut Reply,
+    ) -> Result<Answered, CommandError> {
+        let row = Directive::find(b"loglevel").expect("it is in the table");
+        let level = row.show(&self.config);
+        let (now, log_level) = (self.clock.moment(), &*String::from_utf8_lossy(&level));
+        self.with_sentinel(|sentinel, host| {
+            let (name, args, is_late) = (asked.name, asked.args, asked.is_late);
+            let surroundings = &mut Around(host);
+            sentinel.command(Request { now, name, args, is_late, log_level, surroundings }, reply)
+        })
+    }
+
+    /// PUBLISH to a sentinel.
+    pub(crate) fn publish_to_sentinel(
+        &mut self,
+        (channel, message): (&[u8], &[u8]),
+        reply: &mut Reply,
+    ) -> Result<(), CommandError> {
+        let now = self.clock.moment();
+        self.with_sentinel(|sentinel, _| sentinel.publish(now, channel, message, reply)).map(drop)
+    }
+
+    /// Has the sentinel answer, and does what that leads to.
+    fn with_sentinel(
+        &mut self,
+        ask: impl FnOnce(&mut Sentinel, &mut dyn Host) -> Result<Answered, CommandRefused>,
+    ) -> Result<Answered, CommandError> {
+        let sentinel = self.sentinel.as_mut().expect("only a sentinel's table has these commands");
+        let answered = ask(sentinel, &mut *self.host);
+        let answered = answered.map_err(|CommandRefused(text)| CommandError::text(text))?;
+        if answered != Answered::Yes {
+            self.tell_sentinel(Event::Tick);
+        }
+        Ok(answered)
+    }
+
+    /// SENTINEL CONFIG SET loglevel.
+    pub(crate) fn set_log_level(&mut self, keyspace: &mut Keyspace, level: &str) {
+        let when = Circumstances { is_local: true, is_loading: false };
+        let pairs: [(&[u8], &[u8]); 1] = [(b"loglevel", level.as_bytes())];
+        let Ok(mut change) = config::set(&self.config, &pairs, when) else { return };
+        match self.host.apply(&mut change.config, &["loglevel"]) {
+            Ok(()) => self.reconfigure(keyspace, change.config),
+            Err(refused) => self.notice(Level::Warning, &refused.reason),
+        }
     }
 
     fn tell_sentinel(&mut self, event: Event<'_>) {
@@ -74,6 +166,7 @@ impl Core {
     }
 
     fn store_sentinel(&mut self, version: Version) {
+        self.stores.ordered(version);
         let effect = Effect::SentinelStore { version, path: String::new(), content: Vec::new() };
         self.effects.push(effect);
     }

@@ -102,6 +102,8 @@ pub enum Wait {
     Reload,
     /// MIGRATE: the target has the keys.
     Migration,
+    /// SENTINEL: the state is on disk.
+    Store,
 }
 
 /// What CLIENT REPLY asked for.

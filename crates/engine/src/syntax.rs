@@ -363,7 +363,7 @@ fn group(kind: Kind, children: Vec<Argument>) -> Argument {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::CommandTable;
+    use crate::table::{CommandTable, Mode};
 
     /// `name:type`, its token before it in quotes, flags behind it, children in braces.
     fn show(argument: &Argument) -> String {
@@ -473,8 +473,8 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_can_be_read() {
-        let table = CommandTable::new(&[]).unwrap();
-        for entry in table.entries() {
+        let tables = [Mode::Server, Mode::Sentinel].map(|mode| CommandTable::new(mode, &[]).unwrap());
+        for entry in tables.iter().flat_map(CommandTable::entries) {
             let command = entry.command;
             if let Err(error) = parse(command.syntax) {
                 panic!("{}: {} ({error})", command.full_name, command.syntax);
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn key_arguments_point_to_key_specs_of_their_command() {
-        let table = CommandTable::new(&[]).unwrap();
+        let table = CommandTable::new(Mode::Server, &[]).unwrap();
         for entry in table.entries() {
             let mut indexes = Vec::new();
             spec_indexes(&parse(entry.command.syntax).unwrap(), &mut indexes);

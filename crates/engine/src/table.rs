@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use slipstream_resp::Args;
 
-use crate::command::Command;
+use crate::command::{Command, flag};
 use crate::commands;
 use crate::errors::CommandError;
 
@@ -19,6 +19,24 @@ pub struct Entry {
     pub command: &'static Command,
     /// Its number, dense from 0.
     pub index: usize,
+}
+
+/// What a node is, and so which commands it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It holds data.
+    Server,
+    /// It watches servers.
+    Sentinel,
+}
+
+impl Mode {
+    fn has(self, command: &Command) -> bool {
+        match self {
+            Mode::Server => !command.has(flag::ONLY_SENTINEL),
+            Mode::Sentinel => command.has(flag::SENTINEL),
+        }
+    }
 }
 
 /// All commands of a node by name.
@@ -52,13 +70,13 @@ const SLOTS: usize = 1024;
 const SLOT_SHIFT: u32 = 64 - SLOTS.trailing_zeros();
 
 impl CommandTable {
-    /// All rows, with some renamed; an empty new name removes a command.
-    pub fn new(renames: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, String> {
+    /// All rows of a node in this mode, with some renamed; an empty new name removes a command.
+    pub fn new(mode: Mode, renames: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, String> {
         let mut table =
             CommandTable { slots: vec![None; SLOTS], subcommands: BTreeMap::new(), entries: Vec::new() };
-        for command in commands::FAMILIES.iter().copied().flatten() {
+        for command in commands::FAMILIES.iter().copied().flatten().filter(|command| mode.has(command)) {
             let entry = table.number(command);
-            for subcommand in command.subcommands {
+            for subcommand in command.subcommands.iter().filter(|subcommand| mode.has(subcommand)) {
                 let entry = table.number(subcommand);
                 table.subcommands.insert(subcommand.full_name, entry);
             }
@@ -133,6 +151,11 @@ impl CommandTable {
         self.subcommands.get(row.full_name).copied()
     }
 
+    /// The subcommands of a command that this node has.
+    pub fn subcommands(&self, command: &'static Command) -> impl Iterator<Item = &'static Command> {
+        command.subcommands.iter().filter(|row| self.subcommands.contains_key(row.full_name))
+    }
+
     /// All commands under the names they answer to, containers without their subcommands.
     pub fn commands(&self) -> impl Iterator<Item = (&[u8], Entry)> {
         self.slots.iter().flatten().map(|(name, entry)| (&*name.lower, *entry))
@@ -168,8 +191,9 @@ mod tests {
 
     #[test]
     fn every_row_is_found_by_its_name() {
-        let table = CommandTable::new(&[]).unwrap();
-        for command in commands::FAMILIES.iter().copied().flatten() {
+        let table = CommandTable::new(Mode::Server, &[]).unwrap();
+        let is_here = |command: &&Command| Mode::Server.has(command);
+        for command in commands::FAMILIES.iter().copied().flatten().filter(is_here) {
             let found = table.find(command.name.to_uppercase().as_bytes()).unwrap();
             assert_eq!(found.command.full_name, command.full_name);
         }
@@ -177,8 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sentinel_has_what_redis_gives_it() {
+        let table = CommandTable::new(Mode::Sentinel, &[]).unwrap();
+        let mut names: Vec<String> =
+            table.commands().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+        names.sort();
+        assert_eq!(
+            names.join(" "),
+            "auth client command hello info ping psubscribe publish punsubscribe role sentinel shutdown \
+             subscribe unsubscribe"
+        );
+        let client = table.find(b"client").unwrap().command;
+        assert!(table.find_subcommand(client, b"setname").is_some());
+        assert!(table.find_subcommand(client, b"no-touch").is_none());
+        assert!(CommandTable::new(Mode::Server, &[]).unwrap().find(b"sentinel").is_none());
+    }
+
+    #[test]
     fn a_renamed_command_answers_only_to_its_new_name() {
-        let rename = |from: &str, to: &str| CommandTable::new(&[(from.into(), to.into())]);
+        let rename = |from: &str, to: &str| CommandTable::new(Mode::Server, &[(from.into(), to.into())]);
         let table = rename("get", "fetch").unwrap();
         assert!(table.find(b"get").is_none());
         assert_eq!(table.find(b"FETCH").unwrap().command.name, "get");

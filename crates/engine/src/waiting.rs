@@ -192,6 +192,7 @@ impl Core {
         match wait {
             Wait::Replicas | Wait::Files => self.answer_as_reported(id, wait),
             Wait::Offset => self.finish_wait(id, |reply| reply.integer(0)),
+            Wait::Store => self.answer_store_late(id),
             Wait::Keys => {
                 self.count_waited(id, false);
                 self.finish_wait(id, Reply::null_array);
@@ -234,6 +235,7 @@ impl Core {
                 self.forget_disk_wait(id);
             }
             Wait::Offset => self.forget_token(id),
+            Wait::Store => self.stores.forget(id),
             Wait::Keys => {
                 let somebody = !self.waits.keys.is_empty();
                 self.observers.set(Observers::WAITS, somebody);

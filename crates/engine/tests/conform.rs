@@ -14,7 +14,7 @@ use std::fs;
 use slipstream_conform::Reply;
 use slipstream_conform::script::{Case, Kept, Step, parse};
 use slipstream_engine::session::SessionId;
-use slipstream_engine::table::CommandTable;
+use slipstream_engine::table::{CommandTable, Mode};
 use slipstream_resp::{Protocol, encode_request};
 
 use script::Script;
@@ -61,7 +61,7 @@ fn every_request_is_answered_in_whole_replies_and_the_copy_follows() {
 
 #[test]
 fn every_command_is_in_some_file() {
-    let table = CommandTable::new(&[]).unwrap();
+    let table = CommandTable::new(Mode::Server, &[]).unwrap();
     let files = files();
     let steps = files.iter().flat_map(|(_, cases)| cases).flat_map(|case| &case.steps);
     let sent: BTreeSet<String> = steps.flat_map(names).collect();

@@ -34,8 +34,8 @@ pub struct Request<'a> {
 
 /// What commands ask the process.
 pub trait Surroundings {
-    /// Whether a glob-style pattern matches a text, letters in both cases being one.
-    fn matches(&self, pattern: &[u8], text: &[u8]) -> bool;
+    /// Whether a glob-style pattern matches a text; the case of letters may not count.
+    fn matches(&self, pattern: &[u8], text: &[u8], is_any_case: bool) -> bool;
     /// Whether a path is that of a program.
     fn is_program(&mut self, path: &str) -> bool;
 }
@@ -244,7 +244,8 @@ impl Sentinel {
     }
 
     fn reset(&mut self, pattern: &str, request: &Request<'_>, reply: &mut Reply) -> Outcome {
-        let matches = |name: &&String| request.surroundings.matches(pattern.as_bytes(), name.as_bytes());
+        let matches =
+            |name: &&String| request.surroundings.matches(pattern.as_bytes(), name.as_bytes(), false);
         let names: Vec<String> = self.groups.keys().filter(matches).cloned().collect();
         for name in &names {
             self.reset_group(name);

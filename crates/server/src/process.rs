@@ -218,6 +218,10 @@ impl Host for Process {
         replace_file(&path, text).map_err(|error| error.to_string())
     }
 
+    fn is_program(&mut self, path: &str) -> bool {
+        rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    }
+
     fn stall(&mut self, micros: u64) {
         std::thread::sleep(Duration::from_micros(micros));
     }

@@ -87,6 +87,10 @@ impl Host for SimulatedHost {
         Err("there is no configuration file".to_owned())
     }
 
+    fn is_program(&mut self, _path: &str) -> bool {
+        true
+    }
+
     fn stall(&mut self, micros: u64) {
         self.time.set(self.time.get() + micros);
     }

@@ -19,7 +19,7 @@ const ALWAYS: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | 
 /// The rows.
 pub const COMMANDS: &[Command] = &[
     Command::new("ping", -1, ping)
-        .flags(flag::FAST)
+        .flags(flag::FAST | flag::SENTINEL)
         .categories(&["connection"])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc(Group::Connection, "1.0.0", "Answers PONG, or the message given.", "O(1)")
@@ -35,7 +35,7 @@ pub const COMMANDS: &[Command] = &[
         .doc(Group::Connection, "1.0.0", "Selects the database of this connection.", "O(1)")
         .syntax("index:integer"),
     Command::new("auth", -2, auth)
-        .flags(ALWAYS | flag::NO_AUTH)
+        .flags(ALWAYS | flag::NO_AUTH | flag::SENTINEL)
         .categories(&["connection"])
         .history(&[("6.0.0", "Takes a user name before the password.")])
         .doc(
@@ -46,7 +46,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .syntax("[username]!6.0.0 password"),
     Command::new("hello", -1, hello)
-        .flags(ALWAYS | flag::NO_AUTH)
+        .flags(ALWAYS | flag::NO_AUTH | flag::SENTINEL)
         .categories(&["connection"])
         .history(&[("6.2.0", "Without a version it answers without switching.")])
         .doc(Group::Connection, "6.0.0", "Tells who the server is and chooses the protocol.", "O(1)")
@@ -178,9 +178,10 @@ pub(crate) fn checked_name(name: &[u8]) -> Result<Vec<u8>, CommandError> {
 
 fn write_greeting(call: &mut Call<'_>) {
     let role = if call.core.is_replica() { "replica" } else { "master" };
+    let is_sentinel = call.core.sentinel.is_some();
     let protocol = if call.reply.is_resp3() { 3 } else { 2 };
     let reply = &mut *call.reply;
-    reply.map(7);
+    reply.map(if is_sentinel { 6 } else { 7 });
     reply.bulk(b"server");
     reply.bulk(b"redis");
     reply.bulk(b"version");
@@ -190,9 +191,13 @@ fn write_greeting(call: &mut Call<'_>) {
     reply.bulk(b"id");
     reply.integer(i64::try_from(call.session.id.0).unwrap_or(i64::MAX));
     reply.bulk(b"mode");
-    reply.bulk(b"standalone");
-    reply.bulk(b"role");
-    reply.bulk(role.as_bytes());
+    if is_sentinel {
+        reply.bulk(b"sentinel");
+    } else {
+        reply.bulk(b"standalone");
+        reply.bulk(b"role");
+        reply.bulk(role.as_bytes());
+    }
     reply.bulk(b"modules");
     reply.array(0);
 }

@@ -32,6 +32,7 @@ pub mod replication;
 pub(crate) mod sampling;
 pub(crate) mod scan;
 pub mod scripting;
+pub mod sentinel;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -51,6 +52,7 @@ pub const FAMILIES: &[&[Command]] = &[
     replication::COMMANDS,
     failover::COMMANDS,
     redirect::COMMANDS,
+    sentinel::COMMANDS,
     waiting::COMMANDS,
     scripting::COMMANDS,
     server::COMMANDS,

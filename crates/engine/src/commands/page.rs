@@ -37,6 +37,7 @@ const SECTIONS: &[(Group, &str)] = &[
     (Group::Connection, "Connections"),
     (Group::Server, "Server"),
     (Group::Cluster, "Cluster"),
+    (Group::Sentinel, "Sentinels"),
 ];
 
 /// The page.

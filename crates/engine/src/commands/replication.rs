@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] =
             .deprecated("5.0.0", "`REPLICAOF`")
             .syntax("args:((host port:integer [FORCE]) | (NO ONE))"),
         Command::new("role", 1, role)
-            .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST)
+            .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::SENTINEL)
             .categories(&["admin", "dangerous"])
             .doc(Group::Server, "2.8.12", "Tells the role in replication, and the peers.", "O(1)"),
         Command::new("replconf", -1, replconf)
@@ -102,6 +102,10 @@ fn endpoint(host: &[u8], port: &[u8]) -> Result<Endpoint, CommandError> {
 fn role(call: &mut Call<'_>) -> Result<(), CommandError> {
     let core = &*call.core;
     let reply = &mut *call.reply;
+    if let Some(sentinel) = &core.sentinel {
+        sentinel.role(reply);
+        return Ok(());
+    }
     let link = &core.replication.link;
     if let Some(primary) = link.primary() {
         let offset = link.offsets().map_or(-1, |(_, applied)| wire(applied.0));

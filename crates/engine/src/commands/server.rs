@@ -18,7 +18,7 @@ const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
 /// The rows.
 pub const COMMANDS: &[Command] = &[
     Command::new("info", -1, info)
-        .flags(flag::LOADING | flag::STALE)
+        .flags(flag::LOADING | flag::STALE | flag::SENTINEL)
         .categories(&["dangerous"])
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
         .history(&[("7.0.0", "Takes several sections.")])
@@ -57,7 +57,15 @@ pub const COMMANDS: &[Command] = &[
         .tips(&["nondeterministic_output"])
         .doc(Group::Server, "1.0.0", "Tells when the last good snapshot was written.", "O(1)"),
     Command::new("shutdown", -1, shutdown)
-        .flags(flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::NO_MULTI | flag::ALLOW_BUSY)
+        .flags(
+            flag::ADMIN
+                | flag::NOSCRIPT
+                | flag::LOADING
+                | flag::STALE
+                | flag::NO_MULTI
+                | flag::ALLOW_BUSY
+                | flag::SENTINEL,
+        )
         .history(&[("7.0.0", "Knows NOW, FORCE and ABORT.")])
         .doc(
             Group::Server,

@@ -19,6 +19,7 @@ mod persistence;
 mod process;
 mod rates;
 mod replication;
+mod sentinel;
 mod stats;
 
 pub use rates::Rates;
@@ -64,6 +65,14 @@ struct Section {
     fill: Fill,
 }
 
+impl Section {
+    /// A sentinel tells what Redis' tells, and nothing of data.
+    fn is_here(&self, is_sentinel: bool) -> bool {
+        let is_common = matches!(self.name, "Server" | "Clients" | "Stats" | "CPU");
+        is_common || is_sentinel == (self.name == "Sentinel")
+    }
+}
+
 /// Which requests show a section, besides those that name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
@@ -88,6 +97,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "Errorstats", shown: Shown::ByDefault, fill: commands::error_stats },
     Section { name: "Latencystats", shown: Shown::WithAll, fill: commands::latency_stats },
     Section { name: "Cluster", shown: Shown::ByDefault, fill: process::cluster },
+    Section { name: "Sentinel", shown: Shown::ByDefault, fill: sentinel::sentinel },
     Section { name: "Keyspace", shown: Shown::ByDefault, fill: keyspace::keyspace },
     Section { name: "Debug", shown: Shown::ByName, fill: debug::debug },
 ];
@@ -97,7 +107,8 @@ pub fn text(subject: &Subject<'_>, wanted: &[&[u8]]) -> String {
     let is = |word: &str| wanted.iter().any(|name| name.eq_ignore_ascii_case(word.as_bytes()));
     let (all, usual) = (is("all") || is("everything"), wanted.is_empty() || is("default"));
     let mut out = String::new();
-    for section in SECTIONS {
+    let is_sentinel = subject.core.sentinel.is_some();
+    for section in SECTIONS.iter().filter(|section| section.is_here(is_sentinel)) {
         let is_asked_for = match section.shown {
             Shown::ByDefault => all || usual,
             Shown::WithAll => all,

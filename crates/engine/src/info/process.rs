@@ -12,7 +12,7 @@ pub(super) fn server(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("redis_git_dirty", 0);
     fields.add("redis_build_id", "0");
     fields.add("slipstream_version", env!("CARGO_PKG_VERSION"));
-    fields.add("redis_mode", "standalone");
+    fields.add("redis_mode", if core.sentinel.is_some() { "sentinel" } else { "standalone" });
     fields.add("os", &facts.system);
     fields.add("arch_bits", usize::BITS);
     fields.add("monotonic_clock", "POSIX clock_gettime");

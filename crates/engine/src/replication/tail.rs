@@ -147,6 +147,7 @@ mod tests {
     use slipstream_resp::encode_request;
 
     use super::*;
+    use crate::table::Mode;
 
     fn requests(lines: &[&str]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -160,7 +161,7 @@ mod tests {
     /// What is read of it, in pieces of any length.
     #[track_caller]
     fn read_as(bytes: &[u8], selected: Selected, most: Most) -> Option<Tail> {
-        let table = CommandTable::new(&[]).unwrap();
+        let table = CommandTable::new(Mode::Server, &[]).unwrap();
         let read = |piece: usize| {
             let mut reader = TailReader::new(selected, most);
             bytes.chunks(piece).try_for_each(|piece| reader.push(&table, piece)).ok()?;

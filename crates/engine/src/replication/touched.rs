@@ -115,11 +115,11 @@ mod tests {
     use slipstream_resp::OwnedRequest;
 
     use super::*;
-    use crate::table::CommandTable;
+    use crate::table::{CommandTable, Mode};
 
     #[track_caller]
     fn check(line: &str, expected: &str) {
-        let table = CommandTable::new(&[]).unwrap();
+        let table = CommandTable::new(Mode::Server, &[]).unwrap();
         let words: Vec<&str> = line.split(' ').collect();
         let request = OwnedRequest::from_parts(&words);
         let entry = table.resolve(request.args()).unwrap();

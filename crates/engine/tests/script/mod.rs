@@ -87,6 +87,10 @@ impl Host for FakeHost {
         Err("no configuration file".into())
     }
 
+    fn is_program(&mut self, path: &str) -> bool {
+        path.starts_with("/bin/")
+    }
+
     fn stall(&mut self, micros: u64) {
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }

@@ -127,7 +127,8 @@ impl Sentinel {
             known.chain(std::iter::once((LOG_LEVEL, request.log_level.to_owned()))).collect();
         let mut found: Vec<&(&str, String)> = Vec::new();
         for pattern in patterns {
-            let matches = |name: &str| request.surroundings.matches(pattern.as_bytes(), name.as_bytes());
+            let matches =
+                |name: &str| request.surroundings.matches(pattern.as_bytes(), name.as_bytes(), true);
             for pair in known.iter().filter(|(name, _)| matches(name)) {
                 if !found.iter().any(|(name, _)| *name == pair.0) {
                     found.push(pair);

@@ -26,7 +26,7 @@ const ADMIN: u32 = COMMON | flag::ADMIN;
 const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
 /// The rows.
-pub const COMMANDS: &[Command] = &[Command::container("client", -2, SUBCOMMANDS).doc(
+pub const COMMANDS: &[Command] = &[Command::container("client", -2, SUBCOMMANDS).flags(flag::SENTINEL).doc(
     Group::Connection,
     "2.4.0",
     "Shows and steers connections.",
@@ -34,20 +34,20 @@ pub const COMMANDS: &[Command] = &[Command::container("client", -2, SUBCOMMANDS)
 )];
 
 const SUBCOMMANDS: &[Command] = &[
-    Command::new("client|id", 2, id).flags(COMMON).doc(
+    Command::new("client|id", 2, id).flags(COMMON | flag::SENTINEL).doc(
         Group::Connection,
         "5.0.0",
         "Tells the number of this connection.",
         "O(1)",
     ),
-    Command::new("client|info", 2, info).flags(COMMON).tips(&["nondeterministic_output"]).doc(
+    Command::new("client|info", 2, info).flags(COMMON | flag::SENTINEL).tips(&["nondeterministic_output"]).doc(
         Group::Connection,
         "6.2.0",
         "Tells about this connection.",
         "O(1)",
     ),
     Command::new("client|list", -2, client_list)
-        .flags(ADMIN)
+        .flags(ADMIN | flag::SENTINEL)
         .tips(&["nondeterministic_output"])
         .history(&[
             ("2.8.12", "Tells the number of each connection."),
@@ -65,7 +65,7 @@ const SUBCOMMANDS: &[Command] = &[
         )
         .syntax("client-type:[TYPE (normal:pure-token | master:pure-token | replica:pure-token | pubsub:pure-token)]!5.0.0 [ID client-id:integer...]!6.2.0"),
     Command::new("client|kill", -3, kill::kill)
-        .flags(ADMIN)
+        .flags(ADMIN | flag::SENTINEL)
         .history(&[
             ("2.8.12", "Takes options, ID and TYPE among them."),
             ("3.2.0", "TYPE knows MASTER."),
@@ -75,34 +75,34 @@ const SUBCOMMANDS: &[Command] = &[
         .doc(Group::Connection, "2.4.0", "Closes connections.", "O(N), N being the number of connections")
         .syntax(KILL),
     Command::new("client|setname", 3, setname)
-        .flags(COMMON)
+        .flags(COMMON | flag::SENTINEL)
         .tips(EVERYWHERE)
         .doc(Group::Connection, "2.6.9", "Names this connection.", "O(1)")
         .syntax("connection-name"),
-    Command::new("client|getname", 2, getname).flags(COMMON).doc(
+    Command::new("client|getname", 2, getname).flags(COMMON | flag::SENTINEL).doc(
         Group::Connection,
         "2.6.9",
         "Tells the name of this connection.",
         "O(1)",
     ),
     Command::new("client|setinfo", 4, setinfo)
-        .flags(COMMON)
+        .flags(COMMON | flag::SENTINEL)
         .tips(EVERYWHERE)
         .doc(Group::Connection, "7.2.0", "Tells the server which library the client uses.", "O(1)")
         .syntax("attr:((lib-name:pure-token libname) | (lib-ver:pure-token libver))"),
     Command::new("client|pause", -3, pause)
-        .flags(ADMIN)
+        .flags(ADMIN | flag::SENTINEL)
         .history(&[("6.2.0", "Knows WRITE.")])
         .doc(Group::Connection, "3.0.0", "Holds back commands, or writes only, for a while.", "O(1)")
         .syntax("timeout:integer mode:[WRITE | ALL]!6.2.0"),
-    Command::new("client|unpause", 2, unpause).flags(ADMIN).doc(
+    Command::new("client|unpause", 2, unpause).flags(ADMIN | flag::SENTINEL).doc(
         Group::Connection,
         "6.2.0",
         "Takes up what CLIENT PAUSE held back.",
         "O(N), N being the number of clients held back",
     ),
     Command::new("client|no-evict", 3, no_evict)
-        .flags(ADMIN)
+        .flags(ADMIN | flag::SENTINEL)
         .doc(Group::Connection, "7.0.0", "Keeps this connection whatever memory it takes.", "O(1)")
         .syntax("enabled:(ON | OFF)"),
     Command::new("client|no-touch", 3, no_touch)
@@ -138,7 +138,7 @@ const SUBCOMMANDS: &[Command] = &[
         )
         .syntax("milliseconds:integer"),
     Command::new("client|reply", 3, reply)
-        .flags(COMMON)
+        .flags(COMMON | flag::SENTINEL)
         .doc(Group::Connection, "3.2.0", "Says whether this connection wants replies.", "O(1)")
         .syntax("action:(ON | OFF | SKIP)"),
     tracking::TRACKING,
@@ -146,7 +146,7 @@ const SUBCOMMANDS: &[Command] = &[
     tracking::TRACKINGINFO,
     tracking::GETREDIR,
     Command::new("client|unblock", -3, unblock)
-        .flags(ADMIN)
+        .flags(ADMIN | flag::SENTINEL)
         .doc(
             Group::Connection,
             "5.0.0",
@@ -154,7 +154,7 @@ const SUBCOMMANDS: &[Command] = &[
             "O(log N), N being the number of connections",
         )
         .syntax("client-id:integer [unblock-type:(TIMEOUT | ERROR)]"),
-    Command::new("client|help", 2, help).flags(HELP).doc(
+    Command::new("client|help", 2, help).flags(HELP | flag::SENTINEL).doc(
         Group::Connection,
         "5.0.0",
         "Lists the subcommands.",

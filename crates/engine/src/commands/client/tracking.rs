@@ -6,13 +6,13 @@ use slipstream_resp::Args;
 
 use super::COMMON;
 use crate::call::{Call, is_word};
-use crate::command::{Command, Group};
+use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
 use crate::session::SessionId;
 use crate::tracking::{Mode, Tracker};
 
 pub(super) const TRACKING: Command = Command::new("client|tracking", -3, tracking)
-    .flags(COMMON)
+    .flags(COMMON | flag::SENTINEL)
     .doc(
         Group::Connection,
         "6.0.0",
@@ -22,20 +22,17 @@ pub(super) const TRACKING: Command = Command::new("client|tracking", -3, trackin
     .syntax("status:(ON | OFF) [REDIRECT client-id:integer] [PREFIX prefix]... BCAST:[BCAST] OPTIN:[OPTIN] OPTOUT:[OPTOUT] NOLOOP:[NOLOOP]");
 
 pub(super) const CACHING: Command = Command::new("client|caching", 3, caching)
-    .flags(COMMON)
+    .flags(COMMON | flag::SENTINEL)
     .doc(Group::Connection, "6.0.0", "Says whether the keys of the next request are remembered.", "O(1)")
     .syntax("mode:(YES | NO)");
 
 pub(super) const TRACKINGINFO: Command = Command::new("client|trackinginfo", 2, trackinginfo)
-    .flags(COMMON)
+    .flags(COMMON | flag::SENTINEL)
     .doc(Group::Connection, "6.2.0", "Tells how this connection tracks keys.", "O(1)");
 
-pub(super) const GETREDIR: Command = Command::new("client|getredir", 2, getredir).flags(COMMON).doc(
-    Group::Connection,
-    "6.0.0",
-    "Tells the connection that invalidations are redirected to.",
-    "O(1)",
-);
+pub(super) const GETREDIR: Command = Command::new("client|getredir", 2, getredir)
+    .flags(COMMON | flag::SENTINEL)
+    .doc(Group::Connection, "6.0.0", "Tells the connection that invalidations are redirected to.", "O(1)");
 
 /// The options of CLIENT TRACKING, as they stand there.
 #[derive(Default)]

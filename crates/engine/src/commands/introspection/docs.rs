@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::command::Command;
 use crate::errors::CommandError;
 use crate::syntax::{Argument, Kind, parse};
+use crate::table::CommandTable;
 
 /// What is for the server's own use.
 const SYSTEM: &[&str] = &["debug", "pfdebug", "pfselftest", "replconf", "restore-asking"];
@@ -22,15 +23,15 @@ pub(super) fn docs(call: &mut Call<'_>) -> Result<(), CommandError> {
         let named = args.iter().skip(2).filter_map(|name| look_up(&call.core.table, name));
         named.map(|entry| entry.command).collect()
     };
-    write_all(call.reply, commands.into_iter());
+    write_all(call.reply, &call.core.table, &commands);
     Ok(())
 }
 
-fn write_all<'a>(reply: &mut Reply, commands: impl ExactSizeIterator<Item = &'a Command>) {
+fn write_all(reply: &mut Reply, table: &CommandTable, commands: &[&'static Command]) {
     reply.map(commands.len());
     for command in commands {
         reply.bulk(command.full_name.as_bytes());
-        write(reply, command);
+        write(reply, table, command);
     }
 }
 
@@ -41,7 +42,7 @@ fn write_map(reply: &mut Reply, write: impl FnOnce(&mut Reply) -> usize) {
     written.expect("nothing in it can fail");
 }
 
-fn write(reply: &mut Reply, command: &Command) {
+fn write(reply: &mut Reply, table: &CommandTable, command: &'static Command) {
     write_map(reply, |reply| {
         let mut pairs = 0;
         let texts = [
@@ -75,7 +76,7 @@ fn write(reply: &mut Reply, command: &Command) {
         }
         if !command.subcommands.is_empty() {
             reply.bulk(b"subcommands");
-            write_all(reply, command.subcommands.iter());
+            write_all(reply, table, &table.subcommands(command).collect::<Vec<_>>());
             pairs += 1;
         }
         pairs

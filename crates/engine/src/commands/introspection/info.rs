@@ -8,6 +8,7 @@ use super::{look_up, top_level, write_words};
 use crate::call::Call;
 use crate::command::{BeginSearch, Command, FindKeys, Flags, Group, KeySpec, flag};
 use crate::errors::CommandError;
+use crate::table::CommandTable;
 
 pub(super) fn info(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.args.len() == 2 {
@@ -17,7 +18,7 @@ pub(super) fn info(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.reply.array(call.args.len() - 2);
     for name in call.args.iter().skip(2) {
         match look_up(&call.core.table, name) {
-            Some(entry) => write(call.reply, entry.command),
+            Some(entry) => write(call.reply, &call.core.table, entry.command),
             None => call.reply.null(),
         }
     }
@@ -27,10 +28,10 @@ pub(super) fn info(call: &mut Call<'_>) -> Result<(), CommandError> {
 pub(super) fn write_all(call: &mut Call<'_>) {
     let commands = top_level(&call.core.table);
     call.reply.array(commands.len());
-    commands.into_iter().for_each(|command| write(call.reply, command));
+    commands.into_iter().for_each(|command| write(call.reply, &call.core.table, command));
 }
 
-fn write(reply: &mut Reply, command: &Command) {
+fn write(reply: &mut Reply, table: &CommandTable, command: &'static Command) {
     let (range, movable) = key_range(command.keys);
     let flags = command.flags | if movable { flag::MOVABLE_KEYS } else { 0 };
     reply.array(10);
@@ -50,8 +51,8 @@ fn write(reply: &mut Reply, command: &Command) {
     if command.subcommands.is_empty() {
         reply.set(0);
     } else {
-        reply.array(command.subcommands.len());
-        command.subcommands.iter().for_each(|subcommand| write(reply, subcommand));
+        reply.array(table.subcommands(command).count());
+        table.subcommands(command).for_each(|subcommand| write(reply, table, subcommand));
     }
 }
 
@@ -212,7 +213,7 @@ fn group_category(command: &Command) -> Option<&'static str> {
         Group::HyperLogLog => Some("hyperloglog"),
         Group::Geo => Some("geo"),
         Group::Scripting => Some("scripting"),
-        Group::PubSub | Group::Server | Group::Cluster => None,
+        Group::PubSub | Group::Server | Group::Cluster | Group::Sentinel => None,
     }
 }
 

@@ -19,7 +19,7 @@ mod keys;
 pub use info::acl_categories;
 pub(crate) use keys::keys_of;
 
-const COMMON: u32 = flag::LOADING | flag::STALE;
+const COMMON: u32 = flag::LOADING | flag::STALE | flag::SENTINEL;
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
 
 /// The rows.
@@ -162,10 +162,12 @@ fn list(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
         _ => return Err(CommandError::SYNTAX),
     };
-    let commands = top_level(&call.core.table);
+    let table = &call.core.table;
+    let commands = top_level(table);
     call.reply.deferred(Aggregate::Array, |reply| {
-        let all =
-            commands.into_iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
+        let all = commands
+            .into_iter()
+            .flat_map(|command| std::iter::once(command).chain(table.subcommands(command)));
         let selected = all.filter(|command| filter.selects(command));
         Ok(selected.map(|command| reply.bulk(command.full_name.as_bytes())).count())
     })

@@ -1,9 +1,10 @@
 //! The rules of this family that need no running node.
 
 use super::*;
+use crate::table::Mode;
 
 fn categories(name: &str) -> String {
-    let table = CommandTable::new(&[]).unwrap();
+    let table = CommandTable::new(Mode::Server, &[]).unwrap();
     acl_categories(look_up(&table, name.as_bytes()).unwrap().command).join(" ")
 }
 
@@ -19,7 +20,7 @@ fn categories_follow_from_flags_and_family() {
 
 #[test]
 fn a_subcommand_is_looked_up_by_its_whole_name() {
-    let table = CommandTable::new(&[]).unwrap();
+    let table = CommandTable::new(Mode::Server, &[]).unwrap();
     assert_eq!(look_up(&table, b"Command|Info").unwrap().command.full_name, "command|info");
     assert!(look_up(&table, b"command|nosuch").is_none());
     assert!(look_up(&table, b"ping|x").is_none());

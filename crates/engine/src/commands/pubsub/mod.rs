@@ -23,11 +23,11 @@ const SHARD_CHANNEL: &[KeySpec] = &[KeySpec::at(1, &["not_key"])];
 /// The rows.
 pub const COMMANDS: &[Command] = &[
     Command::new("subscribe", -2, subscribing::subscribe)
-        .flags(LISTEN)
+        .flags(LISTEN | flag::SENTINEL)
         .doc(Group::PubSub, "2.0.0", "Listens to channels.", "O(N), N being the number of channels")
         .syntax("channel..."),
     Command::new("unsubscribe", -1, subscribing::unsubscribe)
-        .flags(LISTEN)
+        .flags(LISTEN | flag::SENTINEL)
         .doc(
             Group::PubSub,
             "2.0.0",
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .syntax("[channel...]"),
     Command::new("psubscribe", -2, subscribing::psubscribe)
-        .flags(LISTEN)
+        .flags(LISTEN | flag::SENTINEL)
         .doc(
             Group::PubSub,
             "2.0.0",
@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .syntax("pattern:pattern..."),
     Command::new("punsubscribe", -1, subscribing::punsubscribe)
-        .flags(LISTEN)
+        .flags(LISTEN | flag::SENTINEL)
         .doc(
             Group::PubSub,
             "2.0.0",
@@ -74,7 +74,7 @@ pub const COMMANDS: &[Command] = &[
         )
         .syntax("[shardchannel...]"),
     Command::new("publish", 3, publish)
-        .flags(TELL)
+        .flags(TELL | flag::SENTINEL)
         .doc(
             Group::PubSub,
             "2.0.0",
@@ -152,6 +152,9 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 fn publish(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.core.sentinel.is_some() {
+        return call.core.publish_to_sentinel((&call.args[1], &call.args[2]), call.reply);
+    }
     send(call, Kind::Channel)
 }
 
