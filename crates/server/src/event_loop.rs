@@ -11,6 +11,8 @@ mod link;
 
 mod replicas;
 
+mod sentinel;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
@@ -36,6 +38,7 @@ use crate::log_load::LogLoad;
 use crate::migrator::Migrator;
 use crate::net::{LINK, Ready, SIGNALS, SharedNet, WAKER, Whose};
 use crate::reclaimer::Reclaimer;
+use crate::sentinel::SentinelShell;
 use crate::signals::Signals;
 use crate::spool::Spool;
 use crate::state_file::StateFile;
@@ -73,6 +76,7 @@ pub struct EventLoop {
     reclaimer: Reclaimer,
     migrator: Rc<RefCell<Migrator>>,
     state_file: StateFile,
+    sentinel: SentinelShell,
     buffer: Box<[u8]>,
     exit: Option<i32>,
 }
@@ -88,6 +92,7 @@ impl EventLoop {
         let registry = net.borrow().registry().try_clone()?;
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         let (sender, reports) = channel();
+        let watch = registry.try_clone()?;
         let reporter = Reporter::new(sender, Arc::clone(&waker), registry);
         let log_disk = LogDisk::start(reporter.clone());
         let mut event_loop = EventLoop {
@@ -108,6 +113,7 @@ impl EventLoop {
             signals,
             reports,
             state_file: StateFile::start(reporter.clone()),
+            sentinel: SentinelShell::new(reporter.clone(), watch),
             reporter,
             reclaimer: Reclaimer::start(),
             migrator,
@@ -133,6 +139,7 @@ impl EventLoop {
         self.feeder.finish(&self.node.core.log);
         self.log_disk.finish();
         self.state_file.finish();
+        self.sentinel.finish();
         self.aof_writer.finish();
         Ok(self.exit.unwrap_or(0))
     }
@@ -157,6 +164,7 @@ impl EventLoop {
                     self.link_ready(line, ready.readable, ready.writable);
                 }
                 Whose::Listener(index) => self.accept(index),
+                Whose::Line(id) => self.line_ready(id, &ready),
                 Whose::Client(id) => self.client_ready(id, &ready),
             }
         }
@@ -233,6 +241,7 @@ impl EventLoop {
             for effect in effects {
                 self.perform(effect);
             }
+            self.tell_sentinel();
         }
     }
 
@@ -396,6 +405,7 @@ impl EventLoop {
                 Report::DiskFailed(reason) => self.node.disk_failed(&reason),
                 Report::DiskNotice(text) => self.node.core.notice(Level::Notice, &text),
                 Report::Connected(line, number, result) => self.connected(line, number, result),
+                Report::Sentinel(news) => self.sentinel_news(news),
             }
         }
     }

@@ -33,6 +33,7 @@ use crate::kernel::{self, Claim};
 use crate::key_delay::{DelaySetting, KeyDelay};
 use crate::loader::{self, Halves};
 use crate::mptcp;
+use crate::sentinel::News;
 use crate::spool::Spool;
 use crate::sync_send::{self, EncodeOptions, Outlet};
 use crate::system_files::{SystemFile, SystemFiles};
@@ -87,6 +88,8 @@ pub enum Report {
     DiskNotice(String),
     /// The connection to the primary stands, or why not. The number tells which attempt.
     Connected(Line, u64, Result<TcpStream, String>),
+    /// Something that a sentinel waits for.
+    Sentinel(News),
 }
 
 /// One of the connections to the primary.

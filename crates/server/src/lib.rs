@@ -29,6 +29,7 @@ mod numbered;
 mod oom_score;
 pub mod process;
 pub mod reclaimer;
+mod sentinel;
 pub mod signals;
 mod spool;
 pub mod startup;

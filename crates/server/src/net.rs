@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Registry, Token};
 use slipstream_engine::{Arrival, Door, Flow, Session, SessionId};
+use slipstream_sentinel::LineId;
 
 use crate::connection::{Connection, Socket};
 use crate::feeder::Departures;
@@ -27,7 +28,9 @@ pub const SIGNALS: Token = Token(usize::MAX - 1);
 pub const LINK: Token = Token(usize::MAX - 2);
 /// The side connection to it.
 pub const SIDE: Token = Token(usize::MAX - 3);
-/// Listeners count down from here; clients have their session's number.
+/// Lines of a sentinel have this and their number; what is below is the number of a client's session.
+const LINES: usize = 1 << (usize::BITS - 2);
+/// Listeners count down from here.
 const LISTENERS: usize = usize::MAX - 100;
 const MAX_LISTENERS: usize = 64;
 
@@ -45,6 +48,8 @@ pub enum Whose {
     Own(Token),
     /// A listener, by its place.
     Listener(usize),
+    /// A line of a sentinel.
+    Line(LineId),
     /// A client.
     Client(SessionId),
 }
@@ -96,7 +101,7 @@ pub struct Net {
     pub listening: Listening,
     connections: NumberedMap<SessionId, Connection>,
     /// Sockets that may have more to read than was read: looked at without waiting.
-    unread: BTreeSet<SessionId>,
+    unread: BTreeSet<Token>,
     /// When the listeners are to be looked at although nothing new is heard of them.
     accept_at: Option<Instant>,
     /// Sockets that a full sync's thread writes to.
@@ -114,6 +119,7 @@ impl Ready {
         match self.token {
             token @ (WAKER | SIGNALS | LINK | SIDE) => Whose::Own(token),
             Token(number) if number >= LISTENERS - MAX_LISTENERS => Whose::Listener(LISTENERS - number),
+            Token(number) if number >= LINES => Whose::Line(LineId((number - LINES) as u64)),
             Token(number) => Whose::Client(SessionId(number as u64)),
         }
     }
@@ -137,6 +143,11 @@ impl From<&Event> for Ready {
 
 fn token_of(id: SessionId) -> Token {
     Token(usize::try_from(id.0).expect("sessions are counted from 1"))
+}
+
+/// What a line of a sentinel is watched by.
+pub fn token_of_line(id: LineId) -> Token {
+    Token(LINES + usize::try_from(id.0).expect("lines are counted from 1"))
 }
 
 impl Net {
@@ -171,8 +182,8 @@ impl Net {
         if let Err(error) = self.poll.poll(&mut self.events, Some(patience)) {
             return if error.kind() == ErrorKind::Interrupted { Ok(false) } else { Err(error) };
         }
-        for id in std::mem::take(&mut self.unread) {
-            self.ready.push_back(Ready::to_read(token_of(id)));
+        for token in std::mem::take(&mut self.unread) {
+            self.ready.push_back(Ready::to_read(token));
         }
         if self.accept_at.take_if(|at| *at <= Instant::now()).is_some() {
             let listeners = 0..self.listening.sockets.len();
@@ -188,6 +199,11 @@ impl Net {
             return Some(Duration::ZERO);
         }
         self.accept_at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// A line may have more to read than was read.
+    pub fn read_again(&mut self, line: LineId) {
+        self.unread.insert(token_of_line(line));
     }
 
     /// Takes up what is ready next.
@@ -278,7 +294,7 @@ impl Net {
     /// Watches a connection no more.
     pub fn remove(&mut self, id: SessionId) -> Option<Connection> {
         let mut connection = self.connections.remove(&id)?;
-        self.unread.remove(&id);
+        self.unread.remove(&token_of(id));
         // Whatever the registry says, the socket closes with its last handle, and whoever gets it watches it himself.
         connection.socket.deregister(self.poll.registry()).ok();
         Some(connection)
@@ -324,13 +340,13 @@ impl Net {
             Ok(count) => {
                 // The end is told once, together with what comes before it.
                 if connection.ended || count == buffer.len() {
-                    self.unread.insert(id);
+                    self.unread.insert(token_of(id));
                 }
                 Some(Heard::Bytes(count))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) if error.kind() == ErrorKind::Interrupted => {
-                self.unread.insert(id);
+                self.unread.insert(token_of(id));
                 None
             }
             Err(_) => Some(Heard::Broken),
@@ -391,7 +407,7 @@ impl Net {
                         arrivals.push(Arrival::Closed(id));
                     }
                 }
-                Whose::Client(_) | Whose::Own(_) => self.ready.push_back(ready),
+                Whose::Client(_) | Whose::Line(_) | Whose::Own(_) => self.ready.push_back(ready),
             }
         }
         arrivals

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, fchown};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -36,6 +36,10 @@ impl Files for SystemFiles {
     fn create_like(&self, path: &Path, original: &Path) -> io::Result<SystemFile> {
         let file = File::create(path)?;
         if let Ok(known) = fs::metadata(original) {
+            // Without privileges it can be given to a group of this process at most: then it is this process's own.
+            fchown(&file, Some(known.uid()), Some(known.gid()))
+                .or_else(|_| fchown(&file, None, Some(known.gid())))
+                .ok();
             file.set_permissions(known.permissions())?;
         }
         Ok(SystemFile(file))
