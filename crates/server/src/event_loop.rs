@@ -311,7 +311,8 @@ impl EventLoop {
             Effect::KeepState { name, content } => self.state_file.replace(jobs::full_path(&name), content),
             Effect::Digest(order) => jobs::digest(self.reporter.clone(), order),
             Effect::Ship(shipment) => self.migrator.borrow_mut().ship(shipment, self.reporter.clone()),
-            Effect::Sentinel(_) | Effect::SentinelStore { .. } => {}
+            Effect::Sentinel(action) => self.sentinel.perform(action, &self.node.core.config),
+            Effect::SentinelStore { version, path, content } => self.sentinel.keep(version, &path, content),
             Effect::Reclaim(data) => self.reclaimer.drop(data),
             Effect::Exit(status) => self.exit = Some(status),
         }

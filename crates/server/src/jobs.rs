@@ -513,17 +513,23 @@ fn try_spawn((name, claim): (&str, Claim), job: impl FnOnce() + Send + 'static) 
 }
 
 #[cfg(test)]
-mod tests {
-    use mio::{Poll, Token};
+impl Reporter {
+    /// Reports to nobody but the test.
+    pub(crate) fn of_test() -> (Reporter, std::sync::mpsc::Receiver<Report>) {
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let (sender, reports) = std::sync::mpsc::channel();
+        (Reporter::new(sender, waker, poll.registry().try_clone().unwrap()), reports)
+    }
+}
 
+#[cfg(test)]
+mod tests {
     use super::*;
 
     #[test]
     fn a_job_that_panics_reports_that() {
-        let poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let (sender, reports) = std::sync::mpsc::channel();
-        let reporter = Reporter::new(sender, waker, poll.registry().try_clone().unwrap());
+        let (reporter, reports) = Reporter::of_test();
         let failed = |reason| Report::KeptFile(Err(reason));
         spawn_or_report(("panics", Claim::Background), reporter.clone(), failed, |_| panic!("as intended"));
         let is_told =

@@ -21,6 +21,23 @@ pub(crate) fn disable_huge_pages() -> io::Result<()> {
     Ok(())
 }
 
+/// Has every descriptor but the first three close where another program takes over a process that this one starts, also
+/// those that this one inherited.
+///
+/// Kernels before 5.11 cannot do this.
+pub(crate) fn keep_descriptors() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (first, last): (libc::c_uint, libc::c_uint) = (3, libc::c_uint::MAX);
+        // SAFETY: the call takes numbers only, and closes nothing now.
+        let status = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
+        if status != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Has the calling thread run soon after it wakes: it asks for shorter slices of the processor than the usual 3 ms,
 /// so it need not wait until others have used up theirs. It gets no more time by that.
 ///

@@ -4,7 +4,7 @@
 //! 1234:M 20 Nov 2026 23:46:00.123 * Ready to accept connections tcp
 //! pid:role date.milliseconds level message
 //! ```
-//! Roles: `M` a primary, `S` a replica. Levels: `.` debug, `-` verbose,
+//! Roles: `M` a primary, `S` a replica, `X` a sentinel. Levels: `.` debug, `-` verbose,
 //! `*` notice, `#` warning. A file is opened anew for each line, so that it may
 //! be moved away at any time.
 
@@ -19,12 +19,17 @@ use slipstream_engine::config::{Config, LogLevel};
 pub struct LogFile {
     path: String,
     threshold: Option<Level>,
+    is_sentinel: bool,
 }
 
 impl LogFile {
     /// As `logfile` and `loglevel` say; refuses a file that cannot be written.
     pub fn open(config: &Config) -> Result<LogFile, String> {
-        let log = LogFile { path: config.logfile.clone(), threshold: threshold(config.loglevel) };
+        let log = LogFile {
+            path: config.logfile.clone(),
+            threshold: threshold(config.loglevel),
+            is_sentinel: config.sentinel.is_some(),
+        };
         match log.append(b"") {
             Ok(()) => Ok(log),
             Err(error) => Err(format!("Can't open the log file '{}': {error}", log.path)),
@@ -36,7 +41,12 @@ impl LogFile {
         if self.threshold.is_none_or(|threshold| level < threshold) {
             return;
         }
-        let (pid, role) = (std::process::id(), if replica { 'S' } else { 'M' });
+        let role = match (self.is_sentinel, replica) {
+            (true, _) => 'X',
+            (false, true) => 'S',
+            (false, false) => 'M',
+        };
+        let pid = std::process::id();
         let date = jiff::Zoned::now().strftime("%d %b %Y %H:%M:%S.%3f").to_string();
         let line = format!("{pid}:{role} {date} {} {text}\n", mark(level));
         // There is nowhere left to report that the log itself cannot be written.

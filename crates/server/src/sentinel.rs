@@ -11,7 +11,6 @@ mod scripts;
 mod store;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 
 use mio::Registry;
 use slipstream_engine::config::Config;
@@ -24,7 +23,7 @@ use self::opening::Route;
 use self::scripts::Scripts;
 use self::store::Store;
 pub(crate) use self::store::check_writable;
-use crate::jobs::Reporter;
+use crate::jobs::{Reporter, full_path};
 use crate::net::Ready;
 
 /// The status of a process that ends as SENTINEL SIMULATE-FAILURE wants it.
@@ -88,8 +87,8 @@ impl SentinelShell {
     }
 
     /// Replaces the file that holds the state.
-    pub(crate) fn keep(&mut self, version: Version, path: PathBuf, content: Vec<u8>) {
-        self.store.replace(version, path, content);
+    pub(crate) fn keep(&mut self, version: Version, path: &str, content: Vec<u8>) {
+        self.store.replace(version, full_path(path), content);
     }
 
     /// Takes what another thread tells.

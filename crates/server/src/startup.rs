@@ -3,6 +3,8 @@
 //! Everything that can be wrong is found before the process detaches or takes
 //! a client: a bad directive, a port in use, a folder that is not there.
 
+mod sentinel;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,7 +15,7 @@ use std::rc::Rc;
 
 use slipstream_engine::config::command_line::{self, CommandLine, Sources};
 use slipstream_engine::config::{self, Config};
-use slipstream_engine::{Host, Level, Node, REDIS_VERSION};
+use slipstream_engine::{Host, Level, Node, REDIS_VERSION, Stored};
 
 use crate::event_loop::EventLoop;
 use crate::listeners;
@@ -27,6 +29,8 @@ use crate::{allocator, kernel, mptcp, state_file};
 const DETACHED: &str = "SLIPSTREAM_DETACHED";
 /// Descriptors that are not clients': files, listeners, jobs.
 const RESERVED_DESCRIPTORS: u64 = 32;
+/// The same of a sentinel, where there is room for them: connections to whom it watches, scripts that start.
+const RESERVED_BY_SENTINEL: u64 = 2048;
 
 /// Runs a server; returns the process's exit status.
 pub fn run(program: &str, arguments: &[OsString]) -> i32 {
@@ -66,6 +70,10 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let mut config = read_config(sources, config_file.as_deref(), &stdin)?;
     let started_in = std::env::current_dir().map_err(|error| error.to_string())?;
     config.dir = change_folder(&config.dir)?;
+    if sources.is_sentinel {
+        sentinel::without_data(&mut config);
+        sentinel::check_state(&config, config_file.as_deref())?;
+    }
     if std::env::var_os(DETACHED).is_some() {
         // The process leads a session already if it was started by hand with the variable set.
         rustix::process::setsid().ok();
@@ -102,6 +110,20 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     process.log(Level::Notice, config.replicaof.is_some(), "Server initialized");
     let migrator = process.migrator();
     let mut node = Node::new(config, Box::new(process), seed)?;
+    if sources.is_sentinel {
+        node.start(Stored::Nothing);
+    } else {
+        find_data(&mut node)?;
+    }
+    let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
+    let event_loop = EventLoop::new(node, net, migrator, signals).map_err(|error| error.to_string())?;
+    let status = event_loop.run().map_err(|error| error.to_string());
+    drop(pidfile);
+    status
+}
+
+/// What the node knew, and the data that it had.
+fn find_data(node: &mut Node) -> Result<(), String> {
     node.remember(state_file::read(&node.core.state_file()));
     let (stored, notice) = slipstream_storage::find(&SystemFiles, &node.core.config, Path::new(""))
         .inspect_err(|reason| node.warn(reason))?;
@@ -109,11 +131,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
         node.core.notice(Level::Notice, &text);
     }
     node.start(stored);
-    let signals = Signals::install().map_err(|error| format!("Installing signal handlers: {error}"))?;
-    let event_loop = EventLoop::new(node, net, migrator, signals).map_err(|error| error.to_string())?;
-    let status = event_loop.run().map_err(|error| error.to_string());
-    drop(pidfile);
-    status
+    Ok(())
 }
 
 /// The command as it was given, without arguments.
@@ -181,7 +199,8 @@ fn announce(process: &mut Process, program: &str, config: &Config, sources: &Sou
 /// Raises the limit of open files for `maxclients`, or lowers `maxclients` to what there is.
 fn limit_clients(mut config: Config, process: &mut Process) -> Config {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let wanted = u64::from(config.maxclients) + RESERVED_DESCRIPTORS;
+    let lines = if config.sentinel.is_some() { RESERVED_BY_SENTINEL } else { 0 };
+    let wanted = u64::from(config.maxclients) + RESERVED_DESCRIPTORS + lines;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
         return config;
@@ -195,7 +214,9 @@ fn limit_clients(mut config: Config, process: &mut Process) -> Config {
         }
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
-    let clients = u32::try_from(current.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(u32::MAX).max(1);
+    let left = current.saturating_sub(RESERVED_DESCRIPTORS);
+    let left = left - lines.min(left / 2);
+    let clients = u32::try_from(left).unwrap_or(u32::MAX).clamp(1, config.maxclients);
     let text = format!(
         "You requested maxclients of {} requiring at least {wanted} max file descriptors; the limit is {current}. Current maximum open files is {current}. maxclients has been reduced to {clients} to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
         config.maxclients

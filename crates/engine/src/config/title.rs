@@ -49,7 +49,8 @@ fn value(name: &str, config: &Config, facts: Facts<'_>) -> Option<String> {
         "title" => facts.program.to_owned(),
         "listen-addr" if config.port == 0 => format!("unixsocket:{socket}"),
         "listen-addr" => format!("{}:{}", config.bind.first().map_or("*", String::as_str), config.port),
-        // Neither a cluster's node nor a sentinel.
+        "server-mode" if config.sentinel.is_some() => "[sentinel]".to_owned(),
+        // There are no cluster's nodes.
         "server-mode" => String::new(),
         "port" => config.port.to_string(),
         "tls-port" => "0".to_owned(),

@@ -124,8 +124,7 @@ impl Lines {
         let ends = stream.local_addr().and_then(|local| Ok((local, stream.peer_addr()?)));
         match ends {
             Ok((local, remote)) => {
-                self.lines
-                    .insert(id.0, Line::Open(Open { stream, unsent: Vec::new(), has_ended: false }));
+                self.lines.insert(id.0, Line::Open(Open { stream, unsent: Vec::new(), has_ended: false }));
                 let [local, remote] = [local, remote].map(|end| end.ip().to_string());
                 Some(Event::Connected { line: id, local, remote })
             }

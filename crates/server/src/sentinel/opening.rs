@@ -30,7 +30,7 @@ pub(super) struct Route {
 
 /// A host and a source, looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
+pub(super) struct Numbers {
     /// What the host stands for, without a port.
     pub(super) targets: Vec<SocketAddr>,
     /// What the source stands for; empty if any will do.
@@ -130,7 +130,10 @@ impl Setup {
                 socket.bind(&(*source).into()).map_err(explain)
             }
             None if self.sources.is_empty() => Ok(()),
-            None => Err(io::Error::other(format!("bind-source-addr has no address to reach {} from", target.ip()))),
+            None => Err(io::Error::other(format!(
+                "bind-source-addr has no address to reach {} from",
+                target.ip()
+            ))),
         }
     }
 }

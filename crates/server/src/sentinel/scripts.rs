@@ -15,7 +15,7 @@ use slipstream_sentinel::{Event, ScriptEnd};
 use super::News;
 use super::opening::words;
 use crate::jobs::{Report, Reporter, spawn_or_report};
-use crate::kernel::Claim;
+use crate::kernel::{Claim, keep_descriptors};
 use crate::numbered::NumberedMap;
 
 /// Scripts that run at a time.
@@ -47,7 +47,12 @@ impl Scripts {
     }
 
     /// Starts a script; its end is reported.
-    pub(super) fn run(&mut self, number: u64, path: String, arguments: Vec<String>) -> Option<Event<'static>> {
+    pub(super) fn run(
+        &mut self,
+        number: u64,
+        path: String,
+        arguments: Vec<String>,
+    ) -> Option<Event<'static>> {
         if self.running.len() >= MOST_RUNNING {
             let reason = format!("{MOST_RUNNING} scripts run already");
             return Some(Event::ScriptEnded(number, ScriptEnd::NotStarted(reason)));
@@ -94,6 +99,8 @@ fn live(script: &Mutex<Script>, path: &str, arguments: &[String]) -> io::Result<
         if matches!(*state, Script::Unwanted) {
             return Err(io::Error::other("it was ended before it began"));
         }
+        // Ours close by themselves; without this, what we inherited is inherited again.
+        keep_descriptors().ok();
         // The path is one: it is not searched for.
         let child = Command::new(absolute(path)?).args(arguments).spawn()?;
         let id = child.id();
@@ -113,4 +120,93 @@ fn live(script: &Mutex<Script>, path: &str, arguments: &[String]) -> io::Result<
         (Some(code), _) => ScriptEnd::Status(code),
         (None, signal) => ScriptEnd::Signal(signal.unwrap_or(0)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+
+    /// A script of this text, in a folder of its own.
+    fn script(name: &str, text: &str) -> (PathBuf, String) {
+        let folder = std::env::temp_dir().join(format!("slipstream-script-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("script");
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        let path = path.display().to_string();
+        (folder, path)
+    }
+
+    fn end(scripts: &mut Scripts, reports: &Receiver<Report>) -> (u64, ScriptEnd) {
+        let Report::Sentinel(News::ScriptEnded(number, end)) = reports.recv().unwrap() else { panic!() };
+        scripts.forget(number);
+        (number, end)
+    }
+
+    #[test]
+    fn a_script_has_its_arguments_and_no_descriptors_of_ours() {
+        let (folder, path) = script("arguments", "echo \"$2:$1:$PATH\" > $3; ls /proc/self/fd > $4; exit 7");
+        let _ours: Vec<File> = (0..5).map(|_| File::open("/dev/null").unwrap()).collect();
+        let (reporter, reports) = Reporter::of_test();
+        let mut scripts = Scripts::new(reporter);
+        let [said, open] = ["said", "open"].map(|name| folder.join(name).display().to_string());
+        let arguments = vec!["a b".to_owned(), "$c".to_owned(), said.clone(), open.clone()];
+        assert!(scripts.run(3, path, arguments).is_none());
+        assert_eq!(end(&mut scripts, &reports), (3, ScriptEnd::Status(7)));
+        let expected = format!("$c:a b:{}\n", std::env::var("PATH").unwrap());
+        assert_eq!(fs::read_to_string(said).unwrap(), expected);
+        // 3 is the folder that is listed.
+        assert_eq!(fs::read_to_string(open).unwrap(), "0\n1\n2\n3\n");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_killed() {
+        let (folder, path) = script("killed", "exec sleep 1000");
+        let (reporter, reports) = Reporter::of_test();
+        let mut scripts = Scripts::new(reporter);
+        scripts.run(1, path, Vec::new());
+        scripts.kill(1);
+        let (number, how) = end(&mut scripts, &reports);
+        let unwanted = ScriptEnd::NotStarted("it was ended before it began".to_owned());
+        assert!(number == 1 && (how == ScriptEnd::Signal(9) || how == unwanted), "{how:?}");
+        scripts.kill(1);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn one_that_cannot_start_is_said() {
+        let (reporter, reports) = Reporter::of_test();
+        let mut scripts = Scripts::new(reporter);
+        // The second would be found if it were searched for.
+        for path in ["/no/such/script", "true"] {
+            assert!(scripts.run(1, path.to_owned(), Vec::new()).is_none());
+            let reason = "No such file or directory".to_owned();
+            assert_eq!(end(&mut scripts, &reports), (1, ScriptEnd::NotStarted(reason)));
+        }
+    }
+
+    #[test]
+    fn more_than_the_bound_do_not_run() {
+        let (folder, path) = script("bound", "exec sleep 1000");
+        let (reporter, reports) = Reporter::of_test();
+        let mut scripts = Scripts::new(reporter);
+        for number in 0..MOST_RUNNING as u64 {
+            assert!(scripts.run(number, path.clone(), Vec::new()).is_none());
+        }
+        let told = scripts.run(99, path, Vec::new());
+        assert!(matches!(told, Some(Event::ScriptEnded(99, ScriptEnd::NotStarted(_)))), "{told:?}");
+        for number in 0..MOST_RUNNING as u64 {
+            scripts.kill(number);
+        }
+        for _ in 0..MOST_RUNNING {
+            end(&mut scripts, &reports);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

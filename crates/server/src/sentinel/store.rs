@@ -113,19 +113,8 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::sync::Arc;
-    use std::sync::mpsc::Receiver;
-
-    use mio::{Poll, Token, Waker};
 
     use super::*;
-
-    fn reporter() -> (Reporter, Receiver<Report>) {
-        let poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let (sender, reports) = channel();
-        (Reporter::new(sender, waker, poll.registry().try_clone().unwrap()), reports)
-    }
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("slipstream-{name}-{}", std::process::id()));
@@ -137,7 +126,7 @@ mod tests {
     fn the_newest_is_on_disk_when_it_is_told() {
         let folder = folder("newest");
         let path = folder.join("sentinel.conf");
-        let (reporter, reports) = reporter();
+        let (reporter, reports) = Reporter::of_test();
         let mut store = Store::new(reporter);
         for version in 1..=100 {
             store.replace(Version(version), path.clone(), version.to_string().into_bytes());
@@ -160,7 +149,7 @@ mod tests {
     fn a_failure_names_the_file() {
         let folder = folder("failure");
         let path = folder.join("missing").join("state");
-        let (reporter, reports) = reporter();
+        let (reporter, reports) = Reporter::of_test();
         let mut store = Store::new(reporter);
         store.replace(Version(1), path.clone(), Vec::new());
         let Report::Sentinel(News::Stored(Version(1), Err(reason))) = reports.recv().unwrap() else {

@@ -1,0 +1,47 @@
+//! What is different where a sentinel starts: it holds no data, and must be able to keep its state.
+
+use std::path::Path;
+
+use slipstream_engine::config::Config;
+
+use crate::jobs::full_path;
+use crate::sentinel::check_writable;
+
+/// Leaves out what is about data: a sentinel has none to save.
+pub(super) fn without_data(config: &mut Config) {
+    config.appendonly = false;
+    config.save.clear();
+    config.replicaof = None;
+}
+
+/// Whether the state can be kept, in the configuration file or where `sentinel state-file` says.
+///
+/// # Errors
+///
+/// Why not, and what would help.
+pub(super) fn check_state(config: &Config, config_file: Option<&Path>) -> Result<(), String> {
+    let lines = config.sentinel.as_deref().unwrap_or_default();
+    let state_file = lines.iter().rev().find_map(|line| match line.words.as_slice() {
+        [name, path] if name.eq_ignore_ascii_case("state-file") => Some(path.as_str()),
+        _ => None,
+    });
+    match (state_file.filter(|path| !path.is_empty()), config_file) {
+        (Some(path), _) => {
+            let path = full_path(path);
+            check_writable(&path).map_err(|reason| {
+                format!("Sentinel state file {} is not writable: {reason}. Exiting...", path.display())
+            })
+        }
+        (None, Some(path)) => check_writable(path).map_err(|reason| {
+            format!(
+                "Sentinel config file {} is not writable: {reason}. Exiting...\n\
+                 It is replaced as a whole, so its folder must be writable, too. With 'sentinel state-file <path>' in \
+                 it, the state is kept elsewhere and this file is only read.",
+                path.display()
+            )
+        }),
+        (None, None) => {
+            Err("Sentinel needs config file on disk in order to save state. Exiting...".to_owned())
+        }
+    }
+}
