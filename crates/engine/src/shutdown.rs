@@ -236,7 +236,8 @@ impl Core {
 
     fn exit(&mut self) {
         self.finish_aof();
-        self.notice(Level::Warning, "Redis is now ready to exit, bye bye...");
+        let what = if self.config.sentinel.is_some() { "Sentinel" } else { "Redis" };
+        self.notice(Level::Warning, &format!("{what} is now ready to exit, bye bye..."));
         self.effects.push(Effect::Exit(0));
     }
 

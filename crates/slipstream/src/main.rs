@@ -9,6 +9,7 @@ mod check;
 mod convert;
 mod playground;
 mod progress;
+mod sentinel;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -22,13 +23,11 @@ static ALLOCATOR: Counted<Allocator> = Counted(CHOSEN);
 
 /// Names under which the binary is a server, whatever its first argument.
 const SERVER_NAMES: &[&str] = &["redis-server", "valkey-server", "slipstream-server"];
-/// Names under which it is a sentinel.
-const SENTINEL_NAMES: &[&str] = &["redis-sentinel", "valkey-sentinel", "slipstream-sentinel"];
-
 const USAGE: &str = "\
 Usage: slipstream server [config-file] [--directive value ...]   serve, as redis-server does
        slipstream server --help                                  more about that
-       slipstream sentinel sentinel.conf                         watch primaries, as redis-sentinel does
+       slipstream sentinel config-file [--directive value ...]   watch primaries, as redis-sentinel does
+       slipstream sentinel --help                                more about that
        slipstream check rdb FILE...                              what is in a snapshot, or where it is broken
        slipstream check aof [--fix] FILE...                      the same of an append-only file
        slipstream check manifest FILE...                         which files it is made of
@@ -50,8 +49,8 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
     if SERVER_NAMES.contains(&name) {
         return slipstream_server::run(name, arguments);
     }
-    if SENTINEL_NAMES.contains(&name) {
-        return run_sentinel(name, arguments);
+    if sentinel::NAMES.contains(&name) {
+        return sentinel::run(name, arguments);
     }
     if check::RDB_NAMES.contains(&name) {
         return check::run_as_rdb_checker(name, arguments);
@@ -61,7 +60,7 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
     }
     match arguments.first().and_then(|word| word.to_str()) {
         Some("server") => slipstream_server::run("slipstream server", &arguments[1..]),
-        Some("sentinel") => run_sentinel("slipstream sentinel", &arguments[1..]),
+        Some("sentinel") => sentinel::run("slipstream sentinel", &arguments[1..]),
         Some("check") => check::run(&arguments[1..]),
         Some("convert") => convert::run(&arguments[1..]),
         Some("playground") => playground::run(&arguments[1..]),
@@ -70,13 +69,6 @@ fn dispatch(program: &OsString, arguments: &[OsString]) -> i32 {
         Some("--help" | "-h" | "help") => say(USAGE.trim_end()),
         _ => complain(USAGE.trim_end()),
     }
-}
-
-/// A server that is told to be a sentinel.
-fn run_sentinel(name: &str, arguments: &[OsString]) -> i32 {
-    let mut arguments = arguments.to_vec();
-    arguments.push("--sentinel".into());
-    slipstream_server::run(name, &arguments)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to --version and --help")]

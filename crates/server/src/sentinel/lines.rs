@@ -123,6 +123,12 @@ impl Lines {
     fn opened(&mut self, id: LineId, mut stream: TcpStream) -> Told {
         let ends = stream.local_addr().and_then(|local| Ok((local, stream.peer_addr()?)));
         match ends {
+            // Where nobody listens, the system may have chosen that very port for this end: a line to itself, which
+            // would keep whoever belongs there from listening.
+            Ok((local, remote)) if local == remote => {
+                self.registry.deregister(&mut stream).ok();
+                Some(Event::Failed(id, Failure::Refused))
+            }
             Ok((local, remote)) => {
                 self.lines.insert(id.0, Line::Open(Open { stream, unsent: Vec::new(), has_ended: false }));
                 let [local, remote] = [local, remote].map(|end| end.ip().to_string());

@@ -213,3 +213,17 @@ fn a_source_that_is_not_here_is_said() {
     let told = this.lines.connect(LineId(3), route("::1"));
     assert!(matches!(told, Some(Event::Failed(_, Failure::Other(_)))), "{told:?}");
 }
+
+#[test]
+fn a_line_to_itself_is_refused() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let own = socket.local_addr().unwrap();
+    socket.connect(&own).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut stream = TcpStream::from_std(socket.into());
+    let mut this = Loop::new();
+    this.poll.registry().register(&mut stream, token_of_line(LineId(1)), Interest::READABLE).unwrap();
+    let told = this.lines.opened(LineId(1), stream);
+    assert!(matches!(told, Some(Event::Failed(LineId(1), Failure::Refused))), "{told:?}");
+}
