@@ -1,4 +1,6 @@
 //! `slipstream sentinel`: a server that is told to be a sentinel, and what it says of itself.
+//!
+//! Its command line is a server's with one word more.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,6 @@
 //! What is different where a sentinel starts: it holds no data, and must be able to keep its state.
+//!
+//! Seen before the process detaches and before it listens, so that whoever starts it is told.
 
 use std::path::Path;
 
