@@ -9,11 +9,10 @@ use slipstream_engine::config::Config;
 use crate::jobs::full_path;
 use crate::sentinel::check_writable;
 
-/// Leaves out what is about data: a sentinel has none to save.
+/// Leaves out what is about data: a sentinel has none to keep.
 pub(super) fn without_data(config: &mut Config) {
     config.appendonly = false;
     config.save.clear();
-    config.replicaof = None;
 }
 
 /// Whether the state can be kept, in the configuration file or where `sentinel state-file` says.
