@@ -190,6 +190,9 @@ fn announce(process: &mut Process, program: &str, config: &Config, sources: &Sou
     say(&format!(
         "Slipstream {own} ({program}) starting, compatible with Redis {REDIS_VERSION}, 64 bit, PID: {pid}"
     ));
+    if sources.is_sentinel {
+        say(&format!("Running mode=sentinel, port={}.", config.port));
+    }
     if sources.file.is_none() && !sources.stdin && sources.options.is_empty() {
         let text = "Warning: no config file specified, using the default config. In order to specify a config file use";
         process.log(Level::Warning, false, &format!("{text} {program} /path/to/redis.conf"));
