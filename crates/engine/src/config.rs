@@ -33,11 +33,12 @@ pub use change::{Change, Circumstances, SetError, get, set};
 pub use directive::{Directive, Flags};
 pub(crate) use kind::parse_memory;
 pub use load::{Files, LoadError, load};
+pub(crate) use rewrite::rewrite_one;
 pub use rewrite::{Additions, rewrite};
 pub use table::directives;
 pub use values::{
     AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj,
-    OutputLimit, ProtectedAction, SavePoint, SentinelLine, ShutdownHandover, ShutdownOn, Upstream, VersionCheck,
+    OutputLimit, ProtectedAction, SavePoint, ShutdownHandover, ShutdownOn, Upstream, VersionCheck,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

@@ -192,6 +192,10 @@ impl Host for Standstill {
         Err("there is no configuration file".to_owned())
     }
 
+    fn read_state(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
     fn is_program(&mut self, _path: &str) -> bool {
         false
     }

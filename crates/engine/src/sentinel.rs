@@ -10,9 +10,10 @@ use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
 use slipstream_resp::{Args, Reply};
 use slipstream_sentinel::commands::{Answered, CommandRefused, Request, Surroundings};
+use slipstream_sentinel::config::{ConfigError, ConfigLine, NamedScript, rewrite, state_text};
 use slipstream_sentinel::{Action, Event, Globals, Sentinel, Version};
 
-use crate::config::{self, Circumstances, Directive};
+use crate::config::{self, Circumstances, Directive, LoadError};
 use crate::errors::CommandError;
 use crate::glob::{self, Case};
 use crate::host::{Effect, Host, Level};
@@ -70,9 +71,7 @@ impl Node {
 impl Core {
     /// Makes the sentinel that the configuration asks for, if it asks for one.
     pub(crate) fn become_sentinel(&mut self) -> Result<(), String> {
-        if self.config.sentinel.is_none() {
-            return Ok(());
-        }
+        let Some(lines) = &self.config.sentinel else { return Ok(()) };
         if self.config.replicaof.is_some() {
             return Err("replicaof directive while in sentinel mode".to_owned());
         }
@@ -82,7 +81,22 @@ impl Core {
             requirepass: password.unwrap_or_default().into_owned(),
             ..Globals::default()
         };
-        let sentinel = Sentinel::new(self.clock.moment(), globals, self.rng.fork());
+        let now = self.clock.moment();
+        let mut sentinel = Sentinel::new(now, globals, self.rng.fork());
+        sentinel.load(lines).map_err(refused)?;
+        if let Some(script) =
+            Sentinel::scripts_named(lines).into_iter().find(|script| !self.host.is_program(&script.path))
+        {
+            let NamedScript { number, line, complaint, .. } = script;
+            return Err(refused(ConfigError { number, line, reason: complaint.to_owned() }));
+        }
+        if let Some(path) = sentinel.state_file().map(str::to_owned) {
+            let unusable = |reason: String| format!("Sentinel state file {path}: {reason}");
+            let content = self.host.read_state(&path).map_err(unusable)?.unwrap_or_default();
+            let lines = ConfigLine::all(&content).map_err(|error| unusable(error.to_string()))?;
+            sentinel.load_state(&lines).map_err(|error| unusable(error.to_string()))?;
+        }
+        sentinel.introduce(now);
         self.sentinel = Some(Box::new(sentinel));
         Ok(())
     }
@@ -138,7 +152,10 @@ impl Core {
         let pairs: [(&[u8], &[u8]); 1] = [(b"loglevel", level.as_bytes())];
         let Ok(mut change) = config::set(&self.config, &pairs, when) else { return };
         match self.host.apply(&mut change.config, &["loglevel"]) {
-            Ok(()) => self.reconfigure(keyspace, change.config),
+            Ok(()) => {
+                self.reconfigure(keyspace, change.config);
+                self.stores.has_log_level = true;
+            }
             Err(refused) => self.notice(Level::Warning, &refused.reason),
         }
     }
@@ -165,9 +182,36 @@ impl Core {
         }
     }
 
+    /// The text that is to be on disk, into the file that is the sentinel's to write.
     fn store_sentinel(&mut self, version: Version) {
-        self.stores.ordered(version);
-        let effect = Effect::SentinelStore { version, path: String::new(), content: Vec::new() };
-        self.effects.push(effect);
+        let Some(sentinel) = &self.sentinel else { return };
+        let lines = sentinel.state_lines();
+        if let Some(path) = sentinel.state_file() {
+            let (path, content) = (path.to_owned(), state_text(&lines));
+            return self.effects.push(Effect::SentinelStore { version, path, content });
+        }
+        match self.host.read_config() {
+            Ok(old) => {
+                let mut content = rewrite(old.as_bytes(), &lines);
+                if self.stores.has_log_level {
+                    content = config::rewrite_one(&content, &self.config, "loglevel");
+                }
+                let path = self.host.facts().config_file;
+                self.effects.push(Effect::SentinelStore { version, path, content });
+            }
+            Err(reason) => self.tell_unstored(version, reason),
+        }
     }
+
+    /// Nothing can be written, since what is there cannot be read.
+    fn tell_unstored(&mut self, version: Version, reason: String) {
+        self.tell_sentinel(Event::Stored(version, Err(reason)));
+        self.answer_stored(version, false);
+    }
+}
+
+/// As a configuration that the engine itself refuses.
+fn refused(error: ConfigError) -> String {
+    let ConfigError { number, line, reason } = error;
+    LoadError::Line { number, line, reason }.to_string()
 }

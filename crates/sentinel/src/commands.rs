@@ -11,9 +11,9 @@ use slipstream_replication::{Level, Moment};
 use slipstream_resp::{Args, Reply};
 
 use crate::Address;
-use crate::address::is_number;
 use crate::asking::{FailoverRefused, Opinion};
-use crate::config::words;
+use crate::config::{is_host, words};
+use crate::notices::Subject;
 use crate::sentinel::Sentinel;
 
 /// One SENTINEL command.
@@ -99,7 +99,7 @@ impl Sentinel {
             }
             ("master" | "primary", [name]) => self.describe_primary(name, reply),
             ("masters" | "primaries", _) => self.describe_primaries(reply),
-            ("monitor", [name, host, port, quorum]) => self.monitor_on_order(name, (host, port), quorum),
+            ("monitor", [name, host, port, quorum]) => self.watch(name, (host, port), quorum),
             ("myid", _) => {
                 reply.bulk(self.core.id.as_bytes());
                 Ok(Answered::Yes)
@@ -112,6 +112,17 @@ impl Sentinel {
             ("set", [name, settings @ ..]) => self.set(name, settings, &mut request),
             ("simulate-failure", modes) => self.simulate(modes, reply),
             (name, _) => unreachable!("no row, or not its arity: {name}"),
+        }
+    }
+
+    /// It begins: who it is, and what it watches.
+    pub fn introduce(&mut self, now: Moment) {
+        self.core.now = now;
+        let text = format!("Sentinel ID is {}", self.core.id);
+        self.core.log(Level::Notice, text);
+        for group in self.groups.values() {
+            let more = format!("quorum {}", group.options.quorum);
+            group.tell(&mut self.core, (Level::Warning, "+monitor"), Subject::Primary, &more);
         }
     }
 
@@ -211,14 +222,13 @@ impl Sentinel {
         }
     }
 
-    fn monitor_on_order(&mut self, name: &str, (host, port): (&str, &str), quorum: &str) -> Outcome {
+    fn watch(&mut self, name: &str, (host, port): (&str, &str), quorum: &str) -> Outcome {
         let Ok(quorum) = quorum.parse::<i64>() else { return refuse("ERR Invalid quorum") };
         let Ok(port) = port.parse::<i64>() else { return refuse("ERR Invalid port") };
         let Some(quorum) = u32::try_from(quorum).ok().filter(|quorum| *quorum > 0) else {
             return refuse("ERR Quorum must be 1 or greater.");
         };
-        let may_be_name = self.core.globals.resolve_hostnames && words::is_name(host);
-        if !is_number(host) && !may_be_name {
+        if !is_host(&self.core.globals, host) {
             return refuse("ERR Invalid IP address or hostname specified");
         }
         let Some(port) = u16::try_from(port).ok().filter(|port| *port > 0) else {

@@ -218,6 +218,14 @@ impl Host for Process {
         replace_file(&path, text).map_err(|error| error.to_string())
     }
 
+    fn read_state(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        match fs::read(path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     fn is_program(&mut self, path: &str) -> bool {
         rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
     }

@@ -87,6 +87,10 @@ impl Host for SimulatedHost {
         Err("there is no configuration file".to_owned())
     }
 
+    fn read_state(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
     fn is_program(&mut self, _path: &str) -> bool {
         true
     }

@@ -6,10 +6,11 @@
 use std::fmt;
 
 use slipstream_resp::split_line;
+use slipstream_sentinel::config::ConfigLine;
 
 use super::REDIS_VERSION;
 use super::directive::{Directive, Mode};
-use super::values::{Config, SentinelLine};
+use super::values::Config;
 use crate::glob::{self, Case};
 
 /// A file that includes itself must not go on for ever.
@@ -102,9 +103,12 @@ impl Loader<'_> {
                     }
                     self.include(path, depth)?;
                 }
-                [name, words @ ..] if name.eq_ignore_ascii_case(b"sentinel") => {
-                    self.line_of_sentinel(index + 1, line, words).map_err(bad)?;
+                [name, _, ..] if name.eq_ignore_ascii_case(b"sentinel") => {
+                    let line = ConfigLine::parse(index + 1, line).map_err(|error| bad(error.reason))?;
+                    self.line_of_sentinel(line).map_err(bad)?;
                 }
+                // What `--sentinel` is in a list of options.
+                [name] if name.eq_ignore_ascii_case(b"sentinel") => {}
                 [name, args @ ..] => self.line(name, args).map_err(bad)?,
             }
         }
@@ -137,21 +141,11 @@ impl Loader<'_> {
         }
     }
 
-    /// The sentinel reads it when all lines are there. A bare word is what `--sentinel` of a command line becomes.
-    fn line_of_sentinel(&mut self, number: usize, line: &[u8], words: &[&[u8]]) -> Result<(), String> {
-        let is_flag = words.is_empty();
-        match &mut self.config.sentinel {
-            _ if is_flag => Ok(()),
-            None => Err("sentinel directive while not in sentinel mode".to_owned()),
-            Some(lines) => {
-                let text = |word: &[u8]| {
-                    String::from_utf8(word.to_vec()).map_err(|_| "argument must be UTF-8".to_owned())
-                };
-                let words = words.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
-                lines.push(SentinelLine { number, line: text(line)?, words });
-                Ok(())
-            }
-        }
+    /// The sentinel reads it when all lines are there.
+    fn line_of_sentinel(&mut self, line: Option<ConfigLine>) -> Result<(), String> {
+        let lines = self.config.sentinel.as_mut();
+        lines.ok_or("sentinel directive while not in sentinel mode")?.extend(line);
+        Ok(())
     }
 
     /// Lines that are no directives to CONFIG.

@@ -36,6 +36,15 @@ pub fn rewrite(old: &[u8], config: &Config, additions: Additions) -> Vec<u8> {
     file.into_text()
 }
 
+/// The same for one directive; all else stays as it is.
+pub(crate) fn rewrite_one(old: &[u8], config: &Config, name: &str) -> Vec<u8> {
+    let mut file = File::parse(old);
+    for row in directives().filter(|row| row.name == name) {
+        file.update(row, config);
+    }
+    file.into_text()
+}
+
 struct File<'a> {
     lines: Vec<Entry<'a>>,
     added: Vec<Vec<u8>>,

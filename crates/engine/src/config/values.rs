@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use slipstream_keyspace::{AccessPolicy, Encoding};
+use slipstream_sentinel::config::ConfigLine;
 
 /// Every setting that the node or the shell acts upon.
 #[derive(Clone, Debug, PartialEq)]
@@ -276,18 +277,7 @@ pub struct Config {
     pub(super) without_effect: BTreeMap<&'static str, String>,
 
     /// The `sentinel` lines, in order, of a node that is a sentinel.
-    pub sentinel: Option<Vec<SentinelLine>>,
-}
-
-/// A line of a configuration that is a sentinel's alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SentinelLine {
-    /// From 1, in the text that holds it.
-    pub number: usize,
-    /// As it stands there.
-    pub line: String,
-    /// What comes behind `sentinel`.
-    pub words: Vec<String>,
+    pub sentinel: Option<Vec<ConfigLine>>,
 }
 
 /// Save a snapshot once both are reached since the last one.

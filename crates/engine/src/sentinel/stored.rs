@@ -31,17 +31,12 @@ enum StoreWait {
 /// Who waits.
 #[derive(Debug, Default)]
 pub(crate) struct StoreWaits {
-    /// The newest version that was ordered to be stored.
-    newest: Version,
+    /// The log's level was set at run time: it is stored too.
+    pub(super) has_log_level: bool,
     all: BTreeMap<SessionId, StoreWait>,
 }
 
 impl StoreWaits {
-    /// A version is on its way to the disk.
-    pub(super) fn ordered(&mut self, version: Version) {
-        self.newest = version;
-    }
-
     /// A session waits no more.
     pub(crate) fn forget(&mut self, id: SessionId) {
         self.all.remove(&id);
@@ -51,7 +46,8 @@ impl StoreWaits {
 impl Call<'_> {
     /// The answer is `OK` once all that was ordered to be stored is.
     pub(crate) fn wait_until_stored(&mut self) {
-        let wait = StoreWait::Change(self.core.stores.newest);
+        let wait =
+            StoreWait::Change(self.core.sentinel.as_ref().map_or(Version(0), |sentinel| sentinel.ordered()));
         self.wait_for_store(wait);
     }
 

@@ -87,6 +87,10 @@ impl Host for FakeHost {
         Err("no configuration file".into())
     }
 
+    fn read_state(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
     fn is_program(&mut self, path: &str) -> bool {
         path.starts_with("/bin/")
     }
