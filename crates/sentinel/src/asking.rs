@@ -204,8 +204,8 @@ impl Sentinel {
     pub(crate) fn reset_group(&mut self, name: &str) -> bool {
         let core = &mut self.core;
         let Some(group) = self.groups.get_mut(name) else { return false };
-        let replicas: Vec<Address> = group.replicas.keys().cloned().collect();
-        for key in replicas {
+        group.remembered = group.replicas.keys().cloned().collect();
+        for key in group.remembered.clone() {
             group.remove_replica(core, &key);
         }
         group.members.clear();

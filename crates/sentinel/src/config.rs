@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 pub(crate) use globals::{GLOBAL_OPTIONS, GlobalOption};
 pub use line::{ConfigError, ConfigLine};
 pub use named::{Named, NamedGroup, NamedScript};
-pub(crate) use options::{GROUP_OPTIONS, GroupOption};
+pub(crate) use options::GroupOption;
 pub use rewrite::{rewrite, state_text};
 pub use state::StateLine;
 

@@ -32,6 +32,7 @@ use crate::action::Version;
 use crate::core::Core;
 use crate::group::Group;
 use crate::notices::Subject;
+use crate::peer::Member;
 
 /// Why there is a failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,10 +169,28 @@ impl Group {
         if failover.cause == Cause::Down && self.agreed_down_since.is_none() {
             return Some("the primary is not down any more");
         }
+        // Each answer to its questions says whom that sentinel voted for last.
+        let newer = |member: &Member| {
+            let vote = member.vote.as_ref();
+            vote.is_some_and(|(leader, epoch)| *leader != core.id && *epoch > failover.epoch)
+        };
+        if failover.epoch > 0 && self.members.values().any(newer) {
+            return Some("another sentinel was voted for in a later epoch");
+        }
         let is_overtaken =
             self.vote.leader != core.id && self.vote.epoch > failover.epoch.max(failover.voted_before);
         let is_late = failover.epoch > 0 && self.config_epoch >= failover.epoch;
         (is_overtaken || is_late).then_some("another sentinel leads a newer one")
+    }
+
+    /// This process stood still: if others have had the time to elect somebody else, they may have.
+    pub(crate) fn give_up_after_stall(&mut self, core: &mut Core, late: u64) {
+        if late < electing::PATIENCE / 2 {
+            return;
+        }
+        if let Some(failover) = self.failover.take_if(|failover| failover.may_be_given_up()) {
+            self.give_up(core, &failover, "this process stood still");
+        }
     }
 
     fn give_up(&mut self, core: &mut Core, failover: &Failover, reason: &str) {

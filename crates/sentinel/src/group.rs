@@ -40,6 +40,8 @@ pub(crate) struct Group {
     pub(crate) agreed_down_since: Option<Moment>,
     /// A failover that this sentinel leads or wants to lead.
     pub(crate) failover: Option<Failover>,
+    /// Replicas that it had before a RESET: asked again if the primary cannot name them.
+    pub(crate) remembered: Vec<Address>,
     /// No attempt before that.
     pub(crate) not_before: Moment,
     /// Attempts that were lost in a row.
@@ -58,6 +60,7 @@ impl Group {
             vote: Vote::default(),
             agreed_down_since: None,
             failover: None,
+            remembered: Vec::new(),
             not_before: Moment(0),
             lost_attempts: 0,
         }

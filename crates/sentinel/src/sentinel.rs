@@ -114,6 +114,7 @@ impl Sentinel {
         self.core.now = now;
         for group in self.groups.values_mut() {
             group.servers_mut().for_each(|server| server.contact.shift(late));
+            group.give_up_after_stall(&mut self.core, late);
         }
         self.peers.values_mut().for_each(|peer| peer.contact.shift(late));
         self.core.tell_stall(late);
@@ -314,6 +315,7 @@ impl Sentinel {
         group.fail_over(core);
         group.correct(core);
         group.forget(core);
+        group.look_around(core);
         group.tend_servers(core);
         group.ask_peers(core, peers);
         self.alarms.insert(name.to_owned(), core.alarm);

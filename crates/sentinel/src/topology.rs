@@ -19,6 +19,8 @@ const HELLOS_TO_HEAR: u64 = 4;
 const CORRECTION_EVERY: u64 = 1000;
 /// A replica of another primary is turned after failover-timeout, or this if that is longer.
 const LONGEST_STRAY: u64 = 20_000;
+/// For so long the primary is waited for before others are asked in its place.
+const BLIND_FOR: u64 = 500;
 /// A process younger than that, in seconds, was nobody's choice as primary.
 const YOUNG: u64 = 10;
 /// The most replicas, and the most sentinels, that a group knows.
@@ -177,6 +179,18 @@ impl Group {
         primary.role == Role::Primary
             && primary.down_since.is_none()
             && primary.role_heard_at.is_some_and(is_fresh)
+    }
+
+    /// Who knows no replica, and cannot ask the primary, asks the seeds, and those who were replicas before a RESET.
+    pub(crate) fn look_around(&mut self, core: &mut Core) {
+        let is_blind = self.replicas.is_empty() && !self.primary.contact.is_up();
+        if !is_blind || !core.is_due(self.primary.contact.last_valid.after_ms(BLIND_FOR)) {
+            return;
+        }
+        let seeds = [self.options.seeds.clone(), std::mem::take(&mut self.remembered)].concat();
+        for seed in seeds {
+            self.add_replica(core, seed);
+        }
     }
 
     /// Forgets replicas that nobody has seen for long.

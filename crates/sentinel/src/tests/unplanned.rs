@@ -131,3 +131,34 @@ fn a_sentinel_that_was_cut_off_learns_the_new_primary() {
     world.unsilence();
     world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
 }
+
+#[test]
+fn a_sentinel_that_was_reset_finds_its_way_though_the_primary_is_dead() {
+    let mut world = World::ready(3, 3, 11);
+    world.kill_sentinel(1);
+    world.kill(SERVERS);
+    for index in [0, 2] {
+        let now = world.now;
+        world.sentinel(index).core.now = slipstream_replication::Moment(now);
+        world.sentinel(index).reset_group("mymaster");
+        world.tell(index, crate::Event::Tick);
+    }
+    world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn a_seed_leads_a_new_sentinel_to_the_others() {
+    let mut world = World::ready(3, 3, 12);
+    world.kill_sentinel(0);
+    world.kill(SERVERS);
+    world.run_until(20_000, |world| world.groups().all(|group| group.config_epoch > 0));
+    world.forget_disk(0);
+    for index in [1, 2] {
+        world.sentinel(index).reset_group("mymaster");
+        world.tell(index, crate::Event::Tick);
+    }
+    world.restart_sentinel(0);
+    let seed = crate::Address::new("127.0.0.1", SERVERS + 1);
+    world.sentinel(0).groups.get_mut("mymaster").unwrap().options.seeds.push(seed);
+    world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}

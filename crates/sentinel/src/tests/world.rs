@@ -203,6 +203,13 @@ impl World {
         self.sentinels[index] = Some(sentinel);
     }
 
+    /// A sentinel's disk is as new.
+    pub(super) fn forget_disk(&mut self, index: usize) {
+        let quorum = self.disks[index].quorum;
+        let id = format!("{index:040}");
+        self.disks[index] = Disk { id, quorum, primary: SERVERS, ..Disk::default() };
+    }
+
     fn picture(&self, index: usize) -> Option<Disk> {
         let sentinel = self.sentinels[index].as_ref()?;
         let group = &sentinel.groups["mymaster"];

@@ -1,7 +1,8 @@
 //! Random machines, written over random files, are the same when they are read again.
 
 use super::*;
-use crate::config::{GROUP_OPTIONS, rewrite, state_text};
+use crate::config::options::GROUP_OPTIONS;
+use crate::config::{rewrite, state_text};
 use crate::contact::Contact;
 use crate::group::Group;
 use crate::info::Role;
