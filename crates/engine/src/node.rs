@@ -209,8 +209,7 @@ impl Node {
     pub fn new(config: Config, mut host: Box<dyn Host>, seed: u64) -> Result<Node, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let keyspace = new_keyspace(&config, &mut rng);
-        let mode = if config.sentinel.is_some() { Mode::Sentinel } else { Mode::Server };
-        let table = CommandTable::new(mode, &config.renamed_commands)?;
+        let table = CommandTable::new(Mode::of(&config), &config.renamed_commands)?;
         let clock = host.clock();
         let mut sessions = Sessions::default();
         sessions.count_marked(config.client_memory_limit().is_some());

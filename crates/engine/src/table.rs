@@ -10,6 +10,7 @@ use slipstream_resp::Args;
 
 use crate::command::{Command, flag};
 use crate::commands;
+use crate::config::Config;
 use crate::errors::CommandError;
 
 /// A row and the index of its counters.
@@ -31,6 +32,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// What a node with this configuration is.
+    pub fn of(config: &Config) -> Mode {
+        if config.sentinel.is_some() { Mode::Sentinel } else { Mode::Server }
+    }
+
     fn has(self, command: &Command) -> bool {
         match self {
             Mode::Server => !command.has(flag::ONLY_SENTINEL),

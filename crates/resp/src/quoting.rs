@@ -1,4 +1,5 @@
 //! Words of a configuration line, written so that [`crate::split_line`] gives them back.
+//! What needs no quotes gets none, so that a file that was written by hand stays as it is.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
 //! What happens to a sentinel, and what it wants done.
+//! The only words between the machine and whoever carries them out: the shell, or a simulator.
 
 use slipstream_replication::Level;
 

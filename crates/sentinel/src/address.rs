@@ -1,4 +1,5 @@
 //! Where an instance is: a host as it was told, name or number, and a port.
+//! Names are looked up elsewhere, each time that somebody connects.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
 //! What operators and other sentinels ask of this one.
+//! They come in the middle of a turn; what they lead to is taken with [`Sentinel::take_actions`].
 
 use slipstream_replication::Level;
 use slipstream_resp::Value;

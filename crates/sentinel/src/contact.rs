@@ -1,4 +1,5 @@
 //! How an instance is reached: its address, the line that commands go over, and when it last answered.
+//! It knows nothing of what is behind: a server and a sentinel are reached alike.
 
 use slipstream_replication::Moment;
 

@@ -1,4 +1,5 @@
 //! What all parts of a sentinel share: the moment, the actions, the lines, chance, and what is to be on disk.
+//! Whoever changes a group has this beside it, so that every step can say what it wants done.
 
 use std::collections::BTreeMap;
 

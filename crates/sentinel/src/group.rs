@@ -1,4 +1,5 @@
 //! A group: one primary, its replicas, and the sentinels that watch them.
+//! Its parts are changed by the steps in the other files; here is what it is.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! What servers and other sentinels answer.
+//! It is noted here and judged elsewhere: a failover, or the next correction, looks at it in the same turn.
 
 use slipstream_replication::Level;
 use slipstream_resp::Value;

@@ -1,4 +1,5 @@
 //! What INFO tells of a server: all that a sentinel needs to know, line by line.
+//! Any text may come; what cannot be read counts as not said.
 
 use crate::Address;
 

@@ -1,4 +1,5 @@
 //! What an operator sets: for all, for each group, and the periods of SENTINEL DEBUG.
+//! Where they are read, checked and written is [`crate::config`].
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! Another sentinel: the way to it, which all groups share, and what it thinks of each group.
+//! One connection serves all groups that both watch.
 
 use slipstream_replication::Moment;
 

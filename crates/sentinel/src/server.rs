@@ -1,4 +1,5 @@
 //! A watched server, primary or replica: what is known of it.
+//! It stays the same server when its role changes: its lines, and what it said, go along.
 
 use slipstream_replication::Moment;
 

@@ -1,4 +1,5 @@
 //! Who belongs to a group, and what becomes of it when the primary changes.
+//! Who is primary changes in one place only, [`Group::switch_primary`].
 
 use slipstream_replication::{Level, Moment};
 

@@ -1,4 +1,5 @@
 //! One vote per epoch and group, on disk before it is told.
+//! No vote is taken back: a later epoch is the only way to another leader.
 
 use slipstream_replication::Level;
 

@@ -1,4 +1,5 @@
 //! SENTINEL, and what other commands are to a sentinel. What they answer is in `slipstream-sentinel`.
+//! Rows alone: each hands its words to the machine and does what the answer says.
 
 use slipstream_sentinel::commands::Answered;
 

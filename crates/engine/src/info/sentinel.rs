@@ -1,4 +1,5 @@
 //! Sentinel: what a sentinel watches, and how it is.
+//! The fields and their order are those of Redis, which monitoring reads.
 
 use super::{Fields, Subject};
 

@@ -1,4 +1,5 @@
 //! Clients that wait until the sentinel's state is on disk: for the answer to a change, or for a vote.
+//! They are run again when something was stored, and answered without it when that takes too long.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! What a sentinel tells of what it watches: maps of fields, under Redis' names and in its order.
+//! Nothing here changes anything.
 
 use slipstream_replication::Moment;
 use slipstream_resp::Reply;

@@ -1,4 +1,5 @@
 //! SENTINEL SET, CONFIG and DEBUG: options by their tables, all that one command names or none.
+//! A command that is refused in part has changed nothing.
 
 use slipstream_replication::Level;
 use slipstream_resp::Reply;

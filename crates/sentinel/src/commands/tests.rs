@@ -1,1 +1,1 @@
-
+//! What subcommands answer, word by word.

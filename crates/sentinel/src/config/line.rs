@@ -1,4 +1,5 @@
 //! A line `sentinel …` of a configuration file, and why it is refused.
+//! The reason names the line, since an operator has to find it.
 
 use std::fmt;
 

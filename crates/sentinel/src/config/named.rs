@@ -1,4 +1,5 @@
 //! What a configuration names outside of itself: programs, servers, other sentinels. Somebody may go and look.
+//! The machine itself never does.
 
 use super::line::ConfigLine;
 use super::options::GroupOption;

@@ -1,4 +1,5 @@
 //! Values of options: what a word must be, and why it is refused.
+//! Every check is here, so that a file, SENTINEL SET and CONFIG SET take the same.
 
 /// Why values are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 //! The other replicas follow the new primary: some at a time, the next as soon as one is done.
+//! Whoever cannot be reached is left for when it comes back ([`Group::correct`]).
 
 use slipstream_replication::{Level, Moment};
 
