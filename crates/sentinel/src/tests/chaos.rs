@@ -29,7 +29,7 @@ fn survive(seed: u64) {
                 world.silent.insert(if rng.bool() {
                     port_of(&mut rng)
                 } else {
-                    26000 + rng.u16(..sentinels as u16)
+                    26000 + u16::try_from(rng.usize(..sentinels)).unwrap()
                 });
             }
             5 => world.unsilence(),

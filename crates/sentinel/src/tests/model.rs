@@ -127,12 +127,12 @@ impl Model {
             out.bulk(b"127.0.0.1");
             out.integer(port.into());
             out.bulk(if self.is_linked { b"connected" } else { b"connect" });
-            out.integer(self.offset as i64);
+            out.integer(self.offset.cast_signed());
             return;
         }
         out.array(3);
         out.bulk(b"master");
-        out.integer(self.offset as i64);
+        out.integer(self.offset.cast_signed());
         let mine: Vec<&Model> = self.served(replicas);
         out.array(mine.len());
         for replica in mine {

@@ -93,7 +93,7 @@ impl World {
             let globals = Globals { port, ..Globals::default() };
             let rng = fastrand::Rng::with_seed(seed * 100 + index as u64);
             let mut sentinel = Sentinel::new(Moment(world.now), globals, rng);
-            let quorum = sentinels as u32 / 2 + 1;
+            let quorum = u32::try_from(sentinels).unwrap() / 2 + 1;
             sentinel.core.now = Moment(world.now);
             sentinel.add_group("mymaster", Address::new("127.0.0.1", SERVERS), quorum);
             let options = &mut sentinel.groups.get_mut("mymaster").unwrap().options;
@@ -464,7 +464,7 @@ impl World {
                         out.array(3);
                         out.integer(is_down.into());
                         out.bulk(leader.as_bytes());
-                        out.integer(epoch as i64);
+                        out.integer(epoch.cast_signed());
                     }
                 }
             }
