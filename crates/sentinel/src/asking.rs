@@ -165,6 +165,7 @@ impl Sentinel {
             self.forget_sentinel(&id);
         }
         self.peers.insert(hello.id.clone(), Peer::new(contact));
+        self.wake_peer(&hello.id);
         self.core.changed();
     }
 

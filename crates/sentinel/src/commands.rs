@@ -241,7 +241,7 @@ impl Sentinel {
             return refuse("ERR Too many masters.");
         }
         if self.groups.contains_key(name) {
-            return refuse("ERR Duplicated master name.");
+            return refuse("ERR Duplicate master name.");
         }
         self.add_group(name, Address::new(host, port), quorum);
         Ok(ONCE_STORED)

@@ -63,20 +63,22 @@ pub(crate) fn close(core: &mut Core, line: &mut Line, retry_ms: u64) {
     line.retry_at = core.now.after_ms(retry_ms);
 }
 
-/// A line is no more, or did not come: when to try again.
-pub(crate) fn on_failed(core: &mut Core, line: &mut Line, failure: &Failure, refused_since: Option<Moment>) {
-    let has_lived = line.up().is_some() && core.now.ms_since(line.since) >= LIVED;
+/// A line is no more, or did not come: when to try again. Its host was lost then.
+pub(crate) fn on_failed(core: &mut Core, line: &mut Line, failure: &Failure, lost_at: Option<Moment>) {
+    let is_lately = lost_at.is_some_and(|at| core.now.ms_since(at) < REFUSED_LATELY);
     let retry_ms = match failure {
-        Failure::Refused if core.now.ms_since(refused_since.unwrap_or(core.now)) < REFUSED_LATELY => {
-            REFUSED.0
-        }
-        Failure::Refused => REFUSED.1,
-        Failure::Closed if has_lived => 0,
-        Failure::Closed => REFUSED.1,
+        Failure::Closed if has_lived(core, line) => 0,
+        // A process that ends may take a connection and drop it before its host refuses.
+        Failure::Refused | Failure::Closed if is_lately => REFUSED.0,
+        Failure::Refused | Failure::Closed => REFUSED.1,
         Failure::Other(_) => OTHERWISE,
     };
     line.become_(LineState::Closed, core.now);
     line.retry_at = core.now.after_ms(retry_ms);
+}
+
+fn has_lived(core: &Core, line: &Line) -> bool {
+    line.up().is_some() && core.now.ms_since(line.since) >= LIVED
 }
 
 impl Contact {
@@ -92,13 +94,16 @@ impl Contact {
 
     /// No commands can be sent any more.
     pub(crate) fn on_failed(&mut self, core: &mut Core, failure: &Failure) {
+        if has_lived(core, &self.line) {
+            self.lost_at = Some(core.now);
+        }
         match failure {
             Failure::Refused => self.refused_since = self.refused_since.or(Some(core.now)),
             // What was closed may be refused next; what fails otherwise is no proof.
             Failure::Closed => {}
             Failure::Other(_) => self.refused_since = None,
         }
-        on_failed(core, &mut self.line, failure, self.refused_since);
+        on_failed(core, &mut self.line, failure, self.lost_at);
     }
 
     /// Sends a request whose reply is awaited; `false` if there is no line, or too much is awaited on it.

@@ -26,6 +26,8 @@ pub(crate) struct Contact {
     pub(crate) last_valid: Moment,
     /// The last reply to PING of any kind.
     pub(crate) last_reply: Moment,
+    /// When a connection that had lived was lost last.
+    pub(crate) lost_at: Option<Moment>,
     /// Since when every attempt to connect was refused.
     pub(crate) refused_since: Option<Moment>,
 }
@@ -42,6 +44,7 @@ impl Contact {
             unanswered_since: None,
             last_valid: now,
             last_reply: now,
+            lost_at: None,
             refused_since: None,
         }
     }

@@ -46,6 +46,14 @@ impl Group {
                     self.on_info(core, number, &String::from_utf8_lossy(&text));
                 }
             }
+            Awaited::Selection => {
+                if let Value::Bulk(text) = reply {
+                    self.on_info(core, number, &String::from_utf8_lossy(&text));
+                    if let Some((server, _)) = self.server_mut(number) {
+                        server.selected_at = Some(core.now);
+                    }
+                }
+            }
             Awaited::Role => self.on_role(core, number, &reply),
             Awaited::Pause => self.on_paused(&reply),
             Awaited::Lease => {

@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod address;
+mod alarms;
 mod asking;
 
 pub mod commands;

@@ -31,6 +31,8 @@ pub(crate) enum Awaited {
     Lease,
     /// INFO.
     Info,
+    /// INFO by which a replica is chosen.
+    Selection,
     /// PUBLISH of a hello.
     Hello,
     /// ROLE.
@@ -65,6 +67,8 @@ pub(crate) struct Line {
     /// When the next attempt may be made.
     pub(crate) retry_at: Moment,
     buffer: Vec<u8>,
+    /// Bytes of that which were taken.
+    taken: usize,
     /// What the next replies answer.
     pub(crate) awaited: VecDeque<Awaited>,
 }
@@ -95,6 +99,7 @@ impl Line {
         self.state = state;
         self.since = now;
         self.buffer = Vec::new();
+        self.taken = 0;
         self.awaited.clear();
     }
 
@@ -109,11 +114,18 @@ impl Line {
 
     /// The next whole reply.
     pub(crate) fn next(&mut self) -> Result<Option<Value>, BrokenLine> {
-        let Some((value, length)) = slipstream_resp::decode_value(&self.buffer).map_err(|_| BrokenLine)?
-        else {
-            return Ok(None);
-        };
-        self.buffer.drain(..length);
-        Ok(Some(value))
+        let rest = self.buffer.get(self.taken..).unwrap_or_default();
+        match slipstream_resp::decode_value(rest).map_err(|_| BrokenLine)? {
+            Some((value, length)) => {
+                self.taken += length;
+                Ok(Some(value))
+            }
+            None => {
+                // Moved once for all that one read brought.
+                self.buffer.drain(..self.taken);
+                self.taken = 0;
+                Ok(None)
+            }
+        }
     }
 }

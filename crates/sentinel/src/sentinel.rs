@@ -10,6 +10,7 @@ use slipstream_replication::{Level, Moment};
 use slipstream_resp::Value;
 
 use crate::action::{Action, Event, Failure, LineId, Version};
+use crate::alarms::Alarms;
 use crate::config::Configured;
 use crate::connecting::{self, HELLO_CHANNEL};
 use crate::contact::Contact;
@@ -42,9 +43,9 @@ pub struct Sentinel {
     /// What the configuration file says, where the state has a file of its own.
     pub(crate) configured: Option<Configured>,
     /// When each group is to be looked at.
-    alarms: BTreeMap<String, Moment>,
+    alarms: Alarms,
     /// When each other sentinel is.
-    peer_alarms: BTreeMap<String, Moment>,
+    peer_alarms: Alarms,
     /// When the rest is: the store, scripts, tilt.
     own_alarm: Moment,
 }
@@ -61,8 +62,8 @@ impl Sentinel {
             groups: BTreeMap::new(),
             peers: BTreeMap::new(),
             configured: None,
-            alarms: BTreeMap::new(),
-            peer_alarms: BTreeMap::new(),
+            alarms: Alarms::default(),
+            peer_alarms: Alarms::default(),
             own_alarm: now,
         }
     }
@@ -86,8 +87,8 @@ impl Sentinel {
 
     /// When to call [`Sentinel::handle`] with [`Event::Tick`] at the latest.
     pub fn deadline(&self) -> Moment {
-        let alarms = self.alarms.values().chain(self.peer_alarms.values()).copied();
-        alarms.fold(self.own_alarm, Moment::min)
+        let alarms = [self.alarms.earliest(), self.peer_alarms.earliest()];
+        alarms.into_iter().flatten().fold(self.own_alarm, Moment::min)
     }
 
     /// Takes what a command led to: what is to be done, besides its reply.
@@ -97,7 +98,18 @@ impl Sentinel {
 
     /// A group is to be looked at now.
     pub(crate) fn wake(&mut self, group: &str) {
-        self.alarms.insert(group.to_owned(), self.core.now);
+        self.alarms.set(group, self.core.now);
+    }
+
+    /// Another sentinel is to be looked at now.
+    pub(crate) fn wake_peer(&mut self, id: &str) {
+        self.peer_alarms.set(id, self.core.now);
+    }
+
+    /// Everything is to be looked at now: a configuration was read.
+    pub(crate) fn wake_all(&mut self) {
+        self.groups.keys().for_each(|name| self.alarms.set(name, self.core.now));
+        self.peers.keys().for_each(|id| self.peer_alarms.set(id, self.core.now));
     }
 
     /// Orders what has changed to be stored, before anything that depends on it is answered.
@@ -132,6 +144,7 @@ impl Sentinel {
                 let command = |word: &str| options.command(word).to_owned();
                 server.contact.introduce(core, (&options.auth_user, &options.auth_pass), command);
                 (server.info_asked_at, server.role_asked_at, server.hello_at) = (None, None, None);
+                server.selected_at = None;
                 self.wake(&name);
             }
             Owner::Messages(name, number) => {
@@ -147,7 +160,7 @@ impl Sentinel {
                 let (user, password) = core.peer_login();
                 peer.contact.introduce(core, (&user, &password), str::to_owned);
                 peer.hello_at = None;
-                self.peer_alarms.insert(peer_id, self.core.now);
+                self.peer_alarms.set(&peer_id, self.core.now);
             }
         }
     }
@@ -168,14 +181,14 @@ impl Sentinel {
                 if let Some((server, _)) =
                     self.groups.get_mut(&name).and_then(|group| group.server_mut(number))
                 {
-                    connecting::on_failed(core, &mut server.messages, failure, server.contact.refused_since);
+                    connecting::on_failed(core, &mut server.messages, failure, server.contact.lost_at);
                     self.wake(&name);
                 }
             }
             Owner::Peer(peer_id) => {
                 if let Some(peer) = self.peers.get_mut(&peer_id) {
                     peer.contact.on_failed(core, failure);
-                    self.peer_alarms.insert(peer_id, self.core.now);
+                    self.peer_alarms.set(&peer_id, self.core.now);
                 }
             }
         }
@@ -275,7 +288,7 @@ impl Sentinel {
             self.groups.values_mut().flat_map(Group::servers_mut).for_each(|server| server.hello_at = None);
             for (id, peer) in &mut self.peers {
                 peer.hello_at = None;
-                self.peer_alarms.insert(id.clone(), self.core.now);
+                self.peer_alarms.set(id, self.core.now);
             }
         }
     }
@@ -283,21 +296,15 @@ impl Sentinel {
     /// Looks at whatever has become due.
     fn tend_due(&mut self) {
         let now = self.core.now;
-        // One that is new has no alarm yet.
-        let is_due =
-            |alarms: &BTreeMap<String, Moment>, name: &String| alarms.get(name).is_none_or(|at| *at <= now);
-        let groups: Vec<String> =
-            self.groups.keys().filter(|name| is_due(&self.alarms, name)).cloned().collect();
+        // Each is looked at once: what that leads to for another is due in the next turn, which is now.
+        let groups: Vec<String> = std::iter::from_fn(|| self.alarms.take_due(now)).collect();
         for name in groups {
             self.tend_group(&name);
         }
-        let peers: Vec<String> =
-            self.peers.keys().filter(|id| is_due(&self.peer_alarms, id)).cloned().collect();
+        let peers: Vec<String> = std::iter::from_fn(|| self.peer_alarms.take_due(now)).collect();
         for id in peers {
             self.tend_peer(&id);
         }
-        self.alarms.retain(|name, _| self.groups.contains_key(name));
-        self.peer_alarms.retain(|id, _| self.peers.contains_key(id));
         self.core.alarm = NEVER;
         self.core.order_store(&self.groups);
         self.core.run_scripts();
@@ -318,7 +325,7 @@ impl Sentinel {
         group.look_around(core);
         group.tend_servers(core);
         group.ask_peers(core, peers);
-        self.alarms.insert(name.to_owned(), core.alarm);
+        self.alarms.set(name, core.alarm);
         self.groups.insert(name.to_owned(), group);
     }
 
@@ -336,7 +343,7 @@ impl Sentinel {
             peer.talk(core, down_after, groups.iter().map(|group| group.name.as_str()));
             peer.give_up_silent(core, down_after);
         }
-        self.peer_alarms.insert(id.to_owned(), core.alarm);
+        self.peer_alarms.set(id, core.alarm);
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Server {
     pub(crate) info_at: Option<Moment>,
     /// When INFO was asked for last.
     pub(crate) info_asked_at: Option<Moment>,
+    /// When it answered for a choice between replicas.
+    pub(crate) selected_at: Option<Moment>,
     /// When ROLE was asked for last.
     pub(crate) role_asked_at: Option<Moment>,
     /// The role it says it has; what it is taken for until it says.
@@ -94,6 +96,7 @@ impl Server {
             info_text: String::new(),
             info_at: None,
             info_asked_at: None,
+            selected_at: None,
             role_asked_at: None,
             role,
             role_since: now,

@@ -75,6 +75,7 @@ impl Sentinel {
                 }
             }
         }
+        self.wake_all();
         // An id that was just drawn is to be kept, and hellos tell of what is on disk.
         self.core.changed();
         Ok(())

@@ -14,6 +14,7 @@ use super::{Cause, Step};
 use crate::core::Core;
 use crate::group::Group;
 use crate::info::Role;
+use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::options::{GroupOptions, SafeFailover};
 use crate::server::Server;
@@ -86,9 +87,18 @@ pub(super) fn answers_needed(safe: SafeFailover, copies: u32, replicas: usize) -
 impl Group {
     /// Asks all replicas where they are.
     pub(super) fn begin_selection(&mut self, core: &mut Core) {
-        let Group { primary, replicas, options, .. } = self;
-        for server in replicas.values_mut().chain([primary]) {
-            server.ask_info(core, options);
+        self.servers_mut().for_each(|server| server.selected_at = None);
+        self.ask_where_they_are(core);
+    }
+
+    /// Asks those who were not asked, or have come back since.
+    fn ask_where_they_are(&mut self, core: &mut Core) {
+        let Group { replicas, options, .. } = self;
+        for replica in replicas.values_mut() {
+            let is_asked = replica.contact.line.awaited.contains(&Awaited::Selection);
+            if replica.contact.is_up() && replica.selected_at.is_none() && !is_asked {
+                replica.contact.order(core, &[options.command("INFO")], Awaited::Selection);
+            }
         }
     }
 
@@ -99,17 +109,15 @@ impl Group {
         cause: Cause,
         (since, waits_for): (Moment, &mut Option<String>),
     ) -> Step {
+        self.ask_where_they_are(core);
         let is_open = |replica: &Server| {
-            replica.contact.is_up()
-                && replica.down_since.is_none()
-                && replica.info_at.is_none_or(|at| at < since)
+            replica.contact.is_up() && replica.down_since.is_none() && replica.selected_at.is_none()
         };
         if self.replicas.values().any(is_open) && !core.is_due(since.after_ms(PATIENCE)) {
             return Step::Stay;
         }
-        let answered: Vec<&Server> =
-            self.replicas.values().filter(|replica| has_answered(replica, since)).collect();
-        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir, since)) {
+        let answered: Vec<&Server> = self.replicas.values().filter(|replica| has_answered(replica)).collect();
+        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir)) {
             let number = heir.number;
             return self.choose(core, cause, number);
         }
@@ -158,7 +166,6 @@ impl Group {
             core.log(Level::Warning, format!("The failover of {} waits: {text}.", self.name));
             *waits_for = Some(text);
         }
-        // Who becomes reachable is asked as it connects.
         core.is_due(core.now.after_ms(PATIENCE));
         Step::Stay
     }
@@ -203,8 +210,8 @@ impl Group {
     }
 }
 
-fn has_answered(replica: &Server, since: Moment) -> bool {
-    replica.contact.is_up() && replica.info_at.is_some_and(|at| at >= since)
+fn has_answered(replica: &Server) -> bool {
+    replica.contact.is_up() && replica.selected_at.is_some()
 }
 
 fn candidate(replica: &Server) -> Candidate<'_> {

@@ -200,6 +200,7 @@ impl World {
             group.add_member(&mut sentinel.core, &id);
             sentinel.peers.insert(id, peer::Peer::new(contact));
         }
+        sentinel.wake_all();
         self.sentinels[index] = Some(sentinel);
     }
 
