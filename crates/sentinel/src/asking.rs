@@ -99,7 +99,8 @@ impl Sentinel {
                 None => Opinion::Later,
             };
         }
-        let vote = (vote.epoch > 0).then_some((vote.leader, vote.epoch));
+        // Whom it voted for before it was started again, it does not know.
+        let vote = (!vote.leader.is_empty()).then_some((vote.leader, vote.epoch));
         Opinion::Now { is_down, vote }
     }
 
