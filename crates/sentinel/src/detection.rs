@@ -128,7 +128,7 @@ impl Group {
         !history.is_empty() && replica.report.history_before == *history && replica.report.history != *history
     }
 
-    /// The primary has come back without data, and replicas that have some guard it.
+    /// The primary has come back without data: it waits for one that has some to take its place, or replicas guard theirs.
     fn primary_is_empty(&self) -> bool {
         let guards = |replica: &Server| {
             replica.role == Role::Replica
@@ -136,7 +136,8 @@ impl Group {
                 && replica.down_since.is_none()
                 && replica.report.primary.as_ref().is_some_and(|address| self.primary.contact.is_at(address))
         };
-        self.replicas.values().any(guards)
+        (self.primary.role == Role::Primary && self.primary.report.is_empty)
+            || self.replicas.values().any(guards)
     }
 
     fn note_primary(&mut self, core: &mut Core, is_down: bool) {

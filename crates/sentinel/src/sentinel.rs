@@ -25,12 +25,12 @@ use crate::talking::Pace;
 
 /// Far away: nothing is due.
 const NEVER: Moment = Moment(u64::MAX);
-/// Between two ROLE in quiet times, and while a server's role is about to change.
-const ROLE_PERIOD: (u64, u64) = (1000, 100);
+/// Between two ROLE in quiet times, while the primary is down, and while roles change.
+const ROLE_PERIOD: (u64, u64, u64) = (1000, 100, 25);
 /// Other sentinels are asked for the replicas they know that often, while the primary cannot be asked.
 const TOPOLOGY_PERIOD: u64 = 2000;
 /// What comes sooner than that behind its time is not told as a stall.
-const PROMPT: u64 = 20;
+const PROMPT: u64 = 50;
 
 /// One sentinel.
 #[derive(Debug)]
@@ -353,7 +353,11 @@ impl Group {
             self.failover.as_ref().map(|failover| &failover.phase),
             Some(Phase::Promoting { .. } | Phase::Turning { .. })
         );
-        let role = if turning || self.is_down() { ROLE_PERIOD.1 } else { ROLE_PERIOD.0 };
+        let role = match (turning, self.is_down()) {
+            (true, _) => ROLE_PERIOD.2,
+            (false, true) => ROLE_PERIOD.1,
+            (false, false) => ROLE_PERIOD.0,
+        };
         let is_urgent = self.failover.is_some() || self.agreed_down_since.is_some();
         let sentinels = self.members.len() + 1;
         let Group { name, primary, replicas, options, .. } = self;

@@ -162,3 +162,12 @@ fn a_seed_leads_a_new_sentinel_to_the_others() {
     world.sentinel(0).groups.get_mut("mymaster").unwrap().options.seeds.push(seed);
     world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
 }
+
+#[test]
+fn a_primary_that_came_back_empty_is_replaced() {
+    for who in [SERVERS, SERVERS + 1] {
+        let mut world = World::ready(3, 3, 13);
+        world.server(who).is_empty = true;
+        world.run_until(15_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    }
+}
