@@ -39,6 +39,7 @@ mod commands {
     mod restoring;
     mod saving;
     mod scripting;
+    mod sentinel;
     mod serving;
     mod sets;
     mod shutdown;

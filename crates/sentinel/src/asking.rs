@@ -13,7 +13,6 @@ use crate::group::{Group, Vote};
 use crate::hello::Hello;
 use crate::info::Role;
 use crate::notices::Subject;
-use crate::options::GroupOptions;
 use crate::peer::Peer;
 use crate::sentinel::Sentinel;
 use crate::server::Server;
@@ -185,7 +184,7 @@ impl Sentinel {
     pub(crate) fn add_group(&mut self, name: &str, address: Address, quorum: u32) {
         let core = &mut self.core;
         let primary = Server::new(core.number(), address, Role::Primary, core.now);
-        let group = Group::new(name, primary, GroupOptions::new(quorum, &core.timings));
+        let group = Group::new(name, primary, core.globals.group_options(quorum, &core.timings));
         group.tell(core, (Level::Warning, "+monitor"), Subject::Primary, &format!("quorum {quorum}"));
         self.groups.insert(name.to_owned(), group);
         core.changed();

@@ -177,6 +177,11 @@ impl Script {
         Script { node, client, copy, stream, read, micros, skew, pace, memory, arrivals, outcomes }
     }
 
+    /// The process around the node, for another node.
+    pub(crate) fn into_host(self) -> Box<dyn Host> {
+        self.node.core.host
+    }
+
     /// A node that allows DEBUG.
     pub(crate) fn with_debug() -> Self {
         let mut script = Self::new();
