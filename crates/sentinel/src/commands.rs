@@ -168,7 +168,8 @@ impl Sentinel {
             [] => false,
             [word] if word.eq_ignore_ascii_case("coordinated") => false,
             [word] if word.eq_ignore_ascii_case("force") => true,
-            _ => return refuse("ERR Unknown failover option specified"),
+            [_] => return refuse("ERR Unknown failover option specified"),
+            _ => return refuse("ERR wrong number of arguments for 'sentinel|failover' command"),
         };
         match self.start_failover(name, is_forced) {
             Ok(()) => {
@@ -208,7 +209,7 @@ impl Sentinel {
         };
         // Where no server can be, none is known.
         let port = u16::try_from(port).unwrap_or(0);
-        let Ok(epoch) = u64::try_from(epoch) else { return refuse(not_integer) };
+        let epoch = u64::try_from(epoch).unwrap_or(0);
         match self.opinion(ip, port, epoch, candidate) {
             Opinion::Later => Ok(Answered::Later),
             Opinion::Now { is_down, vote } => {

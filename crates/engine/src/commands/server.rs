@@ -127,7 +127,11 @@ fn info(call: &mut Call<'_>) -> Result<(), CommandError> {
     let facts = call.core.facts(call.db.keyspace);
     let wanted: Vec<&[u8]> = call.args.iter().skip(1).collect();
     let text = info::text(&info::Subject { core: call.core, keyspace: call.db.keyspace, facts }, &wanted);
-    call.reply.verbatim("txt", text.as_bytes());
+    if call.core.sentinel.is_some() {
+        call.reply.bulk(text.as_bytes());
+    } else {
+        call.reply.verbatim("txt", text.as_bytes());
+    }
     Ok(())
 }
 

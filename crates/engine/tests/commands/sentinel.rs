@@ -89,6 +89,7 @@ fn it_says_what_it_is() {
              master",
         ),
         ("SENTINEL FAILOVER mymaster", "-NOGOODSLAVE No suitable replica to promote"),
+        ("SENTINEL FAILOVER mymaster FORCE NOW", "-ERR wrong number of arguments for 'sentinel|failover' command"),
         ("SENTINEL FAILOVER mymaster NOW", "-ERR Unknown failover option specified"),
         ("SENTINEL NOPE", "-ERR unknown subcommand 'NOPE'. Try SENTINEL HELP."),
         ("SENTINEL MASTER", "-ERR wrong number of arguments for 'sentinel|master' command"),
@@ -121,7 +122,7 @@ fn a_primary_has_redis_fields_in_its_order() {
     assert_eq!(
         script.ask("SENTINEL MASTER mymaster"),
         "[name mymaster ip 10.0.0.1 port 6379 runid \"\" flags master,disconnected link-pending-commands 0 \
-         link-refcount 1 last-ping-sent 0 last-ok-ping-reply 500 last-ping-reply 500 down-after-milliseconds 30000 \
+         link-refcount 1 last-ping-sent 500 last-ok-ping-reply 500 last-ping-reply 500 down-after-milliseconds 30000 \
          info-refresh 0 role-reported master role-reported-time 500 config-epoch 0 num-slaves 0 \
          num-other-sentinels 0 quorum 2 failover-timeout 180000 parallel-syncs 1]"
     );

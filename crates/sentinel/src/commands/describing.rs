@@ -191,7 +191,9 @@ impl Sentinel {
 
     fn add_times(&self, fields: &mut Fields, contact: &Contact, down_since: Option<Moment>) {
         let now = self.core.now;
-        fields.add("last-ping-sent", since(now, contact.unanswered_since));
+        // As in Redis, who cannot be reached owes an answer too.
+        let owes_since = contact.unanswered_since.or((!contact.is_up()).then_some(contact.last_valid));
+        fields.add("last-ping-sent", since(now, owes_since));
         fields.add("last-ok-ping-reply", now.ms_since(contact.last_valid));
         fields.add("last-ping-reply", now.ms_since(contact.last_reply));
         if let Some(then) = down_since {
