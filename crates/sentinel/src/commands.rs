@@ -173,7 +173,6 @@ impl Sentinel {
         };
         match self.start_failover(name, is_forced) {
             Ok(()) => {
-                self.core.log(Level::Notice, format!("Executing user requested FAILOVER of '{name}'"));
                 reply.ok();
                 Ok(Answered::WithMore)
             }

@@ -112,6 +112,11 @@ impl Sentinel {
         self.peers.keys().for_each(|id| self.peer_alarms.set(id, self.core.now));
     }
 
+    /// All other sentinels are to be looked at now.
+    pub(crate) fn wake_peers(&mut self) {
+        self.peer_alarms.clear();
+    }
+
     /// Orders what has changed to be stored, before anything that depends on it is answered.
     pub(crate) fn settle(&mut self) {
         self.core.order_store(&self.groups);

@@ -89,7 +89,10 @@ fn it_says_what_it_is() {
              master",
         ),
         ("SENTINEL FAILOVER mymaster", "-NOGOODSLAVE No suitable replica to promote"),
-        ("SENTINEL FAILOVER mymaster FORCE NOW", "-ERR wrong number of arguments for 'sentinel|failover' command"),
+        (
+            "SENTINEL FAILOVER mymaster FORCE NOW",
+            "-ERR wrong number of arguments for 'sentinel|failover' command",
+        ),
         ("SENTINEL FAILOVER mymaster NOW", "-ERR Unknown failover option specified"),
         ("SENTINEL NOPE", "-ERR unknown subcommand 'NOPE'. Try SENTINEL HELP."),
         ("SENTINEL MASTER", "-ERR wrong number of arguments for 'sentinel|master' command"),

@@ -5,9 +5,9 @@ use slipstream_replication::Level;
 use slipstream_resp::Reply;
 
 use super::{Answered, CommandRefused, ONCE_STORED, Outcome, Request, refuse};
-use crate::action::{Action, LineId};
 use crate::config::{GLOBAL_OPTIONS, GlobalOption, GroupOption};
-use crate::line::{Line, LineState};
+use crate::connecting;
+use crate::group::Group;
 use crate::notices::Subject;
 use crate::options::Timings;
 use crate::sentinel::Sentinel;
@@ -85,6 +85,7 @@ impl Sentinel {
         if is_login {
             self.log_in_anew_at_servers(name);
         }
+        self.wake(name);
         self.core.changed();
         Ok(ONCE_STORED)
     }
@@ -215,30 +216,14 @@ impl Sentinel {
     /// What a group logs in with has changed: its connections are made anew.
     fn log_in_anew_at_servers(&mut self, name: &str) {
         let Some(group) = self.groups.get_mut(name) else { return };
-        let lines = group.servers_mut().flat_map(|server| [&mut server.contact.line, &mut server.messages]);
-        let closed: Vec<LineId> = lines.filter_map(|line| end(line, self.core.now)).collect();
-        self.close_lines(&closed);
+        group.servers_mut().for_each(|server| Group::close_lines(&mut self.core, server));
     }
 
     /// The same towards other sentinels.
     fn log_in_anew_at_sentinels(&mut self) {
-        let lines = self.peers.values_mut().map(|peer| &mut peer.contact.line);
-        let closed: Vec<LineId> = lines.filter_map(|line| end(line, self.core.now)).collect();
-        self.close_lines(&closed);
-    }
-
-    fn close_lines(&mut self, lines: &[LineId]) {
-        for line in lines {
-            self.core.lines.remove(line);
-            self.core.actions.push(Action::Close(*line));
+        for peer in self.peers.values_mut() {
+            connecting::close(&mut self.core, &mut peer.contact.line, 0);
         }
+        self.wake_peers();
     }
-}
-
-/// Ends a line on this side; the attempt after it may begin at once.
-fn end(line: &mut Line, now: slipstream_replication::Moment) -> Option<LineId> {
-    let id = line.id()?;
-    line.become_(LineState::Closed, now);
-    line.retry_at = now;
-    Some(id)
 }
