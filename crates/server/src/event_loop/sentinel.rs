@@ -9,6 +9,9 @@ use super::EventLoop;
 use crate::net::Ready;
 use crate::sentinel::{Heard, News};
 
+/// Bytes read from a line at once: many lines may have something to read when a client waits for an answer.
+const READ_SIZE: usize = 16 * 1024;
+
 impl EventLoop {
     pub(super) fn line_ready(&mut self, id: LineId, ready: &Ready) {
         let is_to_be_read = self.sentinel.ready(id, ready);
@@ -17,7 +20,7 @@ impl EventLoop {
         if !is_to_be_read {
             return;
         }
-        if let Heard::Bytes(count, has_more) = self.sentinel.read(id, &mut self.buffer) {
+        if let Heard::Bytes(count, has_more) = self.sentinel.read(id, &mut self.buffer[..READ_SIZE]) {
             if has_more {
                 self.net.borrow_mut().read_again(id);
             }
