@@ -1,5 +1,6 @@
 //! Configurations and what they make; texts and what rewriting makes of them; random machines there and back.
 
+mod documents;
 mod loading;
 mod random;
 mod rewriting;
