@@ -412,7 +412,7 @@ impl Group {
 
 impl Core {
     /// How to log in at other sentinels: where nothing is set for that, as they log in here.
-    fn peer_login(&self) -> (String, String) {
+    pub(crate) fn peer_login(&self) -> (String, String) {
         let Globals { sentinel_user, sentinel_pass, requirepass, .. } = &self.globals;
         if sentinel_pass.is_empty() {
             (String::new(), requirepass.clone())

@@ -17,6 +17,7 @@ use slipstream_engine::config::command_line::{self, CommandLine, Sources};
 use slipstream_engine::config::{self, Config};
 use slipstream_engine::{Host, Level, Node, REDIS_VERSION, Stored};
 
+pub use self::sentinel::sentinel_config;
 use crate::event_loop::EventLoop;
 use crate::listeners;
 use crate::net::Net;

@@ -6,10 +6,12 @@
 //! service files need nothing but a link.
 
 mod check;
+mod client;
 mod convert;
 mod playground;
 mod progress;
 mod sentinel;
+mod sentinel_check;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -28,6 +30,7 @@ Usage: slipstream server [config-file] [--directive value ...]   serve, as redis
        slipstream server --help                                  more about that
        slipstream sentinel config-file [--directive value ...]   watch primaries, as redis-sentinel does
        slipstream sentinel --help                                more about that
+       slipstream sentinel --check FILE                          a sentinel's configuration, and all it names
        slipstream check rdb FILE...                              what is in a snapshot, or where it is broken
        slipstream check aof [--fix] FILE...                      the same of an append-only file
        slipstream check manifest FILE...                         which files it is made of

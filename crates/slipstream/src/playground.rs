@@ -8,7 +8,6 @@
 mod options;
 pub(crate) mod tether;
 
-mod client;
 mod cluster;
 mod forwarder;
 mod node;

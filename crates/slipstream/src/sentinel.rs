@@ -4,11 +4,14 @@
 
 use std::ffi::OsString;
 
+use crate::sentinel_check;
+
 /// Names under which the binary is a sentinel, whatever its first argument.
 pub(super) const NAMES: &[&str] = &["redis-sentinel", "valkey-sentinel", "slipstream-sentinel"];
 
 const USAGE: &str = "\
 Usage: slipstream sentinel config-file [--directive value ...]
+       slipstream sentinel --check config-file
        slipstream sentinel -v | --version
        slipstream sentinel -h | --help
 
@@ -23,13 +26,19 @@ unless another is named for that:
 
        sentinel state-file /var/lib/slipstream/sentinel.state
 
-`slipstream server config-file --sentinel` does the same.
+`slipstream server config-file --sentinel` does the same. With --check it only reads
+the file as it would, looks for all that it names, and says what is wrong.
 ";
 
 /// Runs a sentinel; the process's exit status.
 pub(super) fn run(program: &str, arguments: &[OsString]) -> i32 {
     if arguments.first().is_some_and(|word| word == "-h" || word == "--help") {
         return super::say(USAGE.trim_end());
+    }
+    if let [word, rest @ ..] = arguments
+        && word == "--check"
+    {
+        return sentinel_check::run(rest);
     }
     let mut arguments = arguments.to_vec();
     arguments.push("--sentinel".into());

@@ -24,7 +24,14 @@ const EDGES: &[(&str, &[&str])] = &[
     // Its tools read files as a server does, without one.
     (
         "slipstream",
-        &["slipstream-resp", "slipstream-keyspace", "slipstream-rdb", "slipstream-aof", "slipstream-server"],
+        &[
+            "slipstream-resp",
+            "slipstream-keyspace",
+            "slipstream-rdb",
+            "slipstream-aof",
+            "slipstream-sentinel",
+            "slipstream-server",
+        ],
     ),
     ("xtask", &["slipstream-conform"]),
 ];

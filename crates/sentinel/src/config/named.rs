@@ -1,9 +1,11 @@
 //! What a configuration names outside of itself: programs, servers, other sentinels. Somebody may go and look.
 //! The machine itself never does.
 
-use super::line::ConfigLine;
+use slipstream_replication::Moment;
+
+use super::line::{ConfigError, ConfigLine};
 use super::options::GroupOption;
-use crate::{Address, Sentinel};
+use crate::{Address, Globals, GroupOptions, Sentinel};
 
 /// A program that a line names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +25,8 @@ pub struct NamedScript {
 pub struct Named {
     /// Each group.
     pub groups: Vec<NamedGroup>,
-    /// How to log in at other sentinels; empty for not at all.
-    pub sentinel_user: String,
-    /// Its password.
-    pub sentinel_pass: String,
+    /// How to log in at other sentinels: user and password; empty for not at all.
+    pub login: (String, String),
     /// This sentinel's id.
     pub id: String,
     /// `sentinel state-file`.
@@ -38,22 +38,30 @@ pub struct Named {
 pub struct NamedGroup {
     /// Its name.
     pub name: String,
-    /// How many sentinels must see the primary down.
-    pub quorum: u32,
-    /// `down-after-milliseconds`.
-    pub down_after: u64,
-    /// How to log in at its servers; empty for not at all.
-    pub auth_user: String,
-    /// Its password.
-    pub auth_pass: String,
+    /// What is set for it.
+    pub options: GroupOptions,
     /// Who takes the writes.
     pub primary: Address,
-    /// Further servers to ask.
-    pub seeds: Vec<Address>,
     /// Known replicas.
     pub replicas: Vec<Address>,
     /// Known sentinels, by id.
     pub sentinels: Vec<(String, Address)>,
+}
+
+impl Named {
+    /// What a configuration names, and a state that is kept beside it; `requirepass` is this sentinel's own. Nothing
+    /// is watched.
+    pub fn read(
+        configuration: &[ConfigLine],
+        state: &[ConfigLine],
+        requirepass: &str,
+    ) -> Result<Named, ConfigError> {
+        let globals = Globals { requirepass: requirepass.to_owned(), ..Globals::default() };
+        let mut sentinel = Sentinel::new(Moment(0), globals, fastrand::Rng::with_seed(0));
+        sentinel.load(configuration)?;
+        sentinel.load_state(state)?;
+        Ok(sentinel.named())
+    }
 }
 
 impl Sentinel {
@@ -73,28 +81,21 @@ impl Sentinel {
         lines.iter().filter_map(script).collect()
     }
 
-    /// Servers and sentinels that the configuration names.
-    pub fn named(&self) -> Named {
+    pub(super) fn named(&self) -> Named {
         let globals = &self.core.globals;
         let group = |group: &crate::group::Group| {
             let address = |id: &String| Some((id.clone(), self.peers.get(id)?.contact.address.clone()));
-            let options = group.options.clone();
             NamedGroup {
                 name: group.name.clone(),
-                quorum: options.quorum,
-                down_after: options.down_after,
-                auth_user: options.auth_user,
-                auth_pass: options.auth_pass,
+                options: group.options.clone(),
                 primary: group.primary.contact.address.clone(),
-                seeds: options.seeds,
                 replicas: group.replicas.keys().cloned().collect(),
                 sentinels: group.members.keys().filter_map(address).collect(),
             }
         };
         Named {
             groups: self.groups.values().map(group).collect(),
-            sentinel_user: globals.sentinel_user.clone(),
-            sentinel_pass: globals.sentinel_pass.clone(),
+            login: self.core.peer_login(),
             id: self.core.id.clone(),
             state_file: globals.state_file.clone(),
         }

@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use slipstream_engine::config::Config;
+use slipstream_engine::config::command_line::Sources;
 
+use super::read_config;
 use crate::jobs::full_path;
 use crate::sentinel::check_writable;
 
@@ -13,6 +15,16 @@ use crate::sentinel::check_writable;
 pub(super) fn without_data(config: &mut Config) {
     config.appendonly = false;
     config.save.clear();
+}
+
+/// What a sentinel would read of a file, for whoever wants to look at it without running one.
+///
+/// # Errors
+///
+/// Why it would not start with it.
+pub fn sentinel_config(path: &Path) -> Result<Config, String> {
+    let sources = Sources { is_sentinel: true, ..Sources::default() };
+    read_config(&sources, Some(path), &[])
 }
 
 /// Whether the state can be kept, in the configuration file or where `sentinel state-file` says.

@@ -28,7 +28,7 @@ Exit status: 0 when all files are right, 1 when one is not, 2 for a wrong comman
 ";
 
 /// What the system says is wrong, in Redis' words.
-fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.find(" (os error").map_or(text.clone(), |end| text[..end].to_owned())
 }

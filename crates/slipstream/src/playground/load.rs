@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use slipstream_resp::Value;
 
-use super::client::{Client, ClientError};
+use crate::client::{Client, ClientError};
 
 /// The key that one kind of write increments, so that the copies can be held against the acknowledgements.
 pub(super) const COUNTER: &str = "writes";

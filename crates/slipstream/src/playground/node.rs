@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use slipstream_resp::Value;
 
-use super::client::{Client, ClientError};
 use super::reading::Reading;
 use super::tether;
+use crate::client::{Client, ClientError};
 
 /// Every node is started with these: fresh copies in memory alone, full syncs without a wait for more replicas,
 /// and a backlog that holds whatever is missed during the story.

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use slipstream_resp::Value;
 
 use super::Halt;
-use super::client::ClientError;
 use super::load::{COUNTER, Tally};
 use super::node::Node;
 use super::reading::NODES;
 use super::stage::Stage;
 use super::table::grouped;
+use crate::client::ClientError;
 
 /// How long copies that differ must stand still; longer than the shortest-lived keys live.
 const STANDSTILL: Duration = Duration::from_secs(5);

@@ -63,6 +63,7 @@ mod redis8;
 mod rejoining;
 mod restarts;
 mod sentinel;
+mod sentinel_check;
 mod sentinel_process;
 mod silence;
 mod streams;

@@ -1,6 +1,6 @@
-//! A small blocking client: requests out, replies in, never for longer than a second.
+//! A small blocking client: requests out, replies in, never for longer than it is told to wait.
 //!
-//! Used to write to the nodes and to ask them how they are. A connection that failed once is of no more use: its
+//! Used to write to servers and to ask them how they are. A connection that failed once is of no more use: its
 //! owner drops it and connects anew.
 
 use std::fmt;
@@ -12,10 +12,12 @@ use slipstream_resp::{Value, decode_value, encode_request};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 const READ_SIZE: usize = 64 * 1024;
+/// The longest reply that is taken.
+const LONGEST_REPLY: usize = 64 << 20;
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum ClientError {
+pub(crate) enum ClientError {
     Connection(io::Error),
     /// What was received is no reply.
     Broken,
@@ -39,29 +41,34 @@ impl From<io::Error> for ClientError {
     }
 }
 
-/// A connection to a node.
+/// A connection to a server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Client {
-    pub(super) fn connect(port: u16) -> io::Result<Self> {
-        let node = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let stream = TcpStream::connect_timeout(&node, PATIENCE)?;
-        if stream.local_addr()? == node {
+    /// To a server on this machine, which answers within a second.
+    pub(crate) fn connect(port: u16) -> io::Result<Self> {
+        Self::connect_to(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)
+    }
+
+    /// To a server that takes the connection, and answers each request, within `patience`.
+    pub(crate) fn connect_to(server: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&server, patience)?;
+        if stream.local_addr()? == server {
             // Nobody listens, and the system chose the very port as this end's own: TCP then connects to itself.
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Self { stream, received: Vec::new() })
     }
 
     /// Sends one request and returns its reply, which is no error.
-    pub(super) fn call(&mut self, words: &[&str]) -> Result<Value, ClientError> {
+    pub(crate) fn call(&mut self, words: &[&str]) -> Result<Value, ClientError> {
         self.send(&[words])?;
         match self.receive()? {
             Value::Error(text) => Err(ClientError::Refused(text)),
@@ -70,7 +77,7 @@ impl Client {
     }
 
     /// Sends requests without waiting for replies.
-    pub(super) fn send<Request, Word>(&mut self, requests: &[Request]) -> io::Result<()>
+    pub(crate) fn send<Request, Word>(&mut self, requests: &[Request]) -> io::Result<()>
     where
         Request: AsRef<[Word]>,
         Word: AsRef<str>,
@@ -83,13 +90,14 @@ impl Client {
     }
 
     /// The next reply.
-    pub(super) fn receive(&mut self) -> Result<Value, ClientError> {
+    pub(crate) fn receive(&mut self) -> Result<Value, ClientError> {
         loop {
             match decode_value(&self.received) {
                 Ok(Some((value, length))) => {
                     self.received.drain(..length);
                     return Ok(value);
                 }
+                Ok(None) if self.received.len() > LONGEST_REPLY => return Err(ClientError::Broken),
                 Ok(None) => self.read()?,
                 Err(_) => return Err(ClientError::Broken),
             }

@@ -1,0 +1,121 @@
+//! `slipstream sentinel --check`: real servers are found, and what is wrong is told.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::commandline::run;
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
+use crate::peer::all_found;
+use crate::ports::Port;
+use crate::server::{Server, new_folder};
+use crate::wait::wait_until;
+
+/// The check's exit status, and what it says of a file with this text.
+fn check(folder: &Path, text: &str) -> (Option<i32>, String) {
+    let file: PathBuf = folder.join("sentinel.conf");
+    fs::write(&file, text).expect("the folder is ours");
+    let program = Path::new(env!("CARGO_BIN_EXE_slipstream"));
+    let checked = run(program, &["sentinel", "--check", &file.display().to_string()], "");
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), text, "the check changes the file");
+    (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned())
+}
+
+#[track_caller]
+fn says(said: &str, lines: &[String]) {
+    for line in lines {
+        assert!(said.contains(line.as_str()), "{line} in\n{said}");
+    }
+}
+
+fn check_group_of(kind: Kind) {
+    if !all_found(&[kind]) {
+        return;
+    }
+    let primary = Server::start(kind, &[]);
+    let replica = Server::start(kind, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
+    let mut client = replica.client();
+    wait_until("the replica is up", || {
+        client.info("replication", "master_link_status").as_deref() == Some("up")
+    });
+
+    // From now on: who is connected stays.
+    for server in [&primary, &replica] {
+        server.client().call::<()>("CONFIG SET requirepass secret");
+    }
+    let (of, follows) = (primary.port, replica.port);
+    let watching =
+        |port: u16| format!("sentinel monitor g 127.0.0.1 {port} 1\nsentinel auth-pass g secret\n");
+    let group = format!("{}sentinel known-replica g 127.0.0.1 {follows}\n", watching(of));
+
+    let (status, said) = check(&primary.folder, &group);
+    for line in [format!("primary 127.0.0.1:{of}"), format!("replica 127.0.0.1:{follows}")] {
+        says(&said, &[format!("[ok] g: {line}: {}", name(kind))]);
+    }
+    assert_eq!(status, Some(0), "{said}");
+
+    let (status, said) = check(&primary.folder, &group.replace("auth-pass g secret", "auth-pass g guessed"));
+    says(&said, &[format!("[error] g: primary 127.0.0.1:{of} refuses AUTH: WRONGPASS")]);
+    assert_eq!(status, Some(1), "{said}");
+
+    let (status, said) = check(&primary.folder, &watching(follows));
+    says(&said, &[format!("[error] g: primary 127.0.0.1:{follows} is a replica of 127.0.0.1:{of}")]);
+    assert_eq!(status, Some(1), "{said}");
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Ours => "Slipstream ",
+        Valkey9 => "Valkey 9",
+        _ => "Redis 7",
+    }
+}
+
+#[test]
+fn servers_of_ours_are_found() {
+    check_group_of(Ours);
+}
+
+#[test]
+fn servers_of_redis_are_found() {
+    check_group_of(Redis7);
+}
+
+#[test]
+fn servers_of_valkey_are_found() {
+    check_group_of(Valkey9);
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let folder = new_folder(Ours);
+    let nobody = Port::reserve();
+    let text = format!(
+        "sentinel monitor g 127.0.0.1 {} 1\nsentinel notification-script g /nowhere/script\n",
+        nobody.number
+    );
+    let (status, said) = check(&folder, &text);
+    assert_eq!(status, Some(1), "{said}");
+    says(
+        &said,
+        &[
+            "sentinel.conf, line 2: Notification script seems non existing or non executable.".to_owned(),
+            format!("[error] g: primary 127.0.0.1:{} cannot be reached: Connection refused", nobody.number),
+        ],
+    );
+
+    let (status, said) = check(&folder, "sentinel monitor g db.example.org 6379 1\n");
+    assert_eq!(status, Some(1), "{said}");
+    says(&said, &["at line 1".to_owned(), "Can't resolve instance hostname.".to_owned()]);
+
+    let state = folder.join("missing").join("state");
+    let (status, said) = check(&folder, &format!("sentinel state-file {}\n", state.display()));
+    assert_eq!(status, Some(1), "{said}");
+    says(&said, &[format!("[error] {}: the state cannot be kept there", state.display())]);
+
+    let state = folder.join("state");
+    fs::write(&state, "sentinel nonsense\n").expect("the folder is ours");
+    let (status, said) = check(&folder, &format!("sentinel state-file {}\n", state.display()));
+    assert_eq!(status, Some(1), "{said}");
+    says(&said, &[format!("[error] {}: ", state.display()), "Unrecognized sentinel".to_owned()]);
+    fs::remove_dir_all(folder).expect("nobody else uses the folder");
+}
