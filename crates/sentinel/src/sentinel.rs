@@ -109,12 +109,12 @@ impl Sentinel {
     /// Everything is to be looked at now: a configuration was read.
     pub(crate) fn wake_all(&mut self) {
         self.groups.keys().for_each(|name| self.alarms.set(name, self.core.now));
-        self.peers.keys().for_each(|id| self.peer_alarms.set(id, self.core.now));
+        self.wake_peers();
     }
 
     /// All other sentinels are to be looked at now.
     pub(crate) fn wake_peers(&mut self) {
-        self.peer_alarms.clear();
+        self.peers.keys().for_each(|id| self.peer_alarms.set(id, self.core.now));
     }
 
     /// Orders what has changed to be stored, before anything that depends on it is answered.

@@ -1,4 +1,5 @@
-//! What the answers mean: whether a sentinel would work with the configuration. Asks nobody.
+//! What the answers mean: whether a sentinel would work with the configuration.
+//! Asks nobody.
 
 use std::fmt::Write as _;
 
