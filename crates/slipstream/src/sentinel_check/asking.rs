@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -106,11 +106,9 @@ pub(super) fn ask_all(named: &Named) -> Answers {
         }
         drop(sender);
         let until = Instant::now() + LONGEST;
-        loop {
-            match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok((asked, answer)) => drop(answers.insert(asked, answer)),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+        while let Ok((asked, answer)) = receiver.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            answers.insert(asked, answer);
         }
         for way in some {
             let late = || Err(Trouble::Unreachable(format!("no answer within {} s", LONGEST.as_secs())));
