@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::panicking;
 
+use redis::RedisResult;
+
 use crate::client::Client;
 use crate::peer::Kind;
 use crate::ports::Port;
@@ -31,6 +33,8 @@ pub(crate) struct Server {
     /// Where it runs and keeps its files; its log is `log` in there.
     pub(crate) folder: PathBuf,
     arguments: Vec<String>,
+    /// Which clients must say first.
+    password: Option<String>,
     child: Child,
     /// Nobody else gets the port while the server is down.
     _port: Port,
@@ -43,7 +47,7 @@ impl Server {
     pub(crate) fn start(kind: Kind, arguments: &[&str]) -> Self {
         let arguments: Vec<String> =
             BASE.iter().chain(arguments).map(|&argument| argument.to_owned()).collect();
-        Self::start_in(kind, new_folder(kind), arguments)
+        Self::start_in(kind, new_folder(kind), arguments, None)
     }
 
     /// Starts a sentinel, whose file `sentinel.conf` has these lines, and returns once it answers.
@@ -53,14 +57,16 @@ impl Server {
         let file = folder.join("sentinel.conf");
         fs::write(&file, lines.join("\n") + "\n").expect("the folder is ours");
         let file = file.to_str().expect("cargo's folder has a plain name").to_owned();
-        Self::start_in(kind, folder, vec![file, "--bind 127.0.0.1".to_owned(), "--sentinel".to_owned()])
+        let password = lines.iter().find_map(|line| line.strip_prefix("requirepass ")).map(str::to_owned);
+        let arguments = vec![file, "--bind 127.0.0.1".to_owned(), "--sentinel".to_owned()];
+        Self::start_in(kind, folder, arguments, password)
     }
 
     #[track_caller]
-    fn start_in(kind: Kind, folder: PathBuf, arguments: Vec<String>) -> Self {
+    fn start_in(kind: Kind, folder: PathBuf, arguments: Vec<String>, password: Option<String>) -> Self {
         let port = Port::reserve();
         let child = spawn(kind, &folder, port.number, &arguments);
-        let mut server = Self { kind, port: port.number, folder, arguments, child, _port: port };
+        let mut server = Self { kind, port: port.number, folder, arguments, password, child, _port: port };
         assert!(server.comes_up(), "{kind:?} ended while starting");
         server
     }
@@ -72,7 +78,7 @@ impl Server {
             if self.child.try_wait().expect("the process is our child").is_some() {
                 return Some(false);
             }
-            let mut client = Client::try_connect(self.port).ok()?;
+            let mut client = self.try_client().ok()?;
             let pid: u32 = client.info("server", "process_id")?.parse().ok()?;
             // A sentinel has nothing to load.
             let loaded = client.info("persistence", "loading").is_none_or(|loading| loading == "0");
@@ -122,7 +128,15 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
-        Client::connect(self.port)
+        self.try_client().unwrap_or_else(|error| panic!("no connection to port {}: {error}", self.port))
+    }
+
+    fn try_client(&self) -> RedisResult<Client> {
+        let mut client = Client::try_connect(self.port)?;
+        if let Some(password) = &self.password {
+            client.try_call::<()>(&format!("AUTH {password}"))?;
+        }
+        Ok(client)
     }
 
     /// All that the server has logged since it was started last.

@@ -2,7 +2,6 @@
 
 use super::group::{Group, NAME, Plan, state};
 use super::with_each_kind;
-use crate::client::Client;
 use crate::wait::wait_until;
 
 /// Without it all they hear is that they must authenticate, which is no sign of life.
@@ -31,21 +30,17 @@ fn a_password_of_the_servers_can_be_told_later() {
 #[test]
 fn sentinels_can_ask_each_other_for_a_password() {
     with_each_kind(|kind| {
-        let group = Group::start(&Plan::situation(1, &[kind; 2]));
-        let mut clients: Vec<Client> = group.sentinels.iter().map(|sentinel| sentinel.client()).collect();
-        for client in &mut clients {
-            client.call::<()>("ACL SETUSER watcher on >secret allchannels +@all");
-            client.call::<()>("AUTH watcher secret");
-            client.call::<()>("ACL SETUSER default off");
-            client.call::<()>("CLIENT KILL TYPE normal SKIPME yes");
-        }
+        let plan = Plan::situation(1, &[kind; 2])
+            .with_line("requirepass secret")
+            .with_line("sentinel sentinel-pass secret");
+        let group = Group::start(&plan);
+        let mut client = group.sentinels[0].client();
         let check = format!("SENTINEL CKQUORUM {NAME}");
-        wait_until("they do not let each other in", || clients[0].try_call::<String>(&check).is_err());
-        for client in &mut clients {
-            client.call::<()>("SENTINEL CONFIG SET sentinel-user watcher");
-            client.call::<()>("SENTINEL CONFIG SET sentinel-pass secret");
-        }
-        wait_until("they do", || clients[0].try_call::<String>(&check).is_ok());
-        assert_eq!(clients[0].call::<String>("ACL WHOAMI"), "watcher");
+        client.call::<String>(&check);
+        client.call::<()>("SENTINEL CONFIG SET sentinel-pass wrong");
+        wait_until("the other does not let it in", || client.try_call::<String>(&check).is_err());
+        client.call::<()>("SENTINEL CONFIG SET sentinel-user default");
+        client.call::<()>("SENTINEL CONFIG SET sentinel-pass secret");
+        wait_until("it does", || client.try_call::<String>(&check).is_ok());
     });
 }

@@ -38,11 +38,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// A primary and two replicas of one kind, three sentinels of another.
-    pub(super) fn three(servers: Kind, sentinels: Kind) -> Self {
-        Self::new(&[servers; 3], &[sentinels; 3])
-    }
-
     pub(super) fn new(servers: &[Kind], sentinels: &[Kind]) -> Self {
         Self {
             servers: servers.to_vec(),
@@ -121,6 +116,11 @@ impl Group {
             follow(&node.server, nodes[0].address());
             wait_until_linked(&node.server);
         }
+        // Redis begins to send the stream with the first acknowledgement, up to a second after the link is up.
+        let mut primary = nodes[0].server.client();
+        primary.call::<()>("SET group made");
+        let others = nodes.len() - 1;
+        assert_eq!(primary.call::<usize>(&format!("WAIT {others} 60000")), others, "all take writes");
         let lines = lines(plan, nodes[0].address());
         let start = |&kind| Server::start_sentinel(kind, &lines);
         let sentinels: Vec<Server> = plan.sentinels.iter().map(start).collect();

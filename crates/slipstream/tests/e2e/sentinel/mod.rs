@@ -21,11 +21,11 @@ mod writer;
 
 use std::thread;
 
-use crate::peer::Kind::{self, Redis7, Valkey9};
+use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
 
 /// What runs the sentinels in the situations.
-const KINDS: [Kind; 2] = [Redis7, Valkey9];
+const KINDS: [Kind; 3] = [Ours, Redis7, Valkey9];
 
 /// Plays a situation with each kind of sentinel, all at once.
 fn with_each_kind(situation: impl Fn(Kind) + Sync) {

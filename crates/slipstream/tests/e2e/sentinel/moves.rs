@@ -4,6 +4,7 @@ use super::events::{Event, Events};
 use super::group::{Group, NAME, Plan, replicas};
 use super::{side_by_side, with_each_kind};
 use crate::copies::follow;
+use crate::peer::Kind::Ours;
 use crate::wait::wait_until;
 
 /// What the leader tells, from the first doubt on, in this order; others may stand between.
@@ -20,11 +21,22 @@ const LEADER: &[(&str, &str)] = &[
     ("+failover-state-wait-promotion", "{new}"),
     ("+promoted-slave", "{new}"),
     ("+failover-state-reconf-slaves", "{old}"),
+];
+
+/// How it goes on at Redis: clients are told when all follow.
+const TOLD_LAST: &[(&str, &str)] = &[
     ("+slave-reconf-sent", "{third}"),
-    ("+slave-reconf-inprog", "{third}"),
     ("+slave-reconf-done", "{third}"),
     ("+failover-end", "{old}"),
     ("+switch-master", "{switch}"),
+];
+
+/// And at ours: as soon as somebody takes writes. What comes later is about the new primary's group.
+const TOLD_AT_ONCE: &[(&str, &str)] = &[
+    ("+switch-master", "{switch}"),
+    ("+slave-reconf-sent", "{third now}"),
+    ("+slave-reconf-done", "{third now}"),
+    ("+failover-end", "{new now}"),
 ];
 
 /// What the others tell.
@@ -59,6 +71,8 @@ fn a_failover_is_told_step_by_step() {
             ("{old}", format!("master {of_group}")),
             ("{new}", replica(new)),
             ("{third}", replica(3 - new)),
+            ("{third now}", replica(3 - new).replace(&of_group, &format!("{NAME} 127.0.0.1 {}", port(new)))),
+            ("{new now}", format!("master {NAME} 127.0.0.1 {}", port(new))),
             ("{switch}", format!("{of_group} 127.0.0.1 {}", port(new))),
             ("{leader}", ids[leader].clone()),
             ("{leader port}", group.sentinels[leader].port.to_string()),
@@ -69,7 +83,8 @@ fn a_failover_is_told_step_by_step() {
                 |text: &str| words.iter().fold(text.to_owned(), |text, (word, by)| text.replace(word, by));
             expected.iter().map(|(channel, text)| ((*channel).to_owned(), fill(text))).collect()
         };
-        assert_told_in_order(&events[leader].heard(), &filled(LEADER));
+        let rest = if kind == Ours { TOLD_AT_ONCE } else { TOLD_LAST };
+        assert_told_in_order(&events[leader].heard(), &filled(&[LEADER, rest].concat()));
         assert_told_in_order(&events[1 - leader].heard(), &filled(OTHERS));
     });
 }
