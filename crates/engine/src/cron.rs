@@ -20,7 +20,6 @@ impl Node {
     pub fn begin_turn(&mut self) {
         self.core.tick_clock();
         self.core.turn_has_input = false;
-        self.core.fence.begin_turn(Moment(self.core.turn_began / 1000));
         self.core.turn_began = self.core.clock.micros;
         self.core.stats.commands_before_turn = self.core.stats.commands;
         // Asking the system costs as much as a small command.
@@ -37,6 +36,7 @@ impl Node {
             self.disk_failed("it takes less than is written");
         }
         self.core.tick_clock();
+        self.core.fence.end_turn(self.core.clock.moment());
         self.core.evict_clients();
         let micros = self.core.clock.micros - self.core.turn_began;
         let stats = &mut self.core.stats;

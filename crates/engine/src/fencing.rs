@@ -26,8 +26,8 @@ pub(crate) const HELLO: &[u8] = b"__sentinel__:hello";
 #[derive(Debug)]
 pub(crate) struct Fence {
     pub(crate) leases: Fencing,
-    /// When the turn before began: what is read in this one was sent later.
-    turn_before: Moment,
+    /// When the two turns before this one ended.
+    ended: [Moment; 2],
     /// As it was when it was last looked at: whether there is a fence, and whether it has fallen.
     last: (bool, bool),
 }
@@ -36,12 +36,12 @@ impl Fence {
     /// A fence that nobody holds up. `seed` is what tells its tokens from those of others.
     pub(crate) fn new(config: &Config, seed: u64) -> Fence {
         let leases = Fencing::new(seed, config.sentinel_fencing_timeout);
-        Fence { leases, turn_before: Moment(0), last: (false, false) }
+        Fence { leases, ended: [Moment(0); 2], last: (false, false) }
     }
 
-    /// A turn begins; the one before began at this moment.
-    pub(crate) fn begin_turn(&mut self, before: Moment) {
-        self.turn_before = before;
+    /// A turn ends, and the sockets are looked at for the next one.
+    pub(crate) fn end_turn(&mut self, now: Moment) {
+        self.ended = [self.ended[1], now];
     }
 }
 
@@ -111,24 +111,23 @@ impl Core {
         };
         let (Ok(port), ip) = (port.parse::<u16>(), host.parse::<IpAddr>()) else { return false };
         let config = &self.config;
-        let announced =
-            if config.replica_announce_port == 0 { config.port } else { config.replica_announce_port };
-        let is_announced = config.replica_announce_ip.as_deref() == Some(host) && port == announced;
-        let is_local = match (local, ip) {
-            (Endpoint::Tcp(local, here), Ok(ip)) => {
-                local.to_canonical() == ip.to_canonical() && *here == port
+        let (is_local_ip, is_local_port) = match local {
+            Endpoint::Tcp(local, here) => {
+                (ip.is_ok_and(|ip| ip.to_canonical() == local.to_canonical()), *here == port)
             }
-            _ => false,
+            Endpoint::Unix(_) | Endpoint::Internal => (false, config.port == port),
         };
-        is_announced || is_local
+        (is_local_ip || config.replica_announce_ip.as_deref() == Some(host))
+            && (is_local_port || config.replica_announce_port == port)
     }
 
-    /// A sentinel sent something. It was not here yet when the turn before looked, so it is no older than that: what
-    /// lies in a socket while a process stands still is no sign of life of the moment in which it is read.
+    /// A sentinel sent something. It was not here yet when the sockets were looked at for the turn before, so it is no
+    /// older than the end of the one before that: what lies in a socket while a process stands still, be it between
+    /// that look and the turn, is no sign of life of the moment in which it is read.
     pub(crate) fn on_sentinel_sent(&mut self, session: &Session) {
         let Some(id) = session.sentinel.as_deref() else { return };
         let (now, is_replica) = (self.clock.moment(), self.is_replica());
-        self.fence.leases.on_sign_of_life(now, (*id, self.fence.turn_before), is_replica);
+        self.fence.leases.on_sign_of_life(now, (*id, self.fence.ended[0]), is_replica);
     }
 
     /// Takes over changed directives. Who switches it off and on again begins anew.

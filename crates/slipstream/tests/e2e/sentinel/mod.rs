@@ -8,6 +8,7 @@ mod access;
 mod conditions;
 mod events;
 mod failover;
+mod fencing;
 mod files;
 mod group;
 mod hello;
