@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use slipstream_log::Log;
+
 use crate::commands::connection::PROTECTED_MODE;
 use crate::config::Config;
 use crate::host::{Clock, Host};
@@ -20,6 +22,8 @@ pub struct Door<'a> {
     pub sessions: &'a mut Sessions,
     /// The directives.
     pub config: &'a Config,
+    /// What a replica's socket is to have before replies leave.
+    pub sent_ahead: Option<&'a Log>,
     stats: &'a mut Stats,
     clock: Clock,
 }
@@ -78,10 +82,18 @@ impl Door<'_> {
 }
 
 impl Core {
+    /// The log, if a replica's socket is to have it before replies leave (`repl-send-before-reply`).
+    #[inline]
+    pub fn sent_ahead(&self) -> Option<&Log> {
+        (self.config.repl_send_before_reply && !self.is_replica()).then_some(&self.log)
+    }
+
     /// The door, and the process that is to stand at it.
     pub(crate) fn door(&mut self) -> (Door<'_>, &mut dyn Host) {
-        let Core { sessions, config, stats, clock, host, .. } = self;
-        (Door { sessions, config, stats, clock: *clock }, &mut **host)
+        let sends_ahead = self.sent_ahead().is_some();
+        let Core { sessions, config, log, stats, clock, host, .. } = self;
+        let sent_ahead = sends_ahead.then_some(&*log);
+        (Door { sessions, config, sent_ahead, stats, clock: *clock }, &mut **host)
     }
 }
 

@@ -25,6 +25,10 @@ impl Marked {
         self.0.push(id);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     #[cold]
     fn make_room(&mut self) {
         self.sort_out();

@@ -431,6 +431,11 @@ impl Sessions {
         self.marked.insert(id);
     }
 
+    /// Whether there are sessions noted since then.
+    pub fn has_marked(&self) -> bool {
+        !self.marked.is_empty()
+    }
+
     /// The sessions noted since the last call, in the order they connected.
     pub fn take_marked(&mut self) -> Vec<SessionId> {
         let marked = self.marked.take();

@@ -122,7 +122,7 @@ impl EventLoop {
         };
         event_loop.signals.register(event_loop.net.borrow().registry(), SIGNALS)?;
         event_loop.net.borrow_mut().listen()?;
-        event_loop.net.borrow_mut().watch_departures(event_loop.feeder.departures());
+        event_loop.net.borrow_mut().serve_replicas(event_loop.feeder.aside());
         Ok(event_loop)
     }
 

@@ -10,8 +10,12 @@
 //! A stream may end where the history does: what is left of it is sent from blocks of its own, since the log may be
 //! another one already, and then the loop gets the socket back.
 //!
+//! One of the replicas is written to by the loop itself before replies leave (`lead.rs`).
+//!
 //! Invariant: a replica is either the loop's or the feeder's. It becomes the feeder's when everything before its
 //! stream is sent, and the loop's again when its stream is.
+
+mod lead;
 
 mod mailbox;
 
@@ -21,10 +25,12 @@ mod window;
 
 mod work;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -34,6 +40,7 @@ use slipstream_log::{Log, Offset, Slice};
 
 pub use self::mailbox::{News, Returned};
 
+use self::lead::Lead;
 use self::mailbox::Mailbox;
 use self::outlet::Outlet;
 use self::work::{DiskReader, Order, WAKER, Work};
@@ -45,14 +52,22 @@ use crate::log_disk::LogDisk;
 const PACE: Duration = Duration::from_millis(2);
 const ENOUGH: u64 = 512 << 10;
 
-/// Tells which replicas are gone while nobody takes up the news.
+/// What replicas need while nobody takes up the news.
 #[derive(Clone, Debug)]
-pub struct Departures(Arc<Mailbox>);
+pub struct Aside {
+    mailbox: Arc<Mailbox>,
+    lead: Rc<RefCell<Lead>>,
+}
 
-impl Departures {
+impl Aside {
     /// Those whose socket is closed. They stay among the news.
     pub fn closed(&self) -> Vec<SessionId> {
-        self.0.closed()
+        self.mailbox.closed()
+    }
+
+    /// See [`Feeder::send_ahead`].
+    pub fn send_ahead(&self, log: &Log) {
+        self.lead.borrow_mut().send(log);
     }
 }
 
@@ -62,8 +77,8 @@ pub struct Feeder {
     orders: Sender<Order>,
     waker: Arc<Waker>,
     mailbox: Arc<Mailbox>,
-    /// Whose stream flows.
-    replicas: BTreeSet<SessionId>,
+    /// Those whose stream flows.
+    lead: Rc<RefCell<Lead>>,
     /// Whose stream ends; their sockets are to come back.
     ending: BTreeSet<SessionId>,
     /// The feeder has the log up to here.
@@ -87,7 +102,7 @@ impl Feeder {
             orders: sender,
             waker: own_waker,
             mailbox,
-            replicas: BTreeSet::new(),
+            lead: Rc::default(),
             ending: BTreeSet::new(),
             handed: Offset(0),
             handed_at: Instant::now(),
@@ -97,25 +112,25 @@ impl Feeder {
 
     /// Whether the socket of that session is here.
     pub fn serves(&self, id: SessionId) -> bool {
-        self.replicas.contains(&id) || self.ending.contains(&id)
+        self.lead.borrow().contains(id) || self.ending.contains(&id)
     }
 
     /// Takes over the socket of a replica, to send the log from `from` on.
     pub fn attach(&mut self, id: SessionId, socket: Socket, from: Offset, log: &Log) {
         // What the others have not been handed lies perhaps before all that this one needs.
         self.hand_over(log, true);
-        let is_first = self.replicas.is_empty();
-        self.replicas.insert(id);
+        let is_first = self.lead.borrow().is_empty();
         // What is older is read from disk.
         let blocks = log.blocks_from(from.max(log.start())).into_iter().flatten().collect();
         self.handed = log.end();
-        let outlet = Box::new(Outlet::new(id, socket, from));
-        self.order(Order::Attach { outlet, blocks, end: self.handed, is_first });
+        let outlet = Arc::new(Mutex::new(Outlet::new(id, socket, from)));
+        self.lead.borrow_mut().add(id, Arc::clone(&outlet));
+        self.order(Order::Attach { id, outlet, blocks, end: self.handed, is_first });
     }
 
     /// Ends a stream at `end`: what is left of it lies in `rest`. Then the socket comes back among the news.
     pub fn end(&mut self, id: SessionId, rest: Vec<Slice>, end: Offset) {
-        if self.replicas.remove(&id) {
+        if self.lead.borrow_mut().remove(id) {
             self.ending.insert(id);
             self.order(Order::End { id, rest, end });
         }
@@ -128,18 +143,44 @@ impl Feeder {
 
     /// Closes the socket of a replica; whether it was here.
     pub fn release(&mut self, id: SessionId) -> bool {
-        let was_here = self.replicas.remove(&id) || self.ending.remove(&id);
+        let was_here = self.lead.borrow_mut().remove(id) || self.ending.remove(&id);
         if was_here {
             self.order(Order::Release(id));
         }
         was_here
     }
 
+    /// No stream is left whose history has ended: what is new in the log is for all of them.
+    pub fn follow(&mut self, log: &Log) {
+        self.lead.borrow_mut().follow(log);
+    }
+
+    /// Writes what is new in the log to the socket of one replica, if there is one that takes it. To be called before
+    /// replies leave.
+    #[inline]
+    pub fn send_ahead(&mut self, log: &Log) {
+        self.lead.borrow_mut().send(log);
+    }
+
+    /// A replica's socket and how far it was written to, since the last call, if the loop did that.
+    pub fn take_sent_ahead(&mut self) -> Option<(SessionId, Offset)> {
+        self.lead.borrow_mut().take_sent()
+    }
+
+    /// A replica acknowledged something.
+    pub fn heard(&mut self, id: SessionId) {
+        self.lead.borrow_mut().heard(id);
+    }
+
     /// Hands over what was written to the log, if it is time to. `urgent` if somebody waits for what the
     /// replicas will say to it.
     pub fn hand_over(&mut self, log: &Log, urgent: bool) {
         let fresh = log.end().since(self.handed);
-        if self.replicas.is_empty() || fresh == 0 {
+        if fresh == 0 || self.lead.borrow().is_empty() {
+            return;
+        }
+        if self.lead.borrow().has_all(log) {
+            self.handed = log.end();
             return;
         }
         let now = Instant::now();
@@ -155,7 +196,7 @@ impl Feeder {
 
     /// How long the loop may sleep before what is held back must be handed over.
     pub fn time_left(&self, log: &Log) -> Option<Duration> {
-        let waits = !self.replicas.is_empty() && log.end() > self.handed;
+        let waits = log.end() > self.handed && !self.lead.borrow().is_empty();
         waits.then(|| PACE.saturating_sub(self.handed_at.elapsed()))
     }
 
@@ -165,8 +206,8 @@ impl Feeder {
     }
 
     /// For whoever looks at replicas while the loop does not.
-    pub fn departures(&self) -> Departures {
-        Departures(Arc::clone(&self.mailbox))
+    pub fn aside(&self) -> Aside {
+        Aside { mailbox: Arc::clone(&self.mailbox), lead: Rc::clone(&self.lead) }
     }
 
     /// Says whether acknowledgements are to wake the loop; whether there is news already.

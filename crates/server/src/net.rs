@@ -16,7 +16,7 @@ use slipstream_engine::{Arrival, Door, Flow, Session, SessionId};
 use slipstream_sentinel::LineId;
 
 use crate::connection::{Connection, Socket};
-use crate::feeder::Departures;
+use crate::feeder::Aside;
 use crate::listeners::{Listener, Listening};
 use crate::numbered::NumberedMap;
 
@@ -106,8 +106,8 @@ pub struct Net {
     accept_at: Option<Instant>,
     /// Sockets that a full sync's thread writes to.
     lent: Vec<SessionId>,
-    /// Of replicas whose sockets the feeder has.
-    departures: Option<Departures>,
+    /// Replicas whose sockets the feeder has.
+    aside: Option<Aside>,
 }
 
 /// Shared by the loop and the process that a running command reaches.
@@ -162,14 +162,14 @@ impl Net {
             unread: BTreeSet::new(),
             accept_at: None,
             lent: Vec::new(),
-            departures: None,
+            aside: None,
         };
         Ok(Rc::new(RefCell::new(net)))
     }
 
-    /// Where to hear of replicas that are gone while a command runs.
-    pub fn watch_departures(&mut self, departures: Departures) {
-        self.departures = Some(departures);
+    /// What is to do for replicas while a command runs.
+    pub fn serve_replicas(&mut self, aside: Aside) {
+        self.aside = Some(aside);
     }
 
     /// Where others have their readiness watched.
@@ -384,7 +384,10 @@ impl Net {
     /// Serves clients while a command runs, without waiting: sends their replies, lets new ones in, and returns what
     /// came, and which replicas are gone. Whatever is ready besides is left to the loop.
     pub fn serve_aside(&mut self, door: &mut Door<'_>) -> Vec<Arrival> {
-        let gone = self.departures.iter().flat_map(Departures::closed);
+        if let (Some(aside), Some(log)) = (&self.aside, door.sent_ahead) {
+            aside.send_ahead(log);
+        }
+        let gone = self.aside.iter().flat_map(Aside::closed);
         let mut arrivals: Vec<_> =
             gone.filter(|id| door.sessions.get(*id).is_some()).map(Arrival::Closed).collect();
         for id in door.sessions.take_marked() {

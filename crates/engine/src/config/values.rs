@@ -158,6 +158,8 @@ pub struct Config {
     pub repl_timeout: u32,
     /// Whether replication links may batch small packets.
     pub repl_disable_tcp_nodelay: bool,
+    /// Whether a replica's socket has the log before replies to what is in it leave.
+    pub repl_send_before_reply: bool,
     /// Whether writers are slowed when they outrun a replica's link for good.
     pub repl_pacing: bool,
     /// Whether a full sync to another node of this project is packed when the link is slow.
@@ -556,6 +558,7 @@ impl Default for Config {
             repl_ping_replica_period: 10,
             replica_verify_interval: 0,
             repl_timeout: 60,
+            repl_send_before_reply: true,
             repl_pacing: true,
             repl_compression: Compression::Auto,
             repl_diskless_load: DisklessLoad::Swapdb,

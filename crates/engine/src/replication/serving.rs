@@ -267,6 +267,10 @@ impl Node {
         else {
             return;
         };
+        // What two threads tell of one socket may come in another order.
+        if offset <= cursor {
+            return;
+        }
         let bytes = offset.since(cursor);
         self.core.stats.repl_output += bytes;
         if let Some(session) = self.core.sessions.get_mut(id) {

@@ -1,6 +1,6 @@
 //! Clients, turn by turn: accepting, reading requests, flushing replies.
 //!
-//! Replies of a session are written once per turn; a socket lent to a full sync is left alone.
+//! Replies of a session are written once per turn, behind the log to one replica; a socket lent to a full sync is left alone.
 
 use slipstream_engine::{Flow, SessionId};
 
@@ -55,6 +55,7 @@ impl EventLoop {
     }
 
     pub(super) fn flush(&mut self, id: SessionId) {
+        self.send_ahead();
         let Some(session) = self.node.core.sessions.get_mut(id) else { return };
         let sent = self.net.borrow_mut().send(session);
         match sent {

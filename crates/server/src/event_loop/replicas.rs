@@ -35,8 +35,22 @@ impl EventLoop {
                 self.starting.push(start);
             }
         }
+        self.feeder.follow(&self.node.core.log);
         let urgent = self.node.awaits_acks();
+        if urgent || self.node.core.sessions.has_marked() {
+            self.send_ahead();
+        }
+        if let Some((id, offset)) = self.feeder.take_sent_ahead() {
+            self.node.replica_sent(id, offset);
+        }
         self.feeder.hand_over(&self.node.core.log, urgent);
+    }
+
+    /// Before replies leave, one replica's socket has what they tell of.
+    pub(super) fn send_ahead(&mut self) {
+        if let Some(log) = self.node.core.sent_ahead() {
+            self.feeder.send_ahead(log);
+        }
     }
 
     /// Gives the socket of a replica to the feeder, once what comes before the stream is sent and no request is
@@ -96,6 +110,7 @@ impl EventLoop {
         }
         for (id, acks) in acks {
             self.node.replica_acked(id, acks.newest);
+            self.feeder.heard(id);
             self.node.count_acks(id, acks.requests, acks.bytes);
         }
         for id in closed {

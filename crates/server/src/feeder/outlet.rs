@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use slipstream_engine::SessionId;
-use slipstream_log::{Offset, Slice};
+use slipstream_log::{Log, Offset, Slice};
 use slipstream_replication::replicas::{Heard, Hearing};
 
 use super::mailbox::{Acks, News};
@@ -30,6 +30,8 @@ pub(super) struct Outlet {
     pub(super) writable: bool,
     /// Whether there may be something to read.
     pub(super) readable: bool,
+    /// How far it was when the loop was last told.
+    pub(super) told: Offset,
     hearing: Hearing,
     supply: Supply,
     ending: Option<Ending>,
@@ -61,6 +63,7 @@ impl Outlet {
             cursor: from,
             writable: true,
             readable: true,
+            told: from,
             hearing: Hearing::default(),
             supply: Supply::None,
             ending: None,
@@ -137,6 +140,23 @@ impl Outlet {
             self.supply = Supply::Here(blocks);
         }
         Ok(())
+    }
+
+    /// Whether it goes on with the log, and its socket has room as far as is known.
+    pub(super) fn takes(&self) -> bool {
+        self.writable && self.shares()
+    }
+
+    /// Writes what is left of the log, which must be in memory; whether the socket took it all. What is wrong with a
+    /// socket that is broken is seen when it is read.
+    pub(super) fn catch_up(&mut self, log: &Log) -> bool {
+        while self.takes() && self.cursor < log.end() {
+            let Some(slices) = log.slices_from(self.cursor) else { return false };
+            if self.write_from(&slices.collect()).is_err() {
+                self.writable = false;
+            }
+        }
+        self.shares() && self.cursor == log.end()
     }
 
     fn write_from(&mut self, window: &VecDeque<Slice>) -> io::Result<()> {

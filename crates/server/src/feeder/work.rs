@@ -4,16 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 use slipstream_engine::SessionId;
 use slipstream_log::{Offset, Slice};
 
+use super::lead::{SharedOutlet, lock};
 use super::mailbox::{Mailbox, News, Returned};
-use super::outlet::Outlet;
 use super::window::Window;
 use crate::log_disk::LogDisk;
 
@@ -28,7 +28,7 @@ const BUFFER_SIZE: usize = 16 << 10;
 pub(super) enum Order {
     /// Serve one more replica. The blocks are those from its cursor on; nothing held so far is of use if it is the
     /// first.
-    Attach { outlet: Box<Outlet>, blocks: Vec<Slice>, end: Offset, is_first: bool },
+    Attach { id: SessionId, outlet: SharedOutlet, blocks: Vec<Slice>, end: Offset, is_first: bool },
     /// The log went on, and holds in memory what is behind `held_from`; what is before that is on disk, as far as
     /// somebody needs it.
     Blocks { blocks: Vec<Slice>, held_from: Offset },
@@ -75,7 +75,7 @@ pub(super) struct Work {
     orders: Receiver<Order>,
     mailbox: Arc<Mailbox>,
     disk: DiskReader,
-    outlets: BTreeMap<SessionId, Outlet>,
+    outlets: BTreeMap<SessionId, SharedOutlet>,
     window: Window,
     buffer: Box<[u8]>,
 }
@@ -103,7 +103,8 @@ impl Work {
             }
             for event in &events {
                 let id = SessionId(event.token().0 as u64);
-                if let Some(outlet) = self.outlets.get_mut(&id) {
+                if let Some(outlet) = self.outlets.get(&id) {
+                    let mut outlet = lock(outlet);
                     outlet.writable |= event.is_writable() || event.is_error();
                     outlet.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
                 }
@@ -119,30 +120,30 @@ impl Work {
     fn take_orders(&mut self) -> Flow {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Attach { outlet, blocks, end, is_first }) => {
+                Ok(Order::Attach { id, outlet, blocks, end, is_first }) => {
                     if is_first {
                         self.window = Window::empty_at(end);
                     }
                     self.window.extend(blocks);
-                    self.attach(*outlet);
+                    self.attach(id, outlet);
                 }
                 Ok(Order::Blocks { blocks, held_from }) => {
                     self.window.extend(blocks);
                     self.release_blocks(held_from);
                 }
                 Ok(Order::Read { id, blocks }) => {
-                    if let Some(outlet) = self.outlets.get_mut(&id) {
-                        outlet.supply(blocks);
+                    if let Some(outlet) = self.outlets.get(&id) {
+                        lock(outlet).supply(blocks);
                     }
                 }
                 Ok(Order::End { id, rest, end }) => {
-                    if let Some(outlet) = self.outlets.get_mut(&id) {
-                        outlet.end(rest, end);
+                    if let Some(outlet) = self.outlets.get(&id) {
+                        lock(outlet).end(rest, end);
                     }
                 }
                 Ok(Order::Release(id)) => {
                     if let Some(outlet) = self.outlets.remove(&id) {
-                        self.close(outlet);
+                        self.close(&outlet);
                     }
                 }
                 Err(TryRecvError::Empty) => return Flow::Goes,
@@ -151,13 +152,14 @@ impl Work {
         }
     }
 
-    fn attach(&mut self, mut outlet: Outlet) {
-        let token = Token(usize::try_from(outlet.id.0).expect("sessions are counted from 1"));
-        match outlet.socket.register(self.poll.registry(), token) {
-            Ok(()) => drop(self.outlets.insert(outlet.id, outlet)),
+    fn attach(&mut self, id: SessionId, outlet: SharedOutlet) {
+        let token = Token(usize::try_from(id.0).expect("sessions are counted from 1"));
+        let registered = lock(&outlet).socket.register(self.poll.registry(), token);
+        match registered {
+            Ok(()) => drop(self.outlets.insert(id, outlet)),
             Err(_) => {
                 let mut news = News::default();
-                news.closed.push(outlet.id);
+                news.closed.push(id);
                 self.mailbox.post(news);
             }
         }
@@ -169,13 +171,14 @@ impl Work {
         let reads = !self.mailbox.is_full();
         let mut broken = Vec::new();
         let held_from = self.window.start();
-        for (id, outlet) in &mut self.outlets {
-            let before = outlet.cursor;
+        for (id, outlet) in &self.outlets {
+            let mut outlet = lock(outlet);
             let written = outlet.write(self.window.blocks(), held_from);
             if outlet.wants_supply(held_from) {
                 self.disk.read(*id, outlet.cursor);
             }
-            if outlet.cursor != before {
+            if outlet.cursor != outlet.told {
+                outlet.told = outlet.cursor;
                 news.sent.insert(*id, outlet.cursor);
             }
             let read =
@@ -186,7 +189,7 @@ impl Work {
         }
         for id in broken {
             if let Some(outlet) = self.outlets.remove(&id) {
-                self.close(outlet);
+                self.close(&outlet);
             }
             news.closed.push(id);
         }
@@ -200,9 +203,11 @@ impl Work {
 
     /// The loop gets the sockets back whose stream has ended.
     fn give_back(&mut self, news: &mut News) {
-        let ended = self.outlets.values().filter(|outlet| outlet.has_ended()).map(|outlet| outlet.id);
+        let ended = self.outlets.iter().filter(|(_, outlet)| lock(outlet).has_ended()).map(|(id, _)| *id);
         for id in ended.collect::<Vec<_>>() {
-            let Some(mut outlet) = self.outlets.remove(&id) else { continue };
+            let Some(outlet) = self.outlets.remove(&id) else { continue };
+            let outlet = Arc::into_inner(outlet).expect("the loop let go of it when the stream was to end");
+            let mut outlet = outlet.into_inner().unwrap_or_else(PoisonError::into_inner);
             let end = outlet.cursor;
             if outlet.socket.deregister(self.poll.registry()).is_err() {
                 news.closed.push(id);
@@ -218,20 +223,20 @@ impl Work {
 
     fn patience(&self, reads: bool) -> Option<Duration> {
         let (from, end) = (self.window.start(), self.window.end());
-        let writes_on = self.outlets.values().any(|outlet| outlet.can_write(from, end));
-        let reads_on = self.outlets.values().any(|outlet| outlet.readable);
+        let writes_on = self.outlets.values().any(|outlet| lock(outlet).can_write(from, end));
+        let reads_on = self.outlets.values().any(|outlet| lock(outlet).readable);
         if writes_on || reads && reads_on { Some(Duration::ZERO) } else { reads_on.then_some(LOOP_PATIENCE) }
     }
 
     /// Forgets what all replicas have, and what is before `held_from`.
     fn release_blocks(&mut self, held_from: Offset) {
-        let sharing = self.outlets.values().filter(|outlet| outlet.shares());
-        let slowest = sharing.map(|outlet| outlet.cursor).min();
+        let outlets = self.outlets.values().map(|outlet| lock(outlet));
+        let slowest = outlets.filter(|outlet| outlet.shares()).map(|outlet| outlet.cursor).min();
         self.window.release(slowest.unwrap_or(self.window.end()).max(held_from));
     }
 
-    fn close(&self, mut outlet: Outlet) {
-        // The socket closes with its last handle whatever the registry says.
-        outlet.socket.deregister(self.poll.registry()).ok();
+    fn close(&self, outlet: &SharedOutlet) {
+        // The socket closes when the loop has let go of it as well, whatever the registry says.
+        lock(outlet).socket.deregister(self.poll.registry()).ok();
     }
 }

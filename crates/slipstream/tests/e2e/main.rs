@@ -40,6 +40,7 @@ mod empty_start;
 mod field_expiry;
 mod files;
 mod fullsync;
+mod furthest;
 mod guards;
 mod handover;
 mod interop;

@@ -127,6 +127,13 @@ pub(super) const ROWS: &[Directive] = &[
         "Seconds of silence after which either side gives a replication link up.",
     ),
     yes_no(
+        "repl-send-before-reply",
+        field!(repl_send_before_reply),
+        "Hand each write to the socket of one replica before its reply leaves, so that a primary whose process is \
+         killed has lost nothing that it answered. Only while some replica's socket takes it: replies never wait for \
+         one that is full. With `no` all replicas get the stream in batches of up to 2 milliseconds.",
+    ),
+    yes_no(
         "repl-pacing",
         field!(repl_pacing),
         "Slow writers down, by waits of a millisecond, while they outrun a replica that is far behind \
