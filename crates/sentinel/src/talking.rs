@@ -6,7 +6,7 @@
 //! | INFO | each info period; each second while something is wrong |
 //! | ROLE | each second; far more often while a failover looks at that server |
 //! | hello | each publish period, and at once when what it says has changed |
-//! | REPLICA LEASE | with each PING, to servers that stop taking writes when their sentinels go silent |
+//! | REPLICA LEASE | with each PING, to servers of this project: some stop taking writes when their sentinels go silent |
 
 use slipstream_replication::Moment;
 
@@ -105,9 +105,10 @@ impl Server {
         }
     }
 
-    /// A primary that fences itself goes on only while its sentinels prove that they hear it, and hold it for one.
+    /// A server knows by this who watches it: a primary that fences itself goes on only while its sentinels prove that they
+    /// hear it, and one that ends hands over if they will follow.
     fn renew_lease(&mut self, core: &mut Core, options: &GroupOptions, pace: Pace) {
-        if !self.report.is_fencing {
+        if !self.report.is_ours {
             return;
         }
         let (quorum, sentinels) = (options.quorum.to_string(), pace.sentinels.to_string());

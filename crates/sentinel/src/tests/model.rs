@@ -17,6 +17,9 @@ pub(super) struct Model {
     pub(super) zone: String,
     pub(super) min_replicas_to_ack: u32,
     pub(super) is_empty: bool,
+    pub(super) is_ours: bool,
+    /// REPLICA LEASE, as they came.
+    pub(super) leases: Vec<String>,
     pub(super) uptime_from: u64,
     /// Writes wait until then.
     pub(super) paused_until: u64,
@@ -41,6 +44,8 @@ impl Model {
             zone: String::new(),
             min_replicas_to_ack: 0,
             is_empty: false,
+            is_ours: false,
+            leases: Vec::new(),
             uptime_from: 0,
             paused_until: 0,
             is_linked: true,
@@ -75,6 +80,10 @@ impl Model {
             "PING" => out.simple("PONG"),
             "INFO" => out.bulk(self.info(now, replicas).as_bytes()),
             "ROLE" => self.role(replicas, out),
+            "REPLICA" => {
+                self.leases.push(words.join(" "));
+                out.integer(7 + i64::try_from(self.leases.len()).unwrap());
+            }
             "MULTI" => {
                 self.in_transaction = Some(0);
                 out.ok();
@@ -174,6 +183,9 @@ impl Model {
         );
         if self.min_replicas_to_ack > 0 {
             text += &format!("min_replicas_to_ack:{}\r\n", self.min_replicas_to_ack);
+        }
+        if self.is_ours {
+            text += "slipstream_version:0.1.0\r\n";
         }
         if self.is_empty {
             text += "sync_blocked_reason:the primary came back empty\r\n";

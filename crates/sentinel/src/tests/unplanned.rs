@@ -171,3 +171,17 @@ fn a_primary_that_came_back_empty_is_replaced() {
         world.run_until(15_000, |world| world.primary().is_some_and(|port| port != SERVERS));
     }
 }
+
+#[test]
+fn servers_of_this_project_are_told_who_watches_them() {
+    let mut world = World::ready(2, 3, 14);
+    assert!(world.servers.iter().all(|server| server.leases.is_empty()));
+    world.servers.iter_mut().for_each(|server| server.is_ours = true);
+    world.run(12_000);
+    assert!(world.servers[0].leases.last().is_some_and(|lease| lease.ends_with("PRIMARY")));
+    assert!(world.servers[1].leases.last().is_some_and(|lease| lease.ends_with("REPLICA")));
+    // The newest token that came back proves that the answer was heard.
+    let tokens = world.servers[0].leases.iter().map(|lease| lease.split(' ').nth(6).unwrap().to_owned());
+    let tokens: Vec<u64> = tokens.map(|token| token.parse().unwrap()).collect();
+    assert!(tokens[0] == 0 && *tokens.last().unwrap() > 7, "{tokens:?}");
+}
