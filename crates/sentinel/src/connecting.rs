@@ -61,6 +61,8 @@ pub(crate) fn close(core: &mut Core, line: &mut Line, retry_ms: u64) {
     }
     line.become_(LineState::Closed, core.now);
     line.retry_at = core.now.after_ms(retry_ms);
+    // Whoever has nothing else to do is woken for that.
+    core.alarm = core.alarm.min(line.retry_at);
 }
 
 /// A line is no more, or did not come: when to try again. Its host was lost then.

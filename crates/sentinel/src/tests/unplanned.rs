@@ -185,3 +185,18 @@ fn servers_of_this_project_are_told_who_watches_them() {
     let tokens: Vec<u64> = tokens.map(|token| token.parse().unwrap()).collect();
     assert!(tokens[0] == 0 && *tokens.last().unwrap() > 7, "{tokens:?}");
 }
+
+#[test]
+fn sentinels_that_could_not_reach_each_other_try_again() {
+    let mut world = World::ready(2, 3, 13);
+    world.silent.insert(26002);
+    let lost = |world: &World| {
+        let members = world.groups().flat_map(|group| group.members.values());
+        members.filter(|member| member.down_since.is_some()).count()
+    };
+    world.run_until(20_000, |world| lost(world) == 4);
+    // Connections are made anew by then, and the attempts given up.
+    world.run(40_000);
+    world.unsilence();
+    world.run_until(5000, |world| lost(world) == 0);
+}
