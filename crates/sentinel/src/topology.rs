@@ -157,7 +157,10 @@ impl Group {
         }
         let is_sane = self.is_primary_sane(core);
         match replica.role {
-            Role::Primary if is_returning(replica) => Some("+convert-to-slave"),
+            // A primary that says it is a replica may follow this very server.
+            Role::Primary if is_returning(replica) && self.primary.role == Role::Primary => {
+                Some("+convert-to-slave")
+            }
             Role::Primary => {
                 let since = replica.role_since.max(replica.contact.line.since);
                 let is_stable = core.is_due(since.after_ms(core.timings.publish_period * HELLOS_TO_HEAR));

@@ -187,7 +187,13 @@ impl Group {
     /// Whether a replica that answered may be promoted at all.
     fn is_fit(&self, core: &Core, replica: &Server) -> bool {
         // As in Redis: whose link had been down long before the primary was has old data.
-        let primary_down = self.primary.down_since.map_or(0, |since| core.now.ms_since(since));
+        let primary = &self.primary;
+        // One that says it is a replica is none to copy from since then, and is called down later.
+        let gone_since = match primary.role {
+            Role::Primary => primary.down_since,
+            Role::Replica => primary.down_since.map(|since| since.min(primary.role_since)),
+        };
+        let primary_down = gone_since.map_or(0, |since| core.now.ms_since(since));
         let longest = self.options.down_after.saturating_mul(10).saturating_add(primary_down);
         let is_stale = !replica.report.is_link_up && replica.report.link_down_ms > longest;
         replica.role == Role::Replica && !is_stale && !replica.report.is_stopped

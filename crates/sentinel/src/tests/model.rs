@@ -25,6 +25,8 @@ pub(super) struct Model {
     pub(super) paused_until: u64,
     /// Whether its stream from above flows.
     pub(super) is_linked: bool,
+    /// When it did last.
+    pub(super) linked_at: u64,
     /// Times that it was told to follow somebody, or nobody.
     pub(super) orders: Vec<String>,
     in_transaction: Option<usize>,
@@ -49,6 +51,7 @@ impl Model {
             uptime_from: 0,
             paused_until: 0,
             is_linked: true,
+            linked_at: 0,
             orders: Vec::new(),
             in_transaction: None,
         }
@@ -171,6 +174,10 @@ impl Model {
             }
             Some(port) => {
                 let status = if self.is_linked { "up" } else { "down" };
+                if !self.is_linked {
+                    let seconds = now.saturating_sub(self.linked_at) / 1000;
+                    text += &format!("master_link_down_since_seconds:{seconds}\r\n");
+                }
                 text += &format!(
                     "role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\nslave_repl_offset:{}\r\nslave_priority:{}\r\n",
                     self.offset, self.priority

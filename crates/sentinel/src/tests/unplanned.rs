@@ -200,3 +200,10 @@ fn sentinels_that_could_not_reach_each_other_try_again() {
     world.unsilence();
     world.run_until(5000, |world| lost(world) == 0);
 }
+
+#[test]
+fn a_primary_that_follows_its_own_replica_is_replaced() {
+    let mut world = World::ready(3, 3, 14);
+    world.server(SERVERS).follows = Some(SERVERS + 1);
+    world.run_until(60_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}

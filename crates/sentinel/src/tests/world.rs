@@ -293,6 +293,12 @@ impl World {
         }
     }
 
+    /// Whether a server copies from a primary, by however many steps.
+    fn leads_to_a_primary(&self, port: u16) -> bool {
+        let above = |port: &u16| self.servers.iter().find(|server| server.port == *port)?.follows;
+        std::iter::successors(Some(port), above).take(self.servers.len() + 1).count() <= self.servers.len()
+    }
+
     /// Writes come, and replicas get them.
     fn flow(&mut self, ms: u64) {
         for index in 0..self.servers.len() {
@@ -308,11 +314,15 @@ impl World {
             let primary = self.servers.iter().find(|server| server.port == above).cloned();
             let Some(primary) = primary else { continue };
             let passes = primary.is_alive
+                && self.leads_to_a_primary(above)
                 && self.servers[index].is_alive
                 && ![above, self.servers[index].port]
                     .iter()
                     .any(|port| self.silent.contains(port) || self.frozen.contains(port));
             self.servers[index].is_linked = passes;
+            if passes {
+                self.servers[index].linked_at = self.now;
+            }
             if passes {
                 self.servers[index].offset = primary.offset;
             }
