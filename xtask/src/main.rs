@@ -42,7 +42,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "sim",
-        arguments: "[--seeds N] [--seed S]",
+        arguments: "[--sentinels] [--seeds N] [--seed S]",
         summary: "a group of nodes under random faults, from many seeds or from one",
         run: cargo_tasks::sim,
     },

@@ -19,6 +19,14 @@
 //!   (`checker/takings.rs`).
 //! - What was answered under min-replicas-to-ack outlives its primary (`checker/witness.rs`).
 //! - What the disk was said to have is there after a crash (`checker/durability.rs`).
+//! - Sentinels: who leads, whom they promote (`checker/elections.rs`), and what must outlive that
+//!   (`checker/acknowledged.rs`).
+
+mod announced;
+
+pub mod acknowledged;
+
+pub mod elections;
 
 mod picture;
 
@@ -41,10 +49,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipstream_engine::{Node, Phase, SessionId};
 use slipstream_log::{History, Offset, ReplicationId};
 
+pub use self::acknowledged::Acknowledged;
+pub use self::announced::{Announced, Said};
 pub(crate) use self::answers::check_request;
 pub use self::answers::{Answer, Judgement};
 use self::attached::Attached;
 use self::durability::Durability;
+pub use self::elections::{Elections, Promotion};
 pub use self::handovers::Handovers;
 pub use self::picture::{Picture, Print, difference, picture, print};
 pub(crate) use self::takings::{Given, Takings};

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use slipstream_engine::aof::Report;
 use slipstream_engine::{Digested, LoadedData, SessionId};
+use slipstream_sentinel::Version;
 
 use crate::host::Time;
 use crate::network::{Network, Place, Side, WireId};
@@ -35,6 +36,8 @@ pub enum Event {
         from: Place,
         /// Which of its attempts.
         attempt: u64,
+        /// Whether the machine said so, and not the end of patience.
+        is_answer: bool,
     },
     /// Something within a node, if it still lives that life.
     Inside {
@@ -49,6 +52,8 @@ pub enum Event {
     Start(usize),
     /// A client does something.
     Client(usize),
+    /// The network lets nothing pass in this direction.
+    Block(Place, Place),
     /// The network lets bytes pass again in this direction.
     Unblock(Place, Place),
     /// A node reads as fast as bytes come again.
@@ -112,6 +117,10 @@ pub enum Inside {
     KeepState,
     /// It is, or why not.
     KeptState(Result<(), String>),
+    /// A sentinel's state is to be written.
+    KeepVotes,
+    /// It is, or why not.
+    KeptVotes(Version, Result<(), String>),
 }
 
 /// What all nodes and clients share.

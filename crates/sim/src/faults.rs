@@ -134,7 +134,7 @@ impl World {
         self.env.draw(&self.env.options.fault_length.clone())
     }
 
-    fn break_something(&mut self, half: bool) {
+    pub(crate) fn break_something(&mut self, half: bool) {
         let wires = self.env.network.wires();
         if wires.is_empty() {
             return;
@@ -210,19 +210,19 @@ impl World {
         self.env.after(length, Event::Start(node));
     }
 
-    fn freeze(&mut self, node: usize) {
+    pub(crate) fn freeze(&mut self, node: usize) {
         let length = self.fault_length();
         self.env.tell(Place::Node(node), format_args!("--- stands still for {length} µs"));
         self.processes[node].stalled_until = self.env.now() + length;
     }
 
-    fn save(&mut self, node: usize) {
+    pub(crate) fn save(&mut self, node: usize) {
         if self.processes[node].is_serving(self.env.now()) {
             self.processes[node].command(&mut self.env, &["BGSAVE"]);
         }
     }
 
-    fn jump_clock(&mut self, node: usize) {
+    pub(crate) fn jump_clock(&mut self, node: usize) {
         let most = self.env.options.skew;
         let skew = self.env.rng.i64(-most..=most);
         self.env.tell(Place::Node(node), format_args!("--- its wall clock is {skew} µs off"));

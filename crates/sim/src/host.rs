@@ -11,7 +11,7 @@ use slipstream_engine::{
     Arrival, Clock, Door, Host, Level, ProcessFacts, Refused, Shipment, Shipped, Trouble,
 };
 
-use crate::checker::Verdicts;
+use crate::checker::{Announced, Verdicts};
 use crate::story::Story;
 
 /// When the world begins, in microseconds since 1970.
@@ -19,6 +19,17 @@ const GENESIS_MICROS: i64 = 1_700_000_000_000_000;
 
 /// The time of the world in microseconds since it began.
 pub type Time = Rc<Cell<u64>>;
+
+/// What a sentinel begins with.
+#[derive(Debug)]
+pub struct SentinelAtStart {
+    /// Its number.
+    pub machine: usize,
+    /// Who hears what it says.
+    pub announced: Rc<Announced>,
+    /// Its file of state.
+    pub state: Option<Vec<u8>>,
+}
 
 /// One life of a simulated process.
 #[derive(Debug)]
@@ -35,6 +46,8 @@ pub struct SimulatedHost {
     pub story: Story,
     /// What they say of verifications.
     pub verdicts: Rc<Verdicts>,
+    /// If it is a sentinel: who hears it, and its file of state.
+    pub sentinel: Option<SentinelAtStart>,
 }
 
 impl Host for SimulatedHost {
@@ -71,6 +84,9 @@ impl Host for SimulatedHost {
         let role = if replica { 'S' } else { 'M' };
         self.story.tell(self.time.get(), &self.name, format_args!("{role} {mark} {text}"));
         self.verdicts.hear(text);
+        if let Some(sentinel) = &self.sentinel {
+            sentinel.announced.hear(self.time.get(), sentinel.machine, text);
+        }
     }
 
     fn apply(&mut self, _: &mut Config, _: &[&'static str]) -> Result<(), Refused> {
@@ -87,8 +103,8 @@ impl Host for SimulatedHost {
         Err("there is no configuration file".to_owned())
     }
 
-    fn read_state(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(None)
+    fn read_state(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.sentinel.as_ref().and_then(|sentinel| sentinel.state.clone()))
     }
 
     fn is_program(&mut self, _path: &str) -> bool {

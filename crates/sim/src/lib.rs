@@ -6,6 +6,8 @@
 //! become equal within bounded time (liveness). Nothing here reads a clock or any other source of chance, so
 //! a seed tells the same story every time.
 //!
+//! In worlds with sentinels those decide who is the primary: [`survive_watched`].
+//!
 //! Read on in `world.rs`, then `process.rs` (one node and its shell) and `network.rs`. `tests/stories.rs` has
 //! the scenarios that are worth a name.
 
@@ -20,12 +22,13 @@ pub mod options;
 mod orders;
 pub mod process;
 pub mod story;
+mod strikes;
 pub mod topology;
 pub mod transfer;
 pub mod world;
 
 pub use checker::Scrutiny;
-pub use options::Options;
+pub use options::{Options, Watch};
 pub use story::Story;
 pub use topology::Topology;
-pub use world::{Outcome, World, survive};
+pub use world::{Outcome, World, survive, survive_watched};

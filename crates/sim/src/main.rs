@@ -1,4 +1,5 @@
-//! `slipstream-sim [--seeds N] [--seed S]`: many seeds from S on, or one, each a world of its own.
+//! `slipstream-sim [--sentinels] [--seeds N] [--seed S]`: many seeds from S on, or one, each a world of its own; with
+//! sentinels or without.
 //!
 //! As many threads as there are processors take one seed after the other; a world never leaves its thread. Prints one
 //! line at the end. The first seed that fails prints its story and the command that tells it again, and no other is
@@ -6,25 +7,29 @@
 
 use std::num::NonZero;
 use std::ops::Range;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use slipstream_sim::{Outcome, Scrutiny, survive};
+use slipstream_sim::{Outcome, Scrutiny, survive, survive_watched};
 
-const USAGE: &str = "usage: slipstream-sim [--seeds N] [--seed S]";
+const USAGE: &str = "usage: slipstream-sim [--sentinels] [--seeds N] [--seed S]";
 
 /// Seeds that are run when none are named.
 const SEEDS: u64 = 1000;
 
 fn main() -> ExitCode {
-    let Some((first, count)) = arguments(std::env::args().skip(1)) else {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let are_watched = words.first().is_some_and(|word| word == "--sentinels");
+    let words = words.split_off(usize::from(are_watched));
+    let live = if are_watched { survive_watched } else { survive };
+    let Some((first, count)) = arguments(words.into_iter()) else {
         say(USAGE);
         return ExitCode::FAILURE;
     };
     let scrutiny = if count == 1 { Scrutiny::Every } else { Scrutiny::Sample };
-    match survive_all(first..first.saturating_add(count), scrutiny) {
+    match survive_all(first..first.saturating_add(count), |seed| live(seed, scrutiny)) {
         Some(sum) => say(&format!("{count} seeds from {first} on: {sum}")),
         None => return ExitCode::FAILURE,
     }
@@ -32,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs all seeds; what they have shown together, if none failed.
-fn survive_all(seeds: Range<u64>, scrutiny: Scrutiny) -> Option<Outcome> {
+fn survive_all(seeds: Range<u64>, live: impl Fn(u64) -> Outcome + Sync) -> Option<Outcome> {
     let next = AtomicU64::new(seeds.start);
     let work = || {
         let mut sum = Outcome::default();
@@ -41,7 +46,7 @@ fn survive_all(seeds: Range<u64>, scrutiny: Scrutiny) -> Option<Outcome> {
             if seed >= seeds.end {
                 return Some(sum);
             }
-            let Ok(outcome) = catch_unwind(|| survive(seed, scrutiny)) else {
+            let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| live(seed))) else {
                 next.store(seeds.end, Ordering::Relaxed);
                 return None;
             };

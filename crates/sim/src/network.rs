@@ -29,6 +29,15 @@ pub enum Place {
     Client(usize),
 }
 
+impl Place {
+    /// Its number among its kind.
+    pub fn index(self) -> usize {
+        match self {
+            Place::Node(index) | Place::Client(index) => index,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,10 +3,13 @@
 //! Small worlds find more than big ones: few keys, a small backlog and short timeouts make rare events
 //! frequent.
 
+mod watch;
+
 use std::ops::RangeInclusive;
 
 use slipstream_engine::config::{AppendFsync, DisklessLoad};
 
+pub use self::watch::{GROUP, Watch};
 use crate::faults::Fault;
 use crate::topology::Shape;
 
@@ -108,6 +111,8 @@ pub struct Options {
     pub min_replicas_to_ack: u32,
     /// `min-replicas-ack-timeout` in milliseconds.
     pub ack_timeout: u64,
+    /// The sentinels, if there are any.
+    pub watch: Option<Watch>,
 }
 
 impl Options {
@@ -161,6 +166,7 @@ impl Options {
             sync_time: 50..=500,
             min_replicas_to_ack: 0,
             ack_timeout: 0,
+            watch: None,
         }
     }
 

@@ -5,7 +5,8 @@
 //! the configuration stay when the process is killed; connections and unfinished jobs do not.
 //!
 //! Read on in `process/serving.rs` (clients and replicas), `process/following.rs` (the primary) and
-//! `process/storing.rs` and `process/appending.rs` (the disk).
+//! `process/storing.rs` and `process/appending.rs` (the disk). A machine may run a sentinel instead:
+//! `process/watching.rs`.
 
 mod serving;
 
@@ -15,6 +16,8 @@ mod storing;
 
 mod appending;
 
+mod watching;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,7 +25,7 @@ use std::rc::Rc;
 
 use slipstream_engine::aof::Report;
 use slipstream_engine::config::{Config, OutputLimit, SavePoint, ShutdownHandover, Upstream};
-use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Shipped, Signal, Trouble};
+use slipstream_engine::{Effect, Endpoint, Node, Phase, SessionId, Shipped, Signal, Stored, Trouble};
 use slipstream_log::{Offset, ReplicationId};
 use slipstream_resp::{Value, decode_value, encode_request};
 
@@ -30,7 +33,8 @@ use self::appending::{Appender, LogLoad};
 use self::following::send_over;
 pub use self::following::{Asked, Link};
 use self::serving::Stream;
-use crate::checker::{Verdicts, position};
+use self::watching::Watching;
+use crate::checker::{Announced, Verdicts, position};
 use crate::disk::{Crash, Disk, STATE};
 use crate::environment::{Environment, Event, Inside};
 use crate::host::SimulatedHost;
@@ -46,6 +50,15 @@ const REPAIR: u64 = 500_000;
 
 /// Turns in a row that may find that something is due at once.
 const MOST_SPINS: u32 = 50;
+
+/// Who hears what processes say in their logs.
+#[derive(Clone, Debug, Default)]
+pub struct Ears {
+    /// Of verifications.
+    pub verdicts: Rc<Verdicts>,
+    /// Of sentinels.
+    pub announced: Rc<Announced>,
+}
 
 /// One machine.
 pub struct Process {
@@ -83,6 +96,8 @@ pub struct Process {
     connection: u64,
     side_connection: u64,
     pub(crate) config: Config,
+    /// Whom the last life followed when it ended, if there was one: what CONFIG REWRITE has kept.
+    pub(crate) upstream: Option<Option<usize>>,
     verdicts: Rc<Verdicts>,
     sessions: BTreeMap<SessionId, WireId>,
     callers: BTreeMap<WireId, SessionId>,
@@ -100,6 +115,9 @@ pub struct Process {
     newest_base: u64,
     appender: Option<Appender>,
     log_load: Option<LogLoad>,
+    /// What a sentinel has outside of its machine.
+    watching: Watching,
+    announced: Rc<Announced>,
     wake_at: Option<u64>,
     spins: u32,
 }
@@ -111,7 +129,7 @@ pub fn address(index: usize) -> IpAddr {
 }
 
 /// The machine with that address.
-fn machine(host: &str) -> usize {
+pub(crate) fn machine(host: &str) -> usize {
     let last = host.rsplit('.').next().and_then(|last| last.parse::<usize>().ok());
     last.expect("hosts are addresses of machines") - 1
 }
@@ -151,12 +169,13 @@ fn config(index: usize, options: &Options) -> Config {
     config.save = if options.saves { vec![SavePoint { seconds: 5, changes: 20 }] } else { Vec::new() };
     config.client_output_buffer_limit.replica =
         OutputLimit { hard: options.output_limit, soft: 0, soft_seconds: 0 };
+    config.sentinel_fencing = options.watch.as_ref().is_some_and(|watch| watch.fencing);
     config
 }
 
 impl Process {
     /// A machine without data whose process does not run yet.
-    pub fn new(index: usize, options: &Options, verdicts: &Rc<Verdicts>, chance: fastrand::Rng) -> Process {
+    pub fn new(index: usize, options: &Options, ears: &Ears, chance: fastrand::Rng) -> Process {
         Process {
             index,
             node: None,
@@ -176,7 +195,10 @@ impl Process {
             connection: 0,
             side_connection: 0,
             config: config(index, options),
-            verdicts: Rc::clone(verdicts),
+            upstream: None,
+            verdicts: Rc::clone(&ears.verdicts),
+            announced: Rc::clone(&ears.announced),
+            watching: Watching::default(),
             sessions: BTreeMap::new(),
             callers: BTreeMap::new(),
             left: BTreeSet::new(),
@@ -213,10 +235,14 @@ impl Process {
             skew: self.skew.clone(),
             story: env.story.clone(),
             verdicts: Rc::clone(&self.verdicts),
+            sentinel: self.is_sentinel().then(|| self.sentinel_at_start(env.now())),
         };
         let node = Node::new(self.config.clone(), Box::new(host), env.rng.u64(..));
         self.node = Some(node.expect("no command is renamed"));
         self.appender = Some(Appender::new(self.disk.hand(env.now())));
+        if self.is_sentinel() {
+            return self.turn(env, |node| node.start(Stored::Nothing));
+        }
         let (state, stored) = (self.disk.read(env.now(), STATE), self.find_stored(env));
         self.turn(env, |node| {
             node.remember(Ok(state));
@@ -267,6 +293,10 @@ impl Process {
     /// Whatever a life has is gone.
     fn end(&mut self, env: &Environment, crash: Crash) {
         let node = self.node.take();
+        if let Some(node) = &node {
+            let upstream = node.core.config.replicaof.as_ref();
+            self.upstream = Some(upstream.map(|upstream| machine(&upstream.host)));
+        }
         let was_loading = node.as_ref().is_some_and(|node| node.core.phase == Phase::Loading);
         if let Some(node) = node.filter(|node| !was_loading && !node.core.is_replica()) {
             self.wrote = position(&node);
@@ -280,6 +310,7 @@ impl Process {
         self.outgoing.clear();
         self.starting.clear();
         self.streams.clear();
+        self.watching = Watching::default();
         self.load = None;
         (self.appender, self.log_load) = (None, None);
         self.disk.crash(env.now(), crash);
@@ -436,6 +467,8 @@ impl Process {
             Inside::KeptState(result) => self.kept_state(env, result),
             Inside::KeepFile(name, content) => self.keep_file(env, &name, &content),
             Inside::KeptFile(result) => self.turn(env, |node| node.kept_file(result)),
+            Inside::KeepVotes => self.write_votes(env),
+            Inside::KeptVotes(version, result) => self.kept_votes(env, version, result),
         }
     }
 
@@ -502,7 +535,10 @@ impl Process {
                     node.shipped(shipment.number, Shipped::failed(Trouble::Connecting));
                 }
             }
-            Effect::Sentinel(_) | Effect::SentinelStore { .. } => unreachable!("no node is a sentinel"),
+            Effect::Sentinel(action) => self.watch(env, action),
+            Effect::SentinelStore { version, path, content } => {
+                self.keep_votes(env, (version, path, content))
+            }
             Effect::Reclaim(_) => {}
             Effect::Exit(status) => self.exit(env, status),
         }

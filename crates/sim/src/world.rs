@@ -14,18 +14,24 @@ mod outcome;
 
 mod verification;
 
+mod callers;
+
+mod watched;
+
 use std::rc::Rc;
 
+use self::callers::Caller;
+pub use self::watched::survive_watched;
 use slipstream_engine::Node;
 use slipstream_resp::Value;
 
 pub use self::outcome::Outcome;
-use crate::checker::{Checker, Scrutiny, Takings, Verdicts, Witness};
+use crate::checker::{Acknowledged, Announced, Checker, Elections, Scrutiny, Takings, Verdicts, Witness};
 use crate::client::Client;
 use crate::environment::{Environment, Event};
 use crate::network::{Place, Side};
 use crate::options::Options;
-use crate::process::{PORT, Process, address};
+use crate::process::{Ears, PORT, Process, address};
 use crate::topology::Topology;
 
 /// An order to a node that cannot take it yet is repeated after so many microseconds.
@@ -45,6 +51,10 @@ pub struct World {
     /// The clients behind it, who add to a list and take from it.
     takings: Takings,
     verdicts: Rc<Verdicts>,
+    announced: Rc<Announced>,
+    pub(crate) elections: Elections,
+    acknowledged: Acknowledged,
+    callers: Vec<Caller>,
     clients: Vec<Client>,
     commands_left: u32,
     /// Whether things go wrong.
@@ -54,6 +64,13 @@ pub struct World {
     continuations: u64,
     continuations_from_disk: u64,
     planted: u64,
+    /// Primaries that were lost, and how long it took until others had taken their place.
+    failovers: u64,
+    failover_micros: u64,
+    /// A node that is not to come back for now.
+    lost: Option<usize>,
+    /// How often an operator had to say who is the primary.
+    helped: u64,
 }
 
 /// Runs the world of a seed: faults, then healing. Panics if a check fails.
@@ -82,17 +99,27 @@ impl World {
     pub fn new(topology: Topology, options: Options, rng: fastrand::Rng) -> World {
         let commands_left = options.commands;
         let mut env = Environment::new(options, rng);
-        let verdicts = Rc::default();
+        let ears = Ears::default();
         let chance: Vec<fastrand::Rng> = (0..topology.len()).map(|_| env.rng.fork()).collect();
-        let process = |(index, chance)| Process::new(index, &env.options, &verdicts, chance);
+        let process = |(index, chance)| Process::new(index, &env.options, &ears, chance);
+        let mut processes: Vec<Process> = chance.into_iter().enumerate().map(process).collect();
+        let sentinels = env.options.watch.as_ref().map_or(0, |watch| watch.sentinels);
+        for _ in 0..sentinels {
+            let chance = env.rng.fork();
+            processes.push(Process::sentinel(processes.len(), &env.options, &ears, chance));
+        }
         World {
             seed: None,
-            processes: chance.into_iter().enumerate().map(process).collect(),
+            processes,
             env,
             topology,
             witness: Witness::default(),
             takings: Takings::default(),
-            verdicts,
+            verdicts: ears.verdicts,
+            announced: ears.announced,
+            elections: Elections::default(),
+            acknowledged: Acknowledged::default(),
+            callers: Vec::new(),
             clients: Vec::new(),
             commands_left,
             is_attacked: false,
@@ -101,6 +128,10 @@ impl World {
             continuations: 0,
             continuations_from_disk: 0,
             planted: 0,
+            failovers: 0,
+            failover_micros: 0,
+            lost: None,
+            helped: 0,
         }
     }
 
@@ -128,7 +159,11 @@ impl World {
 impl World {
     /// Starts a node as what it is meant to be.
     pub fn start(&mut self, node: usize) {
-        self.processes[node].start(&mut self.env, self.topology.parent(node));
+        let upstream = match self.env.options.watch {
+            Some(_) => self.upstream_at_start(node),
+            None => self.topology.parent(node),
+        };
+        self.processes[node].start(&mut self.env, upstream);
         self.observe(node);
     }
 
@@ -218,13 +253,17 @@ impl World {
     /// Lets nothing pass between a node and all others, or lets it pass again. Nobody is told.
     pub fn isolate(&mut self, node: usize, isolated: bool) {
         for other in (0..self.processes.len()).filter(|other| *other != node) {
-            let (a, b) = (Place::Node(node), Place::Node(other));
-            for (from, to) in [(a, b), (b, a)] {
-                if isolated {
-                    self.env.network.block(from, to);
-                } else {
-                    self.env.network.unblock(from, to);
-                }
+            self.separate(node, other, isolated);
+        }
+    }
+
+    /// Lets nothing pass between two machines, or lets it pass again. Nobody is told.
+    pub fn separate(&mut self, one: usize, other: usize, are_separate: bool) {
+        let (a, b) = (Place::Node(one), Place::Node(other));
+        for (from, to) in [(a, b), (b, a)] {
+            match are_separate {
+                true => self.env.network.block(from, to),
+                false => self.env.network.unblock(from, to),
             }
         }
     }
@@ -316,7 +355,8 @@ impl Drop for World {
         if std::thread::panicking() {
             eprintln!("{}\nat {} µs", self.story(), self.env.now());
             if let Some(seed) = self.seed {
-                eprintln!("seed {seed}; once more: cargo xtask sim --seed {seed}");
+                let kind = if self.env.options.watch.is_some() { "--sentinels " } else { "" };
+                eprintln!("seed {seed}; once more: cargo xtask sim {kind}--seed {seed}");
             }
         }
     }

@@ -18,6 +18,13 @@ pub struct Link {
     unsent: Vec<u8>,
 }
 
+impl Link {
+    /// A connection on which nothing was asked for yet.
+    pub(super) fn to(wire: WireId) -> Link {
+        Link { wire, asked: None, unsent: Vec::new() }
+    }
+}
+
 /// PSYNC as a node sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -52,22 +59,27 @@ impl Process {
 
     /// The connection that was asked for stands.
     pub(crate) fn connected(&mut self, env: &mut Environment, attempt: u64, wire: WireId) {
+        if self.is_sentinel() {
+            return self.line_connected(env, attempt, wire);
+        }
         if self.node.is_some() && attempt == self.side_attempt {
-            self.side = Some(Link { wire, asked: None, unsent: Vec::new() });
+            self.side = Some(Link::to(wire));
             let number = self.side_connection;
             return self.turn(env, |node| node.side_connected(number));
         }
         if attempt != self.attempt || self.node.is_none() {
             return env.network.close(wire, Side::Caller);
         }
-        self.link = Some(Link { wire, asked: None, unsent: Vec::new() });
+        self.link = Some(Link::to(wire));
         let number = self.connection;
         self.turn(env, |node| node.link_connected(number));
     }
 
     /// There will be none.
-    pub(crate) fn refused(&mut self, env: &mut Environment, attempt: u64) {
-        if attempt == self.attempt {
+    pub(crate) fn refused(&mut self, env: &mut Environment, attempt: u64, is_answer: bool) {
+        if self.is_sentinel() {
+            self.line_refused(env, attempt, is_answer);
+        } else if attempt == self.attempt {
             let number = self.connection;
             self.turn(env, |node| node.link_closed(number, "Connection refused"));
         } else if attempt == self.side_attempt {
@@ -84,6 +96,8 @@ impl Process {
         } else if self.is_side(wire) {
             let number = self.side_connection;
             self.turn(env, |node| node.side_received(number, bytes));
+        } else if let Some(line) = self.line_at(wire) {
+            self.line_received(env, line, bytes);
         }
     }
 
@@ -97,6 +111,8 @@ impl Process {
             self.close_side(env);
             let number = self.side_connection;
             self.turn(env, |node| node.side_closed(number, "the primary closed the connection"));
+        } else if let Some(line) = self.line_at(wire) {
+            self.line_ended(env, line);
         }
     }
 

@@ -9,7 +9,7 @@ use slipstream_engine::{Endpoint, Flow, Phase, SessionId};
 use slipstream_log::{Offset, Slice};
 use slipstream_replication::replicas::{Heard, Hearing};
 
-use super::{PORT, Process, address, send_over};
+use super::{Process, address, send_over};
 use crate::environment::Environment;
 use crate::network::{Place, Side, WireId};
 
@@ -42,10 +42,10 @@ impl Process {
             Place::Node(index) => address(index),
             Place::Client(index) => address(100 + index),
         };
-        let own = address(self.index);
+        let (own, port) = (address(self.index), self.config.port);
         let mut accepted = None;
         self.turn(env, |node| {
-            let session = node.accept(Endpoint::Tcp(ip, 40_000), Endpoint::Tcp(own, PORT), 8);
+            let session = node.accept(Endpoint::Tcp(ip, 40_000), Endpoint::Tcp(own, port), 8);
             accepted = Some(session.expect("a world has few connections"));
         });
         let session = accepted?;
@@ -82,6 +82,9 @@ impl Process {
         }
         if self.is_side(wire) {
             return send_over(&mut self.side, env, &[]);
+        }
+        if let Some(line) = self.line_at(wire) {
+            return self.send_line(env, line, &[]);
         }
         let Some(session) = self.callers.get(&wire).copied() else { return };
         self.turn(env, |node| node.core.sessions.mark(session));

@@ -42,7 +42,7 @@ impl Process {
     }
 
     /// Replaces a file as the server does; how long that takes, and how it ends.
-    fn replace(
+    pub(super) fn replace(
         &self,
         env: &Environment,
         name: &str,

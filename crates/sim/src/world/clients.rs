@@ -13,6 +13,11 @@ use crate::network::{Place, Side, WireId};
 
 /// Clients.
 impl World {
+    /// How many there are.
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
     pub(super) fn client_acts(&mut self, index: usize) {
         if self.commands_left == 0 {
             return;

@@ -5,6 +5,7 @@
 
 use super::{REPEAT_ORDER, World};
 use crate::checker::{Answer, Judgement, Scrutiny, handovers};
+use crate::disk::Crash;
 use crate::environment::Event;
 use crate::network::{Arrival, Place, Side, WireId};
 use crate::process::Process;
@@ -16,11 +17,11 @@ impl World {
         match event {
             Event::Arrive(wire, side) => self.arrive(wire, side),
             Event::Knock { from, attempt, to } => self.knock(from, attempt, to),
-            Event::Refused { from: Place::Node(node), attempt } => {
-                self.processes[node].refused(&mut self.env, attempt);
+            Event::Refused { from: Place::Node(node), attempt, is_answer } => {
+                self.processes[node].refused(&mut self.env, attempt, is_answer);
                 self.observe(node);
             }
-            Event::Refused { from: Place::Client(client), attempt } => {
+            Event::Refused { from: Place::Client(client), attempt, .. } => {
                 if self.clients[client].attempt == attempt {
                     self.clients[client].disconnected();
                 }
@@ -31,6 +32,8 @@ impl World {
                     self.observe(node);
                 }
             }
+            // A start that was planned while things went wrong.
+            Event::Start(node) if self.lost == Some(node) => {}
             Event::Start(node) => {
                 if self.processes[node].node.is_none() {
                     self.start(node);
@@ -38,7 +41,13 @@ impl World {
                     self.env.after(REPEAT_ORDER, Event::Start(node));
                 }
             }
+            Event::Client(client) if self.env.options.watch.is_some() => self.caller_acts(client),
             Event::Client(client) => self.client_acts(client),
+            Event::Block(from, to) => {
+                if self.is_attacked {
+                    self.env.network.block(from, to);
+                }
+            }
             Event::Unblock(from, to) => self.env.network.unblock(from, to),
             Event::FullSpeed(node) => self.env.network.set_rate(Place::Node(node), None),
             Event::Order(node, primary) => self.order(node, primary),
@@ -50,7 +59,10 @@ impl World {
             }
             Event::Fault => {
                 if self.is_attacked {
-                    self.fault();
+                    match self.env.options.watch {
+                        Some(_) => self.strike(),
+                        None => self.fault(),
+                    }
                     (0..self.processes.len()).for_each(|node| self.observe(node));
                     let pause = self.env.draw(&self.env.options.fault_pause.clone());
                     self.env.after(pause, Event::Fault);
@@ -82,6 +94,15 @@ impl World {
 
     pub(crate) fn observe(&mut self, node: usize) {
         let process = &self.processes[node];
+        if process.is_sentinel() {
+            if process.node.is_none() {
+                self.elections.end(self.env.now(), node);
+            }
+            return self.hear_sentinels();
+        }
+        if self.env.options.watch.is_some() {
+            self.acknowledged.observe(self.env.now(), process);
+        }
         self.checker.observe(process, &self.env);
         self.witness.observe(process);
         let above = process.link.as_ref().and_then(|link| self.env.network.place(link.wire, Side::Server));
@@ -94,13 +115,13 @@ impl World {
 
     fn knock(&mut self, from: Place, attempt: u64, to: usize) {
         let place = Place::Node(to);
-        if !self.env.network.is_passable(from, place) {
+        if !self.env.network.is_passable(from, place) || self.has_no_power(to) {
             // Nobody answers: the caller gives up when its time is over.
             let timeout = u64::from(self.env.options.timeout) * 1_000_000;
-            return self.env.after(timeout, Event::Refused { from, attempt });
+            return self.env.after(timeout, Event::Refused { from, attempt, is_answer: false });
         }
         let Some(wire) = self.processes[to].accept(&mut self.env, from) else {
-            return self.env.after_delay(Event::Refused { from, attempt });
+            return self.env.after_delay(Event::Refused { from, attempt, is_answer: true });
         };
         self.observe(to);
         match from {
@@ -113,6 +134,13 @@ impl World {
             }
             Place::Client(_) => self.env.network.close(wire, Side::Caller),
         }
+    }
+
+    /// Whether nobody answers for a machine. Where no sentinel tells the difference, its process is just not there.
+    fn has_no_power(&self, machine: usize) -> bool {
+        let process = &self.processes[machine];
+        let has_vanished = matches!(process.crashed, Some((_, Crash::PowerLost)));
+        self.env.options.watch.is_some() && process.node.is_none() && has_vanished
     }
 
     fn arrive(&mut self, wire: WireId, side: Side) {
@@ -151,7 +179,12 @@ impl World {
                 if self.checker.scrutiny == Scrutiny::Every {
                     self.env.tell(place, format_args!("gets {}", bytes.escape_ascii()));
                 }
-                if self.clients[client].wire == Some(wire) {
+                if self.clients[client].wire != Some(wire) {
+                    return;
+                }
+                if self.env.options.watch.is_some() {
+                    self.caller_hears(client, wire, bytes);
+                } else {
                     self.client_hears(client, wire, bytes);
                 }
             }

@@ -152,7 +152,7 @@ impl World {
     }
 
     /// Why the nodes are not all equal, if they are not.
-    fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         let primary = self.primary();
         let (Some(first), replicas) = (&self.processes[primary].node, &self.processes) else {
             return Some("the primary does not run".to_owned());
@@ -166,6 +166,7 @@ impl World {
         let Some(place) = position(first) else {
             return Some(format!("n{primary} keeps no log"));
         };
+        let replicas = &replicas[..self.topology.len()];
         for process in replicas.iter().filter(|process| process.index != primary) {
             let who = process.place();
             let Some(node) = &process.node else { return Some(format!("{who} does not run")) };
@@ -189,7 +190,7 @@ impl World {
     /// All that stand where the primary stands hold what it holds.
     fn compare_data(&self, primary: &Node) {
         let own = print(primary);
-        for process in &self.processes {
+        for process in &self.processes[..self.topology.len()] {
             let node = self.node(process.index);
             let difference = || difference(&picture(primary), &picture(node));
             let who = process.place();
@@ -198,9 +199,9 @@ impl World {
     }
 
     /// What two logs both hold is the same, byte for byte.
-    fn compare_logs(&self) {
+    pub(super) fn compare_logs(&self) {
         let first = &self.node(self.primary()).core.log;
-        for process in &self.processes {
+        for process in &self.processes[..self.topology.len()] {
             let log = &self.node(process.index).core.log;
             let from = first.start().max(log.start());
             let bytes = |log: &slipstream_log::Log| -> Vec<u8> {

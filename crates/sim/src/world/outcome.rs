@@ -33,6 +33,24 @@ pub struct Outcome {
     pub answers_kept: u64,
     /// Elements of a list that were taken, each once.
     pub taken: u64,
+    /// Elections that sentinels won.
+    pub won: u64,
+    /// Promotions by sentinels.
+    pub promoted: u64,
+    /// Answers to clients that asked sentinels.
+    pub answered: u64,
+    /// Those that had to outlive a failover.
+    pub kept: u64,
+    /// Those that had to outlive a switchover.
+    pub moved: u64,
+    /// Those that nothing promised to keep, and which were lost.
+    pub lost: u64,
+    /// Primaries that were lost in the end.
+    pub failovers: u64,
+    /// How long nobody was in their place, all together, in microseconds.
+    pub failover_micros: u64,
+    /// How often an operator had to say who is the primary.
+    pub helped: u64,
     /// Virtual time in microseconds.
     pub micros: u64,
 }
@@ -53,6 +71,15 @@ impl Outcome {
         self.recovered += other.recovered;
         self.answers_kept += other.answers_kept;
         self.taken += other.taken;
+        self.won += other.won;
+        self.promoted += other.promoted;
+        self.answered += other.answered;
+        self.kept += other.kept;
+        self.moved += other.moved;
+        self.lost += other.lost;
+        self.failovers += other.failovers;
+        self.failover_micros += other.failover_micros;
+        self.helped += other.helped;
         self.micros += other.micros;
     }
 }
@@ -75,6 +102,23 @@ impl std::fmt::Display for Outcome {
             self.recovered,
             self.answers_kept,
             self.taken
+        )?;
+        self.tell_of_sentinels(f)
+    }
+}
+
+impl Outcome {
+    fn tell_of_sentinels(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.failovers == 0 {
+            return Ok(());
+        }
+        let Outcome { won, promoted, answered, kept, moved, lost, failovers, helped, .. } = self;
+        let mean = self.failover_micros / self.failovers / 1000;
+        write!(
+            f,
+            "; {won} elections and {promoted} promotions, {answered} answers, {kept} of which outlived a failover and \
+             {moved} a switchover, {lost} were lost as nothing promised otherwise; in the end {failovers} primaries \
+             were lost, and replaced after {mean} ms; an operator had to help {helped} times"
         )
     }
 }
@@ -95,6 +139,15 @@ impl World {
             recovered: self.checker.durability.kept,
             answers_kept: self.checker.durability.answers,
             taken: self.takings.count,
+            won: self.elections.won,
+            promoted: self.elections.promotions,
+            answered: self.acknowledged.answers,
+            kept: self.acknowledged.kept,
+            moved: self.acknowledged.moved,
+            lost: self.acknowledged.lost,
+            failovers: self.failovers,
+            failover_micros: self.failover_micros,
+            helped: self.helped,
             micros: self.env.now(),
         }
     }
