@@ -14,7 +14,7 @@ use slipstream_replication::{Level, Moment};
 
 use crate::contact::Contact;
 use crate::core::Core;
-use crate::group::Group;
+use crate::group::{Group, OPINION_PERIODS};
 use crate::info::Role;
 use crate::notices::Subject;
 use crate::options::GroupOptions;
@@ -50,6 +50,9 @@ impl Group {
     /// Sees who is down by now, and who is not any more.
     pub(crate) fn detect(&mut self, core: &mut Core, contact_of: impl Fn(&str) -> Option<Contact>) {
         let is_down = self.sees_primary_down(core);
+        if is_down {
+            self.called_down_at = Some(core.now);
+        }
         self.note_primary(core, is_down);
         let down_after = self.options.down_after;
         let mut changed = Vec::new();
@@ -74,6 +77,7 @@ impl Group {
         let mut changed = Vec::new();
         for (id, member) in &mut self.members {
             let Some(contact) = contact_of(id) else { continue };
+            member.is_reachable = contact.is_up();
             let is_down = is_silent(core, &contact, down_after);
             if is_down != member.down_since.is_some() {
                 member.down_since = is_down.then_some(core.now);
@@ -186,7 +190,7 @@ impl Member {
     /// Whether it said lately that it sees the primary down.
     fn sees_down_now(&self, core: &mut Core) -> bool {
         let Some((true, at)) = self.sees_down else { return false };
-        !core.is_due(at.after_ms(core.timings.ask_period * 5 + 1))
+        !core.is_due(at.after_ms(core.timings.ask_period * OPINION_PERIODS + 1))
     }
 }
 

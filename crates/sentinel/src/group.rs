@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 
 use slipstream_replication::Moment;
 
+use crate::core::Core;
 use crate::failover::Failover;
 use crate::options::GroupOptions;
 use crate::peer::Member;
 use crate::server::Server;
 use crate::{Address, Role};
+
+/// An opinion of another sentinel counts for so many ask periods.
+pub(crate) const OPINION_PERIODS: u64 = 5;
 
 /// Whom a sentinel voted for to lead a failover.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(crate) struct Group {
     pub(crate) failover: Option<Failover>,
     /// Replicas that it had before a RESET: asked again if the primary cannot name them.
     pub(crate) remembered: Vec<Address>,
+    /// When this sentinel saw the primary down last: others may count on that for a while.
+    pub(crate) called_down_at: Option<Moment>,
     /// No attempt before that.
     pub(crate) not_before: Moment,
     /// Attempts that were lost in a row.
@@ -62,6 +68,7 @@ impl Group {
             agreed_down_since: None,
             failover: None,
             remembered: Vec::new(),
+            called_down_at: None,
             not_before: Moment(0),
             lost_attempts: 0,
         }
@@ -95,6 +102,14 @@ impl Group {
     pub(crate) fn votes_needed(&self) -> usize {
         let known = self.members.len() + 1;
         (known / 2 + 1).max(usize::try_from(self.options.quorum).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the primary may be told that this sentinel watches over it: not while it may be replaced by what this
+    /// sentinel has said of it.
+    pub(crate) fn may_lease(&self, core: &Core) -> bool {
+        let valid_for = core.timings.ask_period * OPINION_PERIODS;
+        let is_over = self.called_down_at.is_none_or(|at| core.now.ms_since(at) > valid_for);
+        is_over && self.failover.as_ref().is_none_or(Failover::may_be_given_up)
     }
 
     /// Whether the primary is subjectively down.

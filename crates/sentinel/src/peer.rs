@@ -44,6 +44,8 @@ pub(crate) struct Member {
     pub(crate) asked_at: Option<Moment>,
     /// Whom it voted for last, and in which epoch.
     pub(crate) vote: Option<(String, u64)>,
+    /// Whether commands can be sent to it.
+    pub(crate) is_reachable: bool,
     /// Subjectively down, since then.
     pub(crate) down_since: Option<Moment>,
     /// When it was asked for the replicas it knows.
@@ -56,6 +58,7 @@ impl Member {
             heard_at: now,
             sees_down: None,
             asked_at: None,
+            is_reachable: false,
             vote: None,
             down_since: None,
             topology_asked_at: None,

@@ -365,13 +365,14 @@ impl Group {
         };
         let is_urgent = self.failover.is_some() || self.agreed_down_since.is_some();
         let sentinels = self.members.len() + 1;
+        let held_for = self.may_lease(core).then_some(Role::Primary);
         let Group { name, primary, replicas, options, .. } = self;
-        let pace = Pace { is_urgent, role, sentinels, held_for: Role::Primary };
+        let pace = Pace { is_urgent, role, sentinels, held_for };
         primary.keep_open(core, name, options);
         primary.talk(core, (name, options), pace);
         for replica in replicas.values_mut() {
             replica.keep_open(core, name, options);
-            replica.talk(core, (name, options), Pace { held_for: Role::Replica, ..pace });
+            replica.talk(core, (name, options), Pace { held_for: Some(Role::Replica), ..pace });
         }
     }
 

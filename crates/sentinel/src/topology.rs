@@ -86,6 +86,7 @@ impl Group {
             member.sees_down = None;
         }
         self.agreed_down_since = None;
+        self.called_down_at = None;
         core.changed();
         let message = format!("{} {old_host} {old_port} {new_host} {new_port}", self.name);
         self.tell_plainly(core, (Level::Warning, "+switch-master"), message);

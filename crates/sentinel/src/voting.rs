@@ -6,6 +6,7 @@ use slipstream_replication::Level;
 use crate::action::Version;
 use crate::core::Core;
 use crate::group::{Group, Vote};
+use crate::peer::Member;
 
 impl Group {
     /// Votes for a candidate, unless this sentinel has voted in that epoch or a later one. Its vote, and the version of
@@ -30,11 +31,11 @@ impl Group {
         others + usize::from(is_ours(&self.vote.leader, self.vote.epoch))
     }
 
-    /// Votes that may still be cast for this sentinel in an epoch: of those who have not voted in it.
+    /// Votes that may still be cast for this sentinel in an epoch: of those who can be asked and have not voted in it.
     pub(crate) fn votes_open(&self, epoch: u64) -> usize {
-        let has_voted = |member: &&crate::peer::Member| {
-            member.vote.as_ref().is_some_and(|(_, in_epoch)| *in_epoch >= epoch)
+        let is_open = |member: &&Member| {
+            member.is_reachable && member.vote.as_ref().is_none_or(|(_, in_epoch)| *in_epoch < epoch)
         };
-        self.members.len() - self.members.values().filter(has_voted).count()
+        self.members.values().filter(is_open).count()
     }
 }

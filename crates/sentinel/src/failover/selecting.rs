@@ -30,6 +30,8 @@ pub(super) struct Candidate<'a> {
     pub(super) zone: &'a str,
     pub(super) offset: u64,
     pub(super) run_id: &'a str,
+    /// Of which history its data is.
+    pub(super) history: &'a str,
 }
 
 /// How candidates are compared.
@@ -37,6 +39,8 @@ pub(super) struct Candidate<'a> {
 pub(super) struct Ranking<'a> {
     pub(super) max_lag: u64,
     pub(super) zone: &'a str,
+    /// The primary's history; offsets of another cannot be compared with it.
+    pub(super) history: &'a str,
     /// Whether no acknowledged write may be lost.
     pub(super) is_safe: bool,
 }
@@ -52,8 +56,12 @@ pub(super) enum NoChoice {
 
 /// The best of the candidates.
 pub(super) fn best(candidates: &[Candidate<'_>], ranking: Ranking<'_>) -> Result<u64, NoChoice> {
+    let is_same = |candidate: &&Candidate<'_>| candidate.history == ranking.history;
+    let has_same = candidates.iter().any(|candidate| is_same(&candidate));
+    let candidates: Vec<&Candidate<'_>> =
+        candidates.iter().filter(|candidate| !has_same || is_same(candidate)).collect();
     let furthest = candidates.iter().map(|candidate| candidate.offset).max().unwrap_or(0);
-    let rank = |candidate: &&Candidate<'_>| {
+    let rank = |candidate: &&&Candidate<'_>| {
         let lag = furthest - candidate.offset;
         (
             ranking.is_safe && lag > 0,
@@ -109,6 +117,9 @@ impl Group {
         cause: Cause,
         (since, waits_for): (Moment, &mut Option<String>),
     ) -> Step {
+        if cause == Cause::Down && !self.leases_are_over(core) {
+            return Step::Stay;
+        }
         self.ask_where_they_are(core);
         let is_open = |replica: &Server| {
             replica.contact.is_up() && replica.down_since.is_none() && replica.selected_at.is_none()
@@ -141,7 +152,12 @@ impl Group {
             .map(|replica| candidate(replica))
             .collect();
         let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
-        let ranking = Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, is_safe: needed > 0 };
+        let ranking = Ranking {
+            max_lag: *promote_max_lag_bytes,
+            zone: promote_zone,
+            history: &self.primary.report.history,
+            is_safe: needed > 0,
+        };
         match best(&candidates, ranking) {
             Ok(number) => self.choose(core, cause, number),
             Err(NoChoice::BehindUnpromotable) => {
@@ -150,6 +166,14 @@ impl Group {
             }
             Err(NoChoice::None) => self.abort(core, "-failover-abort-no-good-slave"),
         }
+    }
+
+    /// A primary that fences itself and still answers takes writes until its leases are over: nobody renews them by now.
+    fn leases_are_over(&self, core: &mut Core) -> bool {
+        let down_after = self.options.down_after;
+        let has_leases = self.primary.report.is_fencing
+            && core.now.ms_since(self.primary.contact.last_valid) <= down_after;
+        !has_leases || self.agreed_down_since.is_none_or(|since| core.is_due(since.after_ms(down_after)))
     }
 
     /// Waits for more answers, and says why, once for each reason.
@@ -222,12 +246,15 @@ fn has_answered(replica: &Server) -> bool {
 
 fn candidate(replica: &Server) -> Candidate<'_> {
     let report = &replica.report;
-    let Server { number, .. } = replica;
     Candidate {
-        number: *number,
+        number: replica.number,
         priority: report.priority,
         zone: &report.zone,
         offset: report.offset,
         run_id: &report.run_id,
+        history: &report.history,
     }
 }
+
+#[cfg(test)]
+mod tests;
