@@ -1,4 +1,4 @@
-//! `slipstream playground`: a primary and two replicas to watch, as real processes on loopback.
+//! `slipstream playground`: a primary, two replicas and three sentinels to watch, as real processes on loopback.
 //!
 //! Owns everything it starts: the processes, their ports and one temporary folder, all of which are gone however
 //! it ends. Talks to the nodes as any client does and never reaches into a server.
@@ -12,12 +12,16 @@ mod cluster;
 mod forwarder;
 mod node;
 mod reading;
+mod sentinel;
 
 mod interrupts;
 mod load;
 mod screen;
 mod table;
+mod trial;
+mod whereabouts;
 
+mod failovers;
 mod stage;
 mod story;
 mod verdict;

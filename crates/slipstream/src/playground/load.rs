@@ -1,6 +1,6 @@
 //! The write load: one thread that sends a mix of writes to the primary at a set rate and counts what comes of it.
 //!
-//! Told by message where the primary is. A write counts as acknowledged only when its reply has come; one without
+//! Told by message where the primary is, or which sentinels know. A write counts as acknowledged only when its reply has come; one without
 //! a reply is never sent again, as nobody can know whether it happened. Dropping the value ends the thread.
 
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use slipstream_resp::Value;
 
+use super::trial::{Record, Trial};
+use super::whereabouts::Whereabouts;
 use crate::client::{Client, ClientError};
 
 /// The key that one kind of write increments, so that the copies can be held against the acknowledgements.
@@ -20,10 +22,20 @@ const TURN: Duration = Duration::from_millis(10);
 /// What one turn may catch up after a stall. More than that is forgotten.
 const MAX_BURST: u64 = 2_000;
 const KINDS: u64 = 12;
+/// Far beyond what the writes of one turn and the search for a primary take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What the thread is told.
+#[derive(Debug)]
+enum Order {
+    WriteTo(Whereabouts),
+    BeginTrial(&'static str),
+    EndTrial(Sender<Option<Record>>),
+}
 
 #[derive(Debug)]
 pub(super) struct Load {
-    primary: Option<Sender<u16>>,
+    orders: Option<Sender<Order>>,
     counts: Arc<Counts>,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,27 +60,43 @@ pub(super) struct Tally {
 impl Load {
     /// Starts the thread, which waits until it is told where to write.
     pub(super) fn start(writes_per_second: u32) -> Self {
-        let (primary, orders) = channel();
+        let (sender, orders) = channel();
         let counts = Arc::new(Counts::default());
         let theirs = Arc::clone(&counts);
         let thread = thread::spawn(move || {
-            if let Ok(port) = orders.recv() {
-                Writer::new(port, writes_per_second, theirs).run(&orders);
+            if let Ok(Order::WriteTo(primary)) = orders.recv() {
+                Writer::new(primary, writes_per_second, theirs).run(&orders);
             }
         });
-        Self { primary: Some(primary), counts, thread: Some(thread) }
+        Self { orders: Some(sender), counts, thread: Some(thread) }
     }
 
-    /// Writes go to the node on this port from now on.
-    pub(super) fn direct_to(&self, port: u16) {
-        if let Some(primary) = &self.primary {
-            primary.send(port).expect("the thread runs as long as it can be told");
+    /// Writes go there from now on.
+    pub(super) fn direct_to(&self, primary: Whereabouts) {
+        self.order(Order::WriteTo(primary));
+    }
+
+    /// Each write is noted under this key from now on.
+    pub(super) fn begin_trial(&self, key: &'static str) {
+        self.order(Order::BeginTrial(key));
+    }
+
+    /// What was seen since the trial began, if one did.
+    pub(super) fn end_trial(&self) -> Option<Record> {
+        let (sender, record) = channel();
+        self.order(Order::EndTrial(sender));
+        record.recv_timeout(LIMIT).ok().flatten()
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            orders.send(order).expect("the thread runs as long as it can be told");
         }
     }
 
     /// Returns when the last write has been answered or given up.
     pub(super) fn stop(&mut self) {
-        self.primary = None;
+        self.orders = None;
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the writer does not panic");
         }
@@ -90,8 +118,9 @@ impl Drop for Load {
 }
 
 struct Writer {
-    port: u16,
+    primary: Whereabouts,
     client: Option<Client>,
+    trial: Option<Trial>,
     rate: u32,
     started: Instant,
     /// The number of the next write.
@@ -102,17 +131,30 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(port: u16, rate: u32, counts: Arc<Counts>) -> Self {
-        Self { port, client: None, rate, started: Instant::now(), next: 0, forgotten: 0, counts }
+    fn new(primary: Whereabouts, rate: u32, counts: Arc<Counts>) -> Self {
+        let started = Instant::now();
+        Self { primary, client: None, trial: None, rate, started, next: 0, forgotten: 0, counts }
     }
 
-    fn run(mut self, orders: &Receiver<u16>) {
+    fn run(mut self, orders: &Receiver<Order>) {
         loop {
             self.write_what_is_due();
             match orders.recv_timeout(TURN) {
-                Ok(port) => (self.port, self.client) = (port, None),
+                Ok(order) => self.follow(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
+        match order {
+            Order::WriteTo(primary) => (self.primary, self.client) = (primary, None),
+            Order::BeginTrial(key) => self.trial = Some(Trial::new(key, self.next, Instant::now())),
+            Order::EndTrial(to) => {
+                let record = self.trial.take().map(|trial| trial.end(Instant::now()));
+                // Who asked may have given up.
+                to.send(record).unwrap_or_default();
             }
         }
     }
@@ -126,33 +168,50 @@ impl Writer {
             return;
         }
         let mut answered = self.next;
-        if let Err(ClientError::Connection(_) | ClientError::Broken) = self.write(end, &mut answered) {
+        // Who refuses may be the primary no longer: the next write looks for it again.
+        if self.write(end, &mut answered).is_err() {
             self.client = None;
         }
         self.counts.failed.fetch_add(end - answered, Ordering::Relaxed);
         self.next = end;
     }
 
-    /// Sends the writes up to number `end` as one pipeline and moves `answered` behind each that has its reply.
+    /// Sends the writes up to number `end` as one pipeline and moves `answered` behind each that has its reply. The
+    /// error is the last one, if there were refusals alone.
     fn write(&mut self, end: u64, answered: &mut u64) -> Result<(), ClientError> {
         let client = match &mut self.client {
             Some(client) => client,
-            none => none.insert(Client::connect(self.port)?),
+            none => none.insert(self.primary.connect()?),
         };
-        let requests: Vec<Vec<String>> = (self.next..end).map(request).collect();
-        client.send(&requests)?;
-        while *answered < end {
+        let writes: Vec<Vec<Vec<String>>> = (self.next..end)
+            .map(|number| match &self.trial {
+                Some(trial) => trial.transaction(number, request(number)).into(),
+                None => vec![request(number)],
+            })
+            .collect();
+        client.send(&writes.concat())?;
+        let mut outcome = Ok(());
+        for requests in writes {
+            // The last reply is that of the write, or of its transaction.
+            for _ in 1..requests.len() {
+                client.receive()?;
+            }
             let reply = client.receive()?;
             self.counts.count(*answered, &reply);
+            match (refusal(&reply), &mut self.trial) {
+                (Some(text), _) => outcome = Err(ClientError::Refused(text.to_owned())),
+                (None, Some(trial)) => trial.note(*answered, Instant::now()),
+                (None, None) => {}
+            }
             *answered += 1;
         }
-        Ok(())
+        outcome
     }
 }
 
 impl Counts {
     fn count(&self, number: u64, reply: &Value) {
-        if matches!(reply, Value::Error(_)) {
+        if refusal(reply).is_some() {
             self.failed.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -160,6 +219,15 @@ impl Counts {
         if number.is_multiple_of(KINDS) {
             self.increments.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// The error in a reply, or in one of a transaction's.
+fn refusal(reply: &Value) -> Option<&str> {
+    match reply {
+        Value::Error(text) => Some(text),
+        Value::Array(replies) => replies.iter().find_map(refusal),
+        _ => None,
     }
 }
 
@@ -205,8 +273,9 @@ mod tests {
         counts.count(0, &Value::Integer(1));
         counts.count(1, &Value::Simple("OK".into()));
         counts.count(KINDS, &Value::Error("READONLY".into()));
+        counts.count(KINDS, &Value::Array(vec![Value::Error("WRONGTYPE".into()), Value::Integer(0)]));
         assert_eq!(counts.acknowledged.into_inner(), 2);
-        assert_eq!(counts.failed.into_inner(), 1);
+        assert_eq!(counts.failed.into_inner(), 2);
         assert_eq!(counts.increments.into_inner(), 1);
     }
 }

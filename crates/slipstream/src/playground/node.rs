@@ -1,7 +1,7 @@
-//! One node: a server process of our own binary, its port, its folder and a connection to it.
+//! One node: a process of our own binary, a server or a sentinel, its port, its folder and a connection to it.
 //!
 //! The process is in a group of its own, so that Ctrl-C reaches the playground alone, and ends by its own process
-//! id when the value is dropped. A reading counts only if the very process that was started answers.
+//! id when the value is dropped. An answer counts only if it is of the very process that was started.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use slipstream_resp::Value;
 
 use super::reading::Reading;
-use super::tether;
+use super::{sentinel, tether};
 use crate::client::{Client, ClientError};
 
-/// Every node is started with these: fresh copies in memory alone, full syncs without a wait for more replicas,
+/// Every server is started with these: fresh copies in memory alone, full syncs without a wait for more replicas,
 /// and a backlog that holds whatever is missed during the story.
-const DIRECTIVES: &[(&str, &str)] = &[
+const SERVER_DIRECTIVES: &[(&str, &str)] = &[
     ("--bind", "127.0.0.1"),
     ("--save", ""),
     ("--enable-debug-command", "local"),
@@ -31,6 +31,19 @@ const LOG_LINES_SHOWN: usize = 10;
 
 /// How long a node that does not answer is asked again.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a process is started as. The numbers are ports of loopback.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    /// Of its own: it follows nobody until it is told to.
+    Primary,
+    Replica {
+        of: u16,
+    },
+    Sentinel {
+        watching: u16,
+    },
+}
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -48,17 +61,24 @@ impl Node {
         Ok(Self { name, port, folder, child: None, client: None })
     }
 
-    /// Starts the process, as a replica of whoever listens on port `following`.
-    pub(super) fn start(&mut self, following: Option<u16>) -> io::Result<()> {
+    /// Starts the process.
+    pub(super) fn start(&mut self, part: Part) -> io::Result<()> {
         let log = File::create(self.folder.join(tether::LOG_FILE))?;
         let errors = log.try_clone()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(tether::COMMAND).arg(&self.folder);
-        command.args(["--port", &self.port.to_string()]).arg("--dir").arg(&self.folder);
-        command.args(DIRECTIVES.iter().flat_map(|&(name, value)| [name, value]));
-        if let Some(port) = following {
-            command.args(["--replicaof", "127.0.0.1", &port.to_string()]);
+        if let Part::Sentinel { watching } = part {
+            let file = self.folder.join(tether::SENTINEL_FILE);
+            fs::write(&file, sentinel::file(self.port, watching))?;
+            command.arg(file).arg("--sentinel");
+        } else {
+            command.args(SERVER_DIRECTIVES.iter().flat_map(|&(name, value)| [name, value]));
+            command.args(["--port", &self.port.to_string()]);
         }
+        if let Part::Replica { of } = part {
+            command.args(["--replicaof", "127.0.0.1", &of.to_string()]);
+        }
+        command.arg("--dir").arg(&self.folder);
         let child = command.process_group(0).stdin(Stdio::piped()).stdout(log).stderr(errors).spawn()?;
         self.child = Some(child);
         Ok(())
@@ -108,12 +128,20 @@ impl Node {
         }
     }
 
-    /// How the node is, if it answers.
+    /// How the server is, if it answers.
     pub(super) fn read(&mut self) -> Option<Reading> {
-        let process = self.process()?;
+        Reading::from_info(&self.info()?)
+    }
+
+    pub(super) fn is_answering(&mut self) -> bool {
+        self.info().is_some()
+    }
+
+    fn info(&mut self) -> Option<String> {
+        let process = format!("process_id:{}", self.process()?);
         let Ok(Value::Bulk(info)) = self.call(&["INFO"]) else { return None };
-        let reading = Reading::from_info(&String::from_utf8_lossy(&info))?;
-        (reading.process == process).then_some(reading)
+        let info = String::from_utf8_lossy(&info).into_owned();
+        info.lines().any(|line| line == process).then_some(info)
     }
 
     /// The last lines of its log.

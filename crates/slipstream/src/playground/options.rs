@@ -12,10 +12,13 @@ Usage: slipstream playground [--seconds N] [--port-base P] [--writes-per-second 
 
 Starts a primary and two replicas on loopback, writes to them, and shows what
 replication does while a replica is cut off and while the primary is killed.
+Then three sentinels watch them: the primary moves on request, and by itself
+when it is killed; for how long no write was accepted and what was lost is
+measured.
 
-  --seconds N            end after about N seconds; from 8 on, the whole story fits.
+  --seconds N            end after about N seconds; from 10 on, the whole story fits.
                          Without it: after Ctrl-C, or without a terminal after the story
-  --port-base P          use ports P to P+3 instead of free ones
+  --port-base P          use ports P to P+6 instead of free ones
   --writes-per-second N  how much is written (200)
 
 Exit status: 0 when all copies end equal, 1 when they do not,
@@ -31,8 +34,8 @@ pub(super) struct Options {
     pub(super) writes_per_second: u32,
 }
 
-/// One per node, and the forwarder's.
-const PORTS: u16 = 4;
+/// One per server, the forwarder's, and one per sentinel.
+const PORTS: u16 = 7;
 const SECONDS: RangeInclusive<u64> = 1..=86_400;
 const PORT_BASES: RangeInclusive<u16> = 1..=u16::MAX - PORTS + 1;
 const WRITE_RATES: RangeInclusive<u32> = 1..=100_000;
@@ -114,7 +117,7 @@ mod tests {
         check_refused("--nodes 5", "--nodes is not an option");
         check_refused("--seconds", "--seconds takes a number from 1 to 86400");
         check_refused("--seconds 0", "--seconds takes a number from 1 to 86400");
-        check_refused("--port-base 65533", "--port-base takes a number from 1 to 65532");
+        check_refused("--port-base 65530", "--port-base takes a number from 1 to 65529");
         check_refused("--writes-per-second many", "--writes-per-second takes a number from 1 to 100000");
     }
 }

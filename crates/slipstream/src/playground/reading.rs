@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-/// The number of nodes: one primary and two replicas.
+/// The number of servers: one primary and two replicas.
 pub(super) const NODES: usize = 3;
 
-/// A reading per node, or none where the node does not answer.
+/// A reading per server, or none where it does not answer.
 pub(super) type Readings = [Option<Reading>; NODES];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,6 @@ pub(super) struct Reading {
     /// Bytes.
     pub(super) memory: u64,
     pub(super) syncs: Syncs,
-    /// The process that answered.
-    pub(super) process: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +64,6 @@ impl Reading {
             keys: info.lines().filter_map(keys_of_database).sum(),
             memory: number("used_memory")?,
             syncs: Syncs { full: number("sync_full")?, partial: number("sync_partial_ok")? },
-            process: field("process_id")?.parse().ok()?,
         })
     }
 
@@ -85,12 +82,12 @@ fn keys_of_database(line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const INFO: &str = "# Server\r\nprocess_id:42\r\nused_memory:1000\r\nused_memory_rss:2000\r\nsync_full:2\r\n\
+    const INFO: &str = "# Server\r\nused_memory:1000\r\nused_memory_rss:2000\r\nsync_full:2\r\n\
         sync_partial_ok:1\r\nmaster_repl_offset:77\r\ndb0:keys=3,expires=1,avg_ttl=0\r\ndb9:keys=4,expires=0\r\n";
 
     fn reading(role: Role) -> Reading {
         let syncs = Syncs { full: 2, partial: 1 };
-        Reading { role, offset: 77, keys: 7, memory: 1000, syncs, process: 42 }
+        Reading { role, offset: 77, keys: 7, memory: 1000, syncs }
     }
 
     #[track_caller]

@@ -5,13 +5,17 @@
 
 use std::time::{Duration, Instant};
 
+use slipstream_resp::Value;
+
 use super::Halt;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, FIRST_SENTINEL};
 use super::interrupts::Interrupts;
 use super::load::Load;
+use super::node::Part;
 use super::options::Options;
-use super::reading::{NODES, Reading, Readings, Syncs};
+use super::reading::{NODES, Reading, Readings, Role, Syncs};
 use super::screen::Screen;
+use super::sentinel::{QUORUM, SENTINELS};
 use super::table::{self, Row};
 
 const TURN: Duration = Duration::from_millis(100);
@@ -24,8 +28,10 @@ pub(super) struct Stage {
     // The load first: once it is dropped, nobody writes to the nodes any more.
     pub(super) load: Load,
     pub(super) cluster: Cluster,
-    /// The node that takes the writes.
+    /// The server that takes the writes: by the sentinels' word, as soon as they have one.
     pub(super) primary: usize,
+    /// Whom each sentinel names.
+    named: Vec<Option<usize>>,
     readings: Readings,
     screen: Screen,
     interrupts: Interrupts,
@@ -39,6 +45,7 @@ impl Stage {
             cluster: Cluster::new(options.port_base)?,
             load: Load::start(options.writes_per_second),
             primary: 0,
+            named: Vec::new(),
             readings: [const { None }; NODES],
             screen: Screen::new(),
             started: Instant::now(),
@@ -46,13 +53,14 @@ impl Stage {
     }
 
     /// Starts a node and returns once it answers.
-    pub(super) fn start(&mut self, index: usize, following: Option<u16>) -> Result<(), Halt> {
+    pub(super) fn start(&mut self, index: usize, part: Part) -> Result<(), Halt> {
         for _ in 0..PORT_ATTEMPTS {
-            self.cluster.nodes[index].start(following)?;
+            self.cluster.nodes[index].start(part)?;
             self.wait_until("a node answers", |stage| {
-                stage.readings[index].is_some() || stage.cluster.nodes[index].has_ended()
+                let node = &mut stage.cluster.nodes[index];
+                node.is_answering() || node.has_ended()
             })?;
-            if self.readings[index].is_some() {
+            if self.cluster.nodes[index].is_answering() {
                 return self.introduce(index);
             }
             if !self.cluster.change_lost_port(index)? {
@@ -75,6 +83,10 @@ impl Stage {
 
     pub(super) fn port(&self, index: usize) -> u16 {
         self.cluster.nodes[index].port
+    }
+
+    pub(super) fn sentinel_ports(&self) -> [u16; SENTINELS] {
+        std::array::from_fn(|index| self.port(FIRST_SENTINEL + index))
     }
 
     /// How a node is, as soon as it answers.
@@ -102,10 +114,10 @@ impl Stage {
     }
 
     /// Sends a request to a node, again if it does not answer: one that may be done twice. An error ends the play.
-    pub(super) fn command(&mut self, index: usize, words: &[&str]) -> Result<(), Halt> {
+    pub(super) fn command(&mut self, index: usize, words: &[&str]) -> Result<Value, Halt> {
         let name = self.name(index);
         let failed = |error| Halt::Failure(format!("{name}: {}: {error}", words.join(" ")));
-        self.cluster.nodes[index].call_patiently(words).map(drop).map_err(failed)
+        self.cluster.nodes[index].call_patiently(words).map_err(failed)
     }
 
     pub(super) fn open_chapter(&mut self, title: &str) -> Result<(), Halt> {
@@ -161,7 +173,22 @@ impl Stage {
     }
 
     fn refresh(&mut self) {
+        self.named = self.cluster.ask_sentinels();
+        let votes = |index| self.named.iter().filter(|&&named| named == Some(index)).count();
+        if let Some(agreed) = (0..NODES).find(|&index| votes(index) >= QUORUM) {
+            self.primary = agreed;
+        }
         self.readings = self.cluster.read(self.primary);
+    }
+
+    /// Whether all sentinels name this server as the primary.
+    pub(super) fn is_named_by_all(&self, index: usize) -> bool {
+        self.named.iter().all(|&named| named == Some(index))
+    }
+
+    /// Whether a server says of itself that it is a primary.
+    pub(super) fn is_primary(&self, index: usize) -> bool {
+        self.readings[index].as_ref().is_some_and(|reading| reading.role == Role::Primary)
     }
 
     /// In plain lines, the end of a chapter shows where it led; a live table shows that all the time.
@@ -170,12 +197,16 @@ impl Stage {
     }
 
     fn show_table(&mut self) -> Result<(), Halt> {
-        let rows = self.cluster.nodes.iter().zip(&self.readings);
+        let rows = self.cluster.servers().iter().zip(&self.readings);
         let rows: Vec<_> = rows
             .map(|(node, reading)| Row { name: node.name, port: node.port, reading: reading.as_ref() })
             .collect();
         let offset = self.readings[self.primary].as_ref().map_or(0, |reading| reading.offset);
-        let lines = table::lines(&rows, offset, self.load.tally(), self.screen.ink());
+        let mut lines = table::lines(&rows, offset, self.load.tally(), self.screen.ink());
+        if self.cluster.nodes[FIRST_SENTINEL].process().is_some() {
+            let named = self.named.iter().map(|named| named.map(|index| self.name(index)));
+            lines.push(table::word_of_sentinels(&named.collect::<Vec<_>>()));
+        }
         Ok(self.screen.show(lines)?)
     }
 

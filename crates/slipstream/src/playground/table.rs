@@ -67,6 +67,20 @@ fn coloured(link: &str, ink: Ink) -> String {
     }
 }
 
+/// Whom the sentinels name as the primary, and how many of them do. `None` is one that does not answer.
+pub(super) fn word_of_sentinels(named: &[Option<&str>]) -> String {
+    let mut names: Vec<&str> = named.iter().copied().flatten().collect();
+    names.sort_unstable();
+    names.dedup();
+    let count = |name| named.iter().filter(|&&other| other == Some(name)).count();
+    let votes = names.iter().map(|name| format!("{name} ({} of {})", count(name), named.len()));
+    let votes: Vec<String> = votes.collect();
+    format!(
+        "primary by the sentinels' word: {}",
+        if votes.is_empty() { "-".to_owned() } else { votes.join(", ") }
+    )
+}
+
 /// `1,234,567`
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -101,7 +115,7 @@ mod tests {
     }
 
     fn reading(role: Role) -> Option<Reading> {
-        Some(Reading { role, offset: 1_234, keys: 5, memory: 1_500_000, syncs: Syncs::default(), process: 1 })
+        Some(Reading { role, offset: 1_234, keys: 5, memory: 1_500_000, syncs: Syncs::default() })
     }
 
     #[test]
@@ -124,6 +138,16 @@ mod tests {
             "node-1  replica  127.0.0.1:7001   \x1b[32mup  \x1b[0m        1,234     766 B        5    1.4 MB",
         );
         check(None, Ink::Coloured, "node-1  -        127.0.0.1:7001   -");
+    }
+
+    #[test]
+    fn sentinels_that_differ_are_counted_apart() {
+        let check = |named: &[Option<&str>], votes: &str| {
+            assert_eq!(word_of_sentinels(named), format!("primary by the sentinels' word: {votes}"));
+        };
+        check(&[Some("node-2"); 3], "node-2 (3 of 3)");
+        check(&[Some("node-2"), None, Some("node-1")], "node-1 (1 of 3), node-2 (1 of 3)");
+        check(&[None; 3], "-");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A node's tie to its playground: when the playground is gone, however it went, so is the node.
 //!
-//! A node is our own binary started as `slipstream playground-node FOLDER [server arguments]`: a server with a
-//! thread that reads standard input, a pipe of which the playground alone holds the other end. The system closes
+//! A node is our own binary started as `slipstream playground-node FOLDER [server arguments]`: a server or a
+//! sentinel with a thread that reads standard input, a pipe of which the playground alone holds the other end. The system closes
 //! that end even when the playground is killed. The node then removes the files that a node has, and no others,
 //! since the folder is whatever the command line says.
 
@@ -14,9 +14,14 @@ pub(crate) const COMMAND: &str = "playground-node";
 
 /// Where a node's standard output goes, in its folder.
 pub(super) const LOG_FILE: &str = "log";
+/// A sentinel's, in its folder. It replaces the file by way of the other.
+pub(super) const SENTINEL_FILE: &str = "sentinel.conf";
+const SENTINEL_TEMPORARY: &str = "sentinel.conf.tmp";
 /// Left there only if somebody asks a node for SAVE.
 const SNAPSHOT_FILE: &str = "dump.rdb";
 const STATE_FILE: &str = "dump.rdb.state";
+/// All but one whose name depends on the process.
+const FILES: &[&str] = &[LOG_FILE, SNAPSHOT_FILE, STATE_FILE, SENTINEL_FILE, SENTINEL_TEMPORARY];
 /// The node still runs, and may write a file between the removal of all files and that of their folder.
 const ATTEMPTS: usize = 10;
 
@@ -35,7 +40,7 @@ fn end_with_playground(folder: &Path) {
     io::copy(&mut io::stdin(), &mut io::sink()).map(drop).unwrap_or_default();
     let temporary = format!("{STATE_FILE}.{}.tmp", process::id());
     for _ in 0..ATTEMPTS {
-        for file in [LOG_FILE, SNAPSHOT_FILE, STATE_FILE, &temporary] {
+        for file in FILES.iter().chain([&temporary.as_str()]) {
             fs::remove_file(folder.join(file)).unwrap_or_default();
         }
         if fs::remove_dir(folder).is_ok() {

@@ -48,7 +48,7 @@ struct Copy {
 
 /// Stops the writes and compares all copies with the primary's.
 pub(super) fn reach(stage: &mut Stage) -> Result<Verdict, Halt> {
-    stage.open_chapter("4. Writes stop, the copies are compared")?;
+    stage.open_chapter("6. Writes stop, the copies are compared")?;
     stage.load.stop();
     let mut copies = take_copies(stage);
     let mut changed = Instant::now();
@@ -74,7 +74,7 @@ pub(super) fn reach(stage: &mut Stage) -> Result<Verdict, Halt> {
 type Copies = [Result<Copy, String>; NODES];
 
 fn take_copies(stage: &mut Stage) -> Copies {
-    stage.cluster.nodes.each_mut().map(|node| take_copy(node).map_err(|error| error.to_string()))
+    std::array::from_fn(|index| take_copy(&mut stage.cluster.nodes[index]).map_err(|error| error.to_string()))
 }
 
 fn take_copy(node: &mut Node) -> Result<Copy, ClientError> {
@@ -104,11 +104,11 @@ fn summary(stage: &mut Stage) -> Vec<String> {
     lines
 }
 
-/// What the killed primary took along. It may also be that a write happened whose acknowledgement was lost.
+/// What the killed primaries took along. It may also be that a write happened whose acknowledgement was lost.
 fn loss(tally: Tally, count: u64) -> Option<String> {
     let lost = tally.increments.checked_sub(count).filter(|&lost| lost > 0)?;
     Some(format!(
-        "Of {} acknowledged INCR {COUNTER}, {lost} went down with node-1: replication is asynchronous.",
+        "Of {} acknowledged INCR {COUNTER}, {lost} went down with a killed primary: replication is asynchronous.",
         grouped(tally.increments)
     ))
 }

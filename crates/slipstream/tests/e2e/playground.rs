@@ -99,19 +99,28 @@ fn the_story_ends_with_equal_copies() {
     let output = playground.read_until("All copies are equal");
     assert_eq!(output.matches("by partial resync").count(), 2, "{output}");
     assert!(!output.contains('\x1b'), "no terminal, no colours: {output}");
-    assert_eq!(playground.nodes.len(), 4, "three nodes, one of them twice: {output}");
+    assert_eq!(playground.nodes.len(), 8, "three servers, two of them twice, and three sentinels: {output}");
+    let (_, planned) = output.split_once("A switchover is asked for").expect("it is told");
+    let (planned, killed) = planned.split_once("5. The primary is killed").expect("it comes next");
+    assert!(planned.contains(" acknowledged writes 0 were lost."), "{output}");
+    assert!(killed.contains(" s no write was accepted. Of "), "{output}");
+    assert!(killed.contains("primary by the sentinels' word: node-"), "{output}");
+    assert!(killed.contains("(3 of 3)"), "{output}");
     assert_eq!(playground.leaves_nothing().code(), Some(0), "{output}");
 }
 
 #[test]
 fn copies_that_differ_are_named_and_end_in_status_1() {
     let mut playground = Playground::start(&["--seconds", "12"]);
-    // One of the replicas becomes the primary, with what it has. Most of the story is still to come.
-    playground.read_until("full syncs: 2");
-    for replica in &playground.nodes[1..] {
-        let mut client = Client::connect(replica.port);
+    // The primary will be killed and come back empty: one of the replicas takes its place, with what it has.
+    playground.read_until("by the word of all three, ");
+    for server in &playground.nodes[..3] {
+        let mut client = Client::connect(server.port);
+        if client.info("replication", "role").as_deref() == Some("master") {
+            continue;
+        }
         client.call::<()>("CONFIG SET replica-read-only no");
-        client.call::<()>(&format!("SET stray {}", replica.port));
+        client.call::<()>(&format!("SET stray {}", server.port));
     }
     let output = playground.read_until("stray has another value");
     assert!(output.contains("The copies are NOT equal"), "{output}");
@@ -120,17 +129,18 @@ fn copies_that_differ_are_named_and_end_in_status_1() {
 
 #[test]
 fn a_signal_ends_the_playground_and_all_it_started() {
-    let mut playground = Playground::start(&[]);
-    playground.read_until("full syncs: 2");
-    assert!(playground.nodes.iter().all(is_alive));
+    let mut playground = Playground::start(&["--seconds", "8"]);
+    playground.read_until("have found the rest");
+    let alive: Vec<&Node> = playground.nodes.iter().filter(|&node| is_alive(node)).collect();
+    assert_eq!(alive.len(), 6, "three servers and three sentinels");
     playground.signal("TERM");
     assert_eq!(playground.leaves_nothing().code(), Some(128 + 15));
 }
 
 #[test]
 fn a_killed_playground_takes_its_nodes_along() {
-    let mut playground = Playground::start(&[]);
-    playground.read_until("full syncs: 2");
+    let mut playground = Playground::start(&["--seconds", "8"]);
+    playground.read_until("have found the rest");
     playground.signal("KILL");
     assert_eq!(playground.leaves_nothing().code(), None);
 }
