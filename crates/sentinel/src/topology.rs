@@ -150,7 +150,8 @@ impl Group {
 
     fn correction(&self, core: &mut Core, replica: &Server) -> Option<&'static str> {
         let may_be = replica.contact.is_up()
-            && replica.down_since.is_none()
+            // One that waits for another to take its place serves nobody, and so is down, until it is told.
+            && (replica.down_since.is_none() || is_returning(replica))
             && replica.role_heard_at.is_some_and(|at| at >= replica.contact.line.since)
             && replica.corrected_at.is_none_or(|at| core.is_due(at.after_ms(CORRECTION_EVERY)));
         if !may_be {

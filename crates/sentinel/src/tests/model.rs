@@ -17,6 +17,8 @@ pub(super) struct Model {
     pub(super) zone: String,
     pub(super) min_replicas_to_ack: u32,
     pub(super) is_empty: bool,
+    /// Whether it serves nobody, PING included, until it is told whom to follow.
+    pub(super) is_waiting: bool,
     pub(super) is_ours: bool,
     /// REPLICA LEASE, as they came.
     pub(super) leases: Vec<String>,
@@ -46,6 +48,7 @@ impl Model {
             zone: String::new(),
             min_replicas_to_ack: 0,
             is_empty: false,
+            is_waiting: false,
             is_ours: false,
             leases: Vec::new(),
             uptime_from: 0,
@@ -80,6 +83,7 @@ impl Model {
 
     fn run(&mut self, now: u64, words: &[String], replicas: &[Model], out: &mut Reply) -> Option<String> {
         match words[0].as_str() {
+            "PING" if self.is_waiting => out.error("NOREPLICAS it waits for one to take its place"),
             "PING" => out.simple("PONG"),
             "INFO" => out.bulk(self.info(now, replicas).as_bytes()),
             "ROLE" => self.role(replicas, out),
@@ -119,6 +123,7 @@ impl Model {
 
     fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
         self.orders.push(format!("{host} {port}"));
+        self.is_waiting = false;
         if host == "NO" {
             if self.follows.take().is_some() {
                 self.history_before = std::mem::replace(&mut self.history, format!("h{}", self.port));

@@ -57,6 +57,16 @@ fn a_primary_that_comes_back_is_turned_at_once() {
 }
 
 #[test]
+fn a_primary_that_comes_back_and_serves_nobody_is_turned_too() {
+    let mut world = World::ready(3, 3, 3);
+    kill_and_fail_over(&mut world);
+    world.run(5000);
+    world.server(SERVERS).is_waiting = true;
+    world.restart(SERVERS);
+    world.run_until(3000, |world| world.servers[0].follows == world.primary());
+}
+
+#[test]
 fn one_sentinel_alone_replaces_nobody() {
     let mut world = World::ready(3, 3, 4);
     world.kill_sentinel(1);
