@@ -4,6 +4,7 @@
 //! is refused is tried ten times a second, so that a server that comes back is seen before its clients see it.
 
 use slipstream_replication::Moment;
+use slipstream_resp::Value;
 
 use crate::Address;
 use crate::action::{Action, Failure, LineId};
@@ -137,10 +138,19 @@ impl Contact {
         if !password.is_empty() {
             let auth = command("AUTH");
             let words: &[&str] = if user.is_empty() { &[&auth, password] } else { &[&auth, user, password] };
-            self.order(core, words, Awaited::Nothing);
+            self.order(core, words, Awaited::Login);
         }
         let name = format!("sentinel-{}-cmd", &core.id[..8]);
         self.order(core, &[&command("CLIENT"), "SETNAME", &name], Awaited::Nothing);
+    }
+}
+
+impl Contact {
+    /// A password that is wrong is no connection. One that is not asked for is none the worse.
+    pub(crate) fn on_login(&mut self, core: &mut Core, reply: &Value) {
+        if matches!(reply, Value::Error(text) if text.starts_with("WRONGPASS")) {
+            close(core, &mut self.line, LIVED);
+        }
     }
 }
 

@@ -40,6 +40,11 @@ impl Group {
     /// A server of the group answered.
     pub(crate) fn on_reply(&mut self, core: &mut Core, number: u64, (awaited, reply): (Awaited, Value)) {
         match awaited {
+            Awaited::Login => {
+                if let Some((server, _)) = self.server_mut(number) {
+                    server.contact.on_login(core, &reply);
+                }
+            }
             Awaited::Ping => self.on_pong(core, number, &reply),
             Awaited::Info => {
                 if let Value::Bulk(text) = reply {

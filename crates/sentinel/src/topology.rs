@@ -60,7 +60,8 @@ impl Group {
             next.unwrap_or_else(|| Server::new(core.number(), address.clone(), Role::Primary, core.now));
         // What it said of itself was said before.
         next.role = Role::Primary;
-        (next.role_since, next.role_heard_at, next.role_asked_at) = (core.now, None, None);
+        (next.role_since, next.role_heard_at) = (core.now, None);
+        (next.role_asked_at, next.info_asked_at) = (None, None);
         next.down_since = None;
         next.deposed = None;
         next.rebooted_at = None;

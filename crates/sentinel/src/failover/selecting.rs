@@ -138,19 +138,19 @@ impl Group {
             // Nothing is lost in a planned one, and a forced one asks for no guarantee.
             Cause::Planned | Cause::Forced => 0,
         };
-        if answered.len() < needed {
+        // Whoever says that it is a primary has gone a way of its own, and so has whoever has another history.
+        let followers = answered.iter().filter(|replica| replica.role == Role::Replica);
+        let candidates: Vec<Candidate<'_>> =
+            followers.map(|replica| candidate(replica, self.is_fit(core, replica))).collect();
+        let history = &self.primary.report.history;
+        let comparable = candidates.iter().filter(|candidate| candidate.history == history).count();
+        if comparable < needed {
             let known = self.replicas.len();
             let text = format!(
-                "{} of {known} replicas answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)",
-                answered.len()
+                "{comparable} of {known} replicas answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)"
             );
             return self.wait_for_answers(core, since, (waits_for, text));
         }
-        let candidates: Vec<Candidate<'_>> = answered
-            .iter()
-            .filter(|replica| self.is_fit(core, replica))
-            .map(|replica| candidate(replica))
-            .collect();
         let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
         let ranking = Ranking {
             max_lag: *promote_max_lag_bytes,
@@ -161,7 +161,7 @@ impl Group {
         match best(&candidates, ranking) {
             Ok(number) => self.choose(core, cause, number),
             Err(NoChoice::BehindUnpromotable) => {
-                let text = "a replica with priority 0 has writes that no other has".to_owned();
+                let text = "a replica that may not be promoted has writes that no other has".to_owned();
                 self.wait_for_answers(core, since, (waits_for, text))
             }
             Err(NoChoice::None) => self.abort(core, "-failover-abort-no-good-slave"),
@@ -220,7 +220,7 @@ impl Group {
         let primary_down = gone_since.map_or(0, |since| core.now.ms_since(since));
         let longest = self.options.down_after.saturating_mul(10).saturating_add(primary_down);
         let is_stale = !replica.report.is_link_up && replica.report.link_down_ms > longest;
-        replica.role == Role::Replica && !is_stale && !replica.report.is_stopped
+        !is_stale && !replica.report.is_stopped
     }
 
     fn choose(&mut self, core: &mut Core, cause: Cause, number: u64) -> Step {
@@ -244,11 +244,12 @@ fn has_answered(replica: &Server) -> bool {
     replica.contact.is_up() && replica.selected_at.is_some()
 }
 
-fn candidate(replica: &Server) -> Candidate<'_> {
+/// One that is not fit counts with its offset, and is not promoted.
+fn candidate(replica: &Server, is_fit: bool) -> Candidate<'_> {
     let report = &replica.report;
     Candidate {
         number: replica.number,
-        priority: report.priority,
+        priority: if is_fit { report.priority } else { 0 },
         zone: &report.zone,
         offset: report.offset,
         run_id: &report.run_id,
