@@ -52,6 +52,8 @@ pub struct Report {
     pub history: String,
     /// `master_replid2`.
     pub history_before: String,
+    /// `second_repl_offset`: up to which offset that history is its own too, one more than it has of it.
+    pub fork: u64,
     /// `min_replicas_to_ack`.
     pub min_replicas_to_ack: u32,
     /// `sentinel_fencing`: it stops taking writes when its sentinels go silent.
@@ -102,6 +104,7 @@ impl Report {
                 "replica_announced" => report.is_announced = value != "0",
                 "master_replid" => report.history = value.to_owned(),
                 "master_replid2" => report.history_before = value.to_owned(),
+                "second_repl_offset" => report.fork = number(),
                 "min_replicas_to_ack" => report.min_replicas_to_ack = value.parse().unwrap_or(0),
                 "sentinel_fencing" => report.is_fencing = value == "1",
                 "replica_zone" => report.zone = value.to_owned(),

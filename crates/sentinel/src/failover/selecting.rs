@@ -80,14 +80,16 @@ pub(super) fn best(candidates: &[Candidate<'_>], ranking: Ranking<'_>) -> Result
     Ok(best.number)
 }
 
-/// How many of `replicas` must answer so that one of them has every write that `copies` of them have; 0 if none must.
+/// How many of `replicas` must answer so that one of them has every write that `copies` of them have; 0 if none must, or
+/// nobody can have any.
 pub(super) fn answers_needed(safe: SafeFailover, copies: u32, replicas: usize) -> usize {
     let copies = usize::try_from(copies).unwrap_or(usize::MAX);
     match safe {
         SafeFailover::No => 0,
         SafeFailover::Auto if copies == 0 => 0,
+        _ if replicas == 0 => 0,
         SafeFailover::Auto | SafeFailover::Yes => {
-            (replicas + 1).saturating_sub(copies.max(1)).max(1).min(replicas.max(1))
+            (replicas + 1).saturating_sub(copies.max(1)).max(1).min(replicas)
         }
     }
 }
@@ -132,18 +134,21 @@ impl Group {
             let number = heir.number;
             return self.choose(core, cause, number);
         }
-        let copies = self.primary.report.min_replicas_to_ack;
+        let candidates: Vec<Candidate<'_>> =
+            answered.iter().map(|replica| self.candidate(replica, self.is_fit(core, replica))).collect();
+        let history = self.history_to_compare(&candidates);
+        let comparable = candidates.iter().filter(|candidate| candidate.history == history).count();
+        // Whoever has nothing of that history has none of its writes.
+        let strangers = candidates.len() - comparable;
+        let copies = self.copies();
         let needed = match cause {
-            Cause::Down => answers_needed(self.options.safe_failover, copies, self.countable(core)),
+            Cause::Down => {
+                let replicas = self.countable(core).saturating_sub(strangers);
+                answers_needed(self.options.safe_failover, copies, replicas)
+            }
             // Nothing is lost in a planned one, and a forced one asks for no guarantee.
             Cause::Planned | Cause::Forced => 0,
         };
-        // Whoever says that it is a primary has gone a way of its own, and so has whoever has another history.
-        let followers = answered.iter().filter(|replica| replica.role == Role::Replica);
-        let candidates: Vec<Candidate<'_>> =
-            followers.map(|replica| candidate(replica, self.is_fit(core, replica))).collect();
-        let history = &self.primary.report.history;
-        let comparable = candidates.iter().filter(|candidate| candidate.history == history).count();
         if comparable < needed {
             let known = self.replicas.len();
             let text = format!(
@@ -152,12 +157,8 @@ impl Group {
             return self.wait_for_answers(core, since, (waits_for, text));
         }
         let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
-        let ranking = Ranking {
-            max_lag: *promote_max_lag_bytes,
-            zone: promote_zone,
-            history: &self.primary.report.history,
-            is_safe: needed > 0,
-        };
+        let ranking =
+            Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, history, is_safe: needed > 0 };
         match best(&candidates, ranking) {
             Ok(number) => self.choose(core, cause, number),
             Err(NoChoice::BehindUnpromotable) => {
@@ -192,6 +193,43 @@ impl Group {
         }
         core.is_due(core.now.after_ms(PATIENCE));
         Step::Stay
+    }
+
+    /// One that is not fit counts with its offset, and is not promoted. One that went a way of its own, as a primary, has
+    /// the primary's history up to where it left that.
+    fn candidate<'a>(&self, replica: &'a Server, is_fit: bool) -> Candidate<'a> {
+        let report = &replica.report;
+        let history = &self.primary.report.history;
+        let has_left = report.history != *history && report.history_before == *history;
+        let (history, offset) = match has_left {
+            true => (&report.history_before, report.fork.saturating_sub(1).min(report.offset)),
+            false => (&report.history, report.offset),
+        };
+        Candidate {
+            number: replica.number,
+            priority: if is_fit { report.priority } else { 0 },
+            zone: &report.zone,
+            offset,
+            run_id: &report.run_id,
+            history,
+        }
+    }
+
+    /// On how many replicas an acknowledged write is. Who never heard the primary takes the replicas' word: they have the
+    /// same configuration.
+    fn copies(&self) -> u32 {
+        if self.primary.info_at.is_some() {
+            return self.primary.report.min_replicas_to_ack;
+        }
+        let told = self.replicas.values().map(|replica| replica.report.min_replicas_to_ack);
+        told.filter(|copies| *copies > 0).min().unwrap_or(0)
+    }
+
+    /// The primary's history; if that is not known, the one of whoever is furthest.
+    fn history_to_compare<'a>(&'a self, candidates: &[Candidate<'a>]) -> &'a str {
+        let known = self.primary.report.history.as_str();
+        let furthest = candidates.iter().max_by_key(|candidate| candidate.offset);
+        if known.is_empty() { furthest.map_or("", |candidate| candidate.history) } else { known }
     }
 
     /// Replicas that may have acknowledged a write: all but those that were gone while the primary was last seen without
@@ -242,19 +280,6 @@ impl Group {
 
 fn has_answered(replica: &Server) -> bool {
     replica.contact.is_up() && replica.selected_at.is_some()
-}
-
-/// One that is not fit counts with its offset, and is not promoted.
-fn candidate(replica: &Server, is_fit: bool) -> Candidate<'_> {
-    let report = &replica.report;
-    Candidate {
-        number: replica.number,
-        priority: if is_fit { report.priority } else { 0 },
-        zone: &report.zone,
-        offset: report.offset,
-        run_id: &report.run_id,
-        history: &report.history,
-    }
 }
 
 #[cfg(test)]
