@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// A host and a port. Two addresses of one server may differ, by name and number: see [`crate::instance::Instance::is_at`].
+/// A host and a port. Two addresses of one server may differ, by name and number: only who has connected knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// Name or number, as it was told.

@@ -117,13 +117,19 @@ impl Group {
         let took_over = |replica: &&Server| {
             replica.role == Role::Primary
                 && replica.contact.is_up()
+                // One that was started again since may have lost what it took over.
+                && replica.info_at.is_some_and(|at| at >= replica.contact.line.since)
                 && match named {
-                    Some(address) => replica.contact.is_at(address),
+                    Some(address) => replica.contact.is_at(address) && (self.has_same_history(replica) || self.is_heir(replica)),
                     // It said nothing before it ended: the history of the other goes on where its own ends.
                     None => self.is_heir(replica),
                 }
         };
         self.replicas.values().find(took_over)
+    }
+
+    fn has_same_history(&self, replica: &Server) -> bool {
+        !replica.report.history.is_empty() && replica.report.history == self.primary.report.history
     }
 
     /// A replica was promoted from the history that the primary had when it was last heard.

@@ -31,7 +31,7 @@ impl Sentinel {
         self.core.globals.state_file.as_deref()
     }
 
-    /// What is to be on disk: for [`super::rewrite`] of the configuration file, or with [`Sentinel::state_file`] for
+    /// What is to be on disk: for [`super::rewrite()`] of the configuration file, or with [`Sentinel::state_file`] for
     /// [`super::state_text`].
     pub fn state_lines(&self) -> Vec<StateLine> {
         let mut lines = vec![StateLine::needed(&["myid", &self.core.id])];
