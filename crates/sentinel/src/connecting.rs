@@ -146,6 +146,17 @@ impl Contact {
 }
 
 impl Contact {
+    /// A connection that does not answer is made anew: it may be the connection that is broken.
+    pub(crate) fn give_up_silent(&mut self, core: &mut Core, down_after: u64) {
+        let min_age = core.timings.min_link_reconnect_period;
+        if self.is_up()
+            && let Some(since) = self.unanswered_since
+            && core.is_due(since.after_ms(down_after / 2).max(self.line.since.after_ms(min_age)))
+        {
+            close(core, &mut self.line, 0);
+        }
+    }
+
     /// A password that is wrong is no connection. One that is not asked for is none the worse.
     pub(crate) fn on_login(&mut self, core: &mut Core, reply: &Value) {
         if matches!(reply, Value::Error(text) if text.starts_with("WRONGPASS")) {
@@ -167,15 +178,9 @@ impl Server {
         self.give_up_silent(core, options.down_after);
     }
 
-    /// A connection that does not answer is made anew: it may be the connection that is broken.
+    /// Neither a connection without answers nor one without messages is kept.
     fn give_up_silent(&mut self, core: &mut Core, down_after: u64) {
-        let min_age = core.timings.min_link_reconnect_period;
-        if self.contact.is_up()
-            && let Some(since) = self.contact.unanswered_since
-            && core.is_due(since.after_ms(down_after / 2).max(self.contact.line.since.after_ms(min_age)))
-        {
-            close(core, &mut self.contact.line, 0);
-        }
+        self.contact.give_up_silent(core, down_after);
         let silence = core.timings.publish_period * 3;
         if self.messages.up().is_some()
             && core.is_due(self.heard_at.max(self.messages.since).after_ms(silence))

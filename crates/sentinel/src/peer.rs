@@ -3,9 +3,7 @@
 
 use slipstream_replication::Moment;
 
-use crate::connecting::close;
 use crate::contact::Contact;
-use crate::core::Core;
 
 /// Another sentinel, as this process reaches it.
 #[derive(Clone, Debug)]
@@ -19,17 +17,6 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(contact: Contact) -> Peer {
         Peer { contact, hello_at: None }
-    }
-
-    /// A connection that does not answer is made anew: it may be the connection that is broken.
-    pub(crate) fn give_up_silent(&mut self, core: &mut Core, down_after: u64) {
-        let contact = &mut self.contact;
-        let min_age = core.timings.min_link_reconnect_period;
-        if let Some(since) = contact.unanswered_since
-            && core.is_due(since.after_ms(down_after / 2).max(contact.line.since.after_ms(min_age)))
-        {
-            close(core, &mut contact.line, 0);
-        }
     }
 }
 

@@ -351,7 +351,7 @@ impl Sentinel {
         connecting::keep_open(core, line, (address, Owner::Peer(id.to_owned())), down_after);
         if let LineState::Up(_) = line.state {
             peer.talk(core, down_after, groups.iter().map(|group| group.name.as_str()));
-            peer.give_up_silent(core, down_after);
+            peer.contact.give_up_silent(core, down_after);
         }
         self.peer_alarms.set(id, core.alarm);
     }
