@@ -87,13 +87,13 @@ fn a_sentinel_that_was_away_learns_who_is_the_primary() {
         wait_until("it has heard", || primary_named_by(sentinel) == Some(new));
         let map = state(sentinel);
         assert_eq!(map["config-epoch"], state(&group.sentinels[0])["config-epoch"]);
-        let lines = file(sentinel);
+        // Clients are told a moment before it is on disk.
         for line in [
             format!("sentinel monitor {NAME} 127.0.0.1 {new} 2"),
             format!("sentinel config-epoch {NAME} {}", map["config-epoch"]),
             format!("sentinel known-replica {NAME} 127.0.0.1 {old}"),
         ] {
-            assert!(lines.contains(&line), "{line}: {lines:#?}");
+            wait_until(&line, || file(sentinel).contains(&line));
         }
     });
 }
