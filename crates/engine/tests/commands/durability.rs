@@ -8,11 +8,7 @@ use crate::script::Script;
 
 /// A replica that continues from where the log stands, and says so.
 fn attach(script: &mut Script) -> SessionId {
-    let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
-    let log = &script.node.core.log;
-    let request = format!("PSYNC {} {}", log.history().id, log.end().next_byte());
-    script.ask_as(replica, &request);
-    script.received(replica);
+    let replica = script.attach();
     ack(script, replica);
     replica
 }
@@ -556,9 +552,7 @@ fn held_replies_count_in_the_output_limit() {
     script.node.core.config.client_output_buffer_limit.normal =
         OutputLimit { hard: 4000, soft: 0, soft_seconds: 0 };
     let client = script.client();
-    let closed = |script: &mut Script| {
-        script.effects().iter().any(|effect| matches!(effect, Effect::Disconnect(id) if *id == client))
-    };
+    let closed = |script: &mut Script| script.disconnected().contains(&client);
     for _ in 0..20 {
         script.ask("SET a 1");
     }

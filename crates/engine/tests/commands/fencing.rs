@@ -1,7 +1,7 @@
 //! `sentinel-fencing`: which primary takes writes, and what becomes of those that came just before.
 
 use slipstream_engine::config::EvictionPolicy;
-use slipstream_engine::{Effect, Endpoint, SessionId};
+use slipstream_engine::{Endpoint, SessionId};
 
 use crate::script::Script;
 
@@ -193,16 +193,6 @@ fn nothing_expires_and_nothing_is_evicted_behind_the_fence() {
     script.check("GET due", "$-1", "DEL due");
 }
 
-/// A replica that has acknowledged nothing of what comes.
-fn attach(script: &mut Script) -> SessionId {
-    let replica = script.node.accept(Endpoint::Internal, Endpoint::Internal, 9).unwrap();
-    let log = &script.node.core.log;
-    let request = format!("PSYNC {} {}", log.history().id, log.end().next_byte());
-    script.ask_as(replica, &request);
-    script.received(replica);
-    replica
-}
-
 #[test]
 fn a_write_that_is_acknowledged_behind_the_fence_is_not_answered_with_ok() {
     let late = "-NOREPLACK The write was done here, but this primary was fenced before it could be answered.";
@@ -210,7 +200,7 @@ fn a_write_that_is_acknowledged_behind_the_fence_is_not_answered_with_ok() {
         let mut script = fenced();
         script.node.core.config.min_replicas_to_ack = 1;
         watch(&mut script, "");
-        let replica = attach(&mut script);
+        let replica = script.attach();
         script.node.begin_turn();
         assert_eq!(script.ask("SET k v"), "");
         script.node.tick();
@@ -247,15 +237,7 @@ fn who_wrote_in_the_turn_in_which_the_fence_fell_is_closed() {
     // The process stood still.
     script.advance(60_000);
     script.node.tick();
-    let closed: Vec<SessionId> = script
-        .effects()
-        .into_iter()
-        .filter_map(|effect| match effect {
-            Effect::Disconnect(id) => Some(id),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(closed, [writer]);
+    assert_eq!(script.disconnected(), [writer]);
     assert_eq!(script.received(writer), "");
     assert_eq!(script.received(reader), "1");
 }

@@ -404,15 +404,7 @@ fn who_is_demoted_by_a_transaction_of_sentinel_hears_all_of_its_replies() {
     }
     let no_file = "-ERR no configuration file";
     assert_eq!(script.ask("EXEC"), format!("[+OK {no_file} :1]"));
-    let gone: Vec<_> = script
-        .effects()
-        .into_iter()
-        .filter_map(|effect| match effect {
-            Effect::Disconnect(id) => Some(id),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(gone, [other]);
+    assert_eq!(script.disconnected(), [other]);
     assert_eq!(script.ask("PING"), "+PONG");
 }
 

@@ -2,17 +2,9 @@
 
 use slipstream_engine::config::{Config, OutputLimit};
 use slipstream_engine::session::SessionId;
-use slipstream_engine::{Effect, Endpoint, Flow};
+use slipstream_engine::{Endpoint, Flow};
 
 use crate::script::Script;
-
-fn cut_off(script: &mut Script) -> Vec<SessionId> {
-    let closed = |effect: Effect| match effect {
-        Effect::Disconnect(id) => Some(id),
-        _ => None,
-    };
-    script.node.take_effects().into_iter().filter_map(closed).collect()
-}
 
 #[test]
 fn an_unfinished_request_has_a_limit() {
@@ -21,9 +13,9 @@ fn an_unfinished_request_has_a_limit() {
     let mut script = Script::with_config(config);
     let client = script.client();
     script.node.receive(client, b"*2\r\n$3\r\nGET\r\n$2000\r\n");
-    assert_eq!(cut_off(&mut script), []);
+    assert_eq!(script.disconnected(), []);
     script.node.receive(client, &[b'x'; 1000]);
-    assert_eq!(cut_off(&mut script), [client]);
+    assert_eq!(script.disconnected(), [client]);
 }
 
 /// Whether the script's client is to be closed once it has its replies.
@@ -67,9 +59,9 @@ fn the_requests_that_multi_queues_count() {
     let client = script.client();
     script.ask("MULTI");
     script.ask(&format!("SET a {}", "x".repeat(500)));
-    assert_eq!(cut_off(&mut script), []);
+    assert_eq!(script.disconnected(), []);
     script.ask(&format!("SET b {}", "x".repeat(500)));
-    assert_eq!(cut_off(&mut script), [client]);
+    assert_eq!(script.disconnected(), [client]);
 }
 
 #[test]
@@ -79,7 +71,7 @@ fn unread_replies_have_a_hard_limit() {
     let mut script = Script::with_config(config);
     let client = script.client();
     script.node.receive(client, format!("ECHO {}\r\n", "x".repeat(101)).as_bytes());
-    assert_eq!(cut_off(&mut script), [client]);
+    assert_eq!(script.disconnected(), [client]);
 }
 
 #[test]
@@ -91,10 +83,10 @@ fn who_stays_beyond_the_soft_limit_is_cut_off_although_it_asks_for_nothing_more(
     script.node.receive(client, format!("ECHO {}\r\n", "x".repeat(101)).as_bytes());
     script.advance(5_000);
     script.node.tick();
-    assert_eq!(cut_off(&mut script), []);
+    assert_eq!(script.disconnected(), []);
     script.advance(1_000);
     script.node.tick();
-    assert_eq!(cut_off(&mut script), [client]);
+    assert_eq!(script.disconnected(), [client]);
 }
 
 #[test]
@@ -104,9 +96,9 @@ fn a_replica_that_causes_a_reply_is_cut_off() {
     let id = script.node.core.log.history().id;
     script.ask_as(replica, &format!("PSYNC {id} 1"));
     assert_eq!(script.ask_as(replica, "REPLCONF ACK 0"), "");
-    assert_eq!(cut_off(&mut script), []);
+    assert_eq!(script.disconnected(), []);
     assert_eq!(script.ask_as(replica, "PING"), "");
-    assert_eq!(cut_off(&mut script), [replica]);
+    assert_eq!(script.disconnected(), [replica]);
 }
 
 #[test]
@@ -130,10 +122,10 @@ fn an_idle_client_is_closed_after_its_time_unless_it_waits() {
     script.ask_as(waiter, "WAIT 1 0");
     script.advance(10_000);
     script.node.tick();
-    assert_eq!(cut_off(&mut script), []);
+    assert_eq!(script.disconnected(), []);
     script.advance(1_000);
     script.node.tick();
-    assert_eq!(cut_off(&mut script), [client]);
+    assert_eq!(script.disconnected(), [client]);
 }
 
 /// A node with a limit of 400 KiB for all clients. Buffers grow by doubling: up to twice of what is in them.
@@ -147,7 +139,7 @@ fn limited_clients() -> Script {
 fn end_turn(script: &mut Script) -> Vec<SessionId> {
     script.node.core.sessions.take_marked();
     script.node.end_turn();
-    let closed = cut_off(script);
+    let closed = script.disconnected();
     closed.iter().for_each(|id| script.node.closed(*id));
     closed
 }
@@ -212,7 +204,7 @@ fn clients_that_take_too_much_go_before_any_key() {
     script.node.receive(greedy, request.as_bytes());
     script.set_memory(1_000_000);
     script.ask("PING");
-    assert_eq!(cut_off(&mut script), [greedy]);
+    assert_eq!(script.disconnected(), [greedy]);
 }
 
 #[test]

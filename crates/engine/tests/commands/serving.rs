@@ -146,8 +146,7 @@ fn a_replica_that_would_be_answered_is_closed_instead() {
         let replica = attach(&mut script, "capa psync2", &continues);
         script.received(replica);
         assert_eq!(script.ask_as(replica, request), "", "{request}");
-        let closed = |effect: &Effect| matches!(effect, Effect::Disconnect(id) if *id == replica);
-        assert!(script.effects().iter().any(closed), "{request}");
+        assert!(script.disconnected().contains(&replica), "{request}");
     }
 }
 
@@ -192,7 +191,7 @@ fn a_replica_that_is_killed_is_gone_for_the_rest_of_the_transaction() {
     }
     let replies = script.ask("EXEC");
     assert!(replies.starts_with("[:1 ") && replies.contains("connected_slaves:0"), "{replies}");
-    assert!(script.effects().iter().any(|effect| matches!(effect, Effect::Disconnect(_))));
+    assert!(!script.disconnected().is_empty());
 }
 
 /// A replica of ours that has been told that the history has changed, and how it would ask again.
@@ -232,7 +231,7 @@ fn what_a_replica_asks_before_it_continues_are_signs_of_life() {
     let closed_after = |script: &mut Script, ms: u64| {
         script.advance(ms);
         script.node.tick();
-        script.effects().into_iter().any(|effect| matches!(effect, Effect::Disconnect(id) if id == replica))
+        script.disconnected().contains(&replica)
     };
     for _ in 0..5 {
         assert!(!closed_after(&mut script, 50_000), "it takes values of keys, or loads");

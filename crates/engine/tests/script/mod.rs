@@ -235,6 +235,16 @@ impl Script {
         self.node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap()
     }
 
+    /// A replica that continues from where the log stands, and has not said yet what it has.
+    pub(crate) fn attach(&mut self) -> SessionId {
+        let replica = self.connect();
+        let log = &self.node.core.log;
+        let request = format!("PSYNC {} {}", log.history().id, log.end().next_byte());
+        self.ask_as(replica, &request);
+        self.received(replica);
+        replica
+    }
+
     /// Sends a request, in the words of an inline command, and expects its reply and what it propagates.
     #[track_caller]
     pub(crate) fn check(&mut self, request: &str, reply: &str, propagated: &str) {
@@ -324,6 +334,15 @@ impl Script {
     /// The effects the node asked for since the last call.
     pub(crate) fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.node.core.effects)
+    }
+
+    /// The sessions that the node wants to be closed; all other effects are passed over.
+    pub(crate) fn disconnected(&mut self) -> Vec<SessionId> {
+        let disconnected = |effect| match effect {
+            Effect::Disconnect(id) => Some(id),
+            _ => None,
+        };
+        self.effects().into_iter().filter_map(disconnected).collect()
     }
 }
 
