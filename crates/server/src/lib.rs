@@ -40,4 +40,4 @@ mod system_files;
 mod title;
 
 pub use slipstream_engine::REDIS_VERSION;
-pub use startup::{run, sentinel_config};
+pub use startup::{run, run_sentinel, sentinel_config};

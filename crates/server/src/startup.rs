@@ -33,14 +33,26 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 /// The same of a sentinel, where there is room for them: connections to whom it watches, scripts that start.
 const RESERVED_BY_SENTINEL: u64 = 2048;
 
-/// Runs a server; returns the process's exit status.
+/// Runs a server, or a sentinel if the arguments ask for one; returns the process's exit status.
 pub fn run(program: &str, arguments: &[OsString]) -> i32 {
+    run_as(program, arguments, false)
+}
+
+/// Runs a sentinel, whether or not the arguments ask for one; returns the process's exit status.
+pub fn run_sentinel(program: &str, arguments: &[OsString]) -> i32 {
+    run_as(program, arguments, true)
+}
+
+fn run_as(program: &str, arguments: &[OsString], is_sentinel: bool) -> i32 {
     let arguments: Vec<Vec<u8>> = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
     match command_line::parse(&arguments) {
         CommandLine::Version => say(&version()),
         CommandLine::Help => say(command_line::USAGE.trim_end()),
         CommandLine::Refused(reason) => complain(reason),
-        CommandLine::Serve(sources) => serve(program, &sources).unwrap_or_else(|reason| complain(&reason)),
+        CommandLine::Serve(mut sources) => {
+            sources.is_sentinel |= is_sentinel;
+            serve(program, &sources).unwrap_or_else(|reason| complain(&reason))
+        }
     }
 }
 

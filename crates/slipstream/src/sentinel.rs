@@ -1,6 +1,6 @@
 //! `slipstream sentinel`: a server that is told to be a sentinel, and what it says of itself.
 //!
-//! Its command line is a server's with one word more.
+//! Its command line is a server's.
 
 use std::ffi::OsString;
 
@@ -26,6 +26,10 @@ unless another is named for that:
 
        sentinel state-file /var/lib/slipstream/sentinel.state
 
+Options are lines behind those of the file:
+
+       slipstream sentinel sentinel.conf --sentinel down-after-milliseconds mymaster 1000
+
 `slipstream server config-file --sentinel` does the same. With --check it only reads
 the file as it would, looks for all that it names, and says what is wrong.
 ";
@@ -40,7 +44,5 @@ pub(super) fn run(program: &str, arguments: &[OsString]) -> i32 {
     {
         return sentinel_check::run(rest);
     }
-    let mut arguments = arguments.to_vec();
-    arguments.push("--sentinel".into());
-    slipstream_server::run(program, &arguments)
+    slipstream_server::run_sentinel(program, arguments)
 }

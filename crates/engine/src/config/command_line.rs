@@ -67,10 +67,7 @@ Examples:
 /// Parses the arguments behind the program's name.
 pub fn parse(arguments: &[Vec<u8>]) -> CommandLine {
     let is_sentinel = arguments.iter().any(|argument| argument == b"--sentinel");
-    let arguments: Vec<Vec<u8>> =
-        arguments.iter().filter(|argument| *argument != b"--sentinel").cloned().collect();
     match arguments.first().map(Vec::as_slice) {
-        None => return CommandLine::Serve(Sources { is_sentinel, ..Sources::default() }),
         Some(b"-v" | b"--version") => return CommandLine::Version,
         Some(b"-h" | b"--help") => return CommandLine::Help,
         Some(b"--test-memory") => {
@@ -79,9 +76,9 @@ pub fn parse(arguments: &[Vec<u8>]) -> CommandLine {
             );
         }
         Some(b"--check-system") => return CommandLine::Refused("There is no check of the system here."),
-        Some(_) => {}
+        Some(_) | None => {}
     }
-    let (file, options) = match arguments.as_slice() {
+    let (file, options) = match arguments {
         [file, options @ ..] if !file.starts_with(b"-") => (Some(file.clone()), options),
         options => (None, options),
     };
@@ -126,10 +123,14 @@ impl OptionLines {
         self.text.extend(name);
         self.text.push(b' ');
         self.is_value_due = split_line(name).is_some_and(|words| words.len() <= 1);
-        // A script that builds a list of save points may come out with none.
         let ends_here = next.is_none_or(|next| next.starts_with(b"--"));
+        // A script that builds a list of save points may come out with none.
         if self.is_value_due && ends_here && name.trim_ascii().eq_ignore_ascii_case(b"save") {
             self.text.extend(b"\"\"");
+            self.is_value_due = false;
+        }
+        // Without a value it only says which kind of server is to run.
+        if ends_here && name.eq_ignore_ascii_case(b"sentinel") {
             self.is_value_due = false;
         }
     }
@@ -224,9 +225,23 @@ mod tests {
             is_sentinel: true,
             stdin: false,
         };
-        check_sources(&["--sentinel"], asked(None, ""));
-        check_sources(&["a.conf", "--sentinel"], asked(Some("a.conf"), ""));
-        check_sources(&["--sentinel", "a.conf"], asked(Some("a.conf"), ""));
-        check_sources(&["a.conf", "--sentinel", "--port", "1"], asked(Some("a.conf"), "port \"1\" "));
+        check_sources(&["--sentinel"], asked(None, "sentinel "));
+        check_sources(&["a.conf", "--sentinel"], asked(Some("a.conf"), "sentinel "));
+        check_sources(
+            &["a.conf", "--sentinel", "--port", "1"],
+            asked(Some("a.conf"), "sentinel \nport \"1\" "),
+        );
+        // What stands behind it is its value, as behind any other name.
+        check_sources(&["--sentinel", "a.conf"], asked(None, "sentinel \"a.conf\" "));
+        check_sources(
+            &["a.conf", "--sentinel", "--sentinel", "monitor", "m", "--sentinel", "myid", "x"],
+            asked(Some("a.conf"), "sentinel \nsentinel \"monitor\" \"m\" \nsentinel \"myid\" \"x\" "),
+        );
+    }
+
+    #[test]
+    fn words_of_a_sentinel_alone_do_not_ask_for_one() {
+        check(&["a.conf", "--sentinel myid x"], Some("a.conf"), false, "sentinel myid x ");
+        check(&["a.conf", "--SENTINEL", "myid"], Some("a.conf"), false, "SENTINEL \"myid\" ");
     }
 }

@@ -120,6 +120,42 @@ fn by_all_its_names_it_is_a_sentinel() {
     assert!(words.contains("\nsentinel myid "), "{words}");
 }
 
+/// The words of one option are those up to the next; `--sentinel` alone is only the word for what is to run.
+#[test]
+fn its_lines_may_be_options() {
+    let mut sentinel = Sentinel::new("");
+    let before = sentinel.text();
+    let link = sentinel.folder.join("redis-sentinel");
+    symlink(BINARY, &link).expect("the folder is ours");
+    let options: Vec<&str> = "--sentinel monitor mymaster 127.0.0.1 1 2 --loglevel verbose --sentinel \
+                              down-after-milliseconds mymaster 1234"
+        .split_whitespace()
+        .collect();
+    let binary = Path::new(BINARY);
+    for (program, words) in [
+        (binary, &["sentinel", "sentinel.conf"][..]),
+        (binary, &["server", "sentinel.conf"]),
+        (binary, &["server", "sentinel.conf", "--sentinel"]),
+        (&link, &["sentinel.conf"]),
+    ] {
+        fs::write(sentinel.file(), &before).expect("the folder is ours");
+        let mut client = sentinel.start(program, &[words, &options].concat());
+        let map: Vec<String> = client.call("SENTINEL MASTER mymaster");
+        let value = map.iter().position(|word| word == "down-after-milliseconds").map(|at| &map[at + 1]);
+        assert_eq!(value.map(String::as_str), Some("1234"), "{words:?}");
+        sentinel.end();
+        let text = sentinel.text();
+        assert!(text.contains("sentinel monitor mymaster 127.0.0.1 1 2\n"), "{text}");
+    }
+    // They are in the file by now.
+    let twice = sentinel.refusal(&[&["sentinel", "sentinel.conf"], &options[..]].concat());
+    assert!(twice.ends_with("Duplicate master name.\n"), "{twice}");
+    let file = sentinel.refusal(&["server", "--sentinel", "sentinel.conf"]);
+    assert!(file.starts_with("Sentinel needs config file"), "{file}");
+    let server = sentinel.refusal(&["server", "sentinel.conf", "--sentinel myid x"]);
+    assert!(server.ends_with("sentinel directive while not in sentinel mode\n"), "{server}");
+}
+
 #[test]
 fn without_a_place_for_its_state_it_does_not_start() {
     let sentinel = Sentinel::new("");
