@@ -142,7 +142,7 @@ impl Group {
     fn primary_is_empty(&self) -> bool {
         let guards = |replica: &Server| {
             replica.role == Role::Replica
-                && replica.report.is_empty
+                && replica.report.is_guarding
                 && replica.down_since.is_none()
                 && replica.report.primary.as_ref().is_some_and(|address| self.primary.contact.is_at(address))
         };

@@ -132,8 +132,10 @@ impl Group {
     fn note_role(&mut self, core: &mut Core, number: u64, role: Role) {
         let Some((server, watched_as)) = self.server_mut(number) else { return };
         server.role_heard_at = Some(core.now);
-        if role == Role::Replica {
-            server.deposed = None;
+        match role {
+            // Whoever follows waits for nobody.
+            Role::Replica => (server.deposed, server.report.is_empty) = (None, false),
+            Role::Primary => server.report.is_guarding = false,
         }
         if server.role == role {
             return;
@@ -238,6 +240,8 @@ fn note_upstream(
     if server.report.primary != primary {
         server.follows_since = core.now;
         server.report.primary = primary;
+        // That was about another.
+        server.report.is_guarding = false;
     }
     server.report.is_link_up = state == "connected";
     if server.report.is_link_up {

@@ -60,9 +60,11 @@ pub struct Report {
     pub is_fencing: bool,
     /// `replica_zone`.
     pub zone: String,
-    /// A primary that came back without data and waits for a replica to take its place, or a replica that guards its
-    /// data from one: `empty_start_wait_seconds_left`, `sync_blocked_reason`.
+    /// A primary that came back without data and waits for a replica to take its place:
+    /// `empty_start_wait_seconds_left`.
     pub is_empty: bool,
+    /// A replica that guards its data from the primary it names: `sync_blocked_reason`.
+    pub is_guarding: bool,
     /// A replica that cannot apply its stream: `master_link_stopped_reason`.
     pub is_stopped: bool,
 }
@@ -108,7 +110,8 @@ impl Report {
                 "min_replicas_to_ack" => report.min_replicas_to_ack = value.parse().unwrap_or(0),
                 "sentinel_fencing" => report.is_fencing = value == "1",
                 "replica_zone" => report.zone = value.to_owned(),
-                "sync_blocked_reason" | "empty_start_wait_seconds_left" => report.is_empty = true,
+                "empty_start_wait_seconds_left" => report.is_empty = true,
+                "sync_blocked_reason" => report.is_guarding = true,
                 "master_link_stopped_reason" => report.is_stopped = true,
                 _ if name.starts_with("slave") => {
                     report

@@ -16,6 +16,8 @@ pub(super) struct Model {
     pub(super) priority: u32,
     pub(super) zone: String,
     pub(super) min_replicas_to_ack: u32,
+    /// Whether it waits for a replica to take its place, or guards its data from its primary; until it is told whom to
+    /// follow.
     pub(super) is_empty: bool,
     /// Whether it serves nobody, PING included, until it is told whom to follow.
     pub(super) is_waiting: bool,
@@ -123,7 +125,7 @@ impl Model {
 
     fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
         self.orders.push(format!("{host} {port}"));
-        self.is_waiting = false;
+        (self.is_waiting, self.is_empty) = (false, false);
         if host == "NO" {
             if self.follows.take().is_some() {
                 self.history_before = std::mem::replace(&mut self.history, format!("h{}", self.port));
@@ -200,7 +202,10 @@ impl Model {
             text += "slipstream_version:0.1.0\r\n";
         }
         if self.is_empty {
-            text += "sync_blocked_reason:the primary came back empty\r\n";
+            text += match self.follows {
+                Some(_) => "sync_blocked_reason:the primary came back empty\r\n",
+                None => "empty_start_wait_seconds_left:9\r\n",
+            };
         }
         text
     }

@@ -180,12 +180,37 @@ fn a_seed_leads_a_new_sentinel_to_the_others() {
     world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
 }
 
+/// Whether a sentinel ever saw a server down that it took for the primary.
+fn is_doubted(world: &World, primary: u16) -> bool {
+    let doubt = format!("master mymaster 127.0.0.1 {primary}");
+    world.events.iter().any(|event| event.2 == "+sdown" && event.3 == doubt)
+}
+
 #[test]
 fn a_primary_that_came_back_empty_is_replaced() {
-    for who in [SERVERS, SERVERS + 1] {
+    for who in [SERVERS, SERVERS + 1, SERVERS + 2] {
         let mut world = World::ready(3, 3, 13);
         world.server(who).is_empty = true;
         world.run_until(15_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        world.run(5000);
+        let new = world.primary().expect("all agree");
+        assert!(!is_doubted(&world, new), "{}", world.story());
+    }
+}
+
+/// What it said before it was turned is not about the one that it follows now.
+#[test]
+fn who_comes_back_empty_casts_no_doubt_on_the_new_primary() {
+    for seed in 0..20 {
+        let mut world = World::ready(3, 3, seed);
+        kill_and_fail_over(&mut world);
+        world.run(seed * 50);
+        world.events.clear();
+        world.server(SERVERS).is_empty = true;
+        world.restart(SERVERS);
+        world.run(5000);
+        let new = world.primary().expect("all agree");
+        assert!(!is_doubted(&world, new), "{}", world.story());
     }
 }
 
