@@ -36,6 +36,7 @@ const STORIES: &[Story] = &[
             ("--servers", "SLIPSTREAM_FAILOVER_SERVERS", None),
             ("--sentinels", "SLIPSTREAM_FAILOVER_SENTINELS", None),
             ("--faults", "SLIPSTREAM_FAILOVER_FAULTS", None),
+            ("--acks", "SLIPSTREAM_FAILOVER_ACKS", None),
         ],
     },
     Story {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{FromRedisValue, Value};
 
@@ -19,7 +19,7 @@ pub(super) type Event = (String, String);
 /// Listens to one sentinel until it is dropped.
 pub(super) struct Events {
     stop: Arc<AtomicBool>,
-    heard: Arc<Mutex<Vec<Event>>>,
+    heard: Arc<Mutex<Vec<(Instant, Event)>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -33,7 +33,10 @@ impl Events {
         let thread = thread::spawn(move || {
             while !told.load(Ordering::Relaxed) {
                 match client.receive() {
-                    Ok(message) => book.lock().expect("nobody panics with it").push(event(&message)),
+                    Ok(message) => {
+                        let heard = (Instant::now(), event(&message));
+                        book.lock().expect("nobody panics with it").push(heard);
+                    }
                     Err(error) if error.is_timeout() => {}
                     Err(_) => return,
                 }
@@ -43,7 +46,14 @@ impl Events {
     }
 
     pub(super) fn heard(&self) -> Vec<Event> {
-        self.heard.lock().expect("nobody panics with it").clone()
+        let heard = self.heard.lock().expect("nobody panics with it");
+        heard.iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    /// When something was said on a channel first.
+    pub(super) fn first_on(&self, channel: &str) -> Option<Instant> {
+        let heard = self.heard.lock().expect("nobody panics with it");
+        heard.iter().find(|(_, (name, _))| name == channel).map(|&(when, _)| when)
     }
 
     /// What was said on one channel.

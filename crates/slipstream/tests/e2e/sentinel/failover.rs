@@ -6,16 +6,18 @@
 //! sentinels agree, and all servers hold the same.
 
 use std::env;
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::panic::catch_unwind;
 use std::time::Duration;
 
 use super::events::Events;
 use super::group::{Group, NAME, Node, Plan};
 use super::side_by_side;
-use super::writer::Writer;
+use super::writer::{Record, Writer};
 use crate::copies::assert_same_strings;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
+use crate::server::Server;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -24,15 +26,25 @@ enum Fault {
     Term,
     Planned,
     Partition,
+    /// The same, of servers that fence themselves.
+    Fenced,
 }
 
-const FAULTS: [(&str, Fault); 5] = [
+const FAULTS: [(&str, Fault); 6] = [
     ("kill", Fault::Kill),
     ("freeze", Fault::Freeze),
     ("term", Fault::Term),
     ("planned", Fault::Planned),
     ("partition", Fault::Partition),
+    ("fenced", Fault::Fenced),
 ];
+
+impl Fault {
+    /// Whether the old primary lives on where some clients reach it.
+    fn cuts_off(self) -> bool {
+        matches!(self, Self::Partition | Self::Fenced)
+    }
+}
 
 /// What a round was like.
 struct Outcome {
@@ -41,39 +53,60 @@ struct Outcome {
     acknowledged: usize,
     /// Before the lost primary was back, and after.
     full_syncs: [u64; 2],
-    /// Writes that a primary which was cut off still took when another had its place.
-    split: usize,
+    /// Of a primary that was cut off.
+    aside: Option<Aside>,
     /// How often another primary was announced.
     moves: usize,
 }
 
+/// What a client wrote that is cut off together with the old primary.
+struct Aside {
+    acknowledged: usize,
+    lost: usize,
+    /// How long before another was promoted the last write was acknowledged; nothing if it was later.
+    margin: Option<Duration>,
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gap, lost, acknowledged, full_syncs: [before, after], split, moves } = self;
+        let Self { gap, lost, acknowledged, full_syncs: [before, after], aside, moves } = self;
         write!(
             out,
             "no write taken for {:.2} s, {lost} of {acknowledged} lost, {before} full syncs and {after} \
-             more on the return, {split} writes on the other side, {moves} moves",
+             more on the return, {moves} moves",
             gap.as_secs_f64()
-        )
+        )?;
+        let Some(Aside { acknowledged, lost, margin }) = aside else { return Ok(()) };
+        write!(out, "; on the other side {lost} of {acknowledged} lost, the last one ")?;
+        match margin {
+            Some(margin) => write!(out, "{:.2} s before the promotion", margin.as_secs_f64()),
+            None => write!(out, "after the promotion"),
+        }
     }
 }
+
+/// With it, nothing that was acknowledged may be lost.
+const ACKS: &str = "--min-replicas-to-ack";
 
 /// The first node is the primary that is lost.
 const OLD: usize = 0;
 
 fn play(plan: &Plan, fault: Fault) -> Outcome {
-    let plan = Plan { is_proxied: fault == Fault::Partition, ..plan.clone() };
-    let mut group = Group::start(&plan);
+    let mut group = Group::start(&Plan { is_proxied: fault.cuts_off(), ..plan.clone() });
+    if fault == Fault::Fenced {
+        group.fence();
+    }
+    group.wait_until_settled();
     let events: Vec<Events> = group.sentinels.iter().map(Events::listen).collect();
     let writer = Writer::start(&group.sentinels);
     writer.let_pass(500);
     writer.forget_gaps();
     strike(&mut group, fault);
+    let aside = fault.cuts_off().then(|| Writer::start_aside(&group.nodes[OLD].server));
     let new = group.wait_until_moved_from(OLD);
     writer.let_pass(500);
     group.wait_until_followed(new, OLD);
-    let split = if fault == Fault::Partition { count_writes_aside(&group) } else { 0 };
+    let aside = aside.map(Writer::stop);
     let before = group.full_syncs();
     heal(&mut group, fault);
     writer.let_pass(500);
@@ -89,8 +122,19 @@ fn play(plan: &Plan, fault: Fault) -> Outcome {
         lost: record.count_lost(primary),
         acknowledged: record.acknowledged.len(),
         full_syncs: [before, group.full_syncs() - before],
-        split,
+        aside: aside.map(|aside| judge(&aside, primary, &events)),
         moves: events.iter().map(|heard| heard.on("+switch-master").len()).max().unwrap_or_default(),
+    }
+}
+
+/// The promotion is not before its order is told.
+fn judge(aside: &Record, primary: &Server, events: &[Events]) -> Aside {
+    let ordered = events.iter().filter_map(|heard| heard.first_on("+failover-state-send-slaveof-noone"));
+    let promoted = ordered.min().expect("somebody was promoted");
+    Aside {
+        acknowledged: aside.acknowledged.len(),
+        lost: aside.count_lost(primary),
+        margin: promoted.checked_duration_since(aside.last),
     }
 }
 
@@ -104,7 +148,7 @@ fn strike(group: &mut Group, fault: Fault) {
             server.wait_for_end();
         }
         Fault::Planned => group.sentinels[0].client().call::<()>(&format!("SENTINEL FAILOVER {NAME}")),
-        Fault::Partition => proxy.as_ref().expect("the plan has it so").silence(),
+        Fault::Partition | Fault::Fenced => proxy.as_ref().expect("the plan has it so").silence(),
     }
 }
 
@@ -114,33 +158,81 @@ fn heal(group: &mut Group, fault: Fault) {
         Fault::Kill | Fault::Term => server.restart(),
         Fault::Freeze => server.signal("CONT"),
         Fault::Planned => {}
-        Fault::Partition => proxy.as_ref().expect("the plan has it so").release(),
+        Fault::Partition | Fault::Fenced => proxy.as_ref().expect("the plan has it so").release(),
     }
 }
 
-/// Whether somebody who is cut off together with the old primary can still write there.
-fn count_writes_aside(group: &Group) -> usize {
-    let mut client = group.nodes[OLD].server.client();
-    (0..100).filter(|number| client.try_call::<()>(&format!("SET aside:{number} 1")).is_ok()).count()
+/// A group to which this is to happen.
+fn plan(servers: &[Kind], sentinels: &[Kind], fault: Fault) -> Plan {
+    let plan = Plan::new(servers, sentinels);
+    match fault {
+        // By Redis' own sentinels nothing is coordinated: what the old primary takes afterwards is lost, and would be
+        // guarded.
+        Fault::Planned if sentinels[0] != Ours && servers.contains(&Ours) => {
+            plan.with_argument("--replica-guard-shrink-percent 0")
+        }
+        // As long as it takes until it is down.
+        Fault::Fenced => {
+            let limit = format!("--sentinel-fencing-timeout {}", plan.down_after_ms);
+            plan.with_argument(&limit)
+        }
+        _ => plan,
+    }
+}
+
+fn is_kept(plan: &Plan) -> bool {
+    plan.arguments.iter().any(|argument| argument.starts_with(ACKS))
+}
+
+/// What nobody may see, whatever else happens.
+fn check(plan: &Plan, fault: Fault, outcome: &Outcome) {
+    let margin = outcome.aside.as_ref().map(|aside| aside.margin);
+    assert!(fault != Fault::Fenced || margin.flatten().is_some(), "the fence fell too late: {outcome}");
+    if plan.sentinels.iter().all(|&kind| kind == Ours) {
+        assert_eq!((outcome.moves, outcome.full_syncs[0]), (1, 0), "{outcome}");
+        assert!(fault != Fault::Planned || outcome.lost == 0, "{outcome}");
+        let aside = outcome.aside.as_ref().map_or(0, |aside| aside.lost);
+        assert!(!is_kept(plan) || outcome.lost + aside == 0, "{outcome}");
+    }
 }
 
 /// The middle one of the gaps, and what was lost and copied in all rounds.
 fn sum_up(outcomes: &[Outcome]) -> String {
-    let mut gaps: Vec<f64> = outcomes.iter().map(|outcome| outcome.gap.as_secs_f64()).collect();
-    gaps.sort_by(f64::total_cmp);
+    let sorted = |times: Vec<Duration>| -> Vec<f64> {
+        let mut times: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    let gaps = sorted(outcomes.iter().map(|outcome| outcome.gap).collect());
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
-    format!(
-        "gaps {:.2} to {:.2} s, half of them up to {:.2} s; {} of {} lost; {:?} full syncs before the return, {:?} \
-         after; {} writes on the other side",
+    let full_syncs = |when: usize| outcomes.iter().map(|outcome| outcome.full_syncs[when]).sum::<u64>();
+    let mut text = format!(
+        "gaps {:.2} to {:.2} s, half of them up to {:.2} s; {} of {} lost; {} full syncs before the return, {} \
+         after",
         gaps[0],
         gaps[gaps.len() - 1],
         gaps[gaps.len() / 2],
         sum(|outcome| outcome.lost),
         sum(|outcome| outcome.acknowledged),
-        outcomes.iter().map(|outcome| outcome.full_syncs[0]).sum::<u64>(),
-        outcomes.iter().map(|outcome| outcome.full_syncs[1]).sum::<u64>(),
-        sum(|outcome| outcome.split),
-    )
+        full_syncs(0),
+        full_syncs(1),
+    );
+    let asides: Vec<&Aside> = outcomes.iter().filter_map(|outcome| outcome.aside.as_ref()).collect();
+    if !asides.is_empty() {
+        let margins = sorted(asides.iter().filter_map(|aside| aside.margin).collect());
+        write!(
+            text,
+            "; on the other side {} of {} lost, the last one before the promotion in {} rounds",
+            asides.iter().map(|aside| aside.lost).sum::<usize>(),
+            asides.iter().map(|aside| aside.acknowledged).sum::<usize>(),
+            margins.len(),
+        )
+        .expect("a string takes all");
+        if let Some(least) = margins.first() {
+            write!(text, ", by {least:.2} s at least").expect("a string takes all");
+        }
+    }
+    text
 }
 
 /// Servers, sentinels, and what befalls the primary.
@@ -158,6 +250,8 @@ const SHORT: &[([Kind; 3], [Kind; 3], Fault)] = &[
     ([Ours; 3], [Redis7; 3], Fault::Term),
     ([Ours; 3], [Valkey9; 3], Fault::Planned),
     ([Ours; 3], [Redis7; 3], Fault::Partition),
+    ([Ours; 3], [Ours; 3], Fault::Fenced),
+    ([Ours; 3], [Redis7; 3], Fault::Fenced),
 ];
 
 #[test]
@@ -166,21 +260,15 @@ fn all_follow_one_primary_after_each_fault() {
         return;
     }
     side_by_side(SHORT.iter().copied(), |&(servers, sentinels, fault)| {
-        let mut plan = Plan::new(&servers, &sentinels);
-        if fault == Fault::Planned && sentinels != [Ours; 3] {
-            // What the old primary takes afterwards is lost then, and would be guarded.
-            plan = plan.with_argument("--replica-guard-shrink-percent 0");
-        }
+        let plan = plan(&servers, &sentinels, fault);
         let outcome = play(&plan, fault);
+        check(&plan, fault, &outcome);
         assert_eq!(outcome.moves, 1, "{outcome}");
-        if sentinels == [Ours; 3] {
-            assert_eq!(outcome.full_syncs[0], 0, "{outcome}");
-            assert!(fault != Fault::Planned || outcome.lost == 0, "{outcome}");
-        }
     });
 }
 
-/// As many rounds of each fault as the environment asks for, one after the other.
+/// As many rounds of each fault as the environment asks for, one after the other. One that fails says why, and the
+/// others are played nevertheless.
 #[test]
 fn rounds_as_many_as_wanted() {
     let Some(rounds) = setting("ROUNDS") else { return };
@@ -189,17 +277,32 @@ fn rounds_as_many_as_wanted() {
     let sentinels = kinds(&setting("SENTINELS").unwrap_or_else(|| "ours".to_owned()));
     assert!(all_found(&servers) && all_found(&sentinels), "a kind that is asked for is not here");
     let wanted = setting("FAULTS").unwrap_or_else(|| FAULTS.map(|(name, _)| name).join(","));
+    let mut failed = 0;
     for name in wanted.split(',') {
         let known = FAULTS.iter().find(|(known, _)| *known == name);
         let &(_, fault) = known.unwrap_or_else(|| panic!("no fault is called {name}"));
+        if fault == Fault::Fenced && servers.iter().any(|&kind| kind != Ours) {
+            crate::report("fenced: servers of Redis and Valkey know no fence");
+            continue;
+        }
+        let mut plan = Plan { down_after_ms: 1000, ..plan(&servers, &sentinels, fault) };
+        if let Some(replicas) = setting("ACKS") {
+            plan = plan.with_argument(&format!("{ACKS} {replicas}"));
+        }
         let round = |number| {
-            let outcome = play(&Plan { down_after_ms: 1000, ..Plan::new(&servers, &sentinels) }, fault);
+            let outcome = play(&plan, fault);
             crate::report(&format!("{name} {number}: {outcome}"));
+            check(&plan, fault, &outcome);
             outcome
         };
-        let outcomes: Vec<Outcome> = (1..=rounds).map(round).collect();
-        crate::report(&format!("{name}, {rounds} rounds: {}", sum_up(&outcomes)));
+        let outcomes: Vec<Outcome> =
+            (1..=rounds).filter_map(|number| catch_unwind(|| round(number)).ok()).collect();
+        failed += rounds - outcomes.len();
+        if !outcomes.is_empty() {
+            crate::report(&format!("{name}, {} rounds: {}", outcomes.len(), sum_up(&outcomes)));
+        }
     }
+    assert_eq!(failed, 0, "rounds failed");
 }
 
 fn setting(name: &str) -> Option<String> {

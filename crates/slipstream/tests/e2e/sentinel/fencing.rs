@@ -11,12 +11,8 @@ use crate::wait::wait_until;
 /// A group whose servers fence themselves, from when their sentinels are there.
 fn fenced(servers: usize, kind: Kind) -> Group {
     let plan = Plan::situation(servers, &[kind; 3]).with_argument("--sentinel-fencing-timeout 1000");
-    let group = Group::start(&plan);
-    for node in &group.nodes {
-        node.server.client().call::<()>("CONFIG SET sentinel-fencing yes");
-    }
-    let mut client = group.nodes[0].server.client();
-    wait_until("the sentinels let the primary write", || client.try_call::<()>("SET key value").is_ok());
+    let mut group = Group::start(&plan);
+    group.fence();
     group
 }
 

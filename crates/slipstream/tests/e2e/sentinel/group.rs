@@ -18,6 +18,9 @@ pub(super) const NAME: &str = "mymaster";
 /// that, whoever has just been promoted may be called down.
 const DOWN_AFTER_MS: u64 = 1500;
 
+/// For so long a sentinel has known the primary that is settled.
+const SETTLED_MS: u64 = 1200;
+
 /// What a group is made of.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -132,12 +135,33 @@ impl Group {
         group
     }
 
+    /// From now on servers fence themselves. Before their sentinels are there, the primary would take no write.
+    #[track_caller]
+    pub(super) fn fence(&mut self) {
+        for Node { server, .. } in &mut self.nodes {
+            server.client().call::<()>("CONFIG SET sentinel-fencing yes");
+            server.set("--sentinel-fencing yes");
+        }
+        let mut client = self.nodes[0].server.client();
+        wait_until("the sentinels let the primary write", || client.try_call::<()>("SET key value").is_ok());
+    }
+
     /// Waits until every sentinel knows all the others and all servers, and finds no fault with any.
     #[track_caller]
     pub(super) fn wait_until_known(&self) {
         for sentinel in &self.sentinels {
             let mut client = sentinel.client();
             wait_until("a sentinel knows all", || self.is_known_to(&mut client));
+        }
+    }
+
+    /// Waits until the sentinels have been at it for a while: what has just been connected is not missed as soon.
+    #[track_caller]
+    pub(super) fn wait_until_settled(&self) {
+        for sentinel in &self.sentinels {
+            wait_until("a sentinel has settled", || {
+                state(sentinel)["role-reported-time"].parse::<u64>().is_ok_and(|ms| ms > SETTLED_MS)
+            });
         }
     }
 

@@ -1,7 +1,8 @@
-//! A client that asks the sentinels where the primary is, and writes one key after another there.
+//! A client that asks the sentinels where the primary is, and writes one key after another there; or one that knows
+//! a single server.
 //!
 //! It remembers which keys were acknowledged and the longest time without one. Any refusal, error or silence makes it
-//! ask again.
+//! connect anew.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,6 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Between two pauses, which leave the processor to those who are measured.
 const WRITES_AT_A_TIME: u64 = 100;
 
+/// Of who writes where nothing is to come of it: what is thrown away afterwards stays little.
+const ASIDE_AT_A_TIME: u64 = 1;
+
 pub(super) struct Writer {
     stop: Arc<AtomicBool>,
     record: Arc<Mutex<Record>>,
@@ -28,9 +32,11 @@ pub(super) struct Writer {
 }
 
 pub(super) struct Record {
-    /// The keys `w:N` that were acknowledged.
+    prefix: &'static str,
+    /// The keys `PREFIX:N` that were acknowledged.
     pub(super) acknowledged: Vec<u64>,
-    last: Instant,
+    /// When the last one was.
+    pub(super) last: Instant,
     /// Between two of them.
     pub(super) longest_gap: Duration,
 }
@@ -51,7 +57,9 @@ impl Record {
     pub(super) fn count_lost(&self, server: &Server) -> usize {
         let mut client = server.client();
         let is_there = self.acknowledged.chunks(1000).flat_map(|numbers| {
-            client.pipeline::<u8>(numbers.iter().map(|number| command(&format!("EXISTS w:{number}"))))
+            client.pipeline::<u8>(
+                numbers.iter().map(|number| command(&format!("EXISTS {}:{number}", self.prefix))),
+            )
         });
         is_there.filter(|&count| count == 0).count()
     }
@@ -59,22 +67,37 @@ impl Record {
 
 impl Writer {
     pub(super) fn start(sentinels: &[Server]) -> Self {
-        let record = Record { acknowledged: Vec::new(), last: Instant::now(), longest_gap: Duration::ZERO };
+        let ports: Vec<u16> = sentinels.iter().map(|sentinel| sentinel.port).collect();
+        Self::start_with("w", WRITES_AT_A_TIME, move || find_primary(&ports))
+    }
+
+    /// Writes to one server, whoever is the primary.
+    pub(super) fn start_aside(server: &Server) -> Self {
+        let port = server.port;
+        Self::start_with("aside", ASIDE_AT_A_TIME, move || Client::try_connect_within(port, PATIENCE).ok())
+    }
+
+    fn start_with(
+        prefix: &'static str,
+        writes_at_a_time: u64,
+        find: impl Fn() -> Option<Client> + Send + 'static,
+    ) -> Self {
+        let record =
+            Record { prefix, acknowledged: Vec::new(), last: Instant::now(), longest_gap: Duration::ZERO };
         let (stop, record) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(record)));
         let (told, book) = (Arc::clone(&stop), Arc::clone(&record));
-        let ports: Vec<u16> = sentinels.iter().map(|sentinel| sentinel.port).collect();
         let thread = thread::spawn(move || {
             let mut primary = None;
             let mut number = 0;
             while !told.load(Ordering::Relaxed) {
                 number += 1;
-                primary = primary.or_else(|| find_primary(&ports));
+                primary = primary.or_else(&find);
                 primary = primary.and_then(|mut client| {
-                    client.try_call::<()>(&format!("SET w:{number} {number}")).ok()?;
+                    client.try_call::<()>(&format!("SET {prefix}:{number} {number}")).ok()?;
                     lock(&book).note(number);
                     Some(client)
                 });
-                if primary.is_none() || number.is_multiple_of(WRITES_AT_A_TIME) {
+                if primary.is_none() || number.is_multiple_of(writes_at_a_time) {
                     pause();
                 }
             }
