@@ -4,7 +4,8 @@
 //! - it has not answered PING in order for down-after;
 //! - its host refuses connections (`fast-down`), for longer than a restart of a connection takes; a primary that fences
 //!   itself is given down-after all the same, since a firewall may refuse in the place of a process that lives;
-//! - it says that it is a replica: at once if the server it names says that it is the primary, else after a while;
+//! - it says that it is a replica: at once if the server it names says that it is the primary, after down-after if that
+//!   one follows it in turn, else later;
 //! - its process is new and has not become ready within `master-reboot-down-after-period`;
 //! - it came back without data, and its replicas guard what they have.
 //!
@@ -107,8 +108,23 @@ impl Group {
         if self.primary.role != Role::Replica {
             return false;
         }
-        let patience = self.options.down_after.saturating_add(core.timings.info_period * 2);
+        // What it follows may be a primary that nobody has seen yet; in a circle there is none.
+        let unseen = if self.is_in_circle() { 0 } else { core.timings.info_period * 2 };
+        let patience = self.options.down_after.saturating_add(unseen);
         self.handed_over_to().is_some() || core.is_due(self.primary.role_since.after_ms(patience))
+    }
+
+    /// The primary and one of its replicas follow each other: a planned switchover was begun, and its leader is gone.
+    fn is_in_circle(&self) -> bool {
+        let Some(named) = &self.primary.report.primary else { return false };
+        let follows_it = |replica: &&Server| {
+            let follows = replica.report.primary.as_ref();
+            replica.role == Role::Replica
+                && replica.contact.is_at(named)
+                && replica.role_heard_at.is_some_and(|at| at > self.primary.role_since)
+                && follows.is_some_and(|address| self.primary.contact.is_at(address))
+        };
+        self.replicas.values().any(|replica| follows_it(&replica))
     }
 
     /// The replica that the primary has handed its role to: each of the two says so.

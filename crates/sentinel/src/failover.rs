@@ -11,19 +11,23 @@
 //!                       planned: writes wait            │     │
 //!                      CatchingUp ◄─────────────────────┘     │ the best one is chosen
 //!        too late, aborted ◄──┤ it has all                    │
+//!                             ▼                               │
+//!                        SteppingDown    SLAVEOF to the old primary
+//!        too late, aborted ◄──┤ it says that it is none any more
 //!                             ▼                               ▼
 //!                         Promoting ◄─────────────────────────┘    SLAVEOF NO ONE, ROLE
 //!                             │ it says that it is the primary
 //!                             ▼
 //!                          Turning ──► done                        the others follow it
 //! ```
-//! Until a replica is told to be primary, a failover is given up whenever somebody else was voted for in a later epoch,
+//! Until a server is told what it is from now on, a failover is given up whenever somebody else was voted for in a later epoch,
 //! or when the primary is well again. Behind that it is seen through.
 
 pub(crate) mod catching_up;
 pub(crate) mod electing;
 pub(crate) mod promoting;
 pub(crate) mod selecting;
+pub(crate) mod stepping_down;
 pub(crate) mod turning;
 
 use slipstream_replication::{Level, Moment};
@@ -58,6 +62,8 @@ pub(crate) enum Phase {
     Selecting { since: Moment, waits_for: Option<String> },
     /// Writes wait at the primary until the target has all.
     CatchingUp(catching_up::CatchingUp),
+    /// The primary was told to follow the target.
+    SteppingDown { target: u64, since: Moment, paused_at: Moment },
     /// The target was told to be primary.
     Promoting { target: u64, since: Moment, paused_at: Option<Moment> },
     /// The others are turned to the new primary.
@@ -91,7 +97,7 @@ impl Failover {
         match self.phase {
             Phase::Waiting { .. } | Phase::Voting { .. } | Phase::Electing { .. } => "wait_start",
             Phase::Selecting { .. } => "select_slave",
-            Phase::CatchingUp(_) => "send_slaveof_noone",
+            Phase::CatchingUp(_) | Phase::SteppingDown { .. } => "send_slaveof_noone",
             Phase::Promoting { .. } => "wait_promotion",
             Phase::Turning { .. } => "reconf_slaves",
         }
@@ -110,9 +116,21 @@ impl Failover {
         }
     }
 
-    /// Whether no replica was told to be primary yet.
+    /// Whether no server was told yet what it is from now on.
     pub(crate) fn may_be_given_up(&self) -> bool {
-        !matches!(self.phase, Phase::Promoting { .. } | Phase::Turning { .. })
+        !matches!(
+            self.phase,
+            Phase::SteppingDown { .. } | Phase::Promoting { .. } | Phase::Turning { .. }
+        )
+    }
+
+    /// Whether writes wait at the primary. Messages wait there, too, and whatever comes behind them.
+    pub(crate) fn holds_writes(&self) -> bool {
+        match &self.phase {
+            Phase::CatchingUp(_) | Phase::SteppingDown { .. } => true,
+            Phase::Promoting { paused_at, .. } => paused_at.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -154,6 +172,9 @@ impl Group {
             Phase::Electing { since } => self.count_votes(core, (cause, epoch), *since),
             Phase::Selecting { since, waits_for } => self.select(core, cause, (*since, waits_for)),
             Phase::CatchingUp(catching_up) => self.catch_up(core, catching_up),
+            Phase::SteppingDown { target, since, paused_at } => {
+                self.await_step_down(core, (*target, *since), paused_at)
+            }
             Phase::Promoting { target, since, paused_at } => {
                 self.await_promotion(core, epoch, (*target, *since), paused_at)
             }

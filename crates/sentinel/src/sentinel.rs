@@ -15,7 +15,7 @@ use crate::config::Configured;
 use crate::connecting::{self, HELLO_CHANNEL};
 use crate::contact::Contact;
 use crate::core::{Core, Owner};
-use crate::failover::Phase;
+use crate::failover::{Failover, Phase};
 use crate::group::Group;
 use crate::info::Role;
 use crate::line::{Awaited, LineState};
@@ -361,7 +361,7 @@ impl Group {
     fn tend_servers(&mut self, core: &mut Core) {
         let turning = matches!(
             self.failover.as_ref().map(|failover| &failover.phase),
-            Some(Phase::Promoting { .. } | Phase::Turning { .. })
+            Some(Phase::SteppingDown { .. } | Phase::Promoting { .. } | Phase::Turning { .. })
         );
         let role = match (turning, self.is_down()) {
             (true, _) => ROLE_PERIOD.2,
@@ -372,9 +372,10 @@ impl Group {
         let sentinels = self.members.len() + 1;
         let held_for = self.may_lease(core).then_some(Role::Primary);
         let Group { name, primary, replicas, options, .. } = self;
-        let pace = Pace { is_urgent, role, sentinels, held_for };
+        let pace = Pace { is_urgent, role, sentinels, held_for, may_publish: true };
+        let holds_writes = self.failover.as_ref().is_some_and(Failover::holds_writes);
         primary.keep_open(core, name, options);
-        primary.talk(core, (name, options), pace);
+        primary.talk(core, (name, options), Pace { may_publish: !holds_writes, ..pace });
         for replica in replicas.values_mut() {
             replica.keep_open(core, name, options);
             replica.talk(core, (name, options), Pace { held_for: Some(Role::Replica), ..pace });

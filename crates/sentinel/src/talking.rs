@@ -35,6 +35,8 @@ pub(crate) struct Pace {
     pub(crate) sentinels: usize,
     /// What the server is held for, if it may be told.
     pub(crate) held_for: Option<Role>,
+    /// Whether it takes messages at once: not while its writes wait.
+    pub(crate) may_publish: bool,
 }
 
 /// Between two PING.
@@ -84,7 +86,8 @@ impl Server {
         if is_due_again(core, self.role_asked_at, pace.role) {
             self.ask_role(core, options);
         }
-        if is_due_again(core, self.hello_at, core.timings.publish_period)
+        if pace.may_publish
+            && is_due_again(core, self.hello_at, core.timings.publish_period)
             && let Some(hello) = core.hello(group, &self.contact)
         {
             let words = [options.command("PUBLISH"), HELLO_CHANNEL, &hello];

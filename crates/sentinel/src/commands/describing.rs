@@ -302,7 +302,7 @@ fn is_cut_off(server: &Server) -> bool {
 fn is_chosen(group: &Group, replica: &Server) -> bool {
     let target = match group.failover.as_ref().map(|failover| &failover.phase) {
         Some(Phase::CatchingUp(state)) => Some(state.target),
-        Some(Phase::Promoting { target, .. }) => Some(*target),
+        Some(Phase::SteppingDown { target, .. } | Phase::Promoting { target, .. }) => Some(*target),
         _ => None,
     };
     target == Some(replica.number)

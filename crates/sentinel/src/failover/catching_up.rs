@@ -88,7 +88,7 @@ impl Group {
             let text =
                 format!("{}: writes wait at offset {goal}, and the replica has all of them.", self.name);
             core.log(Level::Notice, text);
-            return Step::Go(self.promote(core, (state.target, Some(state.since))));
+            return self.step_down(core, (state.target, state.since));
         }
         self.poll_target(core, state);
         Step::Stay
@@ -106,7 +106,7 @@ impl Group {
         core.is_due(core.now.after_ms(POLL));
     }
 
-    fn abort_switchover(&mut self, core: &mut Core, event: &'static str) -> Step {
+    pub(super) fn abort_switchover(&mut self, core: &mut Core, event: &'static str) -> Step {
         self.release_primary(core);
         self.tell(core, (Level::Warning, event), Subject::Primary, "");
         Step::End

@@ -80,7 +80,9 @@ impl Group {
         if is_down || core.is_due(since.after_ms(bound)) {
             return self.abort_promotion(core, (number, paused_at.is_some()));
         }
-        self.keep_paused(core, paused_at);
+        if let Some(paused_at) = paused_at {
+            self.keep_paused(core, paused_at);
+        }
         let Group { replicas, options, .. } = self;
         if let Some(target) = replicas.values_mut().find(|replica| replica.number == number)
             && target.role_asked_at.is_none_or(|at| core.is_due(at.after_ms(POLL)))
@@ -89,15 +91,6 @@ impl Group {
             core.is_due(core.now.after_ms(POLL));
         }
         Step::Stay
-    }
-
-    /// Writes wait until it is known whether the replica was promoted.
-    fn keep_paused(&mut self, core: &mut Core, paused_at: &mut Option<Moment>) {
-        let Some(at) = paused_at else { return };
-        if core.is_due(at.after_ms(self.options.switchover_timeout / 2)) {
-            *at = core.now;
-            self.pause_primary(core);
-        }
     }
 
     fn abort_promotion(&mut self, core: &mut Core, (number, is_paused): (u64, bool)) -> Step {
@@ -109,7 +102,7 @@ impl Group {
             if let Some(target) = replicas.values_mut().find(|replica| replica.number == number) {
                 target.turn_to(core, options, Some((&place.0, place.1)));
             }
-            self.release_primary(core);
+            self.take_back(core);
         }
         self.abort(core, "-failover-abort-slave-timeout")
     }

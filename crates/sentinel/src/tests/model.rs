@@ -22,6 +22,8 @@ pub(super) struct Model {
     /// Whether it serves nobody, PING included, until it is told whom to follow.
     pub(super) is_waiting: bool,
     pub(super) is_ours: bool,
+    /// Whether SLAVEOF is forbidden there.
+    pub(super) refuses_to_follow: bool,
     /// REPLICA LEASE, as they came.
     pub(super) leases: Vec<String>,
     pub(super) uptime_from: u64,
@@ -52,6 +54,7 @@ impl Model {
             is_empty: false,
             is_waiting: false,
             is_ours: false,
+            refuses_to_follow: false,
             leases: Vec::new(),
             uptime_from: 0,
             paused_until: 0,
@@ -102,6 +105,7 @@ impl Model {
                 out.array(count);
                 (0..count).for_each(|_| out.ok());
             }
+            "SLAVEOF" if self.refuses_to_follow => out.error("NOPERM this user has no permissions to run it"),
             "SLAVEOF" => {
                 self.follow(&words[1], &words[2], replicas);
                 out.ok();
