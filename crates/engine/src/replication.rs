@@ -38,7 +38,7 @@ pub(crate) mod verifying;
 
 use slipstream_keyspace::Keyspace;
 use slipstream_log::Offset;
-use slipstream_replication::link::{self, Endpoint, Link, Position};
+use slipstream_replication::link::{self, Endpoint, KeptByAnother, Link, Position};
 use slipstream_replication::replicas::{self, Change, OutputLimit, Role, Turn};
 use slipstream_replication::{Failover, Level, Moment, Replicas};
 
@@ -270,6 +270,23 @@ impl Core {
     /// Follows a primary from now on, instead of whatever this node was before.
     pub fn follow(&mut self, keyspace: &mut Keyspace, primary: Endpoint) {
         self.begin_to_follow(keyspace, |link, now, actions| link.follow(now, primary, actions));
+    }
+
+    /// Keeps this replica away from its primary for so many milliseconds; with 0 no longer.
+    pub(crate) fn detach(
+        &mut self,
+        keyspace: &mut Keyspace,
+        (ms, epoch): (u64, u64),
+    ) -> Result<(), KeptByAnother> {
+        let mut actions = Vec::new();
+        self.replication.link.detach(self.clock.moment(), (ms, epoch), &mut actions)?;
+        self.perform_link(keyspace, actions);
+        let text = match ms {
+            0 => "This replica may go to its primary again".to_owned(),
+            _ => format!("This replica keeps away from its primary for {ms} ms: a new one is being chosen"),
+        };
+        self.notice(Level::Notice, &text);
+        Ok(())
     }
 
     /// Follows what has been a replica of this node, and asks it to take over.

@@ -29,6 +29,8 @@ mod replies;
 
 mod changing;
 
+mod detached;
+
 mod fetching;
 
 mod pairing;
@@ -47,6 +49,7 @@ use std::borrow::Cow;
 use slipstream_log::{Offset, ReplicationId};
 
 use self::changing::Changes;
+use self::detached::Detachment;
 use self::fetching::Fetching;
 use self::freshness::Freshness;
 use self::phase::{Connection, Phase};
@@ -59,6 +62,7 @@ use crate::{Moment, wire};
 pub use self::action::{
     Action, Content, Endpoint, Fetched, Key, Position, Rewound, Settings, Standing, Takeover, Transfer,
 };
+pub use self::detached::KeptByAnother;
 pub use self::phase::State;
 pub use self::tries::Tries;
 
@@ -95,6 +99,8 @@ pub struct Link {
     heard: Option<Moment>,
     /// Since when there is no stream; `None` while there is.
     down_since: Option<Moment>,
+    /// No connection is made before that: a new primary is being chosen.
+    detached: Option<Detachment>,
     /// Whether the primary of the present connection has said that it speaks this project's dialect.
     dialect: bool,
     /// Whether it has told the clock of whoever writes the log: it is that node itself.
@@ -142,6 +148,7 @@ impl Link {
             attempted: None,
             heard: None,
             down_since: None,
+            detached: None,
             dialect: false,
             writes_log: false,
             is_stranger: true,

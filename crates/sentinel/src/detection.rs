@@ -7,7 +7,7 @@
 //! - it says that it is a replica: at once if the server it names says that it is the primary, after down-after if that
 //!   one follows it in turn, else later;
 //! - its process is new and has not become ready within `master-reboot-down-after-period`;
-//! - it came back without data, and its replicas guard what they have.
+//! - it came back without data, and its replicas guard what they have: none of them has its history by now.
 //!
 //! It is objectively down when as many sentinels as the quorum say so, each within the last seconds.
 
@@ -162,8 +162,16 @@ impl Group {
                 && replica.down_since.is_none()
                 && replica.report.primary.as_ref().is_some_and(|address| self.primary.contact.is_at(address))
         };
+        // Who guards data of its own beside others that have the primary's is the one that is wrong.
+        let follows = |replica: &Server| {
+            let report = &replica.report;
+            replica.role == Role::Replica
+                && replica.down_since.is_none()
+                && report.is_link_up
+                && report.history == self.primary.report.history
+        };
         (self.primary.role == Role::Primary && self.primary.report.is_empty)
-            || self.replicas.values().any(guards)
+            || (self.replicas.values().any(guards) && !self.replicas.values().any(follows))
     }
 
     fn note_primary(&mut self, core: &mut Core, is_down: bool) {

@@ -118,10 +118,7 @@ impl Failover {
 
     /// Whether no server was told yet what it is from now on.
     pub(crate) fn may_be_given_up(&self) -> bool {
-        !matches!(
-            self.phase,
-            Phase::SteppingDown { .. } | Phase::Promoting { .. } | Phase::Turning { .. }
-        )
+        !matches!(self.phase, Phase::SteppingDown { .. } | Phase::Promoting { .. } | Phase::Turning { .. })
     }
 
     /// Whether writes wait at the primary. Messages wait there, too, and whatever comes behind them.
@@ -168,9 +165,9 @@ impl Group {
                 failover.epoch = core.epoch;
                 Step::Go(Phase::Voting { version })
             }
-            Phase::Voting { version } => self.await_own_vote(core, cause, *version),
+            Phase::Voting { version } => self.await_own_vote(core, (cause, epoch), *version),
             Phase::Electing { since } => self.count_votes(core, (cause, epoch), *since),
-            Phase::Selecting { since, waits_for } => self.select(core, cause, (*since, waits_for)),
+            Phase::Selecting { since, waits_for } => self.select(core, (cause, epoch), (*since, waits_for)),
             Phase::CatchingUp(catching_up) => self.catch_up(core, catching_up),
             Phase::SteppingDown { target, since, paused_at } => {
                 self.await_step_down(core, (*target, *since), paused_at)
@@ -215,8 +212,10 @@ impl Group {
     }
 
     fn give_up(&mut self, core: &mut Core, failover: &Failover, reason: &str) {
-        if let Phase::CatchingUp(_) = failover.phase {
-            self.release_primary(core);
+        match failover.phase {
+            Phase::Selecting { .. } => self.let_go(core, failover.epoch),
+            Phase::CatchingUp(_) => self.release_primary(core),
+            _ => {}
         }
         let text =
             format!("The failover of {} in epoch {} is given up: {reason}.", self.name, failover.epoch);

@@ -40,6 +40,8 @@ pub struct Report {
     pub primary: Option<Address>,
     /// `master_link_status`.
     pub is_link_up: bool,
+    /// `master_link_was_up`: since it follows this primary it has had its stream.
+    pub was_link_up: bool,
     /// `master_link_down_since_seconds`, in milliseconds; 0 while the link is up.
     pub link_down_ms: u64,
     /// `slave_priority`.
@@ -95,6 +97,7 @@ impl Report {
                 "master_host" => primary_host = Some(value.to_owned()),
                 "master_port" => primary_port = value.parse().ok(),
                 "master_link_status" => report.is_link_up = value == "up",
+                "master_link_was_up" => report.was_link_up = value == "1",
                 "master_link_down_since_seconds" => {
                     // -1 is for a link that was never up.
                     report.link_down_ms =
@@ -121,6 +124,7 @@ impl Report {
                 _ => {}
             }
         }
+        report.was_link_up |= report.is_link_up;
         if report.role == Some(Role::Replica) {
             report.primary = primary_host.zip(primary_port).map(|(host, port)| Address { host, port });
             report.offset = replica_offset.unwrap_or(report.offset);

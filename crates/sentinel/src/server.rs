@@ -56,6 +56,8 @@ pub(crate) struct Server {
     pub(crate) info_asked_at: Option<Moment>,
     /// When it answered for a choice between replicas.
     pub(crate) selected_at: Option<Moment>,
+    /// When it was told last to keep away from its primary.
+    pub(crate) detached_at: Option<Moment>,
     /// When ROLE was asked for last.
     pub(crate) role_asked_at: Option<Moment>,
     /// The role it says it has; what it is taken for until it says.
@@ -97,6 +99,7 @@ impl Server {
             info_at: None,
             info_asked_at: None,
             selected_at: None,
+            detached_at: None,
             role_asked_at: None,
             role,
             role_since: now,

@@ -52,9 +52,9 @@ pub enum Event {
     Start(usize),
     /// A client does something.
     Client(usize),
-    /// The network lets nothing pass in this direction.
-    Block(Place, Place),
-    /// The network lets bytes pass again in this direction.
+    /// The network lets nothing pass in this direction, for so long.
+    Block(Place, Place, u64),
+    /// The network lets bytes pass again in this direction, unless something else is in the way.
     Unblock(Place, Place),
     /// A node reads as fast as bytes come again.
     FullSpeed(usize),
@@ -168,6 +168,12 @@ impl Environment {
     pub fn after(&mut self, micros: u64, event: Event) {
         self.planned += 1;
         self.agenda.insert((self.now() + micros, self.planned), event);
+    }
+
+    /// Lets nothing pass from one place to another for so many microseconds.
+    pub fn silence(&mut self, from: Place, to: Place, length: u64) {
+        self.network.block_until(from, to, self.now() + length);
+        self.after(length, Event::Unblock(from, to));
     }
 
     /// Plans an event after the time that bytes travel.

@@ -156,11 +156,9 @@ impl World {
         let length = self.fault_length();
         let (a, b) = (Place::Node(node), Place::Node(other));
         self.env.tell("--", format_args!("silence from {a} to {b} for {length} µs"));
-        self.env.network.block(a, b);
-        self.env.after(length, Event::Unblock(a, b));
+        self.env.silence(a, b, length);
         if self.env.rng.bool() {
-            self.env.network.block(b, a);
-            self.env.after(length, Event::Unblock(b, a));
+            self.env.silence(b, a, length);
         }
     }
 

@@ -4,7 +4,7 @@
 //! breaks with some of it lost. A direction between two places can be blocked: bytes then wait, and nobody is
 //! told. The network knows nothing of what it carries.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -129,7 +129,8 @@ pub struct Network {
     capacity: usize,
     wires: BTreeMap<WireId, Wire>,
     next: u64,
-    blocked: BTreeSet<(Place, Place)>,
+    /// Until when, in microseconds.
+    blocked: BTreeMap<(Place, Place), u64>,
     /// How many bytes a second a place reads of each connection, if that is little.
     rates: BTreeMap<Place, u64>,
     arrivals: Vec<(u64, WireId, Side)>,
@@ -147,7 +148,7 @@ impl Network {
             capacity: options.capacity,
             wires: BTreeMap::new(),
             next: 0,
-            blocked: BTreeSet::new(),
+            blocked: BTreeMap::new(),
             rates: BTreeMap::new(),
             arrivals: Vec::new(),
         }
@@ -216,7 +217,8 @@ impl Network {
     /// What has arrived on a side.
     pub fn take(&mut self, id: WireId, side: Side) -> Arrival {
         let Some(wire) = self.wires.get_mut(&id) else { return Arrival::Nothing };
-        let silent = self.blocked.contains(&(wire.places[side.other().index()], wire.places[side.index()]));
+        let silent =
+            self.blocked.contains_key(&(wire.places[side.other().index()], wire.places[side.index()]));
         let pipe = &mut wire.pipes[side.index()];
         pipe.planned = false;
         if silent || pipe.is_severed || pipe.unread || !wire.open[side.index()] {
@@ -269,9 +271,22 @@ impl Network {
         self.wires.get(&id).map(|wire| wire.places[side.index()])
     }
 
-    /// Lets nothing pass from one place to another.
+    /// Lets nothing pass from one place to another, until it is let through again.
     pub fn block(&mut self, from: Place, to: Place) {
-        self.blocked.insert((from, to));
+        self.block_until(from, to, u64::MAX);
+    }
+
+    /// Lets nothing pass from one place to another until a time, if it is told then.
+    pub fn block_until(&mut self, from: Place, to: Place, end: u64) {
+        let until = self.blocked.entry((from, to)).or_default();
+        *until = end.max(*until);
+    }
+
+    /// It is that time. Somebody else may want that nothing passes for longer.
+    pub fn end_block(&mut self, from: Place, to: Place, now: u64) {
+        if self.blocked.get(&(from, to)).is_some_and(|until| *until <= now) {
+            self.unblock(from, to);
+        }
     }
 
     /// Lets it pass again.
@@ -287,14 +302,14 @@ impl Network {
     /// Lets everything pass again, at full speed.
     pub fn unblock_all(&mut self) {
         self.rates.clear();
-        for (from, to) in std::mem::take(&mut self.blocked) {
+        for (from, to) in std::mem::take(&mut self.blocked).into_keys() {
             self.unblock(from, to);
         }
     }
 
     /// Whether requests and answers pass between two places.
     pub fn is_passable(&self, a: Place, b: Place) -> bool {
-        !self.blocked.contains(&(a, b)) && !self.blocked.contains(&(b, a))
+        !self.blocked.contains_key(&(a, b)) && !self.blocked.contains_key(&(b, a))
     }
 
     /// Whether something from a client is on its way.

@@ -104,8 +104,7 @@ impl World {
     /// Nothing passes from one to another for a while.
     fn silence_for(&mut self, (from, to): (usize, usize), length: u64) {
         let (from, to) = (Place::Node(from), Place::Node(to));
-        self.env.network.block(from, to);
-        self.env.after(length, Event::Unblock(from, to));
+        self.env.silence(from, to, length);
     }
 
     fn fall_apart(&mut self) {
@@ -139,8 +138,7 @@ impl World {
             for (machine, other) in sides.iter().enumerate() {
                 if *other != side {
                     let (from, to) = (Place::Client(client), Place::Node(machine));
-                    self.env.network.block(from, to);
-                    self.env.after(length, Event::Unblock(from, to));
+                    self.env.silence(from, to, length);
                 }
             }
         }
@@ -174,8 +172,7 @@ impl World {
         let mut at = 0;
         for _ in 0..FLAPS {
             let (length, pause) = (self.env.rng.u64(1000..FLAP), self.env.rng.u64(1000..FLAP));
-            self.env.after(at, Event::Block(a, b));
-            self.env.after(at + length, Event::Unblock(a, b));
+            self.env.after(at, Event::Block(a, b, length));
             at += length + pause;
         }
     }

@@ -1,7 +1,7 @@
-//! REPLICA: a primary's questions to its replicas, and what its sentinels say to it.
+//! REPLICA: a primary's questions to its replicas, and what sentinels say to both.
 //!
 //! VERIFY begins a verification and waits for what it finds; the work is done in
-//! `replication/verifying.rs`. LEASE is counted in `fencing.rs`.
+//! `replication/verifying.rs`. LEASE is counted in `fencing.rs`; DETACH is the link's.
 
 use crate::call::Call;
 use crate::command::{Command, Group, flag};
@@ -10,10 +10,14 @@ use crate::replication::verifying::write_report;
 use crate::session::Wait;
 
 use slipstream_replication::fencing::{Lease, SentinelId};
+use slipstream_replication::link::KeptByAnother;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT;
 /// The version of Redis beyond which this goes: it has no such command.
 const SINCE: &str = "7.2.4";
+
+/// A replica is kept away from its primary for so many milliseconds at most.
+const LONGEST_DETACHMENT: u64 = 600_000;
 
 /// The rows.
 pub const COMMANDS: &[Command] = &[Command::container("replica", -2, REPLICA).doc(
@@ -45,6 +49,16 @@ const REPLICA: &[Command] = &[
         .syntax(
             "sentinel-id quorum:integer sentinels:integer down-after:integer token:integer [role:(PRIMARY | REPLICA)]",
         ),
+    Command::new("replica|detach", 4, detach)
+        .flags(ADMIN | flag::NO_ASYNC_LOADING | flag::STALE | flag::FAST)
+        .doc(
+            Group::Server,
+            SINCE,
+            "Keeps a replica away from its primary for so many milliseconds, or with 0 no longer: whoever chooses a new \
+             primary asks it where it stands meanwhile.",
+            "O(1)",
+        )
+        .syntax("milliseconds:integer epoch:integer"),
     Command::new("replica|help", 2, replica_help).flags(flag::LOADING | flag::STALE).doc(
         Group::Server,
         SINCE,
@@ -89,6 +103,19 @@ fn lease(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn detach(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let ms = u64::try_from(call.integer(2)?).ok().filter(|ms| *ms <= LONGEST_DETACHMENT);
+    let ms = ms.ok_or(CommandError::fixed("ERR a replica is kept away for 0 to 600000 milliseconds"))?;
+    let epoch = u64::try_from(call.integer(3)?).map_err(|_| CommandError::OUT_OF_RANGE)?;
+    if !call.core.is_replica() {
+        return Err(CommandError::fixed("ERR this node follows no primary"));
+    }
+    let result = call.core.detach(call.db.keyspace, (ms, epoch));
+    result.map_err(|KeptByAnother| CommandError::fixed("ERR a later epoch keeps this replica away"))?;
+    call.reply.ok();
+    Ok(())
+}
+
 /// An argument that is an integer of at least 1.
 fn positive<T: TryFrom<i64>>(call: &Call<'_>, index: usize) -> Result<T, CommandError> {
     let number = Some(call.integer(index)?).filter(|number| *number > 0);
@@ -101,6 +128,8 @@ fn replica_help(call: &mut Call<'_>) -> Result<(), CommandError> {
         "    Compare the data of all replicas, or of one, with this node's at one offset.",
         "LEASE <sentinel-id> <quorum> <sentinels> <down-after> <token> [PRIMARY|REPLICA]",
         "    A sentinel proves that it watches this node.",
+        "DETACH <milliseconds> <epoch>",
+        "    Keep this replica away from its primary for a while; with 0 no longer.",
     ]);
     Ok(())
 }

@@ -96,6 +96,7 @@ fn link(core: &Core, fields: &mut Fields) {
     if !link.is_up() {
         fields.add("master_link_down_since_seconds", seconds(link.down_since()));
     }
+    fields.add_switch("master_link_was_up", link.tries().was_up);
     tries(link, now, fields);
     if let Some(reason) = link.halted() {
         fields.add("master_link_stopped_reason", reason.replace(['\r', '\n'], " "));

@@ -516,3 +516,25 @@ fn the_old_data_is_served_until_the_new_is_whole_and_stays_if_it_is_not() {
     assert_eq!(script.ask("GET k"), "old");
     assert!(script.ask("INFO replication").contains("master_link_status:down"));
 }
+
+#[test]
+fn a_replica_keeps_away_from_its_primary_while_a_new_one_is_chosen() {
+    let mut script = Script::new();
+    for (request, reply) in [
+        ("REPLICA DETACH 1000 1", "-ERR this node follows no primary"),
+        ("REPLICA DETACH 600001 1", "-ERR a replica is kept away for 0 to 600000 milliseconds"),
+        ("REPLICA DETACH -1 1", "-ERR a replica is kept away for 0 to 600000 milliseconds"),
+        ("REPLICA DETACH 1 x", "-ERR value is not an integer or out of range"),
+    ] {
+        assert_eq!(script.ask(request), reply);
+    }
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 100"));
+    assert_eq!(script.ask("REPLICA DETACH 10000 7"), "+OK");
+    assert!(wanted(&mut script).contains(&"close".to_owned()));
+    assert!(script.ask("INFO replication").contains("master_link_status:down"));
+    assert_eq!(script.ask("REPLICA DETACH 0 6"), "-ERR a later epoch keeps this replica away");
+    assert_eq!(wanted(&mut script), Vec::<String>::new());
+    assert_eq!(script.ask("REPLICA DETACH 0 7"), "+OK");
+    assert_eq!(wanted(&mut script).len(), 1, "it connects at once");
+}

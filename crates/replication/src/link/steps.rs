@@ -441,6 +441,7 @@ impl Link {
             0 => self.attempted.map_or(now, |attempted| attempted.after_ms(ATTEMPT_MS)),
             failed => now.after_ms(ATTEMPT_MS << (failed - 1).min(MAX_DOUBLINGS)),
         };
+        let until = self.detached.map_or(until, |detached| detached.until.max(until));
         if until <= now {
             self.connect(now, actions);
         } else {

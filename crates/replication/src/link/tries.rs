@@ -13,6 +13,8 @@ pub struct Tries {
     pub total: u64,
     /// Since when the stream flows; `None` while it does not (`master_link_up_since_seconds`).
     pub up_since: Option<Moment>,
+    /// Whether the stream has ever flowed.
+    pub was_up: bool,
     /// How long the last full sync took, from the answer that promised it to the switch of data, in
     /// milliseconds (`last_successful_sync_duration_ms`).
     pub last_sync_ms: Option<u64>,
@@ -37,6 +39,7 @@ impl Tries {
 
     pub(super) fn on_up(&mut self, now: Moment, down_since: Option<Moment>) {
         self.current = 0;
+        self.was_up = true;
         self.up_since = Some(now);
         self.down_ms += down_since.map_or(0, |since| ms_between(since, now));
     }

@@ -60,7 +60,12 @@ impl Group {
     }
 
     /// Asks for votes once its own is on disk.
-    pub(super) fn await_own_vote(&mut self, core: &mut Core, cause: Cause, version: Version) -> Step {
+    pub(super) fn await_own_vote(
+        &mut self,
+        core: &mut Core,
+        (cause, epoch): (Cause, u64),
+        version: Version,
+    ) -> Step {
         if !core.has_stored(version) {
             if core.durability.failure.is_some() {
                 return self.abort(core, "-failover-abort-not-elected");
@@ -68,7 +73,7 @@ impl Group {
             return Step::Stay;
         }
         if cause == Cause::Forced {
-            return self.win(core);
+            return self.win(core, (cause, epoch));
         }
         for member in self.members.values_mut() {
             member.asked_at = None;
@@ -85,7 +90,7 @@ impl Group {
     ) -> Step {
         let (votes, needed) = (self.votes_for_us(core, epoch), self.votes_needed());
         if votes >= needed {
-            return self.win(core);
+            return self.win(core, (cause, epoch));
         }
         let is_hopeless = votes + self.votes_open(epoch) < needed;
         if !is_hopeless && !core.is_due(since.after_ms(self.election_time(core, cause))) {
@@ -102,13 +107,13 @@ impl Group {
         if cause == Cause::Down { time.min(most) } else { most.min(2000) }
     }
 
-    fn win(&mut self, core: &mut Core) -> Step {
+    fn win(&mut self, core: &mut Core, of: (Cause, u64)) -> Step {
         self.tell(core, (Level::Warning, "+elected-leader"), Subject::Primary, "");
         if core.simulated.crash_after_election {
             return self.crash(core);
         }
         self.tell(core, (Level::Notice, "+failover-state-select-slave"), Subject::Primary, "");
-        self.begin_selection(core);
+        self.begin_selection(core, of);
         Step::Go(Phase::Selecting { since: core.now, waits_for: None })
     }
 

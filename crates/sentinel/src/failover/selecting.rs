@@ -4,16 +4,23 @@
 //! order: the lowest priority (0 is never promoted), no more than `promote-max-lag-bytes` behind the furthest, the wanted
 //! zone, the highest offset, the lowest run id. Where no acknowledged write may be lost, the offset comes first, and so
 //! many must have answered that one of them has every acknowledged write: of R replicas, R − N + 1 where each write is on
-//! N of them.
+//! N of them. Before they are asked they leave the primary (REPLICA DETACH), so that it can acknowledge nothing any more
+//! that they have not told: fewer than N are left to it.
 
-use std::cmp::Reverse;
+mod counting;
+mod histories;
+mod ranking;
 
 use slipstream_replication::{Level, Moment};
+
+use self::counting::answers_needed;
+use self::histories::Told;
+use self::ranking::{Candidate, NoChoice, Ranking, best};
 
 use super::{Cause, Step};
 use crate::core::Core;
 use crate::group::Group;
-use crate::info::Role;
+use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::options::{GroupOptions, SafeFailover};
@@ -21,151 +28,141 @@ use crate::server::Server;
 
 /// The most that is waited for those who can be reached.
 const PATIENCE: u64 = 500;
-
-/// What counts of a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate<'a> {
-    pub(super) number: u64,
-    pub(super) priority: u32,
-    pub(super) zone: &'a str,
-    pub(super) offset: u64,
-    pub(super) run_id: &'a str,
-    /// Of which history its data is.
-    pub(super) history: &'a str,
-}
-
-/// How candidates are compared.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ranking<'a> {
-    pub(super) max_lag: u64,
-    pub(super) zone: &'a str,
-    /// The primary's history; offsets of another cannot be compared with it.
-    pub(super) history: &'a str,
-    /// Whether no acknowledged write may be lost.
-    pub(super) is_safe: bool,
-}
-
-/// Why nobody was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoChoice {
-    /// There is none that may be promoted.
-    None,
-    /// One that may not be promoted is further than all that may.
-    BehindUnpromotable,
-}
-
-/// The best of the candidates.
-pub(super) fn best(candidates: &[Candidate<'_>], ranking: Ranking<'_>) -> Result<u64, NoChoice> {
-    let is_same = |candidate: &&Candidate<'_>| candidate.history == ranking.history;
-    let has_same = candidates.iter().any(|candidate| is_same(&candidate));
-    let candidates: Vec<&Candidate<'_>> =
-        candidates.iter().filter(|candidate| !has_same || is_same(candidate)).collect();
-    let furthest = candidates.iter().map(|candidate| candidate.offset).max().unwrap_or(0);
-    let rank = |candidate: &&&Candidate<'_>| {
-        let lag = furthest - candidate.offset;
-        (
-            ranking.is_safe && lag > 0,
-            candidate.priority,
-            ranking.max_lag > 0 && lag > ranking.max_lag,
-            !ranking.zone.is_empty() && candidate.zone != ranking.zone,
-            Reverse(candidate.offset),
-            candidate.run_id.to_owned(),
-        )
-    };
-    let promotable = candidates.iter().filter(|candidate| candidate.priority > 0);
-    let best = promotable.min_by_key(rank).ok_or(NoChoice::None)?;
-    if ranking.is_safe && best.offset < furthest {
-        return Err(NoChoice::BehindUnpromotable);
-    }
-    Ok(best.number)
-}
-
-/// How many of `replicas` must answer so that one of them has every write that `copies` of them have; 0 if none must, or
-/// nobody can have any.
-pub(super) fn answers_needed(safe: SafeFailover, copies: u32, replicas: usize) -> usize {
-    let copies = usize::try_from(copies).unwrap_or(usize::MAX);
-    match safe {
-        SafeFailover::No => 0,
-        SafeFailover::Auto if copies == 0 => 0,
-        _ if replicas == 0 => 0,
-        SafeFailover::Auto | SafeFailover::Yes => {
-            (replicas + 1).saturating_sub(copies.max(1)).max(1).min(replicas)
-        }
-    }
-}
+/// For so long a replica is kept away from its primary, unless that is said again, milliseconds.
+const DETACHED_FOR: u64 = 10_000;
 
 impl Group {
     /// Asks all replicas where they are.
-    pub(super) fn begin_selection(&mut self, core: &mut Core) {
-        self.servers_mut().for_each(|server| server.selected_at = None);
-        self.ask_where_they_are(core);
+    pub(super) fn begin_selection(&mut self, core: &mut Core, of: (Cause, u64)) {
+        self.servers_mut().for_each(|server| (server.selected_at, server.detached_at) = (None, None));
+        self.ask_where_they_are(core, of);
     }
 
     /// Asks those who were not asked, or have come back since.
-    fn ask_where_they_are(&mut self, core: &mut Core) {
+    fn ask_where_they_are(&mut self, core: &mut Core, (cause, epoch): (Cause, u64)) {
+        let is_safe = self.is_safe(cause);
         let Group { replicas, options, .. } = self;
-        for replica in replicas.values_mut() {
+        for replica in replicas.values_mut().filter(|replica| replica.contact.is_up()) {
+            let keeps_away = is_safe
+                && replica.report.is_ours
+                && replica.detached_at.is_none_or(|at| core.is_due(at.after_ms(DETACHED_FOR / 3)));
+            if keeps_away {
+                replica.detach(core, options, (DETACHED_FOR, epoch));
+            }
             let is_asked = replica.contact.line.awaited.contains(&Awaited::Selection);
-            if replica.contact.is_up() && replica.selected_at.is_none() && !is_asked {
+            if !is_asked && !has_answered(replica, is_safe) {
                 replica.contact.order(core, &[options.command("INFO")], Awaited::Selection);
             }
         }
+    }
+
+    /// Nobody is chosen: replicas may go to their primary again.
+    pub(super) fn let_go(&mut self, core: &mut Core, epoch: u64) {
+        let Group { replicas, options, .. } = self;
+        for replica in replicas.values_mut() {
+            if replica.detached_at.take().is_some() {
+                replica.detach(core, options, (0, epoch));
+                replica.detached_at = None;
+            }
+        }
+    }
+
+    /// Whether no acknowledged write may be lost: not in a planned one, where nothing is lost anyway, and not in a forced
+    /// one, which asks for no guarantee.
+    fn is_safe(&self, cause: Cause) -> bool {
+        let wants = match self.options.safe_failover {
+            SafeFailover::No => false,
+            SafeFailover::Auto => self.copies() > 0,
+            SafeFailover::Yes => true,
+        };
+        wants && cause == Cause::Down
     }
 
     /// Chooses, once all who can be reached have answered.
     pub(super) fn select(
         &mut self,
         core: &mut Core,
-        cause: Cause,
+        (cause, epoch): (Cause, u64),
         (since, waits_for): (Moment, &mut Option<String>),
     ) -> Step {
         if cause == Cause::Down && !self.leases_are_over(core) {
             return Step::Stay;
         }
-        self.ask_where_they_are(core);
+        self.ask_where_they_are(core, (cause, epoch));
+        let is_safe = self.is_safe(cause);
         let is_open = |replica: &Server| {
-            replica.contact.is_up() && replica.down_since.is_none() && replica.selected_at.is_none()
+            replica.contact.is_up() && replica.down_since.is_none() && !has_answered(replica, is_safe)
         };
         if self.replicas.values().any(is_open) && !core.is_due(since.after_ms(PATIENCE)) {
             return Step::Stay;
         }
-        let answered: Vec<&Server> = self.replicas.values().filter(|replica| has_answered(replica)).collect();
-        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir)) {
+        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir, is_safe)) {
             let number = heir.number;
             return self.choose(core, cause, number);
         }
-        let candidates: Vec<Candidate<'_>> =
-            answered.iter().map(|replica| self.candidate(replica, self.is_fit(core, replica))).collect();
-        let history = self.history_to_compare(&candidates);
+        match self.best_of_those_who_answered(core, is_safe) {
+            Ok(number) => self.choose(core, cause, number),
+            Err(Obstacle::NobodyIsFit) => self.abort_selection(core, epoch),
+            Err(Obstacle::Waits(text)) => self.wait_for_answers(core, epoch, (since, waits_for, text)),
+        }
+    }
+
+    /// The best of the replicas that have answered, if enough of them have.
+    fn best_of_those_who_answered(&self, core: &Core, is_safe: bool) -> Result<u64, Obstacle> {
+        let answered: Vec<&Server> =
+            self.replicas.values().filter(|replica| has_answered(replica, is_safe)).collect();
+        let history = self.last_history(core, &answered);
+        let candidates: Vec<Candidate<'_>> = answered
+            .iter()
+            .map(|replica| candidate(replica, (history, self.is_fit(core, replica))))
+            .collect();
         let comparable = candidates.iter().filter(|candidate| candidate.history == history).count();
-        // Whoever has nothing of that history has none of its writes.
-        let strangers = candidates.len() - comparable;
-        let copies = self.copies();
-        let needed = match cause {
-            Cause::Down => {
-                let replicas = self.countable(core).saturating_sub(strangers);
-                answers_needed(self.options.safe_failover, copies, replicas)
+        if is_safe {
+            // Whoever has nothing of that history has none of its writes.
+            let countable = self.countable(core).saturating_sub(candidates.len() - comparable);
+            let copies = self.copies();
+            let needed = answers_needed(copies, countable);
+            if comparable < needed {
+                return Err(Obstacle::Waits(format!(
+                    "{comparable} of {countable} replicas that may have them answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)"
+                )));
             }
-            // Nothing is lost in a planned one, and a forced one asks for no guarantee.
-            Cause::Planned | Cause::Forced => 0,
-        };
-        if comparable < needed {
-            let known = self.replicas.len();
-            let text = format!(
-                "{comparable} of {known} replicas answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)"
-            );
-            return self.wait_for_answers(core, since, (waits_for, text));
         }
         let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
-        let ranking =
-            Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, history, is_safe: needed > 0 };
-        match best(&candidates, ranking) {
-            Ok(number) => self.choose(core, cause, number),
-            Err(NoChoice::BehindUnpromotable) => {
-                let text = "a replica that may not be promoted has writes that no other has".to_owned();
-                self.wait_for_answers(core, since, (waits_for, text))
+        let is_safe = is_safe && comparable > 0;
+        let ranking = Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, history, is_safe };
+        best(&candidates, ranking).map_err(|reason| match reason {
+            NoChoice::None => Obstacle::NobodyIsFit,
+            NoChoice::BehindUnpromotable => {
+                Obstacle::Waits("a replica that may not be promoted has writes that no other has".to_owned())
             }
-            Err(NoChoice::None) => self.abort(core, "-failover-abort-no-good-slave"),
+        })
+    }
+
+    /// The primary's last history; if nothing is known of it, the one of whoever is furthest.
+    fn last_history<'a>(&'a self, core: &Core, answered: &[&'a Server]) -> &'a str {
+        let report = &self.primary.report;
+        let known = Told {
+            history: &report.history,
+            before: &report.history_before,
+            at: self.primary.info_at.unwrap_or_default(),
+        };
+        let copies = |replica: &&&Server| {
+            let named = replica.report.primary.as_ref();
+            replica.report.was_link_up && named.is_some_and(|named| self.primary.contact.is_at(named))
+        };
+        let told = |replica: &&'a Server| Told {
+            history: &replica.report.history,
+            before: &replica.report.history_before,
+            at: Moment(core.now.0.saturating_sub(replica.report.link_down_ms)),
+        };
+        let told: Vec<Told<'a>> = answered.iter().filter(copies).map(told).collect();
+        match histories::last(known, &told) {
+            "" => answered
+                .iter()
+                .max_by_key(|replica| replica.report.offset)
+                .map_or("", |replica| &replica.report.history),
+            last => last,
         }
     }
 
@@ -181,11 +178,11 @@ impl Group {
     fn wait_for_answers(
         &mut self,
         core: &mut Core,
-        since: Moment,
-        (waits_for, text): (&mut Option<String>, String),
+        epoch: u64,
+        (since, waits_for, text): (Moment, &mut Option<String>, String),
     ) -> Step {
         if core.is_due(since.after_ms(self.options.failover_timeout)) {
-            return self.abort(core, "-failover-abort-no-good-slave");
+            return self.abort_selection(core, epoch);
         }
         if waits_for.as_ref() != Some(&text) {
             core.log(Level::Warning, format!("The failover of {} waits: {text}.", self.name));
@@ -193,26 +190,6 @@ impl Group {
         }
         core.is_due(core.now.after_ms(PATIENCE));
         Step::Stay
-    }
-
-    /// One that is not fit counts with its offset, and is not promoted. One that went a way of its own, as a primary, has
-    /// the primary's history up to where it left that.
-    fn candidate<'a>(&self, replica: &'a Server, is_fit: bool) -> Candidate<'a> {
-        let report = &replica.report;
-        let history = &self.primary.report.history;
-        let has_left = report.history != *history && report.history_before == *history;
-        let (history, offset) = match has_left {
-            true => (&report.history_before, report.fork.saturating_sub(1).min(report.offset)),
-            false => (&report.history, report.offset),
-        };
-        Candidate {
-            number: replica.number,
-            priority: if is_fit { report.priority } else { 0 },
-            zone: &report.zone,
-            offset,
-            run_id: &report.run_id,
-            history,
-        }
     }
 
     /// On how many replicas an acknowledged write is. Who never heard the primary takes the replicas' word: they have the
@@ -225,11 +202,9 @@ impl Group {
         told.filter(|copies| *copies > 0).min().unwrap_or(0)
     }
 
-    /// The primary's history; if that is not known, the one of whoever is furthest.
-    fn history_to_compare<'a>(&'a self, candidates: &[Candidate<'a>]) -> &'a str {
-        let known = self.primary.report.history.as_str();
-        let furthest = candidates.iter().max_by_key(|candidate| candidate.offset);
-        if known.is_empty() { furthest.map_or("", |candidate| candidate.history) } else { known }
+    fn abort_selection(&mut self, core: &mut Core, epoch: u64) -> Step {
+        self.let_go(core, epoch);
+        self.abort(core, "-failover-abort-no-good-slave")
     }
 
     /// Replicas that may have acknowledged a write: all but those that were gone while the primary was last seen without
@@ -258,7 +233,8 @@ impl Group {
         let primary_down = gone_since.map_or(0, |since| core.now.ms_since(since));
         let longest = self.options.down_after.saturating_mul(10).saturating_add(primary_down);
         let is_stale = !replica.report.is_link_up && replica.report.link_down_ms > longest;
-        !is_stale && !replica.report.is_stopped
+        // One that has just come back and not answered PING yet is none to trust.
+        !is_stale && !replica.report.is_stopped && replica.down_since.is_none()
     }
 
     fn choose(&mut self, core: &mut Core, cause: Cause, number: u64) -> Step {
@@ -278,9 +254,46 @@ impl Group {
     }
 }
 
-fn has_answered(replica: &Server) -> bool {
-    replica.contact.is_up() && replica.selected_at.is_some()
+/// Why nobody is chosen yet.
+enum Obstacle {
+    /// There is none that may be promoted.
+    NobodyIsFit,
+    /// More must be known first.
+    Waits(String),
 }
 
-#[cfg(test)]
-mod tests;
+impl Server {
+    /// Keeps a replica of ours away from its primary for so long, or no longer if 0.
+    fn detach(&mut self, core: &mut Core, options: &GroupOptions, (ms, epoch): (u64, u64)) {
+        let (ms, epoch) = (ms.to_string(), epoch.to_string());
+        self.contact.order(core, &[options.command("REPLICA"), "DETACH", &ms, &epoch], Awaited::Nothing);
+        self.detached_at = Some(core.now);
+    }
+}
+
+/// Whether a replica has told where it stands. While it copies from its primary that is not its last word; others than
+/// ours cannot be kept from that.
+fn has_answered(replica: &Server, is_safe: bool) -> bool {
+    let Report { is_ours, is_link_up, role, .. } = replica.report;
+    let goes_on = is_safe && is_ours && is_link_up && role == Some(Role::Replica);
+    replica.contact.is_up() && replica.selected_at.is_some() && !goes_on
+}
+
+/// One that is not fit counts with its offset, and is not promoted. One that went a way of its own, as a primary, has
+/// the primary's history up to where it left that.
+fn candidate<'a>(replica: &'a Server, (last_history, is_fit): (&'a str, bool)) -> Candidate<'a> {
+    let report = &replica.report;
+    let has_left = report.history != *last_history && report.history_before == *last_history;
+    let (history, offset) = match has_left {
+        true => (&report.history_before, report.fork.saturating_sub(1).min(report.offset)),
+        false => (&report.history, report.offset),
+    };
+    Candidate {
+        number: replica.number,
+        priority: if is_fit { report.priority } else { 0 },
+        zone: &report.zone,
+        offset,
+        run_id: &report.run_id,
+        history,
+    }
+}

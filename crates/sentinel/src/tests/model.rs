@@ -24,6 +24,8 @@ pub(super) struct Model {
     pub(super) is_ours: bool,
     /// Whether SLAVEOF is forbidden there.
     pub(super) refuses_to_follow: bool,
+    /// It keeps away from its primary until then.
+    pub(super) detached_until: u64,
     /// REPLICA LEASE, as they came.
     pub(super) leases: Vec<String>,
     pub(super) uptime_from: u64,
@@ -55,6 +57,7 @@ impl Model {
             is_waiting: false,
             is_ours: false,
             refuses_to_follow: false,
+            detached_until: 0,
             leases: Vec::new(),
             uptime_from: 0,
             paused_until: 0,
@@ -92,6 +95,11 @@ impl Model {
             "PING" => out.simple("PONG"),
             "INFO" => out.bulk(self.info(now, replicas).as_bytes()),
             "ROLE" => self.role(replicas, out),
+            "REPLICA" if words[1] == "DETACH" => {
+                self.detached_until = now + words[2].parse::<u64>().unwrap();
+                self.is_linked &= self.detached_until <= now;
+                out.ok();
+            }
             "REPLICA" => {
                 self.leases.push(words.join(" "));
                 out.integer(7 + i64::try_from(self.leases.len()).unwrap());
@@ -130,6 +138,7 @@ impl Model {
     fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
         self.orders.push(format!("{host} {port}"));
         (self.is_waiting, self.is_empty) = (false, false);
+        self.detached_until = 0;
         if host == "NO" {
             if self.follows.take().is_some() {
                 self.history_before = std::mem::replace(&mut self.history, format!("h{}", self.port));
@@ -188,6 +197,9 @@ impl Model {
                 if !self.is_linked {
                     let seconds = now.saturating_sub(self.linked_at) / 1000;
                     text += &format!("master_link_down_since_seconds:{seconds}\r\n");
+                }
+                if self.is_ours {
+                    text += &format!("master_link_was_up:{}\r\n", u8::from(self.linked_at > 0));
                 }
                 text += &format!(
                     "role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\nslave_repl_offset:{}\r\nslave_priority:{}\r\n",

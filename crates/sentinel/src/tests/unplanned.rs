@@ -188,9 +188,9 @@ fn is_doubted(world: &World, primary: u16) -> bool {
 
 #[test]
 fn a_primary_that_came_back_empty_is_replaced() {
-    for who in [SERVERS, SERVERS + 1, SERVERS + 2] {
+    for who in [[SERVERS; 2], [SERVERS + 1, SERVERS + 2]] {
         let mut world = World::ready(3, 3, 13);
-        world.server(who).is_empty = true;
+        who.iter().for_each(|port| world.server(*port).is_empty = true);
         world.run_until(15_000, |world| world.primary().is_some_and(|port| port != SERVERS));
         world.run(5000);
         let new = world.primary().expect("all agree");
@@ -212,6 +212,14 @@ fn who_comes_back_empty_casts_no_doubt_on_the_new_primary() {
         let new = world.primary().expect("all agree");
         assert!(!is_doubted(&world, new), "{}", world.story());
     }
+}
+
+#[test]
+fn one_replica_with_data_of_its_own_does_not_bring_the_primary_down() {
+    let mut world = World::ready(3, 3, 13);
+    world.server(SERVERS + 2).is_empty = true;
+    world.run(30_000);
+    assert_eq!(world.count("+sdown"), 0, "{}", world.story());
 }
 
 #[test]
@@ -248,4 +256,39 @@ fn a_primary_that_follows_its_own_replica_is_replaced() {
     let mut world = World::ready(3, 3, 14);
     world.server(SERVERS).follows = Some(SERVERS + 1);
     world.run_until(60_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn nothing_is_acknowledged_behind_what_the_replicas_have_told() {
+    for seed in 0..30 {
+        let mut world = World::ready(3, 3, seed);
+        for server in &mut world.servers {
+            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+        }
+        world.run(12_000);
+        // It lives, it takes writes, its replicas copy them: only the sentinels do not see it.
+        world.hidden.insert(SERVERS);
+        world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        world.run(3000);
+        let primary = world.primary().unwrap();
+        let (has, told) = (world.server(primary).offset, world.acknowledged);
+        assert!(has >= told, "{seed}: {has} of {told}\n{}", world.story());
+        assert!(world.servers.iter().all(|server| server.detached_until == 0), "{}", world.story());
+    }
+}
+
+#[test]
+fn replicas_are_let_go_when_nobody_is_chosen() {
+    let mut world = World::ready(3, 3, 1);
+    for server in &mut world.servers {
+        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+    }
+    world.run(12_000);
+    // One of two does not answer, and may have what the other has not.
+    world.hidden.extend([SERVERS, SERVERS + 2]);
+    world.run_until(10_000, |world| world.server_is_detached(SERVERS + 1));
+    world.run(5000);
+    assert!(world.server_is_detached(SERVERS + 1), "for as long as they are asked\n{}", world.story());
+    world.hidden.clear();
+    world.run_until(5000, |world| !world.server_is_detached(SERVERS + 1));
 }

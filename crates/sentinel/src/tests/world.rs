@@ -48,6 +48,8 @@ pub(super) struct World {
     pub(super) broken_disks: BTreeSet<usize>,
     /// Ports that are silent: nothing goes there or comes from there.
     pub(super) silent: BTreeSet<u16>,
+    /// Ports that no sentinel reaches; servers reach each other.
+    pub(super) hidden: BTreeSet<u16>,
     /// Ports that stand still: what comes waits.
     pub(super) frozen: BTreeSet<u16>,
     /// Servers whose offset grows.
@@ -76,6 +78,7 @@ impl World {
             events: Vec::new(),
             broken_disks: BTreeSet::new(),
             silent: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             frozen: BTreeSet::new(),
             writes: true,
             lines: BTreeMap::new(),
@@ -147,6 +150,10 @@ impl World {
             .iter()
             .map(|(at, who, channel, message)| format!("{at} s{who} {channel} {message}\n"))
             .collect()
+    }
+
+    pub(super) fn server_is_detached(&self, port: u16) -> bool {
+        self.servers.iter().any(|server| server.port == port && server.detached_until > self.now)
     }
 
     /// Ends a server: who is connected is told at once.
@@ -306,7 +313,6 @@ impl World {
             let is_writable = server.is_alive && server.follows.is_none() && self.now >= server.paused_until;
             if self.writes && is_writable && !self.frozen.contains(&server.port) {
                 self.servers[index].offset += ms * 10;
-                self.acknowledged = self.acknowledged.max(self.servers[index].offset);
             }
         }
         for index in 0..self.servers.len() {
@@ -316,6 +322,8 @@ impl World {
             let passes = primary.is_alive
                 && self.leads_to_a_primary(above)
                 && self.servers[index].is_alive
+                && self.now >= self.servers[index].detached_until
+                && !self.servers[index].is_empty
                 && ![above, self.servers[index].port]
                     .iter()
                     .any(|port| self.silent.contains(port) || self.frozen.contains(port));
@@ -326,6 +334,26 @@ impl World {
             if passes {
                 self.servers[index].offset = primary.offset;
             }
+        }
+        self.acknowledge();
+    }
+
+    /// Clients are told of what is on so many replicas as primaries want.
+    fn acknowledge(&mut self) {
+        for primary in self.servers.iter().filter(|server| server.is_alive && server.follows.is_none()) {
+            let mut copies: Vec<u64> = self
+                .servers
+                .iter()
+                .filter(|server| server.is_linked && server.follows == Some(primary.port))
+                .map(|server| server.offset)
+                .collect();
+            copies.sort_unstable_by_key(|offset| std::cmp::Reverse(*offset));
+            let wanted = usize::try_from(primary.min_replicas_to_ack).unwrap();
+            let told = match wanted {
+                0 => Some(primary.offset),
+                _ => copies.get(wanted - 1).copied(),
+            };
+            self.acknowledged = self.acknowledged.max(told.unwrap_or(0));
         }
     }
 
@@ -357,7 +385,9 @@ impl World {
     }
 
     fn is_silent(&self, sentinel: usize, port: u16) -> bool {
-        self.silent.contains(&port) || self.silent.contains(&(SENTINELS + u16::try_from(sentinel).unwrap()))
+        self.silent.contains(&port)
+            || self.hidden.contains(&port)
+            || self.silent.contains(&(SENTINELS + u16::try_from(sentinel).unwrap()))
     }
 
     fn is_alive(&self, port: u16) -> bool {

@@ -43,12 +43,15 @@ impl World {
             }
             Event::Client(client) if self.env.options.watch.is_some() => self.caller_acts(client),
             Event::Client(client) => self.client_acts(client),
-            Event::Block(from, to) => {
+            Event::Block(from, to, length) => {
                 if self.is_attacked {
-                    self.env.network.block(from, to);
+                    self.env.silence(from, to, length);
                 }
             }
-            Event::Unblock(from, to) => self.env.network.unblock(from, to),
+            Event::Unblock(from, to) => {
+                let now = self.env.now();
+                self.env.network.end_block(from, to, now);
+            }
             Event::FullSpeed(node) => self.env.network.set_rate(Place::Node(node), None),
             Event::Order(node, primary) => self.order(node, primary),
             Event::Remind(node) => self.order(node, self.topology.parent(node)),

@@ -26,8 +26,7 @@ const HELP_SECONDS: u64 = 150;
 const LOOK_MS: u64 = 100;
 
 /// What a failover may take beyond down-after, in milliseconds, and in times that bytes travel.
-/// Elections may be split several times.
-const FAILOVER_MS: u64 = 30_000;
+const FAILOVER_MS: u64 = 8000;
 const FAILOVER_DELAYS: u64 = 100;
 
 /// How often an operator tries to move the primary, which may be given up when a replica is late.

@@ -105,3 +105,73 @@ fn another_primary_or_none_ends_what_was_under_way() {
     let followed = story.act(|link, now, actions| link.follow(now, other.clone(), actions));
     assert_eq!(deeds(followed), [Action::Close, Action::Connect(other)]);
 }
+
+/// Tells a link to keep away.
+fn detach(story: &mut Story, ms: u64, epoch: u64) -> Vec<Action<'static>> {
+    story.act(|link, now, actions| link.detach(now, (ms, epoch), actions).unwrap())
+}
+
+/// A link that streams, and is told to keep away for 3 s.
+fn detached() -> Story {
+    let mut story = Story::streaming();
+    let done = detach(&mut story, 3000, 7);
+    assert_eq!(deeds(done), [Action::Close]);
+    assert!(!story.link.is_up());
+    story
+}
+
+#[test]
+fn who_is_kept_away_makes_no_connection_until_the_time_is_over() {
+    let mut story = detached();
+    story.now = Moment(1000);
+    let again = detach(&mut story, 3000, 8);
+    assert_eq!(deeds(again), []);
+    assert_eq!(deeds(story.wait()), [Action::Connect(primary())]);
+    assert_eq!(story.now, Moment(4000));
+    // What goes wrong later is tried again as ever.
+    story.closed();
+    story.wait();
+    assert_eq!(story.now, Moment(5000));
+}
+
+#[test]
+fn who_is_let_go_connects_at_once() {
+    let mut story = detached();
+    let done = detach(&mut story, 0, 7);
+    assert_eq!(deeds(done), [Action::Connect(primary())]);
+    let done = detach(&mut story, 0, 7);
+    assert_eq!(deeds(done), []);
+}
+
+#[test]
+fn who_is_kept_away_follows_another_at_once() {
+    let mut story = detached();
+    let other = Endpoint { host: "10.0.0.9".into(), port: 6379 };
+    let done = story.act(|link, now, actions| link.follow(now, other.clone(), actions));
+    assert_eq!(deeds(done), [Action::Connect(other)]);
+    story.closed();
+    story.wait();
+    assert_eq!(story.now, Moment(1000));
+}
+
+#[test]
+fn an_attempt_is_given_up_when_it_is_to_keep_away() {
+    let mut story = Story::new(settings());
+    let done = detach(&mut story, 3000, 7);
+    assert_eq!(deeds(done), [Action::Close]);
+    story.wait();
+    assert_eq!(story.now, Moment(3000));
+}
+
+#[test]
+fn one_that_was_left_behind_does_not_let_go_for_one_that_leads_now() {
+    let mut story = detached();
+    let late = story.act(|link, now, actions| {
+        assert_eq!(link.detach(now, (0, 6), actions), Err(KeptByAnother));
+        assert_eq!(link.detach(now, (9000, 6), actions), Err(KeptByAnother));
+    });
+    assert_eq!(deeds(late), []);
+    story.wait();
+    assert_eq!(story.now, Moment(3000));
+    detach(&mut story, 100, 6);
+}

@@ -46,19 +46,3 @@ fn another_history_counts_only_where_nobody_has_the_primarys() {
     check(&[(100, "", 99, "a", "old"), (100, "", 1, "b", "h")], PLAIN, Ok(1));
     check(&[(100, "", 99, "a", "old"), (100, "", 1, "b", "older")], PLAIN, Ok(0));
 }
-
-#[test]
-fn so_many_answer_that_one_has_every_acknowledged_write() {
-    for (safe, copies, replicas, expected) in [
-        (SafeFailover::Auto, 0, 2, 0),
-        (SafeFailover::No, 1, 2, 0),
-        (SafeFailover::Auto, 1, 2, 2),
-        (SafeFailover::Auto, 2, 2, 1),
-        (SafeFailover::Auto, 2, 5, 4),
-        (SafeFailover::Yes, 0, 3, 3),
-        (SafeFailover::Auto, 9, 2, 1),
-        (SafeFailover::Auto, 1, 0, 0),
-    ] {
-        assert_eq!(answers_needed(safe, copies, replicas), expected, "{safe:?} {copies} {replicas}");
-    }
-}

@@ -1,0 +1,75 @@
+//! Which history the primary was on at last, by what it said itself and by what its replicas say.
+//!
+//! The leader may not have heard the primary since its history changed, because it was promoted or started again. A
+//! replica that has had its stream since knows better: its history goes on from the one that is known, or the primary was
+//! there for it at a later time.
+
+use slipstream_replication::Moment;
+
+/// A history, as somebody has told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told<'a> {
+    pub(super) history: &'a str,
+    /// What it goes on from.
+    pub(super) before: &'a str,
+    /// When the primary was known to be on it.
+    pub(super) at: Moment,
+}
+
+/// Times that are told in seconds are that much too late at most, in milliseconds.
+const COARSE: u64 = 1000;
+
+/// The last history of the primary.
+pub(super) fn last<'a>(primary: Told<'a>, replicas: &[Told<'a>]) -> &'a str {
+    let mut last = primary;
+    // Each step leads to another of them; a circle of lies ends, too.
+    for _ in 0..replicas.len() {
+        let goes_on = |told: &&Told<'a>| told.history != last.history && told.before == last.history;
+        let is_later = |told: &&Told<'a>| {
+            ![last.history, last.before].contains(&told.history) && told.at > last.at.after_ms(COARSE)
+        };
+        let next = replicas
+            .iter()
+            .find(goes_on)
+            .or_else(|| replicas.iter().filter(is_later).max_by_key(|told| told.at));
+        let Some(next) = next else { break };
+        last = Told { at: next.at.max(last.at), ..*next };
+    }
+    last.history
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Histories as (history, what it goes on from, when the primary was on it).
+    fn check(primary: (&str, &str, u64), replicas: &[(&str, &str, u64)], expected: &str) {
+        let primary = Told { history: primary.0, before: primary.1, at: Moment(primary.2) };
+        let rows: Vec<Told<'_>> =
+            replicas.iter().map(|(history, before, at)| Told { history, before, at: Moment(*at) }).collect();
+        assert_eq!(last(primary, &rows), expected, "{primary:?} {rows:?}");
+    }
+
+    #[test]
+    fn what_the_primary_said_unless_a_replica_knows_better() {
+        check(("b", "a", 9000), &[], "b");
+        check(("b", "a", 9000), &[("b", "a", 9900)], "b");
+        check(("b", "a", 9000), &[("a", "0", 99_000)], "b");
+        check(("b", "a", 9000), &[("c", "b", 5000)], "c");
+        check(("b", "a", 9000), &[("c", "b", 0), ("d", "c", 0), ("b", "a", 9500)], "d");
+    }
+
+    #[test]
+    fn where_nothing_leads_from_one_to_the_other_the_later_one_counts() {
+        check(("b", "a", 9000), &[("d", "c", 99_000)], "d");
+        check(("b", "a", 9000), &[("d", "c", 9900)], "b");
+        check(("b", "a", 9000), &[("d", "c", 50_000), ("f", "e", 99_000)], "f");
+        check(("b", "a", 9000), &[("d", "c", 50_000), ("e", "d", 1000)], "e");
+        check(("", "", 0), &[("d", "c", 5000)], "d");
+    }
+
+    #[test]
+    fn a_circle_of_lies_ends() {
+        check(("b", "a", 9000), &[("a", "b", 0), ("b", "a", 0)], "b");
+    }
+}
