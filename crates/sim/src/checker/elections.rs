@@ -124,6 +124,11 @@ impl Elections {
         None
     }
 
+    /// Whether a sentinel has promoted a node and not kept that yet.
+    pub fn is_coming(&self, node: usize) -> bool {
+        self.pending.values().any(|(promotion, _)| promotion.node == node)
+    }
+
     /// A sentinel is gone, and what it said may still be on its way. Of a promotion that it had not kept, nobody knows.
     pub fn end(&mut self, at: u64, machine: usize) {
         self.pending.remove(&machine);

@@ -129,7 +129,8 @@ impl World {
         if index + 1 < CALLERS
             && self.clients[index].replies.len() > usize::try_from(number).expect("it is small")
         {
-            self.acknowledged.is_answered((&key, number), from);
+            let is_coming = self.elections.is_coming(from);
+            self.acknowledged.is_answered((&key, number), (from, is_coming));
         }
     }
 }
