@@ -144,7 +144,8 @@ impl Acknowledged {
     /// A node has answered a number. One that is coming is promoted already, and not for all sentinels.
     pub fn is_answered(&mut self, (name, number): (&str, u64), (by, is_coming): (usize, bool)) {
         let (current, since) = (self.current, self.since);
-        let is_another = by != current && !is_coming && self.risen.get(&by).is_none_or(|risen| *risen <= since);
+        let is_another =
+            by != current && !is_coming && self.risen.get(&by).is_none_or(|risen| *risen <= since);
         let (wanted, forbids) = (self.wanted, self.forbids(self.cause));
         let apart = (current, &self.strays);
         let Some(key) = self.keys.iter_mut().find(|key| key.name == name) else { return };

@@ -1,4 +1,5 @@
-//! How many must answer before somebody is chosen.
+//! How many must answer before somebody is chosen: so many that what was acknowledged is among what they have.
+//! Who counts among all, and who has answered, is not decided here.
 
 /// How many of `replicas` must answer so that one of them has every write that `copies` of them have; 0 if there are none.
 pub(super) fn answers_needed(copies: u32, replicas: usize) -> usize {

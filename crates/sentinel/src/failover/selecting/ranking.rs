@@ -1,4 +1,5 @@
-//! How candidates are compared.
+//! How candidates are compared, and which of them is the best.
+//! It looks at what they have told only; who may be a candidate is decided by whoever asks.
 
 use std::cmp::Reverse;
 
