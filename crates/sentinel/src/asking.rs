@@ -122,7 +122,7 @@ impl Sentinel {
         self.meet(&hello);
         let core = &mut self.core;
         let Some(group) = self.groups.get_mut(&hello.group) else { return };
-        core.see_epoch(hello.epoch, &group.options.notification_script);
+        let is_followed = core.see_epoch(hello.epoch, &group.options.notification_script);
         if group.add_member(core, &hello.id)
             && let Some(peer) = self.peers.get(&hello.id)
         {
@@ -131,7 +131,9 @@ impl Sentinel {
         if let Some(member) = group.members.get_mut(&hello.id) {
             member.heard_at = core.now;
         }
-        group.hear_configuration(core, &hello);
+        if is_followed {
+            group.hear_configuration(core, &hello);
+        }
         self.wake(&hello.group);
     }
 
@@ -243,8 +245,9 @@ impl Sentinel {
         let [Value::Integer(down), leader, Value::Integer(epoch)] = parts.as_slice() else { return };
         member.sees_down = Some((*down == 1, self.core.now));
         let leader = leader.text();
-        if leader != "*" {
-            let epoch = u64::try_from(*epoch).unwrap_or(0);
+        let epoch = u64::try_from(*epoch).unwrap_or(0);
+        // Whoever has voted in a later epoch votes again in one behind that, so this sentinel has to stand there.
+        if leader != "*" && self.core.see_epoch(epoch, &group.options.notification_script) {
             member.vote = Some((leader, epoch));
         }
     }

@@ -13,6 +13,7 @@ use slipstream_resp::{Args, Reply};
 use crate::Address;
 use crate::asking::{FailoverRefused, Opinion};
 use crate::config::{is_host, words};
+use crate::hello::LAST_EPOCH;
 use crate::notices::Subject;
 use crate::sentinel::Sentinel;
 
@@ -209,6 +210,9 @@ impl Sentinel {
         // Where no server can be, none is known.
         let port = u16::try_from(port).unwrap_or(0);
         let epoch = u64::try_from(epoch).unwrap_or(0);
+        if epoch > LAST_EPOCH {
+            return refuse(not_integer);
+        }
         match self.opinion(ip, port, epoch, candidate) {
             Opinion::Later => Ok(Answered::Later),
             Opinion::Now { is_down, vote } => {

@@ -12,6 +12,11 @@ use crate::core::Core;
 
 /// The longest hello that is looked at.
 const LONGEST: usize = 1024;
+/// No epoch is greater: it could hardly be followed by another.
+pub(crate) const LAST_EPOCH: u64 = 1 << 62;
+/// An epoch that is told and lies further ahead is followed up to here, and the rest when it is told again: no single
+/// message uses up what there is.
+const LONGEST_STRIDE: u64 = 1 << 20;
 
 /// What a hello says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +51,9 @@ impl Hello {
             primary: address(next()?, next()?)?,
             config_epoch: next()?.parse().ok()?,
         };
-        // An epoch at the end of its range could never be followed by another.
-        let is_sane = |epoch: u64| epoch < u64::MAX / 2;
-        let is_whole = fields.next().is_none()
-            && hello.id.len() == 40
-            && is_name(&hello.id)
-            && is_sane(hello.epoch)
-            && is_sane(hello.config_epoch);
+        // Whoever became primary in an epoch has seen that epoch.
+        let is_sane = hello.config_epoch <= hello.epoch && hello.epoch <= LAST_EPOCH;
+        let is_whole = fields.next().is_none() && hello.id.len() == 40 && is_name(&hello.id) && is_sane;
         is_whole.then_some(hello)
     }
 }
@@ -83,13 +84,15 @@ impl Core {
         Some(format!("{ip},{port},{id},{epoch},{group},{host},{primary_port},{config_epoch}"))
     }
 
-    /// Another sentinel has seen a higher epoch: so has this one now.
-    pub(crate) fn see_epoch(&mut self, epoch: u64, script: &str) {
-        if epoch > self.epoch {
-            self.epoch = epoch;
+    /// Another sentinel has seen a higher epoch: so has this one now, unless that is still ahead of it.
+    pub(crate) fn see_epoch(&mut self, epoch: u64, script: &str) -> bool {
+        let next = epoch.min(self.epoch + LONGEST_STRIDE).min(LAST_EPOCH);
+        if next > self.epoch {
+            self.epoch = next;
             self.changed();
-            self.notify(Level::Warning, "+new-epoch", epoch.to_string(), script);
+            self.notify(Level::Warning, "+new-epoch", next.to_string(), script);
         }
+        self.epoch >= epoch
     }
 }
 
@@ -119,6 +122,8 @@ mod tests {
             "10.0.0.1,26379,short,7,mymaster,10.0.0.2,6379,5".to_owned(),
             format!("10.0.0.1,26379,{ID},-7,mymaster,10.0.0.2,6379,5"),
             format!("10.0.0.1,26379,{ID},{},mymaster,10.0.0.2,6379,5", u64::MAX),
+            format!("10.0.0.1,26379,{ID},{},mymaster,10.0.0.2,6379,5", LAST_EPOCH + 1),
+            format!("10.0.0.1,26379,{ID},4,mymaster,10.0.0.2,6379,5"),
             format!("10.0.0.1,26379,{ID},7,my\nmaster,10.0.0.2,6379,5"),
         ] {
             assert_eq!(Hello::parse(&text), None, "{text}");

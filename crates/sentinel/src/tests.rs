@@ -1,6 +1,7 @@
 //! Stories of groups on virtual time: several sentinels, servers that are simple models, and a network between them.
 
 mod chaos;
+mod hostile;
 mod model;
 mod planned;
 mod unplanned;

@@ -13,7 +13,7 @@ impl Group {
     /// the state that holds it if that is not on disk yet.
     pub(crate) fn vote(&mut self, core: &mut Core, (candidate, epoch): (&str, u64)) -> Option<Version> {
         core.see_epoch(epoch, &self.options.notification_script);
-        if self.vote.epoch >= epoch || core.epoch > epoch {
+        if self.vote.epoch >= epoch || core.epoch != epoch {
             return None;
         }
         self.vote = Vote { leader: candidate.to_owned(), epoch };

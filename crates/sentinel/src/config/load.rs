@@ -11,6 +11,7 @@ use super::words::{self, check_words};
 use super::{Configured, is_host, is_statement};
 use crate::contact::Contact;
 use crate::group::Group;
+use crate::hello::LAST_EPOCH;
 use crate::info::Role;
 use crate::peer::{Member, Peer};
 use crate::server::Server;
@@ -252,8 +253,7 @@ fn turn_of(name: &str, values: &[&str]) -> Turn {
 }
 
 fn epoch_of(word: &str) -> Result<u64, String> {
-    // The next ones must be numbers too.
-    let epoch = word.parse().ok().filter(|epoch| *epoch <= u64::MAX / 2);
+    let epoch = word.parse().ok().filter(|epoch| *epoch <= LAST_EPOCH);
     epoch.ok_or_else(|| "Invalid epoch.".to_owned())
 }
 

@@ -1,0 +1,76 @@
+//! Somebody who may speak to sentinels or servers, and means no good or is broken.
+
+use slipstream_replication::Moment;
+use slipstream_resp::Value;
+
+use super::world::{SERVERS, World};
+use crate::hello::LAST_EPOCH;
+
+const STRANGER: &str = "ffffffffffffffffffffffffffffffffffffffff";
+
+/// A hello of a sentinel that nobody has seen, which names the primary rightly.
+fn hello((epoch, config_epoch): (u64, u64)) -> String {
+    format!("127.0.0.1,26999,{STRANGER},{epoch},mymaster,127.0.0.1,{SERVERS},{config_epoch}")
+}
+
+/// Says it to one sentinel after another, then kills the primary.
+fn fails_over_behind(mut say: impl FnMut(&mut World, usize)) {
+    for sentinels in [1, 3] {
+        let mut world = World::ready(3, 3, 7);
+        for index in 0..sentinels {
+            let now = world.now;
+            world.sentinel(index).core.now = Moment(now);
+            say(&mut world, index);
+        }
+        world.run(3000);
+        world.kill(SERVERS);
+        world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        for sentinel in world.sentinels.iter().flatten() {
+            let group = &sentinel.groups["mymaster"];
+            assert!(group.config_epoch <= sentinel.core.epoch && sentinel.core.epoch < 1 << 30);
+        }
+    }
+}
+
+#[test]
+fn a_far_epoch_in_a_hello_ends_no_failovers() {
+    for epoch in [LAST_EPOCH, LAST_EPOCH + 1, u64::MAX / 2 - 1, 1000] {
+        fails_over_behind(|world, index| world.sentinel(index).hear_hello(&hello((epoch, 0))));
+        fails_over_behind(|world, index| world.sentinel(index).hear_hello(&hello((epoch, epoch))));
+        fails_over_behind(|world, index| world.sentinel(index).hear_hello(&hello((0, epoch))));
+    }
+}
+
+#[test]
+fn a_far_epoch_in_a_question_ends_no_failovers() {
+    for epoch in [LAST_EPOCH, 1 << 40, 1000] {
+        fails_over_behind(|world, index| {
+            world.sentinel(index).opinion("127.0.0.1", SERVERS, epoch, Some(STRANGER));
+        });
+    }
+}
+
+#[test]
+fn an_epoch_that_is_far_away_is_reached_step_by_step() {
+    let mut world = World::ready(2, 1, 1);
+    let far = 3 << 20;
+    for _ in 0..2 {
+        world.sentinel(0).hear_hello(&hello((far, far)));
+        assert_eq!(world.groups().next().expect("it is there").config_epoch, 0);
+    }
+    world.sentinel(0).hear_hello(&hello((far, far)));
+    assert_eq!(world.groups().next().expect("it is there").config_epoch, far);
+}
+
+#[test]
+fn the_epoch_of_anothers_vote_is_adopted() {
+    let mut world = World::ready(2, 2, 1);
+    let peer = world.sentinel(0).peers.keys().next().expect("there is one").clone();
+    let answer =
+        |epoch| Value::Array(vec![Value::Integer(0), Value::Bulk(STRANGER.into()), Value::Integer(epoch)]);
+    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(50)));
+    assert_eq!(world.sentinel(0).core.epoch, 50);
+    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(i64::MAX)));
+    let vote = world.groups().next().and_then(|group| group.members[&peer].vote.clone());
+    assert_eq!(vote, Some((STRANGER.to_owned(), 50)), "what cannot be followed does not count");
+}
