@@ -62,7 +62,11 @@ impl Sentinel {
         }
         // Writes of a primary that does not answer cannot be made to wait.
         let is_reachable = group.primary.contact.is_up() && !group.is_down();
-        let cause = if is_forced || !is_reachable { Cause::Forced } else { Cause::Planned };
+        let cause = match (is_forced, is_reachable) {
+            (true, _) => Cause::Forced,
+            (false, true) => Cause::Planned,
+            (false, false) => Cause::Wanted,
+        };
         core.log(Level::Warning, format!("Executing user requested FAILOVER of '{name}'"));
         group.begin(core, cause);
         self.wake(name);

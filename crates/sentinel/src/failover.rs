@@ -45,6 +45,8 @@ pub(crate) enum Cause {
     Down,
     /// An operator wants the primary's role moved, and nothing lost.
     Planned,
+    /// The same, and the primary does not answer: as if it were down.
+    Wanted,
     /// An operator wants a replica promoted, at any price.
     Forced,
 }
@@ -78,6 +80,8 @@ pub(crate) struct Failover {
     pub(crate) epoch: u64,
     /// The epoch of this sentinel's last vote before.
     pub(crate) voted_before: u64,
+    /// Elections that it may lose and stand again: an operator's order is not repeated by itself.
+    pub(crate) tries: u32,
     pub(crate) phase: Phase,
 }
 
@@ -87,6 +91,8 @@ pub(crate) enum Step {
     Stay,
     /// The next phase; it is looked at at once.
     Go(Phase),
+    /// It begins anew, then.
+    Again(Moment),
     /// It is over, or given up.
     End,
 }
@@ -112,7 +118,7 @@ impl Failover {
     pub(crate) fn candidacy(&self) -> Option<u64> {
         match self.phase {
             Phase::Waiting { .. } | Phase::Voting { .. } => None,
-            _ => (self.cause != Cause::Forced).then_some(self.epoch),
+            _ => Some(self.epoch),
         }
     }
 
@@ -149,24 +155,29 @@ impl Group {
                     return;
                 }
                 Step::Go(phase) => self.failover = Some(Failover { phase, ..failover }),
+                Step::Again(start) => {
+                    let (phase, tries) = (Phase::Waiting { start }, failover.tries - 1);
+                    let voted_before = self.vote.epoch;
+                    self.failover = Some(Failover { phase, tries, voted_before, epoch: 0, ..failover });
+                }
                 Step::End => {}
             }
         }
     }
 
     fn step(&mut self, core: &mut Core, failover: &mut Failover) -> Step {
-        let (cause, epoch) = (failover.cause, failover.epoch);
+        let (cause, epoch, tries) = (failover.cause, failover.epoch, failover.tries);
         match &mut failover.phase {
             Phase::Waiting { start } => {
                 if !core.is_due(*start) {
                     return Step::Stay;
                 }
-                let version = self.stand(core, cause);
+                let version = self.stand(core);
                 failover.epoch = core.epoch;
                 Step::Go(Phase::Voting { version })
             }
-            Phase::Voting { version } => self.await_own_vote(core, (cause, epoch), *version),
-            Phase::Electing { since } => self.count_votes(core, (cause, epoch), *since),
+            Phase::Voting { version } => self.await_own_vote(core, *version),
+            Phase::Electing { since } => self.count_votes(core, (cause, epoch), (*since, tries)),
             Phase::Selecting { since, waits_for } => self.select(core, (cause, epoch), (*since, waits_for)),
             Phase::CatchingUp(catching_up) => self.catch_up(core, catching_up),
             Phase::SteppingDown { target, since, paused_at } => {

@@ -110,7 +110,7 @@ impl Group {
 
     /// Another sentinel says which primary the group has, and since which epoch.
     pub(crate) fn hear_configuration(&mut self, core: &mut Core, hello: &Hello) {
-        if hello.config_epoch <= self.config_epoch {
+        if hello.config_epoch < self.config_epoch || !self.is_news(core, hello) {
             return;
         }
         self.config_epoch = hello.config_epoch;
@@ -129,6 +129,17 @@ impl Group {
         }
         self.lost_attempts = 0;
         self.switch_primary(core, &hello.primary, false);
+    }
+
+    /// Whether a configuration is another and counts more. Two of one epoch may be there after failovers that asked for no
+    /// votes: the lower address counts, for everybody.
+    fn is_news(&self, core: &Core, hello: &Hello) -> bool {
+        if hello.config_epoch != self.config_epoch {
+            return hello.config_epoch > self.config_epoch;
+        }
+        let (host, port) = self.primary_place(core);
+        let is_same = self.primary.contact.is_at(&hello.primary);
+        self.config_epoch > 0 && !is_same && (&hello.primary.host, hello.primary.port) < (&host, port)
     }
 
     /// Puts right what a switch, a restart or an operator left: primaries that should be replicas, and replicas of

@@ -74,7 +74,7 @@ fn check_flags(command: &str, change: impl FnOnce(&mut crate::group::Group), exp
 }
 
 fn led(cause: Cause, phase: Phase) -> Failover {
-    Failover { cause, epoch: 3, voted_before: 0, phase }
+    Failover { cause, epoch: 3, voted_before: 0, tries: 0, phase }
 }
 
 #[test]

@@ -17,6 +17,10 @@ use crate::notices::Subject;
 const PAUSE_EACH: u64 = 15;
 /// The least that an election gets.
 const SHORTEST: u64 = 250;
+/// So often an operator's order stands again after an election that was lost.
+const TRIES: u32 = 5;
+/// A forced failover waits for votes that long, milliseconds.
+const FORCED: u64 = 500;
 /// For so long whoever was voted for is not disturbed after it was last heard.
 pub(crate) const PATIENCE: u64 = 1500;
 
@@ -31,49 +35,38 @@ impl Group {
 
     /// Begins a failover.
     pub(crate) fn begin(&mut self, core: &mut Core, cause: Cause) {
-        let sentinels = u64::try_from(self.members.len()).unwrap_or(1).min(10) + 1;
         let pause = match cause {
             Cause::Down if self.members.is_empty() => 0,
-            Cause::Down => {
-                core.rng.u64(..PAUSE_EACH * sentinels * (1 + u64::from(self.lost_attempts.min(6))))
-            }
-            Cause::Planned | Cause::Forced => 0,
+            Cause::Down => self.random_pause(core, self.lost_attempts),
+            Cause::Planned | Cause::Wanted | Cause::Forced => 0,
         };
         let phase = Phase::Waiting { start: core.now.after_ms(pause) };
-        self.failover = Some(Failover { cause, epoch: 0, voted_before: self.vote.epoch, phase });
+        let tries = if cause == Cause::Down { 0 } else { TRIES };
+        self.failover = Some(Failover { cause, epoch: 0, voted_before: self.vote.epoch, tries, phase });
+    }
+
+    /// So that one asks while the others have not begun: longer after each election that was lost.
+    fn random_pause(&self, core: &mut Core, lost: u32) -> u64 {
+        let sentinels = u64::try_from(self.members.len()).unwrap_or(1).min(10) + 1;
+        core.rng.u64(..PAUSE_EACH * sentinels * (1 + u64::from(lost.min(6))))
     }
 
     /// Stands for election in a new epoch, with a vote of its own.
-    pub(super) fn stand(&mut self, core: &mut Core, cause: Cause) -> Version {
+    pub(super) fn stand(&mut self, core: &mut Core) -> Version {
         let epoch = core.epoch + 1;
         core.see_epoch(epoch, &self.options.notification_script);
         self.tell(core, (Level::Warning, "+try-failover"), Subject::Primary, "");
-        if cause == Cause::Forced {
-            // Redis asks nobody either, but its votes of this epoch are spent.
-            core.log(
-                Level::Notice,
-                format!("A forced failover of {}: no agreement is asked for.", self.name),
-            );
-        }
         let id = core.id.clone();
         self.vote(core, (&id, epoch)).unwrap_or_else(|| core.changed())
     }
 
     /// Asks for votes once its own is on disk.
-    pub(super) fn await_own_vote(
-        &mut self,
-        core: &mut Core,
-        (cause, epoch): (Cause, u64),
-        version: Version,
-    ) -> Step {
+    pub(super) fn await_own_vote(&mut self, core: &mut Core, version: Version) -> Step {
         if !core.has_stored(version) {
             if core.durability.failure.is_some() {
                 return self.abort(core, "-failover-abort-not-elected");
             }
             return Step::Stay;
-        }
-        if cause == Cause::Forced {
-            return self.win(core, (cause, epoch));
         }
         for member in self.members.values_mut() {
             member.asked_at = None;
@@ -86,25 +79,51 @@ impl Group {
         &mut self,
         core: &mut Core,
         (cause, epoch): (Cause, u64),
-        since: Moment,
+        (since, tries): (Moment, u32),
     ) -> Step {
         let (votes, needed) = (self.votes_for_us(core, epoch), self.votes_needed());
         if votes >= needed {
             return self.win(core, (cause, epoch));
         }
-        let is_hopeless = votes + self.votes_open(epoch) < needed;
-        if !is_hopeless && !core.is_due(since.after_ms(self.election_time(core, cause))) {
+        let open = self.votes_open(epoch);
+        let is_over = core.is_due(since.after_ms(self.election_time(core, cause)));
+        // A forced one goes on without those who cannot be asked; not against one who stands in the same epoch.
+        if cause == Cause::Forced && (is_over || open == 0) && !self.has_rival(core, epoch) {
+            core.log(
+                Level::Warning,
+                format!("A forced failover of {}: it goes on with {votes} votes of {needed}.", self.name),
+            );
+            return self.win(core, (cause, epoch));
+        }
+        if votes + open >= needed && !is_over {
             return Step::Stay;
         }
+        if tries > 0 {
+            let pause = self.random_pause(core, TRIES - tries);
+            core.log(
+                Level::Notice,
+                format!("The election of {} in epoch {epoch} is lost; it stands again.", self.name),
+            );
+            return Step::Again(core.now.after_ms(pause));
+        }
         self.abort(core, "-failover-abort-not-elected")
+    }
+
+    /// Whether somebody has voted for another in this epoch or a later one.
+    fn has_rival(&self, core: &Core, epoch: u64) -> bool {
+        let votes = self.members.values().filter_map(|member| member.vote.as_ref());
+        votes.into_iter().any(|(leader, in_epoch)| *in_epoch >= epoch && *leader != core.id)
     }
 
     /// How long an election takes at most: longer after each that was lost.
     fn election_time(&self, core: &Core, cause: Cause) -> u64 {
         let most = core.timings.election_timeout.min(self.options.failover_timeout);
         let time = (self.options.down_after / 2).max(SHORTEST) << self.lost_attempts.min(8);
-        // An operator's order is not repeated by itself.
-        if cause == Cause::Down { time.min(most) } else { most.min(2000) }
+        match cause {
+            Cause::Down => time.min(most),
+            Cause::Planned | Cause::Wanted => most.min(2000),
+            Cause::Forced => most.min(FORCED),
+        }
     }
 
     fn win(&mut self, core: &mut Core, of: (Cause, u64)) -> Step {

@@ -75,7 +75,7 @@ impl Group {
             SafeFailover::Auto => self.copies() > 0,
             SafeFailover::Yes => true,
         };
-        wants && cause == Cause::Down
+        wants && matches!(cause, Cause::Down | Cause::Wanted)
     }
 
     /// Chooses, once all who can be reached have answered.
@@ -85,7 +85,7 @@ impl Group {
         (cause, epoch): (Cause, u64),
         (since, waits_for): (Moment, &mut Option<String>),
     ) -> Step {
-        if cause == Cause::Down && !self.leases_are_over(core) {
+        if matches!(cause, Cause::Down | Cause::Wanted) && !self.leases_are_over(core) {
             return Step::Stay;
         }
         self.ask_where_they_are(core, (cause, epoch));
@@ -100,7 +100,7 @@ impl Group {
             let number = heir.number;
             return self.choose(core, cause, number);
         }
-        match self.best_of_those_who_answered(core, is_safe) {
+        match self.best_of_those_who_answered(core, (cause, is_safe)) {
             Ok(number) => self.choose(core, cause, number),
             Err(Obstacle::NobodyIsFit) => self.abort_selection(core, epoch),
             Err(Obstacle::Waits(text)) => self.wait_for_answers(core, epoch, (since, waits_for, text)),
@@ -108,9 +108,15 @@ impl Group {
     }
 
     /// The best of the replicas that have answered, if enough of them have.
-    fn best_of_those_who_answered(&self, core: &Core, is_safe: bool) -> Result<u64, Obstacle> {
-        let answered: Vec<&Server> =
-            self.replicas.values().filter(|replica| has_answered(replica, is_safe)).collect();
+    fn best_of_those_who_answered(
+        &self,
+        core: &Core,
+        (cause, is_safe): (Cause, bool),
+    ) -> Result<u64, Obstacle> {
+        let answered = self.replicas.values().filter(|replica| has_answered(replica, is_safe));
+        // What is moved is the primary's data, so its replicas only are asked whether they have it.
+        let answered = answered.filter(|replica| cause != Cause::Planned || self.is_in_sync(replica));
+        let answered: Vec<&Server> = answered.collect();
         let history = self.last_history(core, &answered);
         let candidates: Vec<Candidate<'_>> = answered
             .iter()
@@ -221,6 +227,13 @@ impl Group {
         self.replicas.values().filter(may_have).count()
     }
 
+    /// Whether a replica copies from the primary as it is.
+    fn is_in_sync(&self, replica: &Server) -> bool {
+        let report = &replica.report;
+        let named = report.primary.as_ref();
+        report.is_link_up && named.is_some_and(|named| self.primary.contact.is_at(named))
+    }
+
     /// Whether a replica that answered may be promoted at all.
     fn is_fit(&self, core: &Core, replica: &Server) -> bool {
         // As in Redis: whose link had been down long before the primary was has old data.
@@ -249,7 +262,7 @@ impl Group {
         }
         match cause {
             Cause::Planned => self.begin_catching_up(core, number),
-            Cause::Down | Cause::Forced => Step::Go(self.promote(core, (number, None))),
+            Cause::Down | Cause::Wanted | Cause::Forced => Step::Go(self.promote(core, (number, None))),
         }
     }
 }
