@@ -20,7 +20,7 @@ use crate::info::Role;
 use crate::notices::Subject;
 use crate::options::GroupOptions;
 use crate::peer::Member;
-use crate::server::Server;
+use crate::server::{LeaseTerms, Server};
 
 /// For so long every attempt must be refused before a primary is down by that.
 pub(crate) const REFUSED_FOR: u64 = 100;
@@ -94,13 +94,21 @@ impl Group {
         let primary = &self.primary;
         // Each has to be asked, so that whatever is not so yet is looked at again when it may be.
         let reasons = [
-            is_silent(core, &primary.contact, self.options.down_after),
+            is_silent(core, &primary.contact, self.terms().down_after),
             primary.is_refusing(core, &self.options),
             primary.is_rebooting_too_long(core, &self.options),
             self.primary_is_replica(core),
             self.primary_is_empty(),
         ];
         reasons.contains(&true)
+    }
+
+    /// By what the primary is judged. One that fences itself takes writes by what it was told: what was set since, and it
+    /// has not heard of, does not shorten that.
+    pub(crate) fn terms(&self) -> LeaseTerms {
+        let set = LeaseTerms { down_after: self.options.down_after, quorum: self.options.quorum };
+        let told = self.primary.lease_terms.filter(|_| self.primary.report.is_fencing).unwrap_or(set);
+        LeaseTerms { down_after: set.down_after.max(told.down_after), quorum: set.quorum.max(told.quorum) }
     }
 
     /// The primary says that it is a replica.
@@ -190,7 +198,7 @@ impl Group {
     /// Whether as many as the quorum see the primary down.
     fn agree(&mut self, core: &mut Core) {
         let sentinels = 1 + self.members.values().filter(|member| member.sees_down_now(core)).count();
-        let quorum = usize::try_from(self.options.quorum).unwrap_or(usize::MAX);
+        let quorum = usize::try_from(self.terms().quorum).unwrap_or(usize::MAX);
         let is_agreed = self.is_down() && sentinels >= quorum;
         if is_agreed == self.agreed_down_since.is_some() {
             return;

@@ -61,9 +61,10 @@ impl Group {
             }
             Awaited::Role => self.on_role(core, number, &reply),
             Awaited::Pause => self.on_paused(&reply),
-            Awaited::Lease => {
+            Awaited::Lease(terms) => {
                 if let (Value::Integer(token), Some((server, _))) = (reply, self.server_mut(number)) {
                     server.lease_token = u64::try_from(token).unwrap_or(0);
+                    server.lease_terms = Some(terms);
                 }
             }
             Awaited::Nothing | Awaited::Hello | Awaited::Opinion(_) | Awaited::Topology(_) => {}
@@ -159,9 +160,23 @@ impl Group {
         for address in replicas {
             self.add_replica(core, address.clone());
             if let Some(replica) = self.replicas.values_mut().find(|replica| replica.contact.is_at(address)) {
-                replica.listed_at = Some(core.now);
                 replica.seen_at = core.now;
             }
+        }
+    }
+
+    /// Who is not among the primary's replicas may have its writes up to where it is now, until enough of the others have
+    /// them as well.
+    fn note_copies(&mut self, number: u64, offset: Option<u64>, rows: &[(Address, u64)]) {
+        let Some(offset) = offset.filter(|_| self.primary.number == number) else { return };
+        let wanted = usize::try_from(self.copies().max(1)).unwrap_or(usize::MAX);
+        for replica in self.replicas.values_mut() {
+            if rows.iter().any(|(address, _)| replica.contact.is_at(address)) {
+                (replica.may_have, replica.is_covered) = (None, false);
+                continue;
+            }
+            let may_have = *replica.may_have.get_or_insert(offset);
+            replica.is_covered |= rows.iter().filter(|(_, has)| *has >= may_have).count() >= wanted;
         }
     }
 
@@ -175,16 +190,18 @@ impl Group {
         };
         match text(0).as_str() {
             "master" => {
-                let replicas: Vec<Address> = match parts.get(2) {
+                let rows: Vec<(Address, u64)> = match parts.get(2) {
                     Some(Value::Array(rows)) => rows.iter().filter_map(role_row).collect(),
                     _ => Vec::new(),
                 };
+                let replicas: Vec<Address> = rows.iter().map(|(address, _)| address.clone()).collect();
                 if let Some((server, _)) = self.server_mut(number) {
                     server.report.offset = offset(1).unwrap_or(server.report.offset);
                     server.report.primary = None;
                 }
                 self.note_role(core, number, Role::Primary);
                 self.note_listed(core, number, &replicas);
+                self.note_copies(number, offset(1), &rows);
                 self.note_goal(number, offset(1));
             }
             "slave" => {
@@ -254,8 +271,10 @@ fn note_upstream(
     server.report.offset = offset.unwrap_or(server.report.offset);
 }
 
-fn role_row(row: &Value) -> Option<Address> {
+/// `[host, port, offset]`.
+fn role_row(row: &Value) -> Option<(Address, u64)> {
     let Value::Array(parts) = row else { return None };
     let port = parts.get(1)?.text().parse().ok().filter(|port| *port != 0)?;
-    Some(Address::new(parts.first()?.text(), port))
+    let offset = parts.get(2).and_then(|offset| offset.text().parse().ok()).unwrap_or(0);
+    Some((Address::new(parts.first()?.text(), port), offset))
 }

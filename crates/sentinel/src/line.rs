@@ -14,6 +14,7 @@ use slipstream_replication::Moment;
 use slipstream_resp::Value;
 
 use crate::action::LineId;
+use crate::server::LeaseTerms;
 
 /// Bytes of one reply that are kept at most: INFO of a server with a thousand replicas is below a tenth of it.
 const LONGEST_REPLY: usize = 4 << 20;
@@ -30,7 +31,7 @@ pub(crate) enum Awaited {
     /// PING.
     Ping,
     /// REPLICA LEASE.
-    Lease,
+    Lease(LeaseTerms),
     /// INFO.
     Info,
     /// INFO by which a replica is chosen.

@@ -33,6 +33,13 @@ pub(crate) struct Deposed {
     pub(crate) history: String,
 }
 
+/// By what a server reckons that fences itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeaseTerms {
+    pub(crate) down_after: u64,
+    pub(crate) quorum: u32,
+}
+
 /// A primary or a replica.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -78,12 +85,16 @@ pub(crate) struct Server {
     pub(crate) deposed: Option<Deposed>,
     /// When the primary named it last, or it was reached.
     pub(crate) seen_at: Moment,
-    /// When the primary named it last.
-    pub(crate) listed_at: Option<Moment>,
+    /// The primary's offset when it was first seen without this replica: what the replica may have of its writes.
+    pub(crate) may_have: Option<u64>,
+    /// So many other replicas have had all of that since, as the primary wants for each write.
+    pub(crate) is_covered: bool,
     /// When it was told its place last, outside of a failover.
     pub(crate) corrected_at: Option<Moment>,
     /// The newest token of its lease.
     pub(crate) lease_token: u64,
+    /// What it was told with that lease: it goes by these until it has answered others.
+    pub(crate) lease_terms: Option<LeaseTerms>,
 }
 
 impl Server {
@@ -110,9 +121,11 @@ impl Server {
             turning: Turning::No,
             deposed: None,
             seen_at: now,
-            listed_at: None,
+            may_have: None,
+            is_covered: false,
             corrected_at: None,
             lease_token: 0,
+            lease_terms: None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::info::Role;
 use crate::line::Awaited;
 use crate::options::GroupOptions;
 use crate::peer::Peer;
-use crate::server::Server;
+use crate::server::{LeaseTerms, Server};
 
 /// The shortest time between two PING.
 const SHORTEST_PING: u64 = 50;
@@ -120,7 +120,8 @@ impl Server {
         };
         let (id, command) = (core.id.clone(), options.command("REPLICA").to_owned());
         let words = [&command, "LEASE", &id, &quorum, &sentinels, &down_after, &token, held_for];
-        self.contact.ask(core, &words, Awaited::Lease);
+        let terms = LeaseTerms { down_after: options.down_after, quorum: options.quorum };
+        self.contact.ask(core, &words, Awaited::Lease(terms));
     }
 }
 

@@ -79,7 +79,7 @@ impl Group {
         old.turning = Turning::No;
         self.replicas.insert(old.contact.address.clone(), old);
         for replica in self.replicas.values_mut() {
-            replica.listed_at = None;
+            (replica.may_have, replica.is_covered) = (None, false);
             replica.corrected_at = None;
             replica.follows_since = core.now;
         }

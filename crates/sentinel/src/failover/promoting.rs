@@ -121,9 +121,10 @@ impl Group {
         };
         self.config_epoch = epoch;
         self.lost_attempts = 0;
+        let old = self.primary.number;
         self.switch_primary(core, &address, true);
         if is_paused {
-            self.turn_old_primary(core);
+            self.turn_old_primary(core, old);
         }
         Step::Go(Phase::Turning { since: core.now })
     }

@@ -85,8 +85,10 @@ impl Group {
         (cause, epoch): (Cause, u64),
         (since, waits_for): (Moment, &mut Option<String>),
     ) -> Step {
-        if matches!(cause, Cause::Down | Cause::Wanted) && !self.leases_are_over(core) {
-            return Step::Stay;
+        if matches!(cause, Cause::Down | Cause::Wanted)
+            && let Some(text) = self.awaits_leases(core)
+        {
+            return self.wait_for_answers(core, epoch, (since, waits_for, text));
         }
         self.ask_where_they_are(core, (cause, epoch));
         let is_safe = self.is_safe(cause);
@@ -125,7 +127,7 @@ impl Group {
         let comparable = candidates.iter().filter(|candidate| candidate.history == history).count();
         if is_safe {
             // Whoever has nothing of that history has none of its writes.
-            let countable = self.countable(core).saturating_sub(candidates.len() - comparable);
+            let countable = self.countable().saturating_sub(candidates.len() - comparable);
             let copies = self.copies();
             let needed = answers_needed(copies, countable);
             if comparable < needed {
@@ -172,12 +174,22 @@ impl Group {
         }
     }
 
-    /// A primary that fences itself and still answers takes writes until its leases are over: nobody renews them by now.
-    fn leases_are_over(&self, core: &mut Core) -> bool {
-        let down_after = self.options.down_after;
-        let has_leases = self.primary.report.is_fencing
-            && core.now.ms_since(self.primary.contact.last_valid) <= down_after;
-        !has_leases || self.agreed_down_since.is_none_or(|since| core.is_due(since.after_ms(down_after)))
+    /// A primary that fences itself takes writes until its leases are over: nobody renews them once a quorum sees it down.
+    fn awaits_leases(&self, core: &mut Core) -> Option<String> {
+        let last_valid = self.primary.contact.last_valid;
+        let longest = self.terms().down_after;
+        if !self.primary.report.is_fencing
+            || core.now.ms_since(last_valid) > longest && self.agreed_down_since.is_some()
+        {
+            return None;
+        }
+        let Some(since) = self.agreed_down_since else {
+            return Some(
+                "the primary fences itself, and its leases run while no quorum sees it down".to_owned(),
+            );
+        };
+        let runs = !core.is_due(since.after_ms(longest));
+        runs.then(|| "the leases of the primary, which fences itself, may still run".to_owned())
     }
 
     /// Waits for more answers, and says why, once for each reason.
@@ -200,7 +212,7 @@ impl Group {
 
     /// On how many replicas an acknowledged write is. Who never heard the primary takes the replicas' word: they have the
     /// same configuration.
-    fn copies(&self) -> u32 {
+    pub(crate) fn copies(&self) -> u32 {
         if self.primary.info_at.is_some() {
             return self.primary.report.min_replicas_to_ack;
         }
@@ -213,18 +225,11 @@ impl Group {
         self.abort(core, "-failover-abort-no-good-slave")
     }
 
-    /// Replicas that may have acknowledged a write: all but those that were gone while the primary was last seen without
-    /// them.
-    fn countable(&self, core: &Core) -> usize {
-        let margin = core.timings.ping_period * 2;
-        let listed_at = self.primary.role_heard_at;
-        let may_have = |replica: &&Server| {
-            let was_gone = replica
-                .down_since
-                .is_some_and(|since| listed_at.is_some_and(|at| since.after_ms(margin) < at));
-            !was_gone || listed_at.is_some_and(|at| replica.listed_at == Some(at))
-        };
-        self.replicas.values().filter(may_have).count()
+    /// Replicas that may have acknowledged a write that no other has: all but those that are gone, and whose writes so
+    /// many others have as the primary wants.
+    fn countable(&self) -> usize {
+        let is_out = |replica: &&Server| replica.down_since.is_some() && replica.is_covered;
+        self.replicas.values().filter(|replica| !is_out(replica)).count()
     }
 
     /// Whether a replica copies from the primary as it is.

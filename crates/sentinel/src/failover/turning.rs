@@ -13,14 +13,11 @@ use crate::server::{Server, Turning};
 
 impl Group {
     /// The old primary of a planned switchover is turned first of all, and its clients' writes are refused from then on.
-    pub(super) fn turn_old_primary(&mut self, core: &mut Core) {
+    pub(super) fn turn_old_primary(&mut self, core: &mut Core, number: u64) {
         let place = self.primary_place(core);
         let Group { replicas, options, .. } = self;
-        let Some(old) =
-            replicas.values_mut().find(|replica| replica.deposed.is_some() && replica.contact.is_up())
-        else {
-            return;
-        };
+        let mut reachable = replicas.values_mut().filter(|replica| replica.contact.is_up());
+        let Some(old) = reachable.find(|replica| replica.number == number) else { return };
         old.turn_to(core, options, Some((&place.0, place.1)));
         let client = options.command("CLIENT").to_owned();
         old.contact.order(core, &[&client, "UNPAUSE"], Awaited::Nothing);

@@ -24,6 +24,10 @@ pub(super) struct Model {
     pub(super) is_ours: bool,
     /// Whether SLAVEOF is forbidden there.
     pub(super) refuses_to_follow: bool,
+    /// Its stream stands still until then, and nobody notices.
+    pub(super) stands_until: u64,
+    /// `sentinel-fencing`.
+    pub(super) is_fencing: bool,
     /// It keeps away from its primary until then.
     pub(super) detached_until: u64,
     /// REPLICA LEASE, as they came.
@@ -57,6 +61,8 @@ impl Model {
             is_waiting: false,
             is_ours: false,
             refuses_to_follow: false,
+            stands_until: 0,
+            is_fencing: false,
             detached_until: 0,
             leases: Vec::new(),
             uptime_from: 0,
@@ -216,6 +222,7 @@ impl Model {
         }
         if self.is_ours {
             text += "slipstream_version:0.1.0\r\n";
+            text += &format!("sentinel_fencing:{}\r\n", u8::from(self.is_fencing));
         }
         if self.is_empty {
             text += match self.follows {

@@ -1,14 +1,27 @@
 //! An operator moves the primary's role.
 
+use std::collections::BTreeSet;
+
 use super::world::{SERVERS, World};
+
+/// SENTINEL FAILOVER, with FORCE or without.
+fn order(world: &mut World, sentinel: usize, is_forced: bool) {
+    let now = world.now;
+    world.sentinel(sentinel).core.now = slipstream_replication::Moment(now);
+    world.sentinel(sentinel).start_failover("mymaster", is_forced).unwrap();
+}
+
+/// Which servers were promoted, in order.
+fn promoted(world: &World) -> Vec<String> {
+    let events = world.events.iter().filter(|event| event.2 == "+promoted-slave");
+    events.map(|event| event.3.clone()).collect()
+}
 
 #[test]
 fn a_switchover_loses_nothing_and_is_quick() {
     for seed in 0..50 {
         let mut world = World::ready(3, 3, seed);
-        let now = world.now;
-        world.sentinel(1).core.now = slipstream_replication::Moment(now);
-        world.sentinel(1).start_failover("mymaster", false).unwrap();
+        order(&mut world, 1, false);
         let took = world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
         assert!(took < 100, "{took} ms\n{}", world.story());
         let primary = world.primary().unwrap();
@@ -23,10 +36,8 @@ fn a_switchover_loses_nothing_and_is_quick() {
 fn a_switchover_whose_replica_does_not_keep_up_is_aborted() {
     let mut world = World::ready(2, 3, 1);
     world.run(1000);
-    let now = world.now;
     world.silent.insert(SERVERS + 1);
-    world.sentinel(0).core.now = slipstream_replication::Moment(now);
-    world.sentinel(0).start_failover("mymaster", false).unwrap();
+    order(&mut world, 0, false);
     world.run(5000);
     assert_eq!(world.primary(), Some(SERVERS));
     assert_eq!(world.servers[0].paused_until, 0, "{}", world.story());
@@ -42,9 +53,7 @@ fn primaries(world: &World) -> usize {
 fn there_are_never_two_primaries() {
     for seed in 0..50 {
         let mut world = World::ready(3, 3, seed);
-        let now = world.now;
-        world.sentinel(1).core.now = slipstream_replication::Moment(now);
-        world.sentinel(1).start_failover("mymaster", false).unwrap();
+        order(&mut world, 1, false);
         for _ in 0..200 {
             world.run(1);
             assert!(primaries(&world) <= 1, "{}", world.story());
@@ -57,9 +66,7 @@ fn there_are_never_two_primaries() {
 fn whenever_its_leader_dies_one_primary_takes_writes_again_and_nothing_is_lost() {
     for dies_after in 0..40 {
         let mut world = World::ready(3, 3, 7);
-        let now = world.now;
-        world.sentinel(1).core.now = slipstream_replication::Moment(now);
-        world.sentinel(1).start_failover("mymaster", false).unwrap();
+        order(&mut world, 1, false);
         for _ in 0..dies_after {
             world.run(1);
             assert!(primaries(&world) <= 1, "{}", world.story());
@@ -81,11 +88,82 @@ fn whenever_its_leader_dies_one_primary_takes_writes_again_and_nothing_is_lost()
 fn a_primary_that_does_not_step_down_stays_the_primary() {
     let mut world = World::ready(3, 3, 1);
     world.server(SERVERS).refuses_to_follow = true;
-    let now = world.now;
-    world.sentinel(0).core.now = slipstream_replication::Moment(now);
-    world.sentinel(0).start_failover("mymaster", false).unwrap();
+    order(&mut world, 0, false);
     world.run_until(5000, |world| world.has_event("-failover-abort-master-timeout"));
     world.run(5000);
     assert_eq!((world.primary(), primaries(&world)), (Some(SERVERS), 1), "{}", world.story());
     assert_eq!(world.servers[0].paused_until, 0);
+}
+
+#[test]
+fn an_order_that_all_sentinels_get_is_done_once() {
+    for (is_forced, seed) in (0..24).map(|seed| (seed % 2 == 0, seed)) {
+        let mut world = World::ready(4, 3, seed);
+        (0..3).for_each(|sentinel| order(&mut world, sentinel, is_forced));
+        world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        world.run(5000);
+        assert!(world.primary().is_some_and(|port| port != SERVERS), "{seed}\n{}", world.story());
+        let epochs: BTreeSet<u64> = world.groups().map(|group| group.config_epoch).collect();
+        assert_eq!((epochs.len(), primaries(&world)), (1, 1), "{seed}\n{}", world.story());
+        if !is_forced {
+            assert_eq!(promoted(&world).len(), 1, "{seed}\n{}", world.story());
+            let primary = world.primary().unwrap();
+            assert!(world.server(primary).offset >= world.acknowledged, "{seed}\n{}", world.story());
+        }
+    }
+}
+
+#[test]
+fn an_order_for_a_dead_primary_is_done_once() {
+    for seed in 0..16 {
+        let mut world = World::ready(4, 3, seed);
+        for sentinel in 0..3 {
+            world.sentinel(sentinel).groups.get_mut("mymaster").unwrap().options.fast_down = false;
+        }
+        world.kill(SERVERS);
+        world.run(50);
+        (0..3).for_each(|sentinel| order(&mut world, sentinel, false));
+        world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        world.run(5000);
+        assert_eq!((promoted(&world).len(), primaries(&world)), (1, 1), "{seed}\n{}", world.story());
+    }
+}
+
+#[test]
+fn a_forced_one_needs_no_majority() {
+    let mut world = World::ready(3, 3, 1);
+    world.kill_sentinel(1);
+    world.kill_sentinel(2);
+    world.run(3000);
+    order(&mut world, 0, true);
+    let took = world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    assert!(took < 700, "{took} ms");
+}
+
+#[test]
+fn what_is_moved_is_the_primarys_data() {
+    let mut world = World::ready(2, 3, 1);
+    // An operator has it follow another, which is further.
+    let stray = world.server(SERVERS + 1);
+    (stray.follows, stray.offset) = (Some(9999), 1 << 40);
+    world.run(50);
+    order(&mut world, 0, false);
+    world.run_until(1000, |world| world.has_event("-failover-abort-no-good-slave"));
+    world.run(1000);
+    assert_eq!(promoted(&world), Vec::<String>::new(), "{}", world.story());
+    assert_eq!(world.servers[0].follows, None);
+}
+
+#[test]
+fn two_configurations_of_one_epoch_do_not_both_last() {
+    let mut world = World::ready(3, 2, 1);
+    for (sentinel, port) in [(0, SERVERS + 1), (1, SERVERS + 2)] {
+        let now = world.now;
+        let sentinel = world.sentinel(sentinel);
+        sentinel.core.now = slipstream_replication::Moment(now);
+        let group = sentinel.groups.get_mut("mymaster").unwrap();
+        group.config_epoch = 3;
+        group.switch_primary(&mut sentinel.core, &crate::Address::new("127.0.0.1", port), true);
+    }
+    world.run_until(5000, |world| world.primary() == Some(SERVERS + 1));
 }

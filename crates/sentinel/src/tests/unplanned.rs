@@ -292,3 +292,44 @@ fn replicas_are_let_go_when_nobody_is_chosen() {
     world.hidden.clear();
     world.run_until(5000, |world| !world.server_is_detached(SERVERS + 1));
 }
+
+#[test]
+fn a_replica_that_is_gone_counts_until_others_have_what_it_may_have() {
+    // The other one was behind when the primary was last seen: then it is not promoted. Else it is.
+    for (lags, is_replaced) in [(true, false), (false, true)] {
+        let mut world = World::ready(3, 3, 1);
+        for server in &mut world.servers {
+            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+        }
+        world.run(12_000);
+        // Its link stands still, and the primary goes on to list it.
+        let now = world.now;
+        world.server(SERVERS + 1).stands_until = if lags { now + 60_000 } else { 0 };
+        world.run(2000);
+        world.kill(SERVERS + 2);
+        world.run(6000);
+        world.kill(SERVERS);
+        world.run(8000);
+        let was_replaced = world.primary() == Some(SERVERS + 1);
+        assert_eq!(was_replaced, is_replaced, "{lags}\n{}", world.story());
+    }
+}
+
+#[test]
+fn who_fences_itself_goes_by_what_it_was_told() {
+    let mut world = World::ready(3, 3, 1);
+    world.servers.iter_mut().for_each(|server| (server.is_ours, server.is_fencing) = (true, true));
+    for sentinel in 0..3 {
+        world.sentinel(sentinel).groups.get_mut("mymaster").unwrap().options.down_after = 8000;
+    }
+    world.run(12_000);
+    let lost_at = world.now;
+    world.silent.insert(SERVERS);
+    world.run(500);
+    // Nobody wants to wait: the primary does not hear of that.
+    for sentinel in 0..3 {
+        world.sentinel(sentinel).groups.get_mut("mymaster").unwrap().options.down_after = 1000;
+    }
+    world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    assert!(world.now - lost_at >= 8000 - 1000, "after {} ms\n{}", world.now - lost_at, world.story());
+}

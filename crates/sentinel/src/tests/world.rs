@@ -332,7 +332,9 @@ impl World {
                 self.servers[index].linked_at = self.now;
             }
             if passes {
-                self.servers[index].offset = primary.offset;
+                if self.now >= self.servers[index].stands_until {
+                    self.servers[index].offset = primary.offset;
+                }
             }
         }
         self.acknowledge();
