@@ -331,10 +331,8 @@ impl World {
             if passes {
                 self.servers[index].linked_at = self.now;
             }
-            if passes {
-                if self.now >= self.servers[index].stands_until {
-                    self.servers[index].offset = primary.offset;
-                }
+            if passes && self.now >= self.servers[index].stands_until {
+                self.servers[index].offset = primary.offset;
             }
         }
         self.acknowledge();
