@@ -148,7 +148,8 @@ impl Contact {
 impl Contact {
     /// A connection that does not answer is made anew: it may be the connection that is broken.
     pub(crate) fn give_up_silent(&mut self, core: &mut Core, down_after: u64) {
-        let min_age = core.timings.min_link_reconnect_period;
+        // One that was just made is not made anew again and again.
+        let min_age = core.timings.min_link_reconnect_period.min(down_after);
         if self.is_up()
             && let Some(since) = self.unanswered_since
             && core.is_due(since.after_ms(down_after / 2).max(self.line.since.after_ms(min_age)))

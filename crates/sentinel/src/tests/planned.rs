@@ -162,7 +162,7 @@ fn two_configurations_of_one_epoch_do_not_both_last() {
         let sentinel = world.sentinel(sentinel);
         sentinel.core.now = slipstream_replication::Moment(now);
         let group = sentinel.groups.get_mut("mymaster").unwrap();
-        group.config_epoch = 3;
+        (group.config_epoch, sentinel.core.epoch) = (3, 3);
         group.switch_primary(&mut sentinel.core, &crate::Address::new("127.0.0.1", port), true);
     }
     world.run_until(5000, |world| world.primary() == Some(SERVERS + 1));

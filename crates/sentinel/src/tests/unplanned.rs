@@ -333,3 +333,17 @@ fn who_fences_itself_goes_by_what_it_was_told() {
     world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
     assert!(world.now - lost_at >= 8000 - 1000, "after {} ms\n{}", world.now - lost_at, world.story());
 }
+
+#[test]
+fn a_connection_that_broke_in_silence_is_soon_made_anew() {
+    let mut world = World::ready(3, 3, 1);
+    let line = world.line_to(0, SERVERS + 1);
+    world.drop_in_silence(0, line);
+    // Time enough for the connection that comes in its place, and then that one breaks.
+    world.run(2500);
+    let line = world.line_to(0, SERVERS + 1);
+    world.drop_in_silence(0, line);
+    world.run(2500);
+    let group = &world.sentinel(0).groups["mymaster"];
+    assert!(group.replicas.values().all(|replica| replica.down_since.is_none()), "{}", world.story());
+}

@@ -152,6 +152,18 @@ impl World {
             .collect()
     }
 
+    /// The line of a sentinel's commands to a server.
+    pub(super) fn line_to(&mut self, sentinel: usize, port: u16) -> LineId {
+        let group = &self.sentinel(sentinel).groups["mymaster"];
+        let server = group.servers().find(|server| server.contact.address.port == port).unwrap();
+        server.contact.line.id().expect("there is one")
+    }
+
+    /// Nothing passes over a line any more, and nobody is told.
+    pub(super) fn drop_in_silence(&mut self, sentinel: usize, line: LineId) {
+        self.lines.remove(&(sentinel, line));
+    }
+
     pub(super) fn server_is_detached(&self, port: u16) -> bool {
         self.servers.iter().any(|server| server.port == port && server.detached_until > self.now)
     }
