@@ -328,6 +328,7 @@ fn primary_session(db: usize, core: &Core) -> Session {
     let mut session = Session::new(SessionId(0), Endpoint::Internal, Endpoint::Internal, core.clock.moment());
     session.role = Role::Primary;
     session.authenticated = true;
+    session.user = None;
     session.db = db;
     session
 }

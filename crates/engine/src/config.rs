@@ -33,12 +33,13 @@ pub use change::{Change, Circumstances, SetError, get, set};
 pub use directive::{Directive, Flags};
 pub(crate) use kind::parse_memory;
 pub use load::{Files, LoadError, load};
-pub(crate) use rewrite::rewrite_one;
 pub use rewrite::{Additions, rewrite};
+pub(crate) use rewrite::{rewrite_one, rewrite_users};
 pub use table::directives;
 pub use values::{
-    AppendFsync, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj,
-    OutputLimit, ProtectedAction, SavePoint, ShutdownHandover, ShutdownOn, Upstream, VersionCheck,
+    AppendFsync, ChannelsByDefault, ClassLimits, Compression, Config, DisklessLoad, EvictionPolicy, LogLevel,
+    OomScoreAdj, OutputLimit, ProtectedAction, SavePoint, ShutdownHandover, ShutdownOn, Upstream,
+    VersionCheck,
 };
 
 /// The version of Redis whose behaviour is shown to clients.

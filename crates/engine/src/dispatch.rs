@@ -10,6 +10,7 @@ use slipstream_log::Offset;
 use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, OwnedRequest, Reply};
 
+use crate::acl::Context;
 use crate::call::{Call, Outcome};
 use crate::command::{Command, flag};
 use crate::commands::client::describe;
@@ -46,6 +47,7 @@ struct Candidate<'a> {
     core: &'a Core,
     session: &'a Session,
     entry: Entry,
+    args: Args<'a>,
     /// The command's flags; for EXEC together with those of all it would run.
     flags: u32,
     is_resp3: bool,
@@ -69,6 +71,7 @@ type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
 const GATES: &[Gate] = &[
     protected_commands_are_enabled,
     the_client_is_authenticated,
+    the_user_may,
     the_primary_is_here,
     memory_is_left,
     the_disk_takes_writes,
@@ -107,8 +110,13 @@ fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), Comma
 }
 
 fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let open = candidate.session.authenticated || candidate.core.config.requirepass.is_none();
-    if open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
+    let is_open = !candidate.core.is_locked(candidate.session);
+    if is_open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
+}
+
+fn the_user_may(candidate: &Candidate<'_>) -> Result<(), CommandError> {
+    let Candidate { core, session, entry, args, .. } = *candidate;
+    core.permits(session, entry, args).map_err(|denied| core.denial(session, entry, denied))
 }
 
 /// A client that goes where it is sent is sent to the primary.
@@ -336,11 +344,11 @@ impl Machine<'_> {
         };
         self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry, args);
-        if let Some(error) = self.refusal(entry, flags) {
+        if let Some(error) = self.refusal((entry, args), flags) {
             return self.reject(Some(entry), &error);
         }
         // Two replicas would send their clients to each other while neither is the primary.
-        let waits_for_primary = self.candidate(entry, flags).is_for_primary();
+        let waits_for_primary = self.candidate((entry, args), flags).is_for_primary();
         let is_held = waits_for_primary || self.core.pause.holds(flags) || self.core.is_paced(flags);
         if is_held && matches!(self.session.role, Role::Client | Role::Monitor) {
             self.session.flow = Flow::Paused;
@@ -379,7 +387,7 @@ impl Machine<'_> {
     }
 
     /// Why a command does not run, if it does not. Room is made for it first.
-    pub(crate) fn refusal(&mut self, entry: Entry, flags: u32) -> Option<CommandError> {
+    pub(crate) fn refusal(&mut self, request: (Entry, Args<'_>), flags: u32) -> Option<CommandError> {
         if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
             self.core.make_room(self.keyspace);
         }
@@ -387,13 +395,17 @@ impl Machine<'_> {
         if self.core.observers.has(Observers::TRACKING) && self.core.busy.is_none() {
             self.forget_tracked();
         }
-        let candidate = self.candidate(entry, flags);
-        GATES.iter().find_map(|gate| gate(&candidate).err())
+        let candidate = self.candidate(request, flags);
+        let error = GATES.iter().find_map(|gate| gate(&candidate).err())?;
+        if error.is_denial() {
+            self.core.note_denial(self.session, request, Context::of(self.session));
+        }
+        Some(error)
     }
 
-    fn candidate(&self, entry: Entry, flags: u32) -> Candidate<'_> {
+    fn candidate<'b>(&'b self, (entry, args): (Entry, Args<'b>), flags: u32) -> Candidate<'b> {
         let is_resp3 = self.reply.is_resp3();
-        Candidate { core: self.core, session: self.session, entry, flags, is_resp3 }
+        Candidate { core: self.core, session: self.session, entry, args, flags, is_resp3 }
     }
 
     /// A browser that was tricked into talking to this port must not have its request's body obeyed.

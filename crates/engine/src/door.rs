@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use slipstream_log::Log;
 
+use crate::acl::Users;
 use crate::commands::connection::PROTECTED_MODE;
 use crate::config::Config;
 use crate::host::{Clock, Host};
@@ -24,6 +25,7 @@ pub struct Door<'a> {
     pub config: &'a Config,
     /// What a replica's socket is to have before replies leave.
     pub sent_ahead: Option<&'a Log>,
+    users: &'a Users,
     stats: &'a mut Stats,
     clock: Clock,
 }
@@ -51,14 +53,14 @@ impl Door<'_> {
             self.stats.connections_rejected += 1;
             return Err("-ERR max number of clients reached\r\n");
         }
-        if protects_from(self.config, &peer) {
+        if self.config.protected_mode && self.users.needs_no_password() && is_elsewhere(&peer) {
             self.stats.connections_rejected += 1;
             return Err(PROTECTED_MODE);
         }
         self.stats.connections_received += 1;
         let id = self.sessions.next_id();
         let mut session = Session::new(id, peer, local, self.clock.moment());
-        session.authenticated = self.config.requirepass.is_none();
+        session.authenticated = self.users.is_open();
         session.descriptor = descriptor;
         self.sessions.insert(Box::new(session));
         Ok(id)
@@ -91,18 +93,18 @@ impl Core {
     /// The door, and the process that is to stand at it.
     pub(crate) fn door(&mut self) -> (Door<'_>, &mut dyn Host) {
         let sends_ahead = self.sent_ahead().is_some();
-        let Core { sessions, config, log, stats, clock, host, .. } = self;
+        let Core { sessions, config, users, log, stats, clock, host, .. } = self;
         let sent_ahead = sends_ahead.then_some(&*log);
-        (Door { sessions, config, sent_ahead, stats, clock: *clock }, &mut **host)
+        (Door { sessions, config, sent_ahead, users, stats, clock: *clock }, &mut **host)
     }
 }
 
-/// `protected-mode`: without a password, only this machine's own clients come in.
-fn protects_from(config: &Config, peer: &Endpoint) -> bool {
+/// Whether a client is on another machine: `protected-mode` lets it in only if the default user has a password.
+fn is_elsewhere(peer: &Endpoint) -> bool {
     let Endpoint::Tcp(ip, _) = peer else { return false };
     let mapped = match ip {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
         IpAddr::V4(_) => false,
     };
-    config.protected_mode && config.requirepass.is_none() && !ip.is_loopback() && !mapped
+    !ip.is_loopback() && !mapped
 }

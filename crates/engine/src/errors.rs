@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::acl::Denied;
+
 /// A client's mistake, or a state of this node that refuses it. Displays as the wire text without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError(Cow<'static, str>);
@@ -125,6 +127,21 @@ impl CommandError {
 impl CommandError {
     pub const NO_CLUSTER: Self = Self::fixed("ERR This instance has cluster support disabled");
     pub const NOAUTH: Self = Self::fixed("NOAUTH Authentication required.");
+    pub const DEFAULT_USER_STAYS: Self = Self::fixed("ERR The 'default' user cannot be removed");
+    pub const BAD_USER_NAME: Self = Self::fixed("ERR Usernames can't contain spaces or null characters");
+    pub const NO_ACL_FILE: Self = Self::fixed(
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.",
+    );
+    pub const ACL_NOT_SAVED: Self = Self::fixed(
+        "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
+    );
+    pub const GENPASS_BITS: Self = Self::fixed(
+        "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
+    );
+    pub const SORT_BY_DENIED: Self =
+        Self::fixed("ERR BY option of SORT denied due to insufficient ACL permissions.");
+    pub const SORT_GET_DENIED: Self =
+        Self::fixed("ERR GET option of SORT denied due to insufficient ACL permissions.");
     pub const WRONGPASS: Self = Self::fixed("WRONGPASS invalid username-password pair or user is disabled.");
     pub const AUTH_WITHOUT_PASSWORD: Self = Self::fixed(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
@@ -641,6 +658,55 @@ impl CommandError {
     /// A TYPE that no client has.
     pub fn unknown_client_type(name: &[u8]) -> Self {
         Self::text(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name)))
+    }
+
+    /// A request that its user may not run, as its client is told: without the names of keys and channels.
+    pub(crate) fn denied(user: &[u8], command: &str, denied: Denied) -> Self {
+        Self::text(match denied {
+            Denied::Command => format!("NOPERM {}", Self::without_command(user, command)),
+            Denied::Key(_) => "NOPERM No permissions to access a key".to_owned(),
+            Denied::Channel(_) => "NOPERM No permissions to access a channel".to_owned(),
+        })
+    }
+
+    /// The same to somebody who asks about it, and so with the key or channel.
+    pub(crate) fn would_be_denied(user: &[u8], command: &str, denied: Denied, object: &[u8]) -> String {
+        let kind = match denied {
+            Denied::Command => return Self::without_command(user, command),
+            Denied::Key(_) => "key",
+            Denied::Channel(_) => "channel",
+        };
+        let (user, object) = (String::from_utf8_lossy(user), String::from_utf8_lossy(object));
+        format!("User {user} has no permissions to access the '{object}' {kind}")
+    }
+
+    /// The same of what a script calls.
+    pub(crate) fn denied_to_script(user: &[u8], command: &str, denied: Denied) -> Self {
+        let reason = Self::denied(user, command, denied);
+        let reason = reason.as_str().trim_start_matches("NOPERM ");
+        Self::text(format!("ERR ACL failure in script: {reason}"))
+    }
+
+    /// The same of what was queued when it was allowed.
+    pub(crate) fn denied_since(denied: Denied) -> Self {
+        let reason = match denied {
+            Denied::Command => "no permission to execute the command or subcommand",
+            Denied::Key(_) => "no permission to touch the specified keys",
+            Denied::Channel(_) => "no permission to access one of the channels used as arguments",
+        };
+        Self::text(format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {reason}"
+        ))
+    }
+
+    fn without_command(user: &[u8], command: &str) -> String {
+        let user = String::from_utf8_lossy(user);
+        format!("User {user} has no permissions to run the '{command}' command")
+    }
+
+    /// Whether it tells that a user may not do something.
+    pub(crate) fn is_denial(&self) -> bool {
+        self.code() == "NOPERM"
     }
 
     /// A USER that does not exist.

@@ -116,8 +116,12 @@ pub trait Host {
     fn read_config(&mut self) -> Result<String, String>;
     /// Replaces the configuration file by `text`, so that a crash leaves the old one or the new one.
     fn write_config(&mut self, text: &[u8]) -> Result<(), String>;
-    /// The content of a sentinel's file of state, if there is one.
-    fn read_state(&mut self, path: &str) -> Result<Option<Vec<u8>>, String>;
+    /// The content of a file, if there is one: a sentinel's state, users.
+    fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String>;
+    /// Replaces a file, so that a crash leaves the old one or the new one.
+    fn write_file(&mut self, path: &str, content: &[u8]) -> Result<(), String>;
+    /// Fills `bytes` with what nobody can guess: passwords. Never for what is to be the same again from a seed.
+    fn fill_secret(&mut self, bytes: &mut [u8]) -> Result<(), String>;
     /// Whether a path is that of a file which may be executed.
     fn is_program(&mut self, path: &str) -> bool;
     /// Holds up the whole process: DEBUG SLEEP.

@@ -7,6 +7,7 @@
 //!
 //! Read next: [`node`], then [`dispatch`], then any file of [`commands`].
 
+pub mod acl;
 pub mod aof;
 pub mod apply;
 pub mod call;

@@ -12,6 +12,7 @@ use slipstream_replication::replicas::ReplicaId;
 use slipstream_resp::{Args, DecodedRequests, Limits, OwnedRequest, Progress, ProtocolError, Reply};
 use slipstream_sentinel::Sentinel;
 
+use crate::acl::Users;
 use crate::aof::Aof;
 use crate::command::flag;
 use crate::commands::monitor::Monitors;
@@ -79,6 +80,8 @@ pub struct Core {
     pub config: Config,
     /// The commands.
     pub table: CommandTable,
+    /// Who may do what.
+    pub users: Users,
     /// The clients.
     pub sessions: Sessions,
     /// The log.
@@ -210,11 +213,11 @@ impl Node {
         let mut rng = fastrand::Rng::with_seed(seed);
         let keyspace = new_keyspace(&config, &mut rng);
         let table = CommandTable::new(Mode::of(&config), &config.renamed_commands)?;
+        let users = Users::configured(&config, &table, &mut *host)?;
         let clock = host.clock();
-        let mut sessions = Sessions::default();
-        sessions.count_marked(config.client_memory_limit().is_some());
         let mut core = Core {
-            sessions,
+            users,
+            sessions: new_sessions(&config),
             // A number of its own, and all others stay what they are without it.
             fence: Fence::new(&config, rng.clone().u64(..)),
             log: new_log(&config, &mut rng),
@@ -469,6 +472,12 @@ fn new_keyspace(config: &Config, rng: &mut fastrand::Rng) -> Keyspace {
     keyspace
 }
 
+fn new_sessions(config: &Config) -> Sessions {
+    let mut sessions = Sessions::default();
+    sessions.count_marked(config.client_memory_limit().is_some());
+    sessions
+}
+
 fn new_log(config: &Config, rng: &mut fastrand::Rng) -> Log {
     let mut log = Log::new(config.repl_backlog_size, rng);
     log.set_disk_size(log_disk_size(config));
@@ -489,6 +498,9 @@ impl Core {
     /// Takes over a changed configuration.
     pub fn reconfigure(&mut self, keyspace: &mut Keyspace, config: Config) {
         let old = std::mem::replace(&mut self.config, config);
+        if self.config.requirepass != old.requirepass {
+            self.change_default_password();
+        }
         self.configure_fence(old.sentinel_fencing);
         self.limit_changed(keyspace, &old);
         self.sessions.count_marked(self.config.client_memory_limit().is_some());
@@ -578,7 +590,7 @@ impl Core {
     fn request_limits(&self, session: &Session) -> Limits {
         Limits {
             max_bulk: self.config.proto_max_bulk_len,
-            authenticated: session.authenticated || self.config.requirepass.is_none(),
+            authenticated: !self.is_locked(session),
             ..Limits::default()
         }
     }

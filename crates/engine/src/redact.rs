@@ -14,6 +14,7 @@ pub(crate) fn redacted(command: &Command, args: Args<'_>) -> Option<OwnedRequest
     let secret: fn(Args<'_>, usize) -> bool = match command.full_name {
         "auth" => |_, index| index > 0,
         "hello" => |args, index| follows(args, index, "AUTH", 2, 2),
+        "acl|setuser" => |_, index| index > 1,
         "migrate" => is_migrate_secret,
         "config|set" => is_secret_value,
         _ => return None,
@@ -73,5 +74,7 @@ mod tests {
         check("MIGRATE h 1 auth key 5", "MIGRATE h 1 auth key 5");
         check("CONFIG GET requirepass", "CONFIG GET requirepass");
         check("PING secret", "PING secret");
+        check("ACL SETUSER user on >secret", "ACL SETUSER (redacted) (redacted) (redacted)");
+        check("ACL GETUSER user", "ACL GETUSER user");
     }
 }

@@ -97,6 +97,8 @@ impl Node {
     fn second_node(&mut self) -> Result<Node, String> {
         let mut config = self.core.config.clone();
         (config.replicaof, config.appendonly) = (None, false);
+        // It has no clients.
+        (config.users, config.aclfile) = (Vec::new(), String::new());
         let world = Standstill { clock: self.core.clock };
         let mut node = Node::new(config, Box::new(world), self.core.rng.u64(..))?;
         node.core.phase = Phase::Loading;
@@ -192,8 +194,16 @@ impl Host for Standstill {
         Err("there is no configuration file".to_owned())
     }
 
-    fn read_state(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
+    fn read_file(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
         Ok(None)
+    }
+
+    fn write_file(&mut self, _path: &str, _content: &[u8]) -> Result<(), String> {
+        Err("there are no files".to_owned())
+    }
+
+    fn fill_secret(&mut self, _bytes: &mut [u8]) -> Result<(), String> {
+        Err("there are no secrets".to_owned())
     }
 
     fn is_program(&mut self, _path: &str) -> bool {

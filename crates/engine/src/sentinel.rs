@@ -92,7 +92,7 @@ impl Core {
         }
         if let Some(path) = sentinel.state_file().map(str::to_owned) {
             let unusable = |reason: String| format!("Sentinel state file {path}: {reason}");
-            let content = self.host.read_state(&path).map_err(unusable)?.unwrap_or_default();
+            let content = self.host.read_file(&path).map_err(unusable)?.unwrap_or_default();
             let lines = ConfigLine::all(&content).map_err(|error| unusable(error.to_string()))?;
             sentinel.load_state(&lines).map_err(|error| unusable(error.to_string()))?;
         }
@@ -196,6 +196,7 @@ impl Core {
                 if self.stores.has_log_level {
                     content = config::rewrite_one(&content, &self.config, "loglevel");
                 }
+                content = config::rewrite_users(&content, &self.config_with_users());
                 let path = self.host.facts().config_file;
                 self.effects.push(Effect::SentinelStore { version, path, content });
             }

@@ -12,6 +12,7 @@ use slipstream_replication::Moment;
 use slipstream_replication::fencing::SentinelId;
 use slipstream_resp::{Reply, RequestDecoder};
 
+use crate::acl::UserId;
 use crate::held::Held;
 use crate::input::Input;
 use crate::marked::Marked;
@@ -135,6 +136,8 @@ pub struct Session {
     pub db: usize,
     /// Whether it may run commands that need a login.
     pub authenticated: bool,
+    /// Whose rules hold for it; none of anybody's where it is the node itself that speaks.
+    pub user: Option<UserId>,
     /// CLIENT SETNAME.
     pub name: Vec<u8>,
     /// CLIENT SETINFO LIB-NAME and LIB-VER.
@@ -222,6 +225,7 @@ impl Session {
             role: Role::Client,
             db: 0,
             authenticated: false,
+            user: Some(UserId::DEFAULT),
             name: Vec::new(),
             library: (Vec::new(), Vec::new()),
             transaction: None,

@@ -178,7 +178,7 @@ impl Core {
                 return self.notice(Level::Warning, &text);
             }
         };
-        let new = config::rewrite(old.as_bytes(), &self.config, Additions::Changed);
+        let new = config::rewrite(old.as_bytes(), &self.config_with_users(), Additions::Changed);
         if let Err(reason) = self.host.write_config(&new) {
             let text = format!("The configuration file does not name the new primary: {reason}");
             self.notice(Level::Warning, &text);

@@ -51,6 +51,12 @@ pub struct Stats {
     pub query_limit_disconnections: u64,
     /// Authentications that failed.
     pub auth_failures: u64,
+    /// Requests refused since their user may not run the command.
+    pub denied_commands: u64,
+    /// The same for a key.
+    pub denied_keys: u64,
+    /// The same for a channel.
+    pub denied_channels: u64,
     /// Commands refused as unexpected while the stream was applied.
     pub unexpected_error_replies: u64,
     /// Turns of the event loop.

@@ -214,7 +214,7 @@ mod tests {
         names.sort();
         assert_eq!(
             names.join(" "),
-            "auth client command hello info ping psubscribe publish punsubscribe role sentinel shutdown \
+            "acl auth client command hello info ping psubscribe publish punsubscribe role sentinel shutdown \
              subscribe unsubscribe"
         );
         let client = table.find(b"client").unwrap().command;

@@ -5,6 +5,7 @@
 mod script;
 
 mod commands {
+    mod acl;
     mod bitmaps;
     mod blocking;
     mod busy;

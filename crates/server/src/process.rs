@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -218,12 +218,21 @@ impl Host for Process {
         replace_file(&path, text).map_err(|error| error.to_string())
     }
 
-    fn read_state(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+    fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
         match fs::read(path) {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn write_file(&mut self, path: &str, content: &[u8]) -> Result<(), String> {
+        replace_file(Path::new(path), content).map_err(|error| error.to_string())
+    }
+
+    fn fill_secret(&mut self, bytes: &mut [u8]) -> Result<(), String> {
+        let mut source = fs::File::open("/dev/urandom").map_err(|error| error.to_string())?;
+        source.read_exact(bytes).map_err(|error| error.to_string())
     }
 
     fn is_program(&mut self, path: &str) -> bool {

@@ -103,8 +103,16 @@ impl Host for SimulatedHost {
         Err("there is no configuration file".to_owned())
     }
 
-    fn read_state(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
+    fn read_file(&mut self, _: &str) -> Result<Option<Vec<u8>>, String> {
         Ok(self.sentinel.as_ref().and_then(|sentinel| sentinel.state.clone()))
+    }
+
+    fn write_file(&mut self, _path: &str, _content: &[u8]) -> Result<(), String> {
+        Err("nodes of a world have no users to keep".to_owned())
+    }
+
+    fn fill_secret(&mut self, _bytes: &mut [u8]) -> Result<(), String> {
+        Err("a world is the same again from its seed".to_owned())
     }
 
     fn is_program(&mut self, _path: &str) -> bool {

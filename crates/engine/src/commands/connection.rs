@@ -4,12 +4,12 @@
 
 use slipstream_resp::Protocol;
 
+use crate::acl::Users;
 use crate::call::{Call, integer, is_word};
 use crate::command::{Command, Group, flag};
 use crate::commands::keys::database_index;
 use crate::errors::CommandError;
-use crate::node::Core;
-use crate::session::{Flow, ReplyMode, Role, Session};
+use crate::session::{Flow, ReplyMode, Role};
 
 /// What a client from another machine is told while no password is set.
 pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
@@ -91,33 +91,14 @@ fn select(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn auth(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (user, password) = match call.args.len() {
-        2 if call.core.config.requirepass.is_none() => return Err(CommandError::AUTH_WITHOUT_PASSWORD),
-        2 => (b"default".as_slice(), &call.args[1]),
+        2 if call.core.users.needs_no_password() => return Err(CommandError::AUTH_WITHOUT_PASSWORD),
+        2 => (Users::DEFAULT_NAME, &call.args[1]),
         3 => (&call.args[1], &call.args[2]),
         _ => return Err(CommandError::SYNTAX),
     };
-    log_in(call.core, call.session, user, password)?;
+    call.core.log_in(call.session, &call.args[0], (user, password))?;
     call.reply.ok();
     Ok(())
-}
-
-/// The one user of this version is `default`; without a password anything opens it.
-fn log_in(core: &mut Core, session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
-    let opens = |wanted: &Vec<u8>| equal_in_constant_time(wanted, password);
-    if user != b"default" || !core.config.requirepass.as_ref().is_none_or(opens) {
-        core.stats.auth_failures += 1;
-        return Err(CommandError::WRONGPASS);
-    }
-    session.authenticated = true;
-    Ok(())
-}
-
-/// Compares without telling by its duration how much was right.
-fn equal_in_constant_time(wanted: &[u8], given: &[u8]) -> bool {
-    let differences = wanted.iter().enumerate().fold(wanted.len() ^ given.len(), |all, (index, byte)| {
-        all | usize::from(byte ^ given.get(index).copied().unwrap_or(!byte))
-    });
-    differences == 0
 }
 
 fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -132,8 +113,11 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
             }
         },
     };
-    let name = hello_options(call)?;
-    if !call.session.authenticated && call.core.config.requirepass.is_some() {
+    let HelloOptions { login, name } = HelloOptions::parse(call)?;
+    if let Some(login) = login {
+        call.core.log_in(call.session, &call.args[0], login)?;
+    }
+    if call.core.is_locked(call.session) {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
@@ -148,23 +132,34 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn hello_options(call: &mut Call<'_>) -> Result<Option<Vec<u8>>, CommandError> {
-    let mut name = None;
-    let mut index = 2;
-    while let Some(word) = call.args.get(index) {
-        let left = call.args.len() - index - 1;
-        if is_word(word, "AUTH") && left >= 2 {
-            log_in(call.core, call.session, &call.args[index + 1], &call.args[index + 2])?;
-            index += 3;
-        } else if is_word(word, "SETNAME") && left >= 1 {
-            name = Some(checked_name(&call.args[index + 1])?);
-            index += 2;
-        } else {
-            let option = String::from_utf8_lossy(word);
-            return Err(CommandError::text(format!("ERR Syntax error in HELLO option '{option}'")));
+/// Of options that come more than once, the last counts.
+#[derive(Default)]
+struct HelloOptions<'a> {
+    /// User and password.
+    login: Option<(&'a [u8], &'a [u8])>,
+    name: Option<Vec<u8>>,
+}
+
+impl<'a> HelloOptions<'a> {
+    fn parse(call: &Call<'a>) -> Result<HelloOptions<'a>, CommandError> {
+        let mut options = HelloOptions::default();
+        let args = call.args;
+        let mut index = 2;
+        while let Some(word) = args.get(index) {
+            let left = args.len() - index - 1;
+            if is_word(word, "AUTH") && left >= 2 {
+                options.login = args.get(index + 1).zip(args.get(index + 2));
+                index += 3;
+            } else if is_word(word, "SETNAME") && left >= 1 {
+                options.name = args.get(index + 1).map(checked_name).transpose()?;
+                index += 2;
+            } else {
+                let option = String::from_utf8_lossy(word);
+                return Err(CommandError::text(format!("ERR Syntax error in HELLO option '{option}'")));
+            }
         }
+        Ok(options)
     }
-    Ok(name)
 }
 
 /// A connection's name: printable, so that CLIENT LIST stays one line per client.
@@ -214,9 +209,9 @@ fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
     if session.role == Role::Monitor {
         session.role = Role::Client;
     }
+    call.core.log_out(session);
     session.db = 0;
     session.name.clear();
-    session.authenticated = call.core.config.requirepass.is_none();
     session.reply_mode = ReplyMode::On;
     session.no_evict = false;
     session.no_touch = false;

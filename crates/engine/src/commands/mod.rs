@@ -6,6 +6,7 @@
 
 use crate::command::Command;
 
+pub mod acl;
 pub mod bitmaps;
 pub mod client;
 pub mod cluster;
@@ -61,6 +62,7 @@ pub const FAMILIES: &[&[Command]] = &[
     cluster::COMMANDS,
     modules::COMMANDS,
     memory::COMMANDS,
+    acl::COMMANDS,
     slowlog::COMMANDS,
     latency::COMMANDS,
     lolwut::COMMANDS,

@@ -179,7 +179,7 @@ pub(super) fn rewrite_config(call: &mut Call<'_>, additions: Additions) -> Resul
     let fail = |reason: String| CommandError::text(format!("ERR Rewriting config file: {reason}"));
     let missing = |reason: String| CommandError::text(format!("ERR {reason}"));
     let old = call.core.host.read_config().map_err(missing)?;
-    let new = config::rewrite(old.as_bytes(), &call.core.config, additions);
+    let new = config::rewrite(old.as_bytes(), &call.core.config_with_users(), additions);
     call.core.host.write_config(&new).map_err(fail)?;
     call.reply.ok();
     Ok(())

@@ -5,6 +5,7 @@
 
 use slipstream_keyspace::UnixMillis;
 
+use crate::acl::Context;
 use crate::call::Call;
 use crate::command::{Command, Group, KeySpec, flag};
 use crate::dispatch::Machine;
@@ -128,6 +129,13 @@ fn exec(call: &mut Call<'_>) -> Result<(), CommandError> {
         if let Some(busy) = &call.core.busy {
             // The process ends with the script before it.
             call.reply.error(busy.refusal().as_str());
+            continue;
+        }
+        if let Err(denied) = call.core.permits(call.session, *entry, request.args()) {
+            call.core.note_denial(call.session, (*entry, request.args()), Context::Multi);
+            let error = CommandError::denied_since(denied);
+            call.core.stats.count_error(error.code());
+            call.reply.error(error.as_str());
             continue;
         }
         let mut machine =

@@ -38,7 +38,7 @@ needs no other fork; `repl-diskless-load` is `swapdb` instead of `disabled`, sin
 |---|---|
 | `include path` | Read another file at this place; a path with `*`, `?` or `[…]` stands for every file that matches, also for none. |
 | `rename-command name new-name` | Give a command another name; `\"\"` removes it. |
-| `user …`, `loadmodule …` | **Later**: ACL users, modules. |
+| `loadmodule …` | **Later**: modules. |
 ";
 
 /// The page.

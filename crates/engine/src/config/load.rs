@@ -11,7 +11,9 @@ use slipstream_sentinel::config::ConfigLine;
 use super::REDIS_VERSION;
 use super::directive::{Directive, Mode};
 use super::values::Config;
+use crate::acl::UserLine;
 use crate::glob::{self, Case};
+use crate::table;
 
 /// A file that includes itself must not go on for ever.
 const MAX_DEPTH: usize = 16;
@@ -148,6 +150,20 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// A user is named once. Its rules are looked at once more when all lines are there.
+    fn line_of_user(&mut self, name: &[u8], rules: &[&[u8]]) -> Result<(), String> {
+        if self.config.users.iter().any(|known| known.name == name) {
+            let name = String::from_utf8_lossy(name);
+            return Err(format!(
+                "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in config files"
+            ));
+        }
+        let line = UserLine { name: name.to_vec(), rules: rules.iter().map(|rule| rule.to_vec()).collect() };
+        line.check(table::Mode::of(self.config))?;
+        self.config.users.push(line);
+        Ok(())
+    }
+
     /// Lines that are no directives to CONFIG.
     fn line_of_files_only(&mut self, name: &[u8], args: &[&[u8]]) -> Result<(), String> {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
@@ -157,7 +173,7 @@ impl Loader<'_> {
                 self.config.renamed_commands.push((old.to_vec(), new.to_vec()));
                 Ok(())
             }
-            ("user", [_, ..]) => not_yet("ACL users"),
+            ("user", [name, rules @ ..]) => self.line_of_user(name, rules),
             ("loadmodule", [_, ..]) => not_yet("modules"),
             (retired, [_]) if RETIRED.contains(&retired) => Ok(()),
             (module, []) if module.contains('.') => Err("Module config specified without value".to_owned()),

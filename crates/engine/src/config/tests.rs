@@ -195,7 +195,6 @@ mod the_table {
                 "supervised systemd",
                 "not supported yet (telling a supervisor of readiness): the only accepted value is 'no'",
             ),
-            ("user default on", "not supported yet (ACL users)"),
             ("loadmodule a.so", "not supported yet (modules)"),
             ("graph.threads 3", "not supported yet (modules)"),
         ] {

@@ -6,8 +6,8 @@
 //! [`Kind`]: super::kind::Kind
 
 use super::values::{
-    AppendFsync, Compression, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj, ProtectedAction,
-    ShutdownHandover, ShutdownOn, VersionCheck,
+    AppendFsync, ChannelsByDefault, Compression, DisklessLoad, EvictionPolicy, LogLevel, OomScoreAdj,
+    ProtectedAction, ShutdownHandover, ShutdownOn, VersionCheck,
 };
 
 /// A checked value of any kind.
@@ -45,6 +45,11 @@ impl Named for LogLevel {
 impl Named for ProtectedAction {
     const NAMES: &'static [(&'static str, Self)] =
         &[("no", Self::No), ("yes", Self::Yes), ("local", Self::Local)];
+}
+
+impl Named for ChannelsByDefault {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("allchannels", Self::All), ("resetchannels", Self::None)];
 }
 
 impl Named for AppendFsync {

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use slipstream_keyspace::{AccessPolicy, Encoding};
 use slipstream_sentinel::config::ConfigLine;
 
+use crate::acl::UserLine;
+
 /// Every setting that the node or the shell acts upon.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -195,6 +197,14 @@ pub struct Config {
 
     /// Password of the default user.
     pub requirepass: Option<Vec<u8>>,
+    /// Users that the configuration file names, and their rules.
+    pub users: Vec<UserLine>,
+    /// File of users; empty for none.
+    pub aclfile: String,
+    /// Channels that a new user may use.
+    pub acl_pubsub_default: ChannelsByDefault,
+    /// Refusals that ACL LOG remembers.
+    pub acllog_max_len: u64,
     /// Who may use DEBUG.
     pub enable_debug_command: ProtectedAction,
     /// Who may set protected directives.
@@ -415,6 +425,22 @@ pub enum ProtectedAction {
     Local,
 }
 
+/// Channels that what is new in ACL rules may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelsByDefault {
+    /// All.
+    All,
+    /// None.
+    None,
+}
+
+impl ChannelsByDefault {
+    /// Whether these are all.
+    pub fn are_all(self) -> bool {
+        self == ChannelsByDefault::All
+    }
+}
+
 /// What becomes of the process's score by which the kernel chooses whom to kill when memory runs out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OomScoreAdj {
@@ -578,6 +604,10 @@ impl Default for Config {
             replica_zone: None,
 
             requirepass: None,
+            users: Vec::new(),
+            aclfile: String::new(),
+            acl_pubsub_default: ChannelsByDefault::None,
+            acllog_max_len: 128,
             enable_debug_command: ProtectedAction::No,
             enable_protected_configs: ProtectedAction::No,
             enable_module_command: ProtectedAction::No,

@@ -63,6 +63,9 @@ pub(super) fn stats(subject: &Subject<'_>, fields: &mut Fields) {
     fields.add("eventloop_duration_max", stats.longest_turn_micros);
     fields.add("eventloop_duration_cpu_max", stats.longest_turn_on_processor);
     fields.add("acl_access_denied_auth", stats.auth_failures);
+    fields.add("acl_access_denied_cmd", stats.denied_commands);
+    fields.add("acl_access_denied_key", stats.denied_keys);
+    fields.add("acl_access_denied_channel", stats.denied_channels);
 }
 
 fn kilobytes(bytes: u64) -> String {

@@ -8,6 +8,7 @@ use slipstream_keyspace::Keyspace;
 use slipstream_resp::{Args, Reply};
 use slipstream_scripting::{Flags, Level, Replication, Server, Tick};
 
+use crate::acl::Context;
 use crate::call::is_word;
 use crate::command::{Command, flag};
 use crate::commands::debug;
@@ -55,9 +56,8 @@ impl Server for Runner<'_> {
         self.core.log_of_script(level, text);
     }
 
-    /// There is one user, who may do everything.
     fn is_allowed(&mut self, args: Args<'_>) -> Option<bool> {
-        self.known(args).map(|_| true)
+        self.known(args).map(|entry| self.core.permits(self.session, entry, args).is_ok())
     }
 
     /// What goes to replicas and what goes to the file is the same log: effects are in both or in none.
@@ -106,9 +106,9 @@ type Refusal = (Option<Entry>, CommandError);
 
 impl Runner<'_> {
     /// The row of what a script calls, if it may call that.
-    fn permitted(&self, args: Args<'_>) -> Result<Entry, Refusal> {
+    fn permitted(&mut self, args: Args<'_>) -> Result<Entry, Refusal> {
         let entry = self.known(args).ok_or((None, CommandError::SCRIPT_UNKNOWN_COMMAND))?;
-        match self.refusal(entry.command, args) {
+        match self.refusal(entry, args) {
             Some(error) => Err((Some(entry), error)),
             None => Ok(entry),
         }
@@ -119,7 +119,8 @@ impl Runner<'_> {
     }
 
     /// Why a script may not call this, the first reason first.
-    fn refusal(&self, command: &Command, args: Args<'_>) -> Option<CommandError> {
+    fn refusal(&mut self, entry: Entry, args: Args<'_>) -> Option<CommandError> {
+        let command = entry.command;
         if !command.accepts(args.len()) || command.run.is_none() {
             return Some(CommandError::SCRIPT_ARITY);
         }
@@ -128,6 +129,11 @@ impl Runner<'_> {
         }
         if !command.has(flag::STALE) && self.core.refuses_stale_reads() {
             return Some(CommandError::SCRIPT_STALE);
+        }
+        if let Err(denied) = self.core.permits(self.session, entry, args) {
+            self.core.note_denial(self.session, (entry, args), Context::Script);
+            let user = self.core.user_name(self.session).unwrap_or_default();
+            return Some(CommandError::denied_to_script(user, command.full_name, denied));
         }
         if command.has(flag::READONLY) && self.core.is_too_old(self.session) {
             return Some(CommandError::STALE);

@@ -142,6 +142,8 @@ impl Core {
             session
         });
         session.id = caller.id;
+        session.user = caller.user;
+        session.last_command = caller.last_command;
         session.role = if caller.role == Role::Primary { Role::Primary } else { Role::Client };
         session.db = caller.db;
         session.flow = Flow::Ready;

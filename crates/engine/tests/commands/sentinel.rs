@@ -99,7 +99,7 @@ fn it_says_what_it_is() {
         ("GET k", "-ERR unknown command 'GET', with args beginning with: 'k' "),
         ("CLIENT NO-TOUCH on", "-ERR unknown subcommand 'NO-TOUCH'. Try CLIENT HELP."),
         ("PUBLISH news hello", "-ERR Only HELLO messages are accepted by Sentinel instances."),
-        ("COMMAND COUNT", ":14"),
+        ("COMMAND COUNT", ":15"),
     ] {
         script.check_read(request, reply);
     }

@@ -13,7 +13,7 @@
 
 mod text;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +39,13 @@ struct FakeHost {
     looks: usize,
     /// What becomes of shipments that the process waits for.
     outcomes: Outcomes,
+    files: Files,
 }
+
+type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
+/// The configuration file, if a test puts one there.
+const CONFIG_FILE: &str = "redis.conf";
 
 type Outcomes = Arc<Mutex<VecDeque<Shipped>>>;
 
@@ -80,15 +86,26 @@ impl Host for FakeHost {
     fn act_as(&mut self, _: bool) {}
 
     fn read_config(&mut self) -> Result<String, String> {
-        Err("no configuration file".into())
+        let text = self.read_file(CONFIG_FILE)?.ok_or("no configuration file")?;
+        Ok(String::from_utf8(text).unwrap())
     }
 
-    fn write_config(&mut self, _: &[u8]) -> Result<(), String> {
-        Err("no configuration file".into())
+    fn write_config(&mut self, text: &[u8]) -> Result<(), String> {
+        self.write_file(CONFIG_FILE, text)
     }
 
-    fn read_state(&mut self, _path: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(None)
+    fn read_file(&mut self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.files.lock().unwrap().get(path).cloned())
+    }
+
+    fn write_file(&mut self, path: &str, content: &[u8]) -> Result<(), String> {
+        self.files.lock().unwrap().insert(path.to_owned(), content.to_vec());
+        Ok(())
+    }
+
+    fn fill_secret(&mut self, bytes: &mut [u8]) -> Result<(), String> {
+        bytes.fill(0xab);
+        Ok(())
     }
 
     fn is_program(&mut self, path: &str) -> bool {
@@ -128,6 +145,7 @@ pub(crate) struct Script {
     memory: Arc<AtomicUsize>,
     arrivals: Arrivals,
     outcomes: Outcomes,
+    files: Files,
 }
 
 impl Script {
@@ -145,6 +163,13 @@ impl Script {
 
     /// A node with this configuration and a RESP2 client.
     pub(crate) fn with_config(config: Config) -> Self {
+        Self::with_files(config, &[])
+    }
+
+    /// The same beside these files.
+    pub(crate) fn with_files(config: Config, files: &[(&str, &str)]) -> Self {
+        let files = files.iter().map(|(path, text)| (path.to_string(), text.as_bytes().to_vec()));
+        let files: Files = Arc::new(Mutex::new(files.collect()));
         let micros = Arc::new(AtomicU64::new(1_000_000));
         let skew = Arc::new(AtomicI64::new(0));
         let pace = Arc::new(AtomicU64::new(0));
@@ -160,6 +185,7 @@ impl Script {
                 arrivals: arrivals.clone(),
                 looks: 0,
                 outcomes: outcomes.clone(),
+                files: files.clone(),
             };
             Node::new(config.clone(), Box::new(host), seed).unwrap()
         };
@@ -168,13 +194,24 @@ impl Script {
             (node(1, &memory, &arrivals), node(2, &Arc::default(), &Arrivals::default()));
         let client = node.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
         let stream = copy.accept(Endpoint::Internal, Endpoint::Internal, 8).unwrap();
-        copy.core.sessions.get_mut(stream).unwrap().role = Role::Primary;
+        let primary = copy.core.sessions.get_mut(stream).unwrap();
+        (primary.role, primary.user) = (Role::Primary, None);
         copy.keyspace.set_deletes_due(false);
         node.core.log.activate(&mut fastrand::Rng::with_seed(3));
         // Scripts show a SELECT only where a command itself leaves database 0.
         node.core.propagation.set_selected(Some(0));
         let read = node.core.log.end();
-        Script { node, client, copy, stream, read, micros, skew, pace, memory, arrivals, outcomes }
+        Script { node, client, copy, stream, read, micros, skew, pace, memory, arrivals, outcomes, files }
+    }
+
+    /// The text of a file.
+    pub(crate) fn file(&self, path: &str) -> String {
+        String::from_utf8(self.files.lock().unwrap()[path].clone()).unwrap()
+    }
+
+    /// Replaces a file.
+    pub(crate) fn put_file(&self, path: &str, text: &str) {
+        self.files.lock().unwrap().insert(path.to_owned(), text.as_bytes().to_vec());
     }
 
     /// The process around the node, for another node.

@@ -3,10 +3,11 @@
 //! The caller's own closes behind its reply, the link to the primary through its
 //! machine, which connects again; all others by the shell.
 
+use crate::acl::{UserId, Users};
 use crate::call::{Call, integer, is_word};
 use crate::errors::CommandError;
 use crate::host::Effect;
-use crate::session::{Flow, Role, SessionId};
+use crate::session::{Flow, SessionId};
 
 use super::list::{self, Client, Kind};
 
@@ -17,7 +18,7 @@ struct Filter {
     kind: Option<Kind>,
     peer: Option<Vec<u8>>,
     local: Option<Vec<u8>>,
-    any_user: bool,
+    user: Option<UserId>,
     spares_self: bool,
 }
 
@@ -40,7 +41,7 @@ pub(super) fn kill(call: &mut Call<'_>) -> Result<(), CommandError> {
         (true, _) => call.reply.ok(),
         (false, count) => call.reply.count(count),
     }
-    found.into_iter().for_each(|id| close(call, id));
+    found.into_iter().for_each(|id| call.close_client(id));
     Ok(())
 }
 
@@ -50,12 +51,12 @@ impl Filter {
         let mut options = call.args.from(2).iter();
         while let Some(option) = options.next() {
             let value = options.next().ok_or(CommandError::SYNTAX)?;
-            filter.set(option, value)?;
+            filter.set(&call.core.users, option, value)?;
         }
         Ok(filter)
     }
 
-    fn set(&mut self, option: &[u8], value: &[u8]) -> Result<(), CommandError> {
+    fn set(&mut self, users: &Users, option: &[u8], value: &[u8]) -> Result<(), CommandError> {
         if is_word(option, "ID") {
             let id = integer(value).ok().and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
             self.id = Some(id.ok_or(CommandError::CLIENT_ID_NOT_POSITIVE)?);
@@ -66,10 +67,7 @@ impl Filter {
         } else if is_word(option, "LADDR") {
             self.local = Some(value.to_vec());
         } else if is_word(option, "USER") {
-            if value != b"default" {
-                return Err(CommandError::no_such_user(value));
-            }
-            self.any_user = true;
+            self.user = Some(users.find(value).ok_or_else(|| CommandError::no_such_user(value))?);
         } else if is_word(option, "SKIPME") && is_word(value, "YES") {
             self.spares_self = true;
         } else if is_word(option, "SKIPME") && is_word(value, "NO") {
@@ -89,23 +87,26 @@ impl Filter {
             && self.kind.is_none_or(|kind| client.is(kind))
             && is_at(&self.peer, &session.peer)
             && is_at(&self.local, &session.local)
-            && !(self.any_user && session.role == Role::Primary)
+            && (self.user.is_none() || session.user == self.user)
     }
 }
 
-fn close(call: &mut Call<'_>, id: SessionId) {
-    if id == call.session.id {
-        call.session.flow = Flow::Closing;
-    } else if Some(id) == call.core.primary_client() {
-        let mut actions = Vec::new();
-        call.core.replication.link.reconnect(call.core.clock.moment(), &mut actions);
-        call.core.perform_link(call.db.keyspace, actions);
-    } else if let Some(session) = call.core.sessions.get_mut(id) {
-        // Nothing more of it is taken up, and it is given nothing that it waits for.
-        session.flow = Flow::Closing;
-        call.core.forget_wait(id);
-        // A replica counts as gone from here on, whatever this transaction still does.
-        call.core.lose_replica(id);
-        call.core.effects.push(Effect::Disconnect(id));
+impl Call<'_> {
+    /// Closes a connection: that of the client who asks for it behind its reply.
+    pub(crate) fn close_client(&mut self, id: SessionId) {
+        if id == self.session.id {
+            self.session.flow = Flow::Closing;
+        } else if Some(id) == self.core.primary_client() {
+            let mut actions = Vec::new();
+            self.core.replication.link.reconnect(self.core.clock.moment(), &mut actions);
+            self.core.perform_link(self.db.keyspace, actions);
+        } else if let Some(session) = self.core.sessions.get_mut(id) {
+            // Nothing more of it is taken up, and it is given nothing that it waits for.
+            session.flow = Flow::Closing;
+            self.core.forget_wait(id);
+            // A replica counts as gone from here on, whatever this transaction still does.
+            self.core.lose_replica(id);
+            self.core.effects.push(Effect::Disconnect(id));
+        }
     }
 }

@@ -47,6 +47,8 @@ impl Kind {
 /// One client as it is shown.
 pub(super) struct Client<'a> {
     pub(super) session: Seen<'a>,
+    /// Whose rules hold for it.
+    user: Option<&'a [u8]>,
     /// Bytes received and not taken up; of the running command with its own.
     input: usize,
     /// Its replies.
@@ -100,6 +102,7 @@ pub(super) fn running<'a>(call: &'a Call<'_>) -> Client<'a> {
     let lent = call.reply.capacity() + call.session.in_hand;
     let tracker = call.core.tracking.of(call.session.id);
     Client {
+        user: call.core.user_name(call.session),
         input: call.session.in_hand,
         output: call.reply,
         stuck: false,
@@ -114,6 +117,7 @@ fn other<'a>(core: &'a Core, session: &'a Session) -> Client<'a> {
     let replica = core.replication.replicas.get(ReplicaId(session.id.0));
     let cursor = replica.and_then(|replica| replica.cursor());
     Client {
+        user: core.user_name(session),
         input: session.input_len(),
         output: &session.output,
         stuck: !session.output.is_empty(),
@@ -131,13 +135,23 @@ fn primary(core: &Core) -> Option<Client<'static>> {
     let opened = core.replication.opened.as_ref().filter(|_| link.is_up())?;
     let mut session = Session::new(opened.id, opened.peer.clone(), opened.local.clone(), opened.since);
     session.role = Role::Primary;
+    session.user = None;
     session.descriptor = opened.descriptor;
     session.last_active = link.last_heard().unwrap_or(opened.since);
     session.db = core.replication.stream.database();
     session.last_command = core.replication.stream.last_command();
     let input = core.replication.stream.waiting();
     let session = Seen::Made(Box::new(session));
-    Some(Client { session, input, output: NO_REPLIES, stuck: false, unsent: 0, tracker: None, lent: input })
+    Some(Client {
+        session,
+        user: None,
+        input,
+        output: NO_REPLIES,
+        stuck: false,
+        unsent: 0,
+        tracker: None,
+        lent: input,
+    })
 }
 
 impl Core {
@@ -187,7 +201,7 @@ pub(super) fn line(client: &Client<'_>, now: Moment) -> String {
         format!("tot-mem={}", (session.memory() + client.lent) as u64 + client.unsent),
         format!("events=r{}", if client.stuck { "w" } else { "" }),
         format!("cmd={}", session.last_command),
-        format!("user={}", if session.role == Role::Primary { "(superuser)" } else { "default" }),
+        format!("user={}", client.user.map_or("(superuser)".into(), text)),
         format!("redir={}", client.tracker.map_or(-1, Tracker::shown_redirect)),
         format!("resp={}", if client.output.is_resp3() { 3 } else { 2 }),
         format!("lib-name={}", text(&session.library.0)),

@@ -5,8 +5,9 @@
 use slipstream_resp::Reply;
 
 use super::{look_up, top_level, write_words};
+use crate::acl::categories;
 use crate::call::Call;
-use crate::command::{BeginSearch, Command, FindKeys, Flags, Group, KeySpec, flag};
+use crate::command::{BeginSearch, Command, FindKeys, KeySpec, flag};
 use crate::errors::CommandError;
 use crate::table::CommandTable;
 
@@ -42,7 +43,7 @@ fn write(reply: &mut Reply, table: &CommandTable, command: &'static Command) {
     reply.integer(range.first);
     reply.integer(range.last);
     reply.integer(range.step);
-    let categories: Vec<String> = acl_categories(command).iter().map(|name| format!("@{name}")).collect();
+    let categories: Vec<String> = categories(command).iter().map(|name| format!("@{name}")).collect();
     write_words(reply, categories.iter().map(String::as_str));
     reply.set(command.tips.len());
     command.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
@@ -150,71 +151,6 @@ fn write_kind(reply: &mut Reply, kind: &str, parts: usize) {
     reply.bulk(kind.as_bytes());
     reply.bulk(b"spec");
     reply.map(parts);
-}
-
-/// All categories of a command, in the order in which Redis lists them.
-pub fn acl_categories(command: &Command) -> Vec<&'static str> {
-    const ORDER: [&str; 21] = [
-        "keyspace",
-        "read",
-        "write",
-        "set",
-        "sortedset",
-        "list",
-        "hash",
-        "string",
-        "bitmap",
-        "hyperloglog",
-        "geo",
-        "stream",
-        "pubsub",
-        "admin",
-        "fast",
-        "slow",
-        "blocking",
-        "dangerous",
-        "connection",
-        "transaction",
-        "scripting",
-    ];
-    let by_flag: [(Flags, &[&str]); 6] = [
-        (flag::WRITE, &["write"]),
-        (flag::READONLY, &["read"]),
-        (flag::ADMIN, &["admin", "dangerous"]),
-        (flag::PUBSUB, &["pubsub"]),
-        (flag::FAST, &["fast"]),
-        (flag::BLOCKING, &["blocking"]),
-    ];
-    let implied = by_flag.iter().filter(|(flag, _)| command.has(*flag)).flat_map(|(_, names)| names.iter());
-    let mut names: Vec<&str> = command.categories.iter().chain(implied).copied().collect();
-    names.extend(group_category(command));
-    if !command.has(flag::FAST) {
-        names.push("slow");
-    }
-    ORDER.into_iter().filter(|name| names.contains(name)).collect()
-}
-
-/// A family's category. Containers have none of their own, and a generic command may name another family.
-fn group_category(command: &Command) -> Option<&'static str> {
-    command.run?;
-    let elsewhere = ["connection", "set"].iter().any(|name| command.categories.contains(name));
-    match command.group {
-        Group::Generic if elsewhere => None,
-        Group::Generic => Some("keyspace"),
-        Group::String => Some("string"),
-        Group::List => Some("list"),
-        Group::Set => Some("set"),
-        Group::Hash => Some("hash"),
-        Group::SortedSet => Some("sortedset"),
-        Group::Stream => Some("stream"),
-        Group::Transactions => Some("transaction"),
-        Group::Connection => Some("connection"),
-        Group::Bitmap => Some("bitmap"),
-        Group::HyperLogLog => Some("hyperloglog"),
-        Group::Geo => Some("geo"),
-        Group::Scripting => Some("scripting"),
-        Group::PubSub | Group::Server | Group::Cluster | Group::Sentinel => None,
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use slipstream_resp::Reply;
 use slipstream_resp::reply::Aggregate;
 
+use crate::acl::categories;
 use crate::call::{Call, is_word};
 use crate::command::{Command, Group, flag};
 use crate::errors::CommandError;
@@ -16,8 +17,7 @@ mod docs;
 mod info;
 mod keys;
 
-pub use info::acl_categories;
-pub(crate) use keys::keys_of;
+pub(crate) use keys::{FoundKey, keys_of};
 
 const COMMON: u32 = flag::LOADING | flag::STALE | flag::SENTINEL;
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
@@ -139,7 +139,7 @@ impl Filter<'_> {
         match self {
             Filter::All => true,
             Filter::Module => false,
-            Filter::Category(name) => acl_categories(command).contains(&name.as_str()),
+            Filter::Category(name) => categories(command).contains(&name.as_str()),
             Filter::Pattern(pattern) => matches(pattern, command.full_name.as_bytes(), Case::Insensitive),
         }
     }

@@ -3,19 +3,20 @@
 use super::*;
 use crate::table::Mode;
 
-fn categories(name: &str) -> String {
+fn categories_of(name: &str) -> String {
     let table = CommandTable::new(Mode::Server, &[]).unwrap();
-    acl_categories(look_up(&table, name.as_bytes()).unwrap().command).join(" ")
+    categories(look_up(&table, name.as_bytes()).unwrap().command).join(" ")
 }
 
 #[test]
 fn categories_follow_from_flags_and_family() {
-    assert_eq!(categories("zadd"), "write sortedset fast");
-    assert_eq!(categories("ZUNION"), "read sortedset slow");
-    assert_eq!(categories("ping"), "fast connection");
-    assert_eq!(categories("multi"), "fast transaction");
-    assert_eq!(categories("monitor"), "admin slow dangerous");
-    assert_eq!(categories("command|getkeys"), "slow connection");
+    assert_eq!(categories_of("zadd"), "write sortedset fast");
+    assert_eq!(categories_of("ZUNION"), "read sortedset slow");
+    assert_eq!(categories_of("ping"), "fast connection");
+    assert_eq!(categories_of("multi"), "fast transaction");
+    assert_eq!(categories_of("eval_ro"), "slow scripting");
+    assert_eq!(categories_of("monitor"), "admin slow dangerous");
+    assert_eq!(categories_of("command|getkeys"), "slow connection");
 }
 
 #[test]

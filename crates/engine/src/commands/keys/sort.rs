@@ -42,6 +42,8 @@ impl<'a> Options<'a> {
             get: Vec::new(),
             store: None,
         };
+        // The keys that patterns lead to are not known before.
+        let may_look_up = || call.core.permits_reading_all(call.session, call.entry, call.args);
         let mut words = call.args.iter().skip(2);
         while let Some(word) = words.next() {
             let left = words.len();
@@ -57,8 +59,15 @@ impl<'a> Options<'a> {
             } else if is_word(word, "STORE") && may_store && left >= 1 {
                 options.store = Some(value());
             } else if is_word(word, "BY") && left >= 1 {
-                options.by = Some(value());
+                let pattern = value();
+                if pattern.contains(&b'*') && !may_look_up() {
+                    return Err(CommandError::SORT_BY_DENIED);
+                }
+                options.by = Some(pattern);
             } else if is_word(word, "GET") && left >= 1 {
+                if !may_look_up() {
+                    return Err(CommandError::SORT_GET_DENIED);
+                }
                 options.get.push(value());
             } else {
                 return Err(CommandError::SYNTAX);

@@ -4,19 +4,19 @@
 
 use super::*;
 
-const USERS: &str = "ACL users";
 const WHO: &[&str] = &["no", "yes", "local"];
 
 pub(super) const ROWS: &[Directive] = &[
     row("requirepass", Kind::Secret, field!(requirepass), "Password of the default user.").sensitive(),
-    text("aclfile", later("", USERS), "File of users and what they may do.").immutable(),
+    text("aclfile", field!(aclfile), "File of users and what they may do, in place of `user` lines.")
+        .immutable(),
     one_of(
         "acl-pubsub-default",
         &["allchannels", "resetchannels"],
-        later("resetchannels", USERS),
+        field!(acl_pubsub_default),
         "Channels that a new user may use.",
     ),
-    integer("acllog-max-len", (0, MAX_I64), later("128", USERS), "Refusals that ACL LOG remembers."),
+    integer("acllog-max-len", (0, MAX_I64), field!(acllog_max_len), "Refusals that ACL LOG remembers."),
     one_of(
         "enable-protected-configs",
         WHO,
