@@ -17,6 +17,9 @@ use crate::peer::Peer;
 use crate::sentinel::Sentinel;
 use crate::server::Server;
 
+/// The most that a primary gets no hello while another sentinel may let its writes wait, milliseconds.
+const LONGEST_QUIET: u64 = 10_000;
+
 /// Why a failover that was asked for does not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailoverRefused {
@@ -84,6 +87,8 @@ impl Sentinel {
         let has_new_vote = group.vote(&mut self.core, (candidate, epoch)).is_some();
         if group.vote.leader == candidate && group.vote.epoch == epoch {
             group.let_others_try(&mut self.core);
+            let pause = group.options.switchover_timeout.min(LONGEST_QUIET / 2) * 2;
+            group.quiet_until = self.core.now.after_ms(pause);
         }
         let vote = group.vote.clone();
         let name = group.name.clone();

@@ -15,6 +15,7 @@ use slipstream_replication::{Level, Moment};
 
 use crate::contact::Contact;
 use crate::core::Core;
+use crate::failover::Failover;
 use crate::group::{Group, OPINION_PERIODS};
 use crate::info::Role;
 use crate::notices::Subject;
@@ -113,7 +114,9 @@ impl Group {
 
     /// The primary says that it is a replica.
     fn primary_is_replica(&self, core: &mut Core) -> bool {
-        if self.primary.role != Role::Replica {
+        // The leader of a planned switchover has told it so.
+        let is_told = self.failover.as_ref().is_some_and(Failover::holds_writes);
+        if self.primary.role != Role::Replica || is_told {
             return false;
         }
         // What it follows may be a primary that nobody has seen yet; in a circle there is none.

@@ -114,10 +114,10 @@ impl Failover {
         matches!(self.phase, Phase::Electing { .. })
     }
 
-    /// The epoch in which others are asked for their votes: its own vote is on disk.
+    /// The epoch in which others are asked for their votes: its own vote is on disk, and nobody is promoted yet.
     pub(crate) fn candidacy(&self) -> Option<u64> {
         match self.phase {
-            Phase::Waiting { .. } | Phase::Voting { .. } => None,
+            Phase::Waiting { .. } | Phase::Voting { .. } | Phase::Turning { .. } => None,
             _ => Some(self.epoch),
         }
     }

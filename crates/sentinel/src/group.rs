@@ -51,6 +51,8 @@ pub(crate) struct Group {
     pub(crate) called_down_at: Option<Moment>,
     /// No attempt before that.
     pub(crate) not_before: Moment,
+    /// No hello to the primary before that: another leads, and where it lets writes wait, messages wait as well.
+    pub(crate) quiet_until: Moment,
     /// Attempts that were lost in a row.
     pub(crate) lost_attempts: u32,
 }
@@ -70,6 +72,7 @@ impl Group {
             remembered: Vec::new(),
             called_down_at: None,
             not_before: Moment(0),
+            quiet_until: Moment(0),
             lost_attempts: 0,
         }
     }

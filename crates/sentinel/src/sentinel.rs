@@ -374,8 +374,9 @@ impl Group {
         let Group { name, primary, replicas, options, .. } = self;
         let pace = Pace { is_urgent, role, sentinels, held_for, may_publish: true };
         let holds_writes = self.failover.as_ref().is_some_and(Failover::holds_writes);
+        let may_publish = core.is_due(self.quiet_until) && !holds_writes;
         primary.keep_open(core, name, options);
-        primary.talk(core, (name, options), Pace { may_publish: !holds_writes, ..pace });
+        primary.talk(core, (name, options), Pace { may_publish, ..pace });
         for replica in replicas.values_mut() {
             replica.keep_open(core, name, options);
             replica.talk(core, (name, options), Pace { held_for: Some(Role::Replica), ..pace });

@@ -13,7 +13,8 @@ impl Group {
     /// the state that holds it if that is not on disk yet.
     pub(crate) fn vote(&mut self, core: &mut Core, (candidate, epoch): (&str, u64)) -> Option<Version> {
         core.see_epoch(epoch, &self.options.notification_script);
-        if self.vote.epoch >= epoch || core.epoch != epoch {
+        // Epochs are common to all groups, votes are not: who stands for another group is no rival.
+        if self.vote.epoch >= epoch || self.config_epoch >= epoch || core.epoch < epoch {
             return None;
         }
         self.vote = Vote { leader: candidate.to_owned(), epoch };

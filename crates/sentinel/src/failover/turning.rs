@@ -22,7 +22,6 @@ impl Group {
         let client = options.command("CLIENT").to_owned();
         old.contact.order(core, &[&client, "UNPAUSE"], Awaited::Nothing);
         old.turning = Turning::Sent(core.now);
-        old.deposed = None;
     }
 
     /// Where the primary is, as replicas are told.
@@ -35,6 +34,13 @@ impl Group {
         self.note_progress(core);
         if core.is_due(since.after_ms(self.options.failover_timeout)) {
             return self.end_for_timeout(core);
+        }
+        if self.agreed_down_since.is_some() {
+            let text = format!("The new primary of {} is down: nobody is turned to it any more.", self.name);
+            core.log(Level::Warning, text);
+            self.tell(core, (Level::Warning, "+failover-end"), Subject::Primary, "");
+            self.end_turning();
+            return Step::End;
         }
         self.turn_next(core);
         let is_open = |replica: &&Server| can_be_turned(replica) && replica.turning != Turning::Done;
@@ -97,7 +103,6 @@ impl Group {
         let Some(replica) = replicas.values_mut().find(|replica| replica.number == number) else { return };
         replica.turn_to(core, options, Some((&place.0, place.1)));
         replica.turning = Turning::Sent(core.now);
-        replica.deposed = None;
         replica.corrected_at = Some(core.now);
         if let Some(replica) = self.server(number) {
             self.tell(core, (Level::Notice, event), Subject::Replica(replica), "");

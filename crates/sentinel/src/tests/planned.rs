@@ -167,3 +167,37 @@ fn two_configurations_of_one_epoch_do_not_both_last() {
     }
     world.run_until(5000, |world| world.primary() == Some(SERVERS + 1));
 }
+
+#[test]
+fn no_message_holds_up_what_the_primary_is_told() {
+    let mut world = World::ready(2, 3, 1);
+    let began = world.now;
+    world.server(SERVERS + 1).stands_until = began + 300;
+    order(&mut world, 0, false);
+    world.run(100);
+    assert!(world.servers[0].paused_until > world.now);
+    for sentinel in 0..3 {
+        // An epoch of another group is news for everybody.
+        world.sentinel(sentinel).core.changed();
+        world.tell(sentinel, crate::Event::Tick);
+    }
+    let took = world.run_until(2000, |world| world.primary() == Some(SERVERS + 1));
+    assert!(100 + took < 350, "{took} ms\n{}", world.story());
+    world.run_until(100, |world| world.servers[0].paused_until == 0);
+    assert!(!world.has_event("+sdown"), "{}", world.story());
+}
+
+#[test]
+fn sentinels_that_stand_for_different_groups_are_no_rivals() {
+    let mut world = World::ready(3, 3, 1);
+    let now = world.now;
+    let voter = world.sentinel(2);
+    voter.core.now = slipstream_replication::Moment(now);
+    voter.add_group("other", crate::Address::new("127.0.0.1", 1), 2);
+    let mut vote = |group: &str, epoch: u64| {
+        let group = voter.groups.get_mut(group).unwrap();
+        group.vote(&mut voter.core, ("candidate", epoch)).is_some()
+    };
+    assert_eq!([vote("other", 7), vote("mymaster", 6), vote("mymaster", 6)], [true, true, false]);
+    assert_eq!([vote("mymaster", 5), vote("mymaster", 7), vote("other", 7)], [false, true, false]);
+}

@@ -347,3 +347,20 @@ fn a_connection_that_broke_in_silence_is_soon_made_anew() {
     let group = &world.sentinel(0).groups["mymaster"];
     assert!(group.replicas.values().all(|replica| replica.down_since.is_none()), "{}", world.story());
 }
+
+#[test]
+fn a_new_primary_that_dies_while_replicas_are_turned_is_replaced() {
+    let mut world = World::ready(4, 3, 1);
+    world.kill(SERVERS);
+    world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    // One of them does not get there.
+    let primary = world.primary().unwrap();
+    let waits = world.servers.iter().find(|server| ![SERVERS, primary].contains(&server.port));
+    let waits = waits.unwrap().port;
+    let now = world.now;
+    world.server(waits).detached_until = now + 60_000;
+    world.run(500);
+    assert!(!world.has_event("+failover-end"), "{}", world.story());
+    world.kill(primary);
+    world.run_until(4000, |world| world.primary().is_some_and(|port| ![SERVERS, primary].contains(&port)));
+}

@@ -463,8 +463,13 @@ impl World {
         buffer.extend_from_slice(bytes);
         let mut out = Reply::with_capacity(Protocol::Resp2, 1024);
         while let Some((request, length)) = decode_value(&buffer).unwrap() {
-            buffer.drain(..length);
             let words = words(&request);
+            if words[0] == "PUBLISH" && port < SENTINELS && self.server(port).paused_until > self.now {
+                // As in Redis: it is a write, and whatever comes behind it waits, too.
+                self.after(1, Happening::Request(from.0, from.1, Vec::new()));
+                break;
+            }
+            buffer.drain(..length);
             if port >= SENTINELS {
                 self.ask_sentinel(usize::from(port - SENTINELS), from, &words, &mut out);
             } else if words[0] == "SUBSCRIBE" {
