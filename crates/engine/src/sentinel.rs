@@ -6,7 +6,6 @@
 
 mod stored;
 
-use slipstream_keyspace::Keyspace;
 use slipstream_replication::Moment;
 use slipstream_resp::{Args, Reply};
 use slipstream_sentinel::commands::{Answered, CommandRefused, Request, Surroundings};
@@ -95,6 +94,10 @@ impl Core {
             let content = self.host.read_file(&path).map_err(unusable)?.unwrap_or_default();
             let lines = ConfigLine::all(&content).map_err(|error| unusable(error.to_string()))?;
             sentinel.load_state(&lines).map_err(|error| unusable(error.to_string()))?;
+            self.stores.configured_level = Some(self.log_level());
+            if let Some(level) = stored_level(&content) {
+                self.take_log_level(level).map_err(unusable)?;
+            }
         }
         sentinel.introduce(now);
         self.sentinel = Some(Box::new(sentinel));
@@ -112,9 +115,7 @@ impl Core {
         asked: &Asked<'_>,
         reply: &mut Reply,
     ) -> Result<Answered, CommandError> {
-        let row = Directive::find(b"loglevel").expect("it is in the table");
-        let level = row.show(&self.config);
-        let (now, log_level) = (self.clock.moment(), &*String::from_utf8_lossy(&level));
+        let (now, log_level) = (self.clock.moment(), &*self.log_level());
         self.with_sentinel(|sentinel, host| {
             let (name, args, is_late) = (asked.name, asked.args, asked.is_late);
             let surroundings = &mut Around(host);
@@ -140,24 +141,32 @@ impl Core {
         let sentinel = self.sentinel.as_mut().expect("only a sentinel's table has these commands");
         let answered = ask(sentinel, &mut *self.host);
         let answered = answered.map_err(|CommandRefused(text)| CommandError::text(text))?;
+        // Before it is stored with all else.
+        if let Answered::OnceStored { log_level: Some(level) } = &answered {
+            match self.take_log_level(level) {
+                Ok(()) => self.stores.has_log_level = true,
+                Err(reason) => self.notice(Level::Warning, &reason),
+            }
+        }
         if answered != Answered::Yes {
             self.tell_sentinel(Event::Tick);
         }
         Ok(answered)
     }
 
-    /// SENTINEL CONFIG SET loglevel.
-    pub(crate) fn set_log_level(&mut self, keyspace: &mut Keyspace, level: &str) {
+    fn log_level(&self) -> String {
+        let row = Directive::find(b"loglevel").expect("it is in the table");
+        String::from_utf8_lossy(&row.show(&self.config)).into_owned()
+    }
+
+    /// SENTINEL CONFIG SET loglevel. Nothing else in a node depends on it.
+    fn take_log_level(&mut self, level: &str) -> Result<(), String> {
         let when = Circumstances { is_local: true, is_loading: false };
         let pairs: [(&[u8], &[u8]); 1] = [(b"loglevel", level.as_bytes())];
-        let Ok(mut change) = config::set(&self.config, &pairs, when) else { return };
-        match self.host.apply(&mut change.config, &["loglevel"]) {
-            Ok(()) => {
-                self.reconfigure(keyspace, change.config);
-                self.stores.has_log_level = true;
-            }
-            Err(refused) => self.notice(Level::Warning, &refused.reason),
-        }
+        let mut change = config::set(&self.config, &pairs, when).map_err(|error| error.to_string())?;
+        self.host.apply(&mut change.config, &["loglevel"]).map_err(|refused| refused.reason)?;
+        self.config = change.config;
+        Ok(())
     }
 
     fn tell_sentinel(&mut self, event: Event<'_>) {
@@ -187,7 +196,11 @@ impl Core {
         let Some(sentinel) = &self.sentinel else { return };
         let lines = sentinel.state_lines();
         if let Some(path) = sentinel.state_file() {
-            let (path, content) = (path.to_owned(), state_text(&lines));
+            let (path, mut content) = (path.to_owned(), state_text(&lines));
+            let level = self.log_level();
+            if self.stores.configured_level.as_ref().is_some_and(|configured| *configured != level) {
+                content.extend(format!("{STORED_LEVEL}{level}\n").bytes());
+            }
             return self.effects.push(Effect::SentinelStore { version, path, content });
         }
         match self.host.read_config() {
@@ -209,6 +222,14 @@ impl Core {
         self.tell_sentinel(Event::Stored(version, Err(reason)));
         self.answer_stored(version, false);
     }
+}
+
+/// What the line of a file of state begins with that says the level of the log.
+const STORED_LEVEL: &str = "loglevel ";
+
+fn stored_level(content: &[u8]) -> Option<&str> {
+    let mut lines = content.split(|byte| *byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    lines.find_map(|line| line.strip_prefix(STORED_LEVEL)).map(str::trim)
 }
 
 /// As a configuration that the engine itself refuses.

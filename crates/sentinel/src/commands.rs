@@ -125,6 +125,13 @@ impl Sentinel {
             let more = format!("quorum {}", group.options.quorum);
             group.tell(&mut self.core, (Level::Warning, "+monitor"), Subject::Primary, &more);
         }
+        let removed: Vec<String> = self.removed().map(str::to_owned).collect();
+        for name in removed {
+            let text = format!(
+                "{name} is in the configuration, and is not watched since SENTINEL REMOVE: SENTINEL MONITOR adds it again."
+            );
+            self.core.log(Level::Warning, text);
+        }
     }
 
     /// PUBLISH: only hellos are heard.
@@ -238,7 +245,7 @@ impl Sentinel {
         let Some(port) = u16::try_from(port).ok().filter(|port| *port > 0) else {
             return refuse("ERR Invalid port number.");
         };
-        if !words::is_name(name) {
+        if !words::is_group_name(name) {
             return refuse("ERR Invalid master name.");
         }
         if self.groups.len() >= MOST_GROUPS {

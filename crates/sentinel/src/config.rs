@@ -5,12 +5,14 @@
 //!
 //! ```text
 //! configuration file ──► Sentinel::load ──► Sentinel::state_lines ──► rewrite ──► the same file
+//! included files ──────►                                 (are never written)
 //!
 //! with `sentinel state-file`:
 //! configuration file ──► Sentinel::load                              (is never written)
 //! file of state ───────► Sentinel::load_state ──► Sentinel::state_lines ──► state_text ──► file of state
 //! ```
 
+mod fixed;
 pub(crate) mod globals;
 mod line;
 mod load;
@@ -20,8 +22,7 @@ mod rewrite;
 mod state;
 pub(crate) mod words;
 
-use std::collections::BTreeMap;
-
+pub(crate) use fixed::Fixed;
 pub(crate) use globals::{GLOBAL_OPTIONS, GlobalOption};
 pub use line::{ConfigError, ConfigLine};
 pub use named::{Named, NamedGroup, NamedScript};
@@ -30,15 +31,7 @@ pub use rewrite::{rewrite, state_text};
 pub use state::StateLine;
 
 use crate::address::is_number;
-use crate::options::{Globals, GroupOptions};
-
-/// What a configuration file says, to tell from it what was set at run time.
-#[derive(Clone, Debug)]
-pub(crate) struct Configured {
-    pub(crate) globals: Globals,
-    /// By the groups' names.
-    pub(crate) groups: BTreeMap<String, GroupOptions>,
-}
+use crate::options::Globals;
 
 /// Whether a host can be taken: names only with `sentinel resolve-hostnames yes`.
 pub(crate) fn is_host(globals: &Globals, host: &str) -> bool {
@@ -49,7 +42,7 @@ pub(crate) fn is_host(globals: &Globals, host: &str) -> bool {
 const LONGEST_HOST: usize = 255;
 
 /// Lines that are no options.
-const STATEMENTS: [&str; 8] = [
+const STATEMENTS: [&str; 11] = [
     "myid",
     "current-epoch",
     "monitor",
@@ -58,6 +51,9 @@ const STATEMENTS: [&str; 8] = [
     "known-replica",
     "known-slave",
     "known-sentinel",
+    "known-min-replicas-to-ack",
+    "current-primary",
+    "removed",
 ];
 
 fn is_statement(name: &str) -> bool {

@@ -37,6 +37,8 @@ pub(crate) struct Group {
     pub(crate) replicas: BTreeMap<Address, Server>,
     /// The other sentinels, by id.
     pub(crate) members: BTreeMap<String, Member>,
+    /// `min-replicas-to-ack` as a primary told it last: on so many replicas each acknowledged write is.
+    pub(crate) copies_told: u32,
     /// The epoch in which the primary became that.
     pub(crate) config_epoch: u64,
     /// This sentinel's last vote.
@@ -65,6 +67,7 @@ impl Group {
             primary,
             replicas: BTreeMap::new(),
             members: BTreeMap::new(),
+            copies_told: 0,
             config_epoch: 0,
             vote: Vote::default(),
             agreed_down_since: None,

@@ -100,13 +100,17 @@ impl Group {
         if follows_other {
             server.follows_since = core.now;
         }
-        let role = report.role;
+        let (role, copies) = (report.role, report.min_replicas_to_ack);
         server.report = report;
         if is_first {
             self.drop_aliases(core, number);
         }
         if let Some(role) = role {
             self.note_role(core, number, role);
+        }
+        if role == Some(Role::Primary) && self.primary.number == number && self.copies_told != copies {
+            self.copies_told = copies;
+            core.changed();
         }
         self.note_listed(core, number, &replicas);
     }

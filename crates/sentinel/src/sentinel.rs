@@ -11,7 +11,7 @@ use slipstream_resp::Value;
 
 use crate::action::{Action, Event, Failure, LineId, Version};
 use crate::alarms::Alarms;
-use crate::config::Configured;
+use crate::config::Fixed;
 use crate::connecting::{self, HELLO_CHANNEL};
 use crate::contact::Contact;
 use crate::core::{Core, Owner};
@@ -40,8 +40,8 @@ pub struct Sentinel {
     pub(crate) groups: BTreeMap<String, Group>,
     /// The other sentinels, by id.
     pub(crate) peers: BTreeMap<String, Peer>,
-    /// What the configuration file says, where the state has a file of its own.
-    pub(crate) configured: Option<Configured>,
+    /// What is said in files that are only read.
+    pub(crate) fixed: Fixed,
     /// When each group is to be looked at.
     alarms: Alarms,
     /// When each other sentinel is.
@@ -61,7 +61,7 @@ impl Sentinel {
             core: Core::new(now, id, globals, rng),
             groups: BTreeMap::new(),
             peers: BTreeMap::new(),
-            configured: None,
+            fixed: Fixed::default(),
             alarms: Alarms::default(),
             peer_alarms: Alarms::default(),
             own_alarm: now,

@@ -127,12 +127,7 @@ fn ask(call: &mut Call<'_>) -> Result<(), CommandError> {
     let answered = call.core.ask_sentinel(&asked, call.reply)?;
     match answered {
         Answered::Yes | Answered::WithMore => {}
-        Answered::OnceStored { log_level } => {
-            if let Some(level) = log_level {
-                call.core.set_log_level(call.db.keyspace, &level);
-            }
-            call.wait_until_stored();
-        }
+        Answered::OnceStored { .. } => call.wait_until_stored(),
         Answered::Later => call.wait_for_vote(),
     }
     Ok(())

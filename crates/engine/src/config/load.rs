@@ -106,7 +106,8 @@ impl Loader<'_> {
                     self.include(path, depth)?;
                 }
                 [name, _, ..] if name.eq_ignore_ascii_case(b"sentinel") => {
-                    let line = ConfigLine::parse(index + 1, line).map_err(|error| bad(error.reason))?;
+                    let mut line = ConfigLine::parse(index + 1, line).map_err(|error| bad(error.reason))?;
+                    line.iter_mut().for_each(|line| line.is_included = depth > 0);
                     self.line_of_sentinel(line).map_err(bad)?;
                 }
                 // What `--sentinel` is in a list of options.

@@ -34,6 +34,8 @@ enum StoreWait {
 pub(crate) struct StoreWaits {
     /// The log's level was set at run time: it is stored too.
     pub(super) has_log_level: bool,
+    /// The level that the configuration says, where the state has a file of its own.
+    pub(super) configured_level: Option<String>,
     all: BTreeMap<SessionId, StoreWait>,
 }
 

@@ -216,6 +216,7 @@ fn a_change_is_made_as_a_whole_or_not_at_all() {
         ("MONITOR a host 6379 1", "Invalid IP address or hostname specified"),
         ("MONITOR a 10.0.0.1 99999 1", "Invalid port number."),
         ("MONITOR a,b 10.0.0.1 6379 1", "Invalid master name."),
+        (&format!("MONITOR {} 10.0.0.1 6379 1", "a".repeat(256)), "Invalid master name."),
         ("MONITOR mymaster 10.0.0.1 6379 1", "Duplicate master name."),
         ("REMOVE nobody", "No such master with that name"),
         ("CONFIG SET nope 1", "Invalid argument 'nope' to SENTINEL CONFIG SET"),
@@ -247,6 +248,7 @@ fn what_is_set_for_the_whole_is_told() {
     script.check_read("SENTINEL CONFIG SET announce-ip 10.9.9.9 loglevel Warning sentinel-pass x", "");
     let text = stored(&mut script, Ok(()));
     assert!(text.contains("sentinel announce-ip 10.9.9.9\n"), "{text}");
+    assert!(text.ends_with("\nloglevel warning\n"), "{text}");
     assert_eq!(script.received(script.client()), "+OK");
     script.check_read(
         "SENTINEL CONFIG GET a*ip log* sentinel-p*",

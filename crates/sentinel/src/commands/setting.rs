@@ -5,6 +5,7 @@ use slipstream_replication::Level;
 use slipstream_resp::Reply;
 
 use super::{Answered, CommandRefused, ONCE_STORED, Outcome, Request, refuse};
+use crate::address::is_number;
 use crate::config::{GLOBAL_OPTIONS, GlobalOption, GroupOption};
 use crate::connecting;
 use crate::group::Group;
@@ -176,12 +177,27 @@ impl Sentinel {
             }
             rest = behind;
         }
+        if !globals.resolve_hostnames
+            && let Some(host) = self.named_host()
+        {
+            let told = "ERR Invalid value 'no' to SENTINEL CONFIG SET 'resolve-hostnames'";
+            return refuse(format!("{told}: '{host}' is known by its name alone"));
+        }
         self.core.globals = globals;
         if is_login {
             self.log_in_anew_at_sentinels();
         }
         self.core.changed();
         Ok(Answered::OnceStored { log_level })
+    }
+
+    /// Somebody who is known by a name, and could not be read again without names.
+    fn named_host(&self) -> Option<&str> {
+        let servers = self.groups.values().flat_map(Group::servers).map(|server| &server.contact.address);
+        let peers = self.peers.values().map(|peer| &peer.contact.address);
+        let seeds = self.groups.values().flat_map(|group| &group.options.seeds);
+        let hosts = servers.chain(peers).chain(seeds).map(|address| address.host.as_str());
+        hosts.chain(self.fixed.names_host()).find(|host| !is_number(host))
     }
 
     pub(super) fn show_timings(&self, reply: &mut Reply) -> Outcome {

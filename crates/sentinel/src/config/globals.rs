@@ -1,6 +1,7 @@
 //! What can be set for the whole sentinel: a row for each option, which configuration files, SENTINEL CONFIG and
 //! rewriting share.
 
+use super::LONGEST_HOST;
 use super::words::{self, Refused, check_words};
 use crate::options::Globals;
 
@@ -103,7 +104,8 @@ fn text(place: &mut String, value: &str) -> Result<(), Refused> {
 }
 
 fn announce_ip(globals: &mut Globals, value: &str) -> Result<(), Refused> {
-    if !value.is_empty() && !words::is_name(value) {
+    let is_host = words::is_name(value) && value.len() <= LONGEST_HOST;
+    if !value.is_empty() && !is_host {
         return Err(Refused { index: 0, reason: "Invalid address to announce." });
     }
     globals.announce_ip = (!value.is_empty()).then(|| value.to_owned());

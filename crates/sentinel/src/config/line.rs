@@ -14,6 +14,8 @@ pub struct ConfigLine {
     pub line: String,
     /// The words behind `sentinel`.
     pub words: Vec<String>,
+    /// It stands in an included file, which is only read.
+    pub is_included: bool,
 }
 
 /// Why a configuration is refused. Displayed as Redis' lines for standard error, without the first, which names the
@@ -57,7 +59,8 @@ impl ConfigLine {
         let words = split_line(line).ok_or_else(|| refused("Unbalanced quotes in configuration line"))?;
         let words: Result<Vec<String>, _> = words.into_iter().skip(1).map(String::from_utf8).collect();
         let words = words.map_err(|_| refused("argument must be UTF-8"))?;
-        Ok(Some(ConfigLine { number, line: String::from_utf8_lossy(line).into_owned(), words }))
+        let line = String::from_utf8_lossy(line).into_owned();
+        Ok(Some(ConfigLine { number, line, words, is_included: false }))
     }
 
     pub(super) fn refused(&self, reason: impl Into<String>) -> ConfigError {

@@ -2,7 +2,8 @@
 //!
 //! Comments, order, and every line that still says what is so stay as they are, spaces and quotes included. A line that
 //! says something else of the same thing is replaced in its place; what is no more is removed; what is new comes at the
-//! end, behind one line that says where it comes from. Lines that are none of this crate's are not touched.
+//! end, behind one line that says where it comes from; what overrules an included file stands behind that. Lines that
+//! are none of this crate's are not touched.
 //!
 //! Invariant: loading the new text gives the machine that the lines were made from, and doing it again changes nothing.
 
@@ -48,6 +49,8 @@ struct File<'a> {
     /// Where lines are that nothing is decided on yet, by what they say, and by what they speak of.
     saying: BTreeMap<Vec<String>, Vec<usize>>,
     speaking: BTreeMap<Vec<String>, VecDeque<usize>>,
+    /// How many lines there are up to the last that includes a file.
+    included: usize,
     has_signature: bool,
 }
 
@@ -81,6 +84,7 @@ impl<'a> File<'a> {
             entries: Vec::new(),
             saying: BTreeMap::new(),
             speaking: BTreeMap::new(),
+            included: 0,
             has_signature: false,
         };
         if text.is_empty() {
@@ -95,6 +99,9 @@ impl<'a> File<'a> {
 
     fn push(&mut self, text: &'a [u8]) {
         let at = self.entries.len();
+        if includes(text) {
+            self.included = at + 1;
+        }
         // A line that cannot be read was not there when this process started: its author is to see it again.
         let Ok(Some(line)) = ConfigLine::parse(0, text) else { return self.entries.push(Entry::Kept(text)) };
         let Some(meaning) = meaning(&line.words) else { return self.entries.push(Entry::Kept(text)) };
@@ -106,7 +113,9 @@ impl<'a> File<'a> {
 
     /// Keeps the last line that says it.
     fn keep(&mut self, wanted: &Wanted<'_>) -> bool {
-        let Some(at) = self.saying.get_mut(&wanted.meaning).and_then(Vec::pop) else { return false };
+        let first = if wanted.line.overrules { self.included } else { 0 };
+        let at = self.saying.get_mut(&wanted.meaning).and_then(|places| places.pop_if(|at| *at >= first));
+        let Some(at) = at else { return false };
         let Entry::Old { text, .. } = self.entries[at] else { return false };
         self.entries[at] = Entry::Kept(text);
         true
@@ -114,8 +123,12 @@ impl<'a> File<'a> {
 
     /// Takes the place of the first line that speaks of the same and does not stay.
     fn replace(&mut self, wanted: &Wanted<'_>) -> bool {
+        let first = if wanted.line.overrules { self.included } else { 0 };
         let Some(places) = self.speaking.get_mut(&subject(&wanted.meaning)) else { return false };
         while let Some(at) = places.pop_front() {
+            if at < first {
+                continue;
+            }
             if let Entry::Old { words, .. } = &self.entries[at] {
                 // The name as it was spelled: an older name of the same stays.
                 let spelled = [words[0].as_slice(), b" ", &word(&words[1])].concat();
@@ -151,6 +164,12 @@ impl<'a> File<'a> {
     }
 }
 
+/// Whether a line includes another file.
+fn includes(text: &[u8]) -> bool {
+    let words = split_line(text.trim_ascii()).unwrap_or_default();
+    words.first().is_some_and(|word| word.eq_ignore_ascii_case(b"include"))
+}
+
 fn text_of(begin: &[u8], words: &[String]) -> Vec<u8> {
     let mut text = begin.to_vec();
     for one in words {
@@ -161,11 +180,11 @@ fn text_of(begin: &[u8], words: &[String]) -> Vec<u8> {
 }
 
 /// What a line says, so that lines which say the same are equal; nothing if it is none of this crate's.
-fn meaning(words: &[String]) -> Option<Vec<String>> {
+pub(super) fn meaning(words: &[String]) -> Option<Vec<String>> {
     let [name, values @ ..] = words else { return None };
     let name = name.to_ascii_lowercase();
     let with = |name: &str, values: &[String]| [&[name.to_owned()], values].concat();
-    if is_statement(&name) || name == "current-primary" {
+    if is_statement(&name) {
         let name = if name == "known-slave" { "known-replica" } else { &name };
         return Some(with(name, values));
     }
@@ -191,7 +210,7 @@ fn plain_values(row: &GroupOption, values: &[String]) -> Vec<String> {
 }
 
 /// What a line speaks of: a newer line about it takes its place.
-fn subject(meaning: &[String]) -> Vec<String> {
+pub(super) fn subject(meaning: &[String]) -> Vec<String> {
     let name = meaning[0].as_str();
     let length = match name {
         "myid" | "current-epoch" => 1,

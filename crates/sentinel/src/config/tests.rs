@@ -1,5 +1,6 @@
 //! Configurations and what they make; texts and what rewriting makes of them; random machines there and back.
 
+mod commanded;
 mod documents;
 mod loading;
 mod random;
@@ -45,6 +46,7 @@ struct KeptGroup {
     sentinels: Vec<(String, Address)>,
     config_epoch: u64,
     vote_epoch: u64,
+    copies_told: u32,
 }
 
 fn kept(sentinel: &Sentinel) -> Kept {
@@ -57,6 +59,7 @@ fn kept(sentinel: &Sentinel) -> Kept {
         sentinels: named.sentinels,
         config_epoch: group.config_epoch,
         vote_epoch: group.vote.epoch,
+        copies_told: group.copies_told,
     });
     Kept {
         id: named.id,

@@ -23,7 +23,15 @@ pub(crate) fn check_words(words: &[&str]) -> Result<(), Refused> {
     }
 }
 
-/// The name of a group, a user or an id: it stands in messages whose parts commas and spaces end.
+/// The longest name of a group: hellos that hold it must be short enough to be read.
+const LONGEST_NAME: usize = 255;
+
+/// The name of a group.
+pub(crate) fn is_group_name(word: &str) -> bool {
+    is_name(word) && word.len() <= LONGEST_NAME
+}
+
+/// A name or an id: it stands in messages whose parts commas and spaces end.
 pub(crate) fn is_name(word: &str) -> bool {
     let ends_it = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ',' | '"' | '\'');
     !word.is_empty() && !word.contains(ends_it)

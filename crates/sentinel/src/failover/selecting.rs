@@ -210,11 +210,14 @@ impl Group {
         Step::Stay
     }
 
-    /// On how many replicas an acknowledged write is. Who never heard the primary takes the replicas' word: they have the
-    /// same configuration.
+    /// On how many replicas an acknowledged write is. Who has not heard the primary since it was started has what it was
+    /// told before on disk; who never did takes the replicas' word: they have the same configuration.
     pub(crate) fn copies(&self) -> u32 {
         if self.primary.info_at.is_some() {
             return self.primary.report.min_replicas_to_ack;
+        }
+        if self.copies_told > 0 {
+            return self.copies_told;
         }
         let told = self.replicas.values().map(|replica| replica.report.min_replicas_to_ack);
         told.filter(|copies| *copies > 0).min().unwrap_or(0)

@@ -139,6 +139,25 @@ fn a_promotion_waits_for_the_replica_that_has_every_acknowledged_write() {
     world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
 }
 
+/// It does not take the word of replicas, which are set otherwise.
+#[test]
+fn who_is_started_beside_a_dead_primary_knows_what_that_ran_with() {
+    let mut world = World::ready(3, 3, 9);
+    world.server(SERVERS).min_replicas_to_ack = 1;
+    world.run(11_000);
+    world.silent.insert(SERVERS + 1);
+    world.kill(SERVERS);
+    for index in 0..3 {
+        world.kill_sentinel(index);
+        world.restart_sentinel(index);
+        world.run(10);
+    }
+    world.run(5000);
+    assert!(world.has_event("+elected-leader") && !world.has_event("+promoted-slave"), "{}", world.story());
+    world.unsilence();
+    world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
 #[test]
 fn a_sentinel_that_was_cut_off_learns_the_new_primary() {
     let mut world = World::ready(3, 3, 10);

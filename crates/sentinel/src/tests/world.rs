@@ -32,6 +32,7 @@ struct Disk {
     epoch: u64,
     config_epoch: u64,
     vote: group::Vote,
+    copies_told: u32,
     quorum: u32,
     primary: u16,
     replicas: Vec<u16>,
@@ -211,6 +212,7 @@ impl World {
         group.options.down_after = 1000;
         group.options.failover_timeout = 10_000;
         (group.config_epoch, group.vote) = (before.config_epoch, before.vote);
+        group.copies_told = before.copies_told;
         for port in before.replicas {
             group.add_replica(&mut sentinel.core, Address::new("127.0.0.1", port));
         }
@@ -239,6 +241,7 @@ impl World {
             epoch: sentinel.core.epoch,
             config_epoch: group.config_epoch,
             vote: group.vote.clone(),
+            copies_told: group.copies_told,
             quorum: group.options.quorum,
             primary: group.primary.contact.address.port,
             replicas: group.replicas.keys().map(|key| key.port).collect(),

@@ -177,17 +177,58 @@ fn without_a_place_for_its_state_it_does_not_start() {
 
 #[test]
 fn its_state_may_be_in_a_file_of_its_own() {
-    let mut sentinel = Sentinel::new("sentinel state-file state\n");
+    let mut sentinel = Sentinel::new("sentinel state-file state\nsentinel monitor first 127.0.0.1 1 1\n");
     fs::create_dir(sentinel.folder.join("sentinel.conf.tmp")).expect("the folder is ours");
     let before = sentinel.text();
     let mut client = sentinel.start(Path::new(BINARY), &["sentinel", "sentinel.conf"]);
     let id: String = client.call("SENTINEL MYID");
+    client.call::<()>("SENTINEL CONFIG SET loglevel warning announce-port 7");
+    client.call::<()>("SENTINEL REMOVE first");
+    client.call::<()>("SENTINEL MONITOR second 127.0.0.1 1 1");
     sentinel.end();
     assert_eq!(sentinel.text(), before, "it is only read");
     let state = fs::read_to_string(sentinel.folder.join("state")).expect("it was written");
     assert!(state.contains(&format!("sentinel myid {id}\n")), "{state}");
     let mut client = sentinel.start(Path::new(BINARY), &["sentinel", "sentinel.conf"]);
     assert_eq!(client.call::<String>("SENTINEL MYID"), id, "it is the same again");
+    let set: Vec<String> = client.call("SENTINEL CONFIG GET loglevel announce-port");
+    assert_eq!(set, ["loglevel", "warning", "announce-port", "7"]);
+    assert_eq!(client.info("sentinel", "sentinel_masters").as_deref(), Some("1"));
+    assert!(
+        sentinel.log().contains("first is in the configuration, and is not watched"),
+        "{}",
+        sentinel.log()
+    );
+    client.call::<()>("SENTINEL CONFIG SET loglevel notice");
+    client.call::<()>("SENTINEL MONITOR first 127.0.0.1 2 1");
+    let state = fs::read_to_string(sentinel.folder.join("state")).expect("it was written");
+    assert!(!state.contains("loglevel") && !state.contains("removed"), "{state}");
+    assert!(state.contains("sentinel current-primary first 127.0.0.1 2\n"), "{state}");
+}
+
+/// Files that are included are only read, so what is not so any more is overruled.
+#[test]
+fn a_group_may_be_set_up_in_an_included_file() {
+    let mut sentinel = Sentinel::new("include groups.conf\nsentinel down-after-milliseconds first 3000\n");
+    let groups = "sentinel monitor first 127.0.0.1 1 2\nsentinel auth-pass first secret\n\
+                  sentinel down-after-milliseconds first 1000\nsentinel monitor second 127.0.0.1 1 2\n";
+    fs::write(sentinel.folder.join("groups.conf"), groups).expect("the folder is ours");
+    for round in 0..3 {
+        let mut client = sentinel.start(Path::new(BINARY), &["sentinel", "sentinel.conf"]);
+        let expected = if round == 0 { "2" } else { "1" };
+        assert_eq!(client.info("sentinel", "sentinel_masters").as_deref(), Some(expected));
+        if round == 0 {
+            client.call::<()>("SENTINEL REMOVE second");
+            client.call::<()>("SENTINEL SET first quorum 7 auth-pass other");
+        }
+        let map: Vec<String> = client.call("SENTINEL MASTER first");
+        let value = |name| map.iter().position(|word| word == name).map(|at| map[at + 1].as_str());
+        assert_eq!((value("quorum"), value("down-after-milliseconds")), (Some("7"), Some("3000")));
+        sentinel.end();
+        let text = sentinel.text();
+        assert!(text.contains("sentinel current-primary first 127.0.0.1 1\n"), "{text}");
+        assert!(!text.contains("monitor") && !text.contains("secret"), "{text}");
+    }
 }
 
 #[test]

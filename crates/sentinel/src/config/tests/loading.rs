@@ -130,6 +130,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ("sentinel current-epoch x", "Invalid epoch."),
         ("sentinel config-epoch a 18446744073709551615", "Invalid epoch."),
         ("sentinel current-epoch 4611686018427387905", "Invalid epoch."),
+        ("sentinel known-min-replicas-to-ack a -1", "Invalid number of replicas."),
         ("sentinel announce-port 65536", "Invalid port number."),
         ("sentinel announce-ip \"a,b\"", "Invalid address to announce."),
         ("sentinel auth-pass a \"x\\ny\"", "Control characters are not allowed."),
