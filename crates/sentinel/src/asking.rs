@@ -16,6 +16,10 @@ use crate::notices::Subject;
 use crate::peer::Peer;
 use crate::sentinel::Sentinel;
 use crate::server::Server;
+use crate::topology::MOST_MEMBERS;
+
+/// The most sentinels that are talked with, for all groups.
+const MOST_PEERS: usize = 4096;
 
 /// The most that a primary gets no hello while another sentinel may let its writes wait, milliseconds.
 const LONGEST_QUIET: u64 = 10_000;
@@ -128,6 +132,9 @@ impl Sentinel {
         if !is_readable(&hello.sentinel) || !is_readable(&hello.primary) {
             return;
         }
+        if !self.has_room(&hello) {
+            return;
+        }
         self.meet(&hello);
         let core = &mut self.core;
         let Some(group) = self.groups.get_mut(&hello.group) else { return };
@@ -144,6 +151,14 @@ impl Sentinel {
             group.hear_configuration(core, &hello);
         }
         self.wake(&hello.group);
+    }
+
+    /// Whether the sentinel that says hello is known, or is one more that may be.
+    fn has_room(&self, hello: &Hello) -> bool {
+        let Some(group) = self.groups.get(&hello.group) else { return false };
+        group.members.contains_key(&hello.id)
+            || (group.members.len() < MOST_MEMBERS
+                && (self.peers.contains_key(&hello.id) || self.peers.len() < MOST_PEERS))
     }
 
     /// A sentinel is at the address that its hello tells, and nobody else is.

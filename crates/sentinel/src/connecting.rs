@@ -1,7 +1,8 @@
 //! Lines are opened, opened again, and given up.
 //!
 //! A line that was lost is opened again at once: whether the host refuses is the fastest sign of life there is. One that
-//! is refused is tried ten times a second, so that a server that comes back is seen before its clients see it.
+//! is refused is tried ten times a second, so that a server that comes back is seen before its clients see it. One that
+//! has never answered is tried ever less often, since anybody may tell of servers and sentinels that are none.
 
 use slipstream_replication::Moment;
 use slipstream_resp::Value;
@@ -33,12 +34,7 @@ fn patience(down_after: u64) -> u64 {
 }
 
 /// Opens a line whose time has come, and gives up an attempt that takes too long.
-pub(crate) fn keep_open(
-    core: &mut Core,
-    line: &mut Line,
-    (address, owner): (&Address, Owner),
-    down_after: u64,
-) {
+fn keep_open(core: &mut Core, line: &mut Line, (address, owner): (&Address, Owner), down_after: u64) {
     match line.state {
         LineState::Closed if core.is_due(line.retry_at) => {
             let id = LineId(core.number());
@@ -85,6 +81,19 @@ fn has_lived(core: &Core, line: &Line) -> bool {
 }
 
 impl Contact {
+    /// Opens the line for commands, or gives up an attempt at it.
+    pub(crate) fn keep_open(&mut self, core: &mut Core, owner: Owner, down_after: u64) {
+        let before = self.line.state;
+        keep_open(core, &mut self.line, (&self.address, owner), down_after);
+        if before != self.line.state && self.line.state == LineState::Closed {
+            self.hold_back(core);
+        }
+    }
+
+    fn hold_back(&mut self, core: &Core) {
+        self.line.retry_at = self.line.retry_at.max(core.now.after_ms(self.reserve(core.now)));
+    }
+
     /// Commands can be sent from now on.
     pub(crate) fn on_connected(&mut self, core: &mut Core, id: LineId, (local, remote): (String, String)) {
         self.line.become_(LineState::Up(id), core.now);
@@ -107,6 +116,7 @@ impl Contact {
             Failure::Other(_) => self.refused_since = None,
         }
         on_failed(core, &mut self.line, failure, self.lost_at);
+        self.hold_back(core);
     }
 
     /// Sends a request whose reply is awaited; `false` if there is no line, or too much is awaited on it.
@@ -170,7 +180,7 @@ impl Server {
     /// Opens what is not open.
     pub(crate) fn keep_open(&mut self, core: &mut Core, group: &str, options: &GroupOptions) {
         let commands = Owner::Commands(group.to_owned(), self.number);
-        keep_open(core, &mut self.contact.line, (&self.contact.address, commands), options.down_after);
+        self.contact.keep_open(core, commands, options.down_after);
         // Messages come over what answers; there is no need to knock twice where nobody is at home.
         if self.contact.is_up() || self.messages.id().is_some() {
             let messages = Owner::Messages(group.to_owned(), self.number);

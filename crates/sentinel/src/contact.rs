@@ -7,6 +7,9 @@ use crate::Address;
 use crate::address::is_number;
 use crate::line::{Line, LineState};
 
+/// The longest pause between two attempts at somebody who has never answered.
+const MOST_RESERVE: u64 = 5000;
+
 /// The way to a server or to another sentinel.
 #[derive(Clone, Debug)]
 pub(crate) struct Contact {
@@ -18,6 +21,10 @@ pub(crate) struct Contact {
     pub(crate) local: String,
     /// Commands and their replies.
     pub(crate) line: Line,
+    /// Since when it has been tried to reach it.
+    began: Moment,
+    /// Whether it has ever answered PING in order.
+    pub(crate) has_answered: bool,
     /// When the last PING left.
     pub(crate) pinged_at: Option<Moment>,
     /// The oldest PING that is not answered.
@@ -40,6 +47,8 @@ impl Contact {
             ip,
             local: String::new(),
             line: Line::default(),
+            began: now,
+            has_answered: false,
             pinged_at: None,
             unanswered_since: None,
             last_valid: now,
@@ -63,6 +72,11 @@ impl Contact {
     /// The host as it is told to others.
     pub(crate) fn shown_host(&self, announce_hostnames: bool) -> &str {
         if announce_hostnames || self.ip.is_empty() { &self.address.host } else { &self.ip }
+    }
+
+    /// The least before the next attempt: who has never answered may be nobody, and is tried ever less often.
+    pub(crate) fn reserve(&self, now: Moment) -> u64 {
+        if self.has_answered { 0 } else { (now.ms_since(self.began) / 10).min(MOST_RESERVE) }
     }
 
     /// The process stood still for so long: what was in flight is given that time.

@@ -31,6 +31,7 @@ impl crate::contact::Contact {
         self.last_reply = core.now;
         if is_valid(reply) {
             self.last_valid = core.now;
+            self.has_answered = true;
             self.unanswered_since = None;
         }
     }

@@ -13,12 +13,11 @@ use crate::action::{Action, Event, Failure, LineId, Version};
 use crate::alarms::Alarms;
 use crate::config::Fixed;
 use crate::connecting::{self, HELLO_CHANNEL};
-use crate::contact::Contact;
 use crate::core::{Core, Owner};
 use crate::failover::{Failover, Phase};
 use crate::group::Group;
 use crate::info::Role;
-use crate::line::{Awaited, LineState};
+use crate::line::Awaited;
 use crate::options::Globals;
 use crate::peer::Peer;
 use crate::talking::Pace;
@@ -347,9 +346,8 @@ impl Sentinel {
             self.groups.values().filter(|group| group.members.contains_key(id)).collect();
         let shortest = groups.iter().map(|group| group.options.down_after).min();
         let down_after = shortest.unwrap_or(core.timings.default_down_after);
-        let Contact { line, address, .. } = &mut peer.contact;
-        connecting::keep_open(core, line, (address, Owner::Peer(id.to_owned())), down_after);
-        if let LineState::Up(_) = line.state {
+        peer.contact.keep_open(core, Owner::Peer(id.to_owned()), down_after);
+        if peer.contact.is_up() {
             peer.talk(core, down_after, groups.iter().map(|group| group.name.as_str()));
             peer.contact.give_up_silent(core, down_after);
         }

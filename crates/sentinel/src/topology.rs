@@ -25,7 +25,7 @@ const BLIND_FOR: u64 = 500;
 /// A process younger than that, in seconds, was nobody's choice as primary.
 const YOUNG: u64 = 10;
 /// The most replicas, and the most sentinels, that a group knows.
-const MOST_MEMBERS: usize = 1024;
+pub(crate) const MOST_MEMBERS: usize = 1024;
 
 impl Group {
     /// A replica that was not known.

@@ -5,6 +5,7 @@ use slipstream_resp::Value;
 
 use super::world::{SERVERS, World};
 use crate::hello::LAST_EPOCH;
+use crate::topology::MOST_MEMBERS;
 
 const STRANGER: &str = "ffffffffffffffffffffffffffffffffffffffff";
 
@@ -73,4 +74,36 @@ fn the_epoch_of_anothers_vote_is_adopted() {
     world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(i64::MAX)));
     let vote = world.groups().next().and_then(|group| group.members[&peer].vote.clone());
     assert_eq!(vote, Some((STRANGER.to_owned(), 50)), "what cannot be followed does not count");
+}
+
+#[test]
+fn sentinels_beyond_what_a_group_may_have_are_not_talked_with() {
+    let mut world = World::ready(2, 1, 1);
+    let say = |world: &mut World, number: u32| {
+        let port = 27_000 + number;
+        let text = format!("127.0.0.1,{port},{number:040},1,mymaster,127.0.0.1,{SERVERS},0");
+        world.sentinel(0).hear_hello(&text);
+    };
+    (0..u32::try_from(MOST_MEMBERS).expect("it is small") + 50).for_each(|number| say(&mut world, number));
+    assert_eq!(world.groups().next().map(|group| group.members.len()), Some(MOST_MEMBERS));
+    assert_eq!(world.sentinel(0).peers.len(), MOST_MEMBERS);
+}
+
+#[test]
+fn who_never_answers_is_tried_ever_less_often() {
+    let mut world = World::ready(2, 1, 1);
+    let attempts = |world: &mut World, ms| {
+        world.attempts = 0;
+        world.run(ms);
+        world.attempts
+    };
+    world.sentinel(0).hear_hello(&hello((0, 0)));
+    let at_first = attempts(&mut world, 1000);
+    world.run(60_000);
+    let later = attempts(&mut world, 60_000);
+    assert!(at_first >= 5 && (12..=14).contains(&later), "{at_first}, then {later}");
+    // Whoever has answered once is not nobody.
+    world.kill(SERVERS + 1);
+    world.run(60_000);
+    assert!(attempts(&mut world, 10_000) > 90);
 }

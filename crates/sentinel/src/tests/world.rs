@@ -65,6 +65,8 @@ pub(super) struct World {
     sequence: u64,
     disks: Vec<Disk>,
     pub(super) acknowledged: u64,
+    /// Connections that sentinels have tried to make.
+    pub(super) attempts: u64,
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             sequence: 0,
             disks: vec![Disk::default(); sentinels],
             acknowledged: 0,
+            attempts: 0,
         };
         for index in 0..sentinels {
             let port = SENTINELS + u16::try_from(index).unwrap();
@@ -383,7 +386,10 @@ impl World {
 
     fn perform(&mut self, index: usize, action: Action) {
         match action {
-            Action::Connect(line, address) => self.after(1, Happening::Connect(index, line, address.port)),
+            Action::Connect(line, address) => {
+                self.attempts += 1;
+                self.after(1, Happening::Connect(index, line, address.port));
+            }
             Action::Send(line, bytes) => self.after(1, Happening::Request(index, line, bytes)),
             Action::Close(line) => {
                 self.lines.remove(&(index, line));
