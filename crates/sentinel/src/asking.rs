@@ -116,9 +116,9 @@ impl Sentinel {
         Opinion::Now { is_down, vote }
     }
 
-    /// The newest version of the state that was ordered to be stored.
-    pub fn ordered(&self) -> Version {
-        self.core.durability.ordered
+    /// The version of the state that holds all that has changed: it is on disk, on its way, or ordered next.
+    pub fn newest(&self) -> Version {
+        self.core.newest()
     }
 
     /// A hello, from a server's channel or from another sentinel itself.

@@ -17,6 +17,10 @@ impl Group {
         if self.vote.epoch >= epoch || self.config_epoch >= epoch || core.epoch < epoch {
             return None;
         }
+        // A vote that cannot be stored would be told to nobody.
+        if core.durability.failure.is_some() {
+            return None;
+        }
         self.vote = Vote { leader: candidate.to_owned(), epoch };
         let version = core.changed();
         let message = format!("{candidate} {epoch}");

@@ -47,10 +47,10 @@ impl StoreWaits {
 }
 
 impl Call<'_> {
-    /// The answer is `OK` once all that was ordered to be stored is.
+    /// The answer is `OK` once all that has changed is on disk.
     pub(crate) fn wait_until_stored(&mut self) {
         let wait =
-            StoreWait::Change(self.core.sentinel.as_ref().map_or(Version(0), |sentinel| sentinel.ordered()));
+            StoreWait::Change(self.core.sentinel.as_ref().map_or(Version(0), |sentinel| sentinel.newest()));
         self.wait_for_store(wait);
     }
 

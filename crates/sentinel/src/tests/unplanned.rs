@@ -112,6 +112,11 @@ fn a_sentinel_whose_disk_fails_neither_votes_nor_leads() {
     world.kill(SERVERS);
     world.run(20_000);
     assert!(!world.has_event("+elected-leader"), "{}", world.story());
+    let votes = |world: &World| {
+        let told = world.events.iter().filter(|event| event.1 < 2 && event.2 == "+vote-for-leader");
+        told.count()
+    };
+    assert!(votes(&world) <= 2, "a vote that is not given is not told\n{}", world.story());
     world.broken_disks.clear();
     world.run_until(20_000, |world| world.primary().is_some_and(|port| port != SERVERS));
 }
