@@ -146,6 +146,7 @@ impl Sentinel {
         }
         if let Some(member) = group.members.get_mut(&hello.id) {
             member.heard_at = core.now;
+            member.names_primary = Some(hello.primary.clone());
         }
         if is_followed {
             group.hear_configuration(core, &hello);
@@ -276,10 +277,12 @@ impl Sentinel {
         }
     }
 
-    /// The replicas that another sentinel knows and sees alive: SENTINEL REPLICAS.
+    /// The replicas that another sentinel knows: SENTINEL REPLICAS. Those that it sees down may have been told of a write all
+    /// the same; whoever has heard the primary knows by itself which of them count.
     pub(crate) fn on_topology(&mut self, (group, reply): (&str, &Value)) {
         let Some(group) = self.groups.get_mut(group) else { return };
         let Value::Array(rows) = reply else { return };
+        let takes_all = group.never_heard_primary();
         for row in rows {
             let Value::Array(fields) = row else { continue };
             let field = |name: &str| {
@@ -289,7 +292,7 @@ impl Sentinel {
             let flags = field("flags").unwrap_or_default();
             let is_alive = !flags.contains("s_down") && !flags.contains("disconnected");
             let port = field("port").and_then(|port| port.parse().ok());
-            if let (Some(host), Some(port), true) = (field("ip"), port, is_alive) {
+            if let (Some(host), Some(port), true) = (field("ip"), port, is_alive || takes_all) {
                 group.add_replica(&mut self.core, Address::new(host, port));
             }
         }

@@ -3,6 +3,7 @@
 
 use slipstream_replication::Moment;
 
+use crate::Address;
 use crate::contact::Contact;
 
 /// Another sentinel, as this process reaches it.
@@ -23,6 +24,8 @@ impl Peer {
 /// Another sentinel, as one group knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
+    /// Where it says that the primary is: by name or by number.
+    pub(crate) names_primary: Option<Address>,
     /// Its last hello about this group.
     pub(crate) heard_at: Moment,
     /// Whether it said last that it sees the primary down, and when it said so.
@@ -42,6 +45,7 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn new(now: Moment) -> Member {
         Member {
+            names_primary: None,
             heard_at: now,
             sees_down: None,
             asked_at: None,

@@ -386,13 +386,12 @@ impl Group {
         let is_electing = self.failover.as_ref().is_some_and(|failover| failover.is_electing());
         let candidacy = self.failover.as_ref().and_then(|failover| failover.candidacy());
         let period = self.ask_period(core);
-        let (host, port) = self.primary_place(core);
-        let port = port.to_string();
+        let primary = &self.primary.contact;
+        let port = primary.address.port.to_string();
         let (epoch, candidate) = match candidacy {
             Some(epoch) => (epoch.to_string(), core.id.clone()),
             None => (core.epoch.to_string(), "*".to_owned()),
         };
-
         let is_blind = self.replicas.is_empty() || !self.primary.contact.is_up();
         let asks = self.is_down() || is_electing;
         for (id, member) in &mut self.members {
@@ -401,7 +400,10 @@ impl Group {
                 continue;
             }
             if asks && member.asked_at.is_none_or(|at| core.is_due(at.after_ms(period))) {
-                let words = ["SENTINEL", "is-master-down-by-addr", &host, &port, &epoch, &candidate];
+                // It knows the primary as it says itself, and else most likely by number.
+                let told = member.names_primary.as_ref().filter(|address| primary.is_at(address));
+                let host = told.map_or(primary.shown_host(false), |address| &address.host);
+                let words = ["SENTINEL", "is-master-down-by-addr", host, &port, &epoch, &candidate];
                 peer.contact.ask(core, &words, Awaited::Opinion(self.name.clone()));
                 member.asked_at = Some(core.now);
                 core.is_due(core.now.after_ms(period));

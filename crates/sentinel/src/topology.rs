@@ -199,16 +199,26 @@ impl Group {
             && primary.role_heard_at.is_some_and(is_fresh)
     }
 
-    /// Who knows no replica, and cannot ask the primary, asks the seeds, and those who were replicas before a RESET.
+    /// Who cannot ask the primary asks those who were replicas before a RESET, and the seeds if no replica is known.
     pub(crate) fn look_around(&mut self, core: &mut Core) {
-        let is_blind = self.replicas.is_empty() && !self.primary.contact.is_up();
-        if !is_blind || !core.is_due(self.primary.contact.last_valid.after_ms(BLIND_FOR)) {
+        if !self.never_heard_primary() && !self.replicas.is_empty() {
+            // It has named those that there are by now.
+            self.remembered.clear();
             return;
         }
-        let seeds = [self.options.seeds.clone(), std::mem::take(&mut self.remembered)].concat();
-        for seed in seeds {
+        let waits_for = self.primary.contact.last_valid.after_ms(BLIND_FOR);
+        if self.primary.contact.is_up() || !core.is_due(waits_for) {
+            return;
+        }
+        let seeds = if self.replicas.is_empty() { self.options.seeds.clone() } else { Vec::new() };
+        for seed in [seeds, std::mem::take(&mut self.remembered)].concat() {
             self.add_replica(core, seed);
         }
+    }
+
+    /// Whether the primary has not said which replicas it has, since this sentinel began or was reset.
+    pub(crate) fn never_heard_primary(&self) -> bool {
+        self.primary.role_heard_at.is_none()
     }
 
     /// Forgets replicas that nobody has seen for long.

@@ -4,7 +4,9 @@ use slipstream_replication::Moment;
 use slipstream_resp::Value;
 
 use super::world::{SERVERS, World};
+use crate::Address;
 use crate::hello::LAST_EPOCH;
+use crate::sentinel::Sentinel;
 use crate::topology::MOST_MEMBERS;
 
 const STRANGER: &str = "ffffffffffffffffffffffffffffffffffffffff";
@@ -106,4 +108,87 @@ fn who_never_answers_is_tried_ever_less_often() {
     world.kill(SERVERS + 1);
     world.run(60_000);
     assert!(attempts(&mut world, 10_000) > 90);
+}
+
+fn reset(world: &mut World, index: usize) {
+    let now = world.now;
+    world.sentinel(index).core.now = Moment(now);
+    world.sentinel(index).reset_group("mymaster");
+}
+
+/// The replicas that a sentinel knows.
+fn known(world: &World, index: usize) -> Vec<u16> {
+    let group = world.groups().nth(index).expect("it is there");
+    group.replicas.keys().map(|key| key.port).collect()
+}
+
+#[test]
+fn a_sentinel_that_is_reset_beside_a_dead_primary_counts_the_replicas_that_are_dead_too() {
+    for who_is_reset in [vec![1, 2], vec![0, 1, 2]] {
+        let mut world = World::ready(3, 3, 9);
+        world.server(SERVERS).min_replicas_to_ack = 1;
+        world.run(11_000);
+        world.kill(SERVERS + 2);
+        world.kill(SERVERS);
+        world.run(5000);
+        for index in who_is_reset {
+            reset(&mut world, index);
+            // One of them is heard of at once.
+            let Sentinel { groups, core, .. } = world.sentinel(index);
+            let group = groups.get_mut("mymaster").expect("it is there");
+            group.add_replica(core, Address::new("127.0.0.1", SERVERS + 1));
+        }
+        world.run(5000);
+        for index in 0..3 {
+            assert_eq!(known(&world, index), [SERVERS + 1, SERVERS + 2], "{index}");
+        }
+        assert!(!world.has_event("+promoted-slave"), "{}", world.story());
+    }
+}
+
+#[test]
+fn a_sentinel_that_is_reset_beside_a_live_primary_forgets_dead_replicas_for_good() {
+    let mut world = World::ready(3, 3, 9);
+    world.kill(SERVERS + 2);
+    world.run(5000);
+    reset(&mut world, 0);
+    world.run(5000);
+    assert_eq!(known(&world, 0), [SERVERS + 1]);
+    world.hidden.insert(SERVERS);
+    world.run(700);
+    assert_eq!(known(&world, 0), [SERVERS + 1]);
+}
+
+#[test]
+fn others_are_asked_of_the_primary_as_they_know_it() {
+    let mut world = World::ready(3, 3, 1);
+    for (index, names) in [(0, true), (1, false), (2, false)] {
+        let sentinel = world.sentinel(index);
+        sentinel.core.globals.resolve_hostnames = names;
+        sentinel.core.globals.announce_hostnames = names;
+        if names {
+            let group = sentinel.groups.get_mut("mymaster").expect("it is there");
+            group.primary.contact.address.host = "primary.example".to_owned();
+            group.members.values_mut().for_each(|member| member.names_primary = None);
+        }
+    }
+    let now = world.now;
+    world.sentinel(0).core.now = Moment(now);
+    world.sentinel(0).start_failover("mymaster", false).expect("it can be done");
+    world.run_until(3000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn a_sentinel_that_is_new_beside_a_dead_primary_counts_them_as_well() {
+    let mut world = World::ready(3, 3, 9);
+    world.server(SERVERS).min_replicas_to_ack = 1;
+    world.run(11_000);
+    world.kill(SERVERS + 2);
+    world.kill(SERVERS);
+    world.run(5000);
+    world.kill_sentinel(0);
+    world.forget_disk(0);
+    world.restart_sentinel(0);
+    world.run(10_000);
+    assert_eq!(known(&world, 0), [SERVERS + 1, SERVERS + 2]);
 }
