@@ -180,15 +180,16 @@ impl Sentinel {
         if let Some(mut moved) = self.peers.remove(&hello.id) {
             crate::connecting::close(core, &mut moved.contact.line, 0);
             if let Some(group) = self.groups.get(&hello.group) {
-                group.tell(
-                    core,
-                    (Level::Notice, "+sentinel-address-switch"),
-                    Subject::Sentinel(&hello.id, &contact),
-                    "",
-                );
+                let Address { host, port } = &hello.sentinel;
+                let place = format!("ip {host} port {port} for {}", hello.id);
+                group.tell(core, (Level::Notice, "+sentinel-address-switch"), Subject::Primary, &place);
             }
         }
         for id in replaced {
+            if let Some((group, old)) = self.groups.get(&hello.group).zip(self.peers.get(&id)) {
+                let subject = Subject::Sentinel(&id, &old.contact);
+                group.tell(&mut self.core, (Level::Notice, "+sentinel-invalid-addr"), subject, "");
+            }
             self.forget_sentinel(&id);
         }
         self.peers.insert(hello.id.clone(), Peer::new(contact));

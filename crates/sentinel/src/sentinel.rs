@@ -280,11 +280,11 @@ impl Sentinel {
     /// `message`, the channel, the text; whatever else comes over that line answers what was asked for.
     fn on_message(&mut self, name: &str, number: u64, reply: &Value) {
         let Value::Array(parts) = reply else { return };
-        let [kind, channel, Value::Bulk(text)] = parts.as_slice() else { return };
+        let [Value::Bulk(kind), Value::Bulk(channel), Value::Bulk(text)] = parts.as_slice() else { return };
         if let Some((server, _)) = self.groups.get_mut(name).and_then(|group| group.server_mut(number)) {
             server.heard_at = self.core.now;
         }
-        if kind.text() == "message" && channel.text() == HELLO_CHANNEL {
+        if kind == b"message" && channel == HELLO_CHANNEL.as_bytes() {
             self.hear_hello(&String::from_utf8_lossy(text));
         }
     }

@@ -36,6 +36,8 @@ pub enum News {
     Named(Answer),
     /// The state is on disk up to this version, or why not.
     Stored(Version, Result<(), String>),
+    /// A script runs, as this process.
+    ScriptStarted(u64, u32),
     /// A script ended.
     ScriptEnded(u64, ScriptEnd),
 }
@@ -96,6 +98,9 @@ impl SentinelShell {
         match news {
             News::Named(answer) => self.told.extend(self.lines.named(answer)),
             News::Stored(version, result) => self.told.push_back(Event::Stored(version, result)),
+            News::ScriptStarted(number, process) => {
+                self.told.push_back(Event::ScriptStarted(number, process));
+            }
             News::ScriptEnded(number, end) => {
                 self.scripts.forget(number);
                 self.told.push_back(Event::ScriptEnded(number, end));

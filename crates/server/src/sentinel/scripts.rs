@@ -63,7 +63,8 @@ impl Scripts {
         let failed = move |reason| ended(ScriptEnd::NotStarted(reason));
         // As much of the processor as this process has: the script inherits it.
         spawn_or_report(("sentinel-script", Claim::Full), self.reporter.clone(), failed, move |reporter| {
-            let end = live(&script, &path, &arguments);
+            let started = |id| reporter.report(Report::Sentinel(News::ScriptStarted(number, id)));
+            let end = live(&script, (&path, &arguments), started);
             reporter.report(ended(end.unwrap_or_else(|error| ScriptEnd::NotStarted(words(&error)))));
         });
         None
@@ -92,8 +93,12 @@ fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
     script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From start to end.
-fn live(script: &Mutex<Script>, path: &str, arguments: &[String]) -> io::Result<ScriptEnd> {
+/// From start to end; the number of its process is told when it has one.
+fn live(
+    script: &Mutex<Script>,
+    (path, arguments): (&str, &[String]),
+    started: impl FnOnce(u32),
+) -> io::Result<ScriptEnd> {
     let id = {
         let mut state = lock(script);
         if matches!(*state, Script::Unwanted) {
@@ -107,6 +112,7 @@ fn live(script: &Mutex<Script>, path: &str, arguments: &[String]) -> io::Result<
         *state = Script::Running(child);
         id
     };
+    started(id);
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the system's numbers are that small");
     // Its end is awaited without the lock, and taken note of with it.
     while let Err(rustix::io::Errno::INTR) =
@@ -143,9 +149,16 @@ mod tests {
     }
 
     fn end(scripts: &mut Scripts, reports: &Receiver<Report>) -> (u64, ScriptEnd) {
-        let Report::Sentinel(News::ScriptEnded(number, end)) = reports.recv().unwrap() else { panic!() };
-        scripts.forget(number);
-        (number, end)
+        loop {
+            match reports.recv().unwrap() {
+                Report::Sentinel(News::ScriptStarted(..)) => {}
+                Report::Sentinel(News::ScriptEnded(number, end)) => {
+                    scripts.forget(number);
+                    return (number, end);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -157,6 +170,8 @@ mod tests {
         let [said, open] = ["said", "open"].map(|name| folder.join(name).display().to_string());
         let arguments = vec!["a b".to_owned(), "$c".to_owned(), said.clone(), open.clone()];
         assert!(scripts.run(3, path, arguments).is_none());
+        let started = reports.recv().unwrap();
+        assert!(matches!(started, Report::Sentinel(News::ScriptStarted(3, 1..))), "{started:?}");
         assert_eq!(end(&mut scripts, &reports), (3, ScriptEnd::Status(7)));
         let expected = format!("$c:a b:{}\n", std::env::var("PATH").unwrap());
         assert_eq!(fs::read_to_string(said).unwrap(), expected);

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::events::Events;
 use super::group::{Group, NAME, Plan, maps, primary_named_by, replicas, state};
 use super::with_each_kind;
 use crate::server::Server;
@@ -118,6 +119,8 @@ fn a_reset_forgets_who_is_gone() {
 fn another_sentinel_at_the_same_address_takes_the_place_of_the_first() {
     with_each_kind(|kind| {
         let mut group = Group::start(&Plan::situation(1, &[kind; 3]));
+        let events: Vec<Events> = group.sentinels[..2].iter().map(Events::listen).collect();
+        let old: String = group.sentinels[2].client().call("SENTINEL MYID");
         group.sentinels[2].kill();
         let path = group.sentinels[2].folder.join("sentinel.conf");
         let kept: Vec<String> =
@@ -125,11 +128,39 @@ fn another_sentinel_at_the_same_address_takes_the_place_of_the_first() {
         fs::write(&path, kept.join("\n") + "\n").expect("the folder is ours");
         group.sentinels[2].restart();
         let id: String = group.sentinels[2].client().call("SENTINEL MYID");
-        for sentinel in &group.sentinels[..2] {
+        let [at, primary] = [group.sentinels[2].port, group.nodes[0].server.port];
+        let invalid = format!("sentinel {old} 127.0.0.1 {at} @ {NAME} 127.0.0.1 {primary}");
+        for (sentinel, heard) in group.sentinels.iter().zip(&events) {
+            wait_until("it is told", || heard.on("+sentinel-invalid-addr") == [invalid.as_str()]);
             wait_until("the new one is known", || {
                 let others = maps(&mut sentinel.client(), &format!("SENTINEL SENTINELS {NAME}"));
                 assert!(others.len() <= 2, "{others:?}");
                 others.iter().any(|other| other["runid"] == id)
+            });
+        }
+    });
+}
+
+/// It keeps its id: the others look for it where it says it is.
+#[test]
+fn a_sentinel_that_moves_is_found_at_its_new_address() {
+    with_each_kind(|kind| {
+        let mut group = Group::start(&Plan::situation(1, &[kind; 3]));
+        let id: String = group.sentinels[2].client().call("SENTINEL MYID");
+        let lines = file(&group.sentinels[2]);
+        let events: Vec<Events> = group.sentinels[..2].iter().map(Events::listen).collect();
+        group.sentinels[2].kill();
+        let moved = Server::start_sentinel(kind, &lines);
+        let port = moved.port;
+        assert_eq!(moved.client().call::<String>("SENTINEL MYID"), id);
+        let primary = group.nodes[0].server.port;
+        let text = format!("master {NAME} 127.0.0.1 {primary} ip 127.0.0.1 port {port} for {id}");
+        for (sentinel, heard) in group.sentinels.iter().zip(&events) {
+            wait_until("it is told", || heard.on("+sentinel-address-switch") == [text.as_str()]);
+            wait_until("it is found", || {
+                let others = maps(&mut sentinel.client(), &format!("SENTINEL SENTINELS {NAME}"));
+                let found = others.iter().find(|other| other["runid"] == id);
+                others.len() == 2 && found.is_some_and(|found| found["port"] == port.to_string())
             });
         }
     });
