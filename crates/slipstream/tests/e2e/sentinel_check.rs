@@ -85,6 +85,61 @@ fn servers_of_valkey_are_found() {
     check_group_of(Valkey9);
 }
 
+/// A group with sentinels of each kind: what a fourth would find.
+#[test]
+fn other_sentinels_are_found_or_missed() {
+    if !all_found(&[Redis7, Valkey9]) {
+        return;
+    }
+    let primary = Server::start(Ours, &[]);
+    let _replica = Server::start(Ours, &[&format!("--replicaof 127.0.0.1 {}", primary.port)]);
+    wait_until("the replica is named", || {
+        primary.client().info_number("replication", "connected_slaves") == 1
+    });
+    let watching = |name: &str| format!("sentinel monitor {name} 127.0.0.1 {} 2", primary.port);
+    let mut sentinels: Vec<Server> =
+        [Ours, Redis7, Valkey9].map(|kind| Server::start_sentinel(kind, &[watching("g")])).into();
+    let known = |name: &str, sentinels: &[Server]| {
+        let line = |sentinel: &Server| {
+            let id: String = sentinel.client().call("SENTINEL MYID");
+            format!("sentinel known-sentinel {name} 127.0.0.1 {} {id}\n", sentinel.port)
+        };
+        format!("{}\n{}", watching(name), sentinels.iter().map(line).collect::<String>())
+    };
+    let of_all = known("g", &sentinels);
+    let (status, said) = check(&primary.folder, &of_all);
+    for sentinel in &sentinels {
+        let found = format!("[ok] g: sentinel 127.0.0.1:{}: {}", sentinel.port, name(sentinel.kind));
+        says(&said, &[found, ", same primary".to_owned()]);
+    }
+    says(&said, &["[ok] g: 4 sentinels are known, quorum is 2; 4 of them answer".to_owned()]);
+    assert_eq!(status, Some(0), "{said}");
+
+    let (_, said) = check(&primary.folder, &known("other", &sentinels));
+    says(&said, &[format!("sentinel 127.0.0.1:{} does not watch other", sentinels[0].port)]);
+
+    let id: String = sentinels[0].client().call("SENTINEL MYID");
+    let copied = format!("{}sentinel myid {id}\n", of_all.replace(&id, &"f".repeat(40)));
+    let (status, said) = check(&primary.folder, &copied);
+    says(&said, &[format!("[error] g: sentinel 127.0.0.1:{} has this one's id", sentinels[0].port)]);
+    assert_eq!(status, Some(1), "{said}");
+
+    sentinels[1..].iter_mut().for_each(Server::kill);
+    let (status, said) = check(&primary.folder, &of_all);
+    says(
+        &said,
+        &[
+            format!(
+                "[warning] g: sentinel 127.0.0.1:{} cannot be reached: Connection refused",
+                sentinels[1].port
+            ),
+            "[error] g: 4 sentinels are known, quorum is 2; 2 of them answer, and a failover needs 3"
+                .to_owned(),
+        ],
+    );
+    assert_eq!(status, Some(1), "{said}");
+}
+
 #[test]
 fn what_is_not_there_is_told() {
     let folder = new_folder(Ours);

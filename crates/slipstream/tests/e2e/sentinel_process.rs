@@ -176,6 +176,13 @@ fn without_a_place_for_its_state_it_does_not_start() {
 }
 
 #[test]
+fn without_a_port_or_a_socket_it_does_not_start() {
+    let sentinel = Sentinel::new("port 0\n");
+    let refusal = sentinel.refusal(&["sentinel", "sentinel.conf"]);
+    assert_eq!(refusal, "Configured to not listen anywhere, exiting.\n");
+}
+
+#[test]
 fn its_state_may_be_in_a_file_of_its_own() {
     let mut sentinel = Sentinel::new("sentinel state-file state\nsentinel monitor first 127.0.0.1 1 1\n");
     fs::create_dir(sentinel.folder.join("sentinel.conf.tmp")).expect("the folder is ours");

@@ -145,3 +145,30 @@ fn without_a_quorum_nobody_takes_over() {
         assert_eq!(primary_named_by(&group.sentinels[0]), Some(group.nodes[0].server.port));
     });
 }
+
+/// It answers that it is loading, which is in order for as long as nobody says otherwise.
+#[test]
+fn a_primary_that_takes_long_to_load_is_replaced_if_that_is_wanted() {
+    with_each_kind(|kind| {
+        let plan = Plan { down_after_ms: 60_000, ..Plan::situation(2, &[kind; 3]) };
+        let mut group = Group::start(&plan.with_argument("--primary-empty-start-wait 0"));
+        let events = Events::listen(&group.sentinels[0]);
+        let server = &mut group.nodes[0].server;
+        server.client().call::<()>("DEBUG POPULATE 20000");
+        server.client().call::<()>("SAVE");
+        server.set("--key-load-delay 10000");
+        server.kill();
+        server.start_again();
+        let text = format!("master {NAME} 127.0.0.1 {}", server.port);
+        wait_until("it is noticed", || events.on("+reboot") == [text.as_str()]);
+        assert!(events.on("+sdown").is_empty(), "{:?}", events.heard());
+        for sentinel in &group.sentinels {
+            let mut client = sentinel.client();
+            client.call::<()>(&format!("SENTINEL SET {NAME} master-reboot-down-after-period 500"));
+        }
+        group.nodes[0].server.kill();
+        group.nodes[0].server.start_again();
+        assert_eq!(group.wait_until_moved_from(0), 1);
+        assert_eq!(events.on("+sdown"), [text.as_str()]);
+    });
+}

@@ -11,7 +11,7 @@ use std::panic::catch_unwind;
 use std::time::Duration;
 
 use super::events::Events;
-use super::group::{Group, NAME, Node, Plan};
+use super::group::{DOWN_AFTER_MS, Group, NAME, Node, Plan};
 use super::side_by_side;
 use super::writer::{Record, Writer};
 use crate::copies::assert_same_strings;
@@ -163,21 +163,18 @@ fn heal(group: &mut Group, fault: Fault) {
 }
 
 /// A group to which this is to happen.
-fn plan(servers: &[Kind], sentinels: &[Kind], fault: Fault) -> Plan {
-    let plan = Plan::new(servers, sentinels);
-    match fault {
-        // By Redis' own sentinels nothing is coordinated: what the old primary takes afterwards is lost, and would be
-        // guarded.
-        Fault::Planned if sentinels[0] != Ours && servers.contains(&Ours) => {
-            plan.with_argument("--replica-guard-shrink-percent 0")
-        }
-        // As long as it takes until it is down.
-        Fault::Fenced => {
-            let limit = format!("--sentinel-fencing-timeout {}", plan.down_after_ms);
-            plan.with_argument(&limit)
-        }
-        _ => plan,
+fn plan((servers, sentinels): (&[Kind], &[Kind]), down_after_ms: u64, fault: Fault) -> Plan {
+    let mut plan = Plan { down_after_ms, ..Plan::new(servers, sentinels) };
+    // Redis' own sentinels coordinate no switchover, and may replace who has just been promoted: what is written
+    // meanwhile is lost, and would be guarded.
+    if servers == [Ours; 3] && sentinels != [Ours; 3] {
+        plan = plan.with_argument("--replica-guard-shrink-percent 0");
     }
+    // As long as it takes until it is down.
+    if fault == Fault::Fenced {
+        plan = plan.with_argument(&format!("--sentinel-fencing-timeout {down_after_ms}"));
+    }
+    plan
 }
 
 fn is_kept(plan: &Plan) -> bool {
@@ -208,7 +205,7 @@ fn sum_up(outcomes: &[Outcome]) -> String {
     let full_syncs = |when: usize| outcomes.iter().map(|outcome| outcome.full_syncs[when]).sum::<u64>();
     let mut text = format!(
         "gaps {:.2} to {:.2} s, half of them up to {:.2} s; {} of {} lost; {} full syncs before the return, {} \
-         after",
+         after; {} moves",
         gaps[0],
         gaps[gaps.len() - 1],
         gaps[gaps.len() / 2],
@@ -216,6 +213,7 @@ fn sum_up(outcomes: &[Outcome]) -> String {
         sum(|outcome| outcome.acknowledged),
         full_syncs(0),
         full_syncs(1),
+        sum(|outcome| outcome.moves),
     );
     let asides: Vec<&Aside> = outcomes.iter().filter_map(|outcome| outcome.aside.as_ref()).collect();
     if !asides.is_empty() {
@@ -260,7 +258,7 @@ fn all_follow_one_primary_after_each_fault() {
         return;
     }
     side_by_side(SHORT.iter().copied(), |&(servers, sentinels, fault)| {
-        let plan = plan(&servers, &sentinels, fault);
+        let plan = plan((&servers, &sentinels), DOWN_AFTER_MS, fault);
         let outcome = play(&plan, fault);
         check(&plan, fault, &outcome);
         assert_eq!(outcome.moves, 1, "{outcome}");
@@ -285,7 +283,7 @@ fn rounds_as_many_as_wanted() {
             crate::report("fenced: servers of Redis and Valkey know no fence");
             continue;
         }
-        let mut plan = Plan { down_after_ms: 1000, ..plan(&servers, &sentinels, fault) };
+        let mut plan = plan((&servers, &sentinels), 1000, fault);
         if let Some(replicas) = setting("ACKS") {
             plan = plan.with_argument(&format!("{ACKS} {replicas}"));
         }

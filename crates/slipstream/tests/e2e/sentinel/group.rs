@@ -16,7 +16,7 @@ pub(super) const NAME: &str = "mymaster";
 
 /// Redis' sentinels count from the moment a link is made, and send the first PING over it a second later: with less than
 /// that, whoever has just been promoted may be called down.
-const DOWN_AFTER_MS: u64 = 1500;
+pub(super) const DOWN_AFTER_MS: u64 = 1500;
 
 /// For so long a sentinel has known the primary that is settled.
 const SETTLED_MS: u64 = 1200;
