@@ -21,6 +21,7 @@ mod memory;
 mod pace;
 mod persistence;
 mod samples;
+mod sentinels;
 mod stalls;
 mod throughput;
 
@@ -84,6 +85,11 @@ const MEASURES: &[Measure] = &[
         name: "stalls",
         summary: "how long a client waits while the server grows, saves, expires, deletes",
         run: Run::InTurn(stalls::run),
+    },
+    Measure {
+        name: "sentinels",
+        summary: "one of three sentinels that watch 100 groups: processor, memory, how long PING takes",
+        run: Run::InTurn(sentinels::run),
     },
     Measure {
         name: "persistence",

@@ -138,12 +138,35 @@ impl Contender {
         if server.comes_up()? { Ok(()) } else { Err(format!("{} did not start again", self.name).into()) }
     }
 
+    /// Starts a sentinel with these lines in its file: the one under measure where there is pinning.
+    pub(super) fn start_sentinel(
+        &self,
+        pinning: Option<Pinning>,
+        lines: &str,
+    ) -> Result<Server, Box<dyn Error>> {
+        self.start_at_any_port(|port, folder| {
+            let file = folder.join("sentinel.conf");
+            let head = format!("port {port}\nbind 127.0.0.1\ndir {}\n", folder.display());
+            fs::write(&file, head + lines)?;
+            let mut command = self.launch(pinning.map(|Pinning| "0"));
+            command.arg(file).arg("--sentinel");
+            Ok(command.spawn()?)
+        })
+    }
+
     fn start_on(&self, core: Option<&str>, arguments: &[&str]) -> Result<Server, Box<dyn Error>> {
+        self.start_at_any_port(|port, folder| Ok(self.command(core, port, folder).args(arguments).spawn()?))
+    }
+
+    fn start_at_any_port(
+        &self,
+        start: impl Fn(u16, &Path) -> Result<Child, Box<dyn Error>>,
+    ) -> Result<Server, Box<dyn Error>> {
         for _ in 0..PORT_ATTEMPTS {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             let folder = root().join("target/bench").join(format!("{}-{port}", self.name));
             fs::create_dir_all(&folder)?;
-            let child = self.command(core, port, &folder).args(arguments).spawn()?;
+            let child = start(port, &folder)?;
             let mut server = Server { port, folder, child };
             if server.comes_up()? {
                 return Ok(server);
@@ -153,6 +176,13 @@ impl Contender {
     }
 
     fn command(&self, core: Option<&str>, port: u16, folder: &Path) -> Command {
+        let mut command = self.launch(core);
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.arg("--dir").arg(folder);
+        command
+    }
+
+    fn launch(&self, core: Option<&str>) -> Command {
         let mut command = match core {
             Some(core) => {
                 let mut taskset = Command::new("taskset");
@@ -164,8 +194,7 @@ impl Contender {
         if let Some(library) = &self.preload {
             command.env("LD_PRELOAD", library);
         }
-        command.args(self.arguments).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.arg("--dir").arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 }
