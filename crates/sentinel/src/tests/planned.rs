@@ -178,13 +178,14 @@ fn no_message_holds_up_what_the_primary_is_told() {
     assert!(world.servers[0].paused_until > world.now);
     for sentinel in 0..3 {
         // An epoch of another group is news for everybody.
-        world.sentinel(sentinel).core.changed();
+        world.sentinel(sentinel).core.see_epoch(9, "");
         world.tell(sentinel, crate::Event::Tick);
     }
     let took = world.run_until(2000, |world| world.primary() == Some(SERVERS + 1));
     assert!(100 + took < 350, "{took} ms\n{}", world.story());
     world.run_until(100, |world| world.servers[0].paused_until == 0);
     assert!(!world.has_event("+sdown"), "{}", world.story());
+    assert!(!world.has_held_message);
 }
 
 #[test]
@@ -200,4 +201,23 @@ fn sentinels_that_stand_for_different_groups_are_no_rivals() {
     };
     assert_eq!([vote("other", 7), vote("mymaster", 6), vote("mymaster", 6)], [true, true, false]);
     assert_eq!([vote("mymaster", 5), vote("mymaster", 7), vote("other", 7)], [false, true, false]);
+}
+
+#[test]
+fn only_a_forced_one_asks_for_no_guarantee() {
+    for is_forced in [false, true] {
+        let mut world = World::ready(3, 3, 1);
+        for server in &mut world.servers {
+            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+        }
+        world.run(12_000);
+        // What the primary was told may be on the other one.
+        world.hidden.insert(SERVERS + 2);
+        world.kill(SERVERS);
+        world.run(50);
+        order(&mut world, 0, is_forced);
+        world.run(5000);
+        let expected = if is_forced { SERVERS + 1 } else { SERVERS };
+        assert_eq!(world.primary(), Some(expected), "{}", world.story());
+    }
 }

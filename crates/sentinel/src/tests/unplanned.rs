@@ -379,10 +379,9 @@ fn a_new_primary_that_dies_while_replicas_are_turned_is_replaced() {
     world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
     // One of them does not get there.
     let primary = world.primary().unwrap();
-    let waits = world.servers.iter().find(|server| ![SERVERS, primary].contains(&server.port));
+    let waits = world.servers.iter().rfind(|server| ![SERVERS, primary].contains(&server.port));
     let waits = waits.unwrap().port;
-    let now = world.now;
-    world.server(waits).detached_until = now + 60_000;
+    world.server(waits).refuses_to_follow = true;
     world.run(500);
     assert!(!world.has_event("+failover-end"), "{}", world.story());
     world.kill(primary);

@@ -67,6 +67,8 @@ pub(super) struct World {
     pub(super) acknowledged: u64,
     /// Connections that sentinels have tried to make.
     pub(super) attempts: u64,
+    /// Whether a message has waited with the writes that wait.
+    pub(super) has_held_message: bool,
 }
 
 impl World {
@@ -94,6 +96,7 @@ impl World {
             disks: vec![Disk::default(); sentinels],
             acknowledged: 0,
             attempts: 0,
+            has_held_message: false,
         };
         for index in 0..sentinels {
             let port = SENTINELS + u16::try_from(index).unwrap();
@@ -475,6 +478,7 @@ impl World {
             let words = words(&request);
             if words[0] == "PUBLISH" && port < SENTINELS && self.server(port).paused_until > self.now {
                 // As in Redis: it is a write, and whatever comes behind it waits, too.
+                self.has_held_message = true;
                 self.after(1, Happening::Request(from.0, from.1, Vec::new()));
                 break;
             }
