@@ -35,6 +35,10 @@ impl Group {
     /// Asks all replicas where they are.
     pub(super) fn begin_selection(&mut self, core: &mut Core, of: (Cause, u64)) {
         self.servers_mut().for_each(|server| (server.selected_at, server.detached_at) = (None, None));
+        if of.0 == Cause::Planned {
+            let Group { primary, options, .. } = self;
+            primary.ask_info(core, options);
+        }
         self.ask_where_they_are(core, of);
     }
 
@@ -95,7 +99,9 @@ impl Group {
         let is_open = |replica: &Server| {
             replica.contact.is_up() && replica.down_since.is_none() && !has_answered(replica, is_safe)
         };
-        if self.replicas.values().any(is_open) && !core.is_due(since.after_ms(PATIENCE)) {
+        // Whose data is moved must be known as it is.
+        let is_unknown = cause == Cause::Planned && self.primary.info_at.is_none_or(|at| at < since);
+        if (is_unknown || self.replicas.values().any(is_open)) && !core.is_due(since.after_ms(PATIENCE)) {
             return Step::Stay;
         }
         if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir, is_safe)) {
@@ -119,12 +125,10 @@ impl Group {
         // What is moved is the primary's data, so its replicas only are asked whether they have it.
         let answered = answered.filter(|replica| cause != Cause::Planned || self.is_in_sync(replica));
         let answered: Vec<&Server> = answered.collect();
-        let history = self.last_history(core, &answered);
-        let candidates: Vec<Candidate<'_>> = answered
-            .iter()
-            .map(|replica| candidate(replica, (history, self.is_fit(core, replica))))
-            .collect();
-        let comparable = candidates.iter().filter(|candidate| candidate.history == history).count();
+        let last = self.last_history(core, &answered);
+        let candidates: Vec<Candidate<'_>> =
+            answered.iter().map(|replica| candidate(replica, (last, self.is_fit(core, replica)))).collect();
+        let comparable = candidates.iter().filter(|candidate| candidate.history == last.history).count();
         if is_safe {
             // Whoever has nothing of that history has none of its writes.
             let countable = self.countable().saturating_sub(candidates.len() - comparable);
@@ -138,7 +142,8 @@ impl Group {
         }
         let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
         let is_safe = is_safe && comparable > 0;
-        let ranking = Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, history, is_safe };
+        let ranking =
+            Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, history: last.history, is_safe };
         best(&candidates, ranking).map_err(|reason| match reason {
             NoChoice::None => Obstacle::NobodyIsFit,
             NoChoice::BehindUnpromotable => {
@@ -148,11 +153,12 @@ impl Group {
     }
 
     /// The primary's last history; if nothing is known of it, the one of whoever is furthest.
-    fn last_history<'a>(&'a self, core: &Core, answered: &[&'a Server]) -> &'a str {
+    fn last_history<'a>(&'a self, core: &Core, answered: &[&'a Server]) -> Told<'a> {
         let report = &self.primary.report;
         let known = Told {
             history: &report.history,
             before: &report.history_before,
+            fork: report.fork,
             at: self.primary.info_at.unwrap_or_default(),
         };
         let copies = |replica: &&&Server| {
@@ -162,16 +168,16 @@ impl Group {
         let told = |replica: &&'a Server| Told {
             history: &replica.report.history,
             before: &replica.report.history_before,
+            fork: replica.report.fork,
             at: Moment(core.now.0.saturating_sub(replica.report.link_down_ms)),
         };
         let told: Vec<Told<'a>> = answered.iter().filter(copies).map(told).collect();
-        match histories::last(known, &told) {
-            "" => answered
-                .iter()
-                .max_by_key(|replica| replica.report.offset)
-                .map_or("", |replica| &replica.report.history),
-            last => last,
+        let last = histories::last(known, &told);
+        if !last.history.is_empty() {
+            return last;
         }
+        let furthest = answered.iter().max_by_key(|replica| replica.report.offset);
+        furthest.map_or(last, |replica| Told { history: &replica.report.history, ..last })
     }
 
     /// A primary that fences itself takes writes until its leases are over: nobody renews them once a quorum sees it down.
@@ -235,11 +241,13 @@ impl Group {
         self.replicas.values().filter(|replica| !is_out(replica)).count()
     }
 
-    /// Whether a replica copies from the primary as it is.
+    /// Whether a replica copies from the primary as it is: a link may look up for a while to one that was started again.
     fn is_in_sync(&self, replica: &Server) -> bool {
         let report = &replica.report;
         let named = report.primary.as_ref();
-        report.is_link_up && named.is_some_and(|named| self.primary.contact.is_at(named))
+        report.is_link_up
+            && report.history == self.primary.report.history
+            && named.is_some_and(|named| self.primary.contact.is_at(named))
     }
 
     /// Whether a replica that answered may be promoted at all.
@@ -300,14 +308,19 @@ fn has_answered(replica: &Server, is_safe: bool) -> bool {
     replica.contact.is_up() && replica.selected_at.is_some() && !goes_on
 }
 
-/// One that is not fit counts with its offset, and is not promoted. One that went a way of its own, as a primary, has
-/// the primary's history up to where it left that.
-fn candidate<'a>(replica: &'a Server, (last_history, is_fit): (&'a str, bool)) -> Candidate<'a> {
+/// One that is not fit counts with its offset, and is not promoted. Offsets are places in the primary's last history: one
+/// that went a way of its own has it up to where it left, one that is still on the history before has it up to its fork.
+fn candidate<'a>(replica: &'a Server, (last, is_fit): (Told<'a>, bool)) -> Candidate<'a> {
     let report = &replica.report;
-    let has_left = report.history != *last_history && report.history_before == *last_history;
-    let (history, offset) = match has_left {
-        true => (&report.history_before, report.fork.saturating_sub(1).min(report.offset)),
-        false => (&report.history, report.offset),
+    let up_to = |fork: u64| if fork == 0 { report.offset } else { report.offset.min(fork - 1) };
+    let (history, offset) = if report.history == last.history {
+        (last.history, report.offset)
+    } else if report.history_before == last.history {
+        (last.history, up_to(report.fork))
+    } else if report.history == last.before {
+        (last.history, up_to(last.fork))
+    } else {
+        (report.history.as_str(), report.offset)
     };
     Candidate {
         number: replica.number,

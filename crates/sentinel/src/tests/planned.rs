@@ -221,3 +221,17 @@ fn only_a_forced_one_asks_for_no_guarantee() {
         assert_eq!(world.primary(), Some(expected), "{}", world.story());
     }
 }
+
+#[test]
+fn a_link_to_a_primary_that_was_started_again_is_none() {
+    let mut world = World::ready(2, 3, 1);
+    // It has less than before, and its replica has not noticed.
+    world.restart(SERVERS);
+    world.server(SERVERS).offset = 50;
+    let now = world.now;
+    world.server(SERVERS + 1).stands_until = now + 60_000;
+    world.run(50);
+    order(&mut world, 0, false);
+    world.run(2000);
+    assert_eq!((promoted(&world), world.primary()), (Vec::new(), Some(SERVERS)), "{}", world.story());
+}

@@ -12,6 +12,8 @@ pub(super) struct Told<'a> {
     pub(super) history: &'a str,
     /// What it goes on from.
     pub(super) before: &'a str,
+    /// Where it does: the first offset that is its own; 0 if that is not told.
+    pub(super) fork: u64,
     /// When the primary was known to be on it.
     pub(super) at: Moment,
 }
@@ -20,7 +22,7 @@ pub(super) struct Told<'a> {
 const COARSE: u64 = 1000;
 
 /// The last history of the primary.
-pub(super) fn last<'a>(primary: Told<'a>, replicas: &[Told<'a>]) -> &'a str {
+pub(super) fn last<'a>(primary: Told<'a>, replicas: &[Told<'a>]) -> Told<'a> {
     let mut last = primary;
     // Each step leads to another of them; a circle of lies ends, too.
     for _ in 0..replicas.len() {
@@ -35,7 +37,7 @@ pub(super) fn last<'a>(primary: Told<'a>, replicas: &[Told<'a>]) -> &'a str {
         let Some(next) = next else { break };
         last = Told { at: next.at.max(last.at), ..*next };
     }
-    last.history
+    last
 }
 
 #[cfg(test)]
@@ -44,10 +46,12 @@ mod tests {
 
     /// Histories as (history, what it goes on from, when the primary was on it).
     fn check(primary: (&str, &str, u64), replicas: &[(&str, &str, u64)], expected: &str) {
-        let primary = Told { history: primary.0, before: primary.1, at: Moment(primary.2) };
-        let rows: Vec<Told<'_>> =
-            replicas.iter().map(|(history, before, at)| Told { history, before, at: Moment(*at) }).collect();
-        assert_eq!(last(primary, &rows), expected, "{primary:?} {rows:?}");
+        let primary = Told { history: primary.0, before: primary.1, fork: 0, at: Moment(primary.2) };
+        let rows: Vec<Told<'_>> = replicas
+            .iter()
+            .map(|(history, before, at)| Told { history, before, fork: 0, at: Moment(*at) })
+            .collect();
+        assert_eq!(last(primary, &rows).history, expected, "{primary:?} {rows:?}");
     }
 
     #[test]
