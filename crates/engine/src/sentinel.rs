@@ -92,7 +92,7 @@ impl Core {
         if let Some(path) = sentinel.state_file().map(str::to_owned) {
             let unusable = |reason: String| format!("Sentinel state file {path}: {reason}");
             let content = self.host.read_file(&path).map_err(unusable)?.unwrap_or_default();
-            let lines = ConfigLine::all(&content).map_err(|error| unusable(error.to_string()))?;
+            let lines = ConfigLine::all_of_state(&content).map_err(|error| unusable(error.to_string()))?;
             sentinel.load_state(&lines).map_err(|error| unusable(error.to_string()))?;
             self.stores.configured_level = Some(self.log_level());
             if let Some(level) = stored_level(&content) {

@@ -74,7 +74,9 @@ impl<W: Write> Report<W> {
         for finding in judging::judge(&named, &answers) {
             self.say(&finding)?;
         }
-        writeln!(self.out, "{} errors, {} warnings", self.errors, self.warnings)
+        let count =
+            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        writeln!(self.out, "{}, {}", count(self.errors, "error"), count(self.warnings, "warning"))
     }
 
     /// Reads the file, and the file of state that it names.
@@ -107,7 +109,8 @@ impl<W: Write> Report<W> {
         self.check_writable(&state)?;
         if state.exists() {
             let Some(text) = self.text_of(&state)? else { return Ok(None) };
-            let read = ConfigLine::all(&text).and_then(|state| Named::read(&lines, &state, &requirepass));
+            let read =
+                ConfigLine::all_of_state(&text).and_then(|state| Named::read(&lines, &state, &requirepass));
             match read {
                 Ok(found) => named = found,
                 Err(error) => {

@@ -5,6 +5,9 @@ use std::fmt;
 
 use slipstream_resp::split_line;
 
+/// Bytes of a line that is nothing that are shown.
+const LONGEST_SHOWN: usize = 80;
+
 /// A line that begins with `sentinel`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigLine {
@@ -45,6 +48,33 @@ impl ConfigLine {
         lines.filter_map(|(index, line)| ConfigLine::parse(index + 1, line).transpose()).collect()
     }
 
+    /// The lines of a file of state, which is whole or empty: whatever took parts of it away took votes.
+    pub fn all_of_state(text: &[u8]) -> Result<Vec<ConfigLine>, ConfigError> {
+        let refused = |number: usize, line: &[u8], reason: &str| ConfigError {
+            number,
+            line: String::from_utf8_lossy(&line[..line.len().min(LONGEST_SHOWN)]).into_owned(),
+            reason: format!("{reason}: without this file the sentinel does not know its votes."),
+        };
+        let lines = ConfigLine::all(text)?;
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            let is_known = line.is_empty()
+                || line.starts_with(b"#")
+                || is_line_of(line, "sentinel")
+                || is_line_of(line, "loglevel");
+            if !is_known {
+                return Err(refused(index + 1, line, "This is no state"));
+            }
+        }
+        let has = |name: &str| lines.iter().any(|line| line.words.first().is_some_and(|word| word == name));
+        let is_whole = has("myid") && has("current-epoch");
+        if !text.is_empty() && !is_whole {
+            let count = text.split(|byte| *byte == b'\n').count();
+            return Err(refused(count, b"", "myid or current-epoch is missing"));
+        }
+        Ok(lines)
+    }
+
     /// One line of a text; nothing if it does not begin with `sentinel`.
     pub fn parse(number: usize, line: &[u8]) -> Result<Option<ConfigLine>, ConfigError> {
         let line = line.trim_ascii();
@@ -70,8 +100,12 @@ impl ConfigLine {
 
 /// Whether the first word is `sentinel`, quoted or not.
 fn is_ours(line: &[u8]) -> bool {
+    is_line_of(line, "sentinel")
+}
+
+fn is_line_of(line: &[u8], name: &str) -> bool {
     let line = line.strip_prefix(b"\"").or_else(|| line.strip_prefix(b"'")).unwrap_or(line);
-    let Some((word, rest)) = line.split_at_checked(b"sentinel".len()) else { return false };
-    word.eq_ignore_ascii_case(b"sentinel")
+    let Some((word, rest)) = line.split_at_checked(name.len()) else { return false };
+    word.eq_ignore_ascii_case(name.as_bytes())
         && rest.first().is_none_or(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\''))
 }

@@ -130,8 +130,9 @@ impl Judge<'_> {
         let majority = known / 2 + 1;
         let mut text = format!("{known} sentinels are known, quorum is {quorum}");
         if known == 1 {
-            text.push_str("; others are found through the primary");
-            self.good(&text);
+            self.good(&format!(
+                "1 sentinel is known, quorum is {quorum}; others are found through the primary"
+            ));
         } else if quorum > known {
             self.fail(&format!("{text}: no failover can happen"));
         } else if answering < quorum.max(majority) {

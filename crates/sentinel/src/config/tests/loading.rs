@@ -223,3 +223,19 @@ fn what_could_not_be_read_again_is_not_learned() {
     sentinel.hear_hello(&hello("db.example.org"));
     assert!(!sentinel.peers.is_empty() && sentinel.groups["a"].config_epoch == 1);
 }
+
+#[test]
+fn a_file_of_state_is_whole_or_empty() {
+    let whole = format!("# A comment\nsentinel myid {ID}\n\nloglevel verbose\nsentinel current-epoch 5\n");
+    let of_state = |text: &[u8]| ConfigLine::all_of_state(text).map(|lines| lines.len());
+    assert_eq!(of_state(whole.as_bytes()), Ok(2));
+    assert_eq!(of_state(b""), Ok(0));
+    let cut = whole.find("sentinel current").expect("it is there");
+    for (text, number) in
+        [(&whole.as_bytes()[..cut], 5), (&[0; 100], 1), (b"\xff\xfe\n", 1), (b"# a\nport 1\n", 2), (b"\n", 2)]
+    {
+        let error = of_state(text).expect_err("it is no state");
+        assert_eq!(error.number, number, "{error}");
+        assert!(error.reason.contains("votes"), "{error}");
+    }
+}
