@@ -29,6 +29,13 @@ impl Alarms {
         self.by_moment.insert((at, name.to_owned()));
     }
 
+    /// Looks at `name` then, or before if that is said.
+    pub(crate) fn bring_forward(&mut self, name: &str, at: Moment) {
+        if self.by_name.get(name).is_none_or(|before| *before > at) {
+            self.set(name, at);
+        }
+    }
+
     /// Takes the next whose moment has come.
     pub(crate) fn take_due(&mut self, now: Moment) -> Option<String> {
         self.by_moment.first().filter(|(at, _)| *at <= now)?;
@@ -57,5 +64,9 @@ mod tests {
         let due: Vec<String> = std::iter::from_fn(|| alarms.take_due(Moment(5))).collect();
         assert_eq!(due, ["a", "b"]);
         assert_eq!(alarms.earliest(), Some(Moment(9)));
+        for (name, at, earliest) in [("c", 10, 9), ("c", 8, 8), ("d", 8, 8), ("d", 7, 7)] {
+            alarms.bring_forward(name, Moment(at));
+            assert_eq!(alarms.earliest(), Some(Moment(earliest)), "{name} {at}");
+        }
     }
 }

@@ -53,7 +53,7 @@ fn keep_open(core: &mut Core, line: &mut Line, (address, owner): (&Address, Owne
 /// Closes a line, to be opened again after `retry_ms`.
 pub(crate) fn close(core: &mut Core, line: &mut Line, retry_ms: u64) {
     if let Some(id) = line.id() {
-        core.lines.remove(&id);
+        core.forget_line(id);
         core.actions.push(Action::Close(id));
     }
     line.become_(LineState::Closed, core.now);

@@ -7,9 +7,12 @@ use slipstream_replication::{Level, Moment};
 
 use crate::action::{Action, LineId};
 use crate::durability::Durability;
+use crate::extent::Limits;
+use crate::line;
 use crate::options::{Globals, Timings};
 use crate::scripts::Scripts;
 use crate::tilt::Tilt;
+use crate::unfinished::Unfinished;
 
 /// Whose a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,17 @@ pub(crate) enum Owner {
     Messages(String, u64),
     /// Another sentinel.
     Peer(String),
+}
+
+impl Owner {
+    /// How much of one reply is taken.
+    pub(crate) fn limits(&self) -> Limits {
+        match self {
+            Owner::Commands(..) => line::OF_SERVERS,
+            Owner::Messages(..) => line::OF_MESSAGES,
+            Owner::Peer(_) => line::OF_SENTINELS,
+        }
+    }
 }
 
 /// SENTINEL SIMULATE-FAILURE.
@@ -45,6 +59,7 @@ pub(crate) struct Core {
     pub(crate) globals: Globals,
     pub(crate) timings: Timings,
     pub(crate) lines: BTreeMap<LineId, Owner>,
+    pub(crate) unfinished: Unfinished,
     pub(crate) durability: Durability,
     pub(crate) scripts: Scripts,
     pub(crate) tilt: Tilt,
@@ -65,6 +80,7 @@ impl Core {
             globals,
             timings: Timings::default(),
             lines: BTreeMap::new(),
+            unfinished: Unfinished::default(),
             durability: Durability::default(),
             scripts: Scripts::default(),
             tilt: Tilt::default(),
@@ -79,6 +95,12 @@ impl Core {
     pub(crate) fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
+    }
+
+    /// A line is no more; whose it was.
+    pub(crate) fn forget_line(&mut self, id: LineId) -> Option<Owner> {
+        self.unfinished.forget(id);
+        self.lines.remove(&id)
     }
 
     /// Whether a moment has come. If it has not, the machine is woken then.

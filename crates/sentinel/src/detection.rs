@@ -11,6 +11,8 @@
 //!
 //! It is objectively down when as many sentinels as the quorum say so, each within the last seconds.
 
+use std::collections::BTreeMap;
+
 use slipstream_replication::{Level, Moment};
 
 use crate::contact::Contact;
@@ -20,7 +22,7 @@ use crate::group::{Group, OPINION_PERIODS};
 use crate::info::Role;
 use crate::notices::Subject;
 use crate::options::GroupOptions;
-use crate::peer::Member;
+use crate::peer::{Member, Peer};
 use crate::server::{LeaseTerms, Server};
 
 /// For so long every attempt must be refused before a primary is down by that.
@@ -50,7 +52,7 @@ impl Server {
 
 impl Group {
     /// Sees who is down by now, and who is not any more.
-    pub(crate) fn detect(&mut self, core: &mut Core, contact_of: impl Fn(&str) -> Option<Contact>) {
+    pub(crate) fn detect(&mut self, core: &mut Core, peers: &BTreeMap<String, Peer>) {
         let is_down = self.sees_primary_down(core);
         if is_down {
             self.called_down_at = Some(core.now);
@@ -70,24 +72,24 @@ impl Group {
                 self.tell(core, (Level::Warning, sdown(is_down)), Subject::Replica(replica), "");
             }
         }
-        self.detect_members(core, contact_of);
+        self.detect_members(core, peers);
         self.agree(core);
     }
 
-    fn detect_members(&mut self, core: &mut Core, contact_of: impl Fn(&str) -> Option<Contact>) {
+    fn detect_members(&mut self, core: &mut Core, peers: &BTreeMap<String, Peer>) {
         let down_after = self.options.down_after;
         let mut changed = Vec::new();
         for (id, member) in &mut self.members {
-            let Some(contact) = contact_of(id) else { continue };
+            let Some(contact) = peers.get(id).map(|peer| &peer.contact) else { continue };
             member.is_reachable = contact.is_up();
-            let is_down = is_silent(core, &contact, down_after);
+            let is_down = is_silent(core, contact, down_after);
             if is_down != member.down_since.is_some() {
                 member.down_since = is_down.then_some(core.now);
                 changed.push((id.clone(), contact, is_down));
             }
         }
         for (id, contact, is_down) in changed {
-            self.tell(core, (Level::Warning, sdown(is_down)), Subject::Sentinel(&id, &contact), "");
+            self.tell(core, (Level::Warning, sdown(is_down)), Subject::Sentinel(&id, contact), "");
         }
     }
 

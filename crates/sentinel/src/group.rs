@@ -15,6 +15,11 @@ use crate::{Address, Role};
 /// An opinion of another sentinel counts for so many ask periods.
 pub(crate) const OPINION_PERIODS: u64 = 5;
 
+/// A group of so many servers and sentinels is looked at whenever something happens to it; a greater one a millisecond
+/// later for each so many more.
+const SMALL: usize = 64;
+const LOOKED_AT_PER_MS: usize = 16;
+
 /// Whom a sentinel voted for to lead a failover.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Vote {
@@ -102,6 +107,12 @@ impl Group {
     /// The primary, then the replicas.
     pub(crate) fn servers_mut(&mut self) -> impl Iterator<Item = &mut Server> {
         std::iter::once(&mut self.primary).chain(self.replicas.values_mut())
+    }
+
+    /// Between two looks at it, in milliseconds: one takes longer the more belong to it.
+    pub(crate) fn pause(&self) -> u64 {
+        let size = self.replicas.len() + self.members.len();
+        u64::try_from(size.saturating_sub(SMALL) / LOOKED_AT_PER_MS).unwrap_or(0)
     }
 
     /// How many votes a leader needs.

@@ -12,9 +12,10 @@ use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::server::Server;
+use crate::topology::MOST_MEMBERS;
 
-/// The longest INFO that is kept for SENTINEL INFO-CACHE.
-const LONGEST_INFO: usize = 256 << 10;
+/// The longest INFO that is kept for SENTINEL INFO-CACHE: of a primary, which names its replicas, and of one of those.
+const LONGEST_INFO: (usize, usize) = (256 << 10, 32 << 10);
 
 /// Whether a reply to PING shows a server in order.
 fn is_valid(reply: &Value) -> bool {
@@ -90,14 +91,15 @@ impl Group {
     }
 
     fn on_info(&mut self, core: &mut Core, number: u64, text: &str) {
-        let report = Report::parse(text);
+        let mut report = Report::parse(text);
         self.note_reboot(core, number, &report);
-        let Some((server, _)) = self.server_mut(number) else { return };
+        let Some((server, watched_as)) = self.server_mut(number) else { return };
         let is_first = server.info_at.is_none();
         server.info_at = Some(core.now);
-        server.info_text = if text.len() <= LONGEST_INFO { text.to_owned() } else { String::new() };
+        let longest = if watched_as == Role::Primary { LONGEST_INFO.0 } else { LONGEST_INFO.1 };
+        server.info_text = if text.len() <= longest { text.to_owned() } else { String::new() };
         let follows_other = server.report.primary != report.primary;
-        let replicas = report.replicas.clone();
+        let replicas = std::mem::take(&mut report.replicas);
         if follows_other {
             server.follows_since = core.now;
         }
@@ -196,7 +198,7 @@ impl Group {
         match text(0).as_str() {
             "master" => {
                 let rows: Vec<(Address, u64)> = match parts.get(2) {
-                    Some(Value::Array(rows)) => rows.iter().filter_map(role_row).collect(),
+                    Some(Value::Array(rows)) => rows.iter().take(MOST_MEMBERS).filter_map(role_row).collect(),
                     _ => Vec::new(),
                 };
                 let replicas: Vec<Address> = rows.iter().map(|(address, _)| address.clone()).collect();

@@ -71,6 +71,8 @@ pub struct Report {
     pub is_stopped: bool,
 }
 
+/// Nothing that matters is longer.
+const LONGEST_VALUE: usize = 512;
 /// The most replicas that one INFO may bring.
 const MOST_REPLICAS: usize = 1024;
 
@@ -82,6 +84,9 @@ impl Report {
         let mut replica_offset = None;
         for line in text.lines() {
             let Some((name, value)) = line.split_once(':') else { continue };
+            if value.len() > LONGEST_VALUE {
+                continue;
+            }
             let number = || value.parse().unwrap_or_default();
             match name {
                 "run_id" => report.run_id = value.to_owned(),

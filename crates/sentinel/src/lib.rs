@@ -19,6 +19,7 @@ mod contact;
 mod core;
 mod detection;
 mod durability;
+mod extent;
 pub mod failover;
 pub mod group;
 mod hearing;
@@ -36,6 +37,7 @@ mod talking;
 mod tests;
 mod tilt;
 mod topology;
+mod unfinished;
 mod voting;
 
 pub use action::{Action, Event, Failure, LineId, ScriptEnd, Version};

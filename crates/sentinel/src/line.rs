@@ -14,10 +14,17 @@ use slipstream_replication::Moment;
 use slipstream_resp::Value;
 
 use crate::action::LineId;
+use crate::extent::{Extent, Limits};
 use crate::server::LeaseTerms;
 
-/// Bytes of one reply that are kept at most: INFO of a server with a thousand replicas is below a tenth of it.
-const LONGEST_REPLY: usize = 4 << 20;
+/// INFO of a server with a thousand replicas is below a tenth of it, and ROLE has three values for each.
+pub(crate) const OF_SERVERS: Limits = Limits { bytes: 1 << 20, values: 10_000 };
+/// A hello has not a kilobyte.
+pub(crate) const OF_MESSAGES: Limits = Limits { bytes: 64 << 10, values: 100 };
+/// SENTINEL REPLICAS has some forty values for each of a thousand replicas.
+pub(crate) const OF_SENTINELS: Limits = Limits { bytes: 4 << 20, values: 100_000 };
+/// A buffer that was greater than this is given back once it is empty.
+const KEPT: usize = 64 << 10;
 /// Replies that may be outstanding before no more is asked.
 pub(crate) const MOST_AWAITED: usize = 100;
 
@@ -72,6 +79,8 @@ pub(crate) struct Line {
     buffer: Vec<u8>,
     /// Bytes of that which were taken.
     taken: usize,
+    /// How far the next reply has come.
+    extent: Extent,
     /// What the next replies answer.
     pub(crate) awaited: VecDeque<Awaited>,
 }
@@ -103,12 +112,13 @@ impl Line {
         self.since = now;
         self.buffer = Vec::new();
         self.taken = 0;
+        self.extent = Extent::default();
         self.awaited.clear();
     }
 
     /// Takes what came; the next whole reply is [`Line::next`].
-    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<(), BrokenLine> {
-        if self.buffer.len() + bytes.len() > LONGEST_REPLY {
+    pub(crate) fn receive(&mut self, bytes: &[u8], limits: Limits) -> Result<(), BrokenLine> {
+        if self.buffer.len() + bytes.len() > limits.bytes {
             return Err(BrokenLine);
         }
         self.buffer.extend_from_slice(bytes);
@@ -116,19 +126,54 @@ impl Line {
     }
 
     /// The next whole reply.
-    pub(crate) fn next(&mut self) -> Result<Option<Value>, BrokenLine> {
+    pub(crate) fn next(&mut self, limits: Limits) -> Result<Option<Value>, BrokenLine> {
         let rest = self.buffer.get(self.taken..).unwrap_or_default();
-        match slipstream_resp::decode_value(rest).map_err(|_| BrokenLine)? {
-            Some((value, length)) => {
-                self.taken += length;
-                Ok(Some(value))
+        let Some(end) = self.extent.end(rest, limits)? else {
+            // Moved once for all that one read brought.
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+                self.buffer = Vec::new();
             }
-            None => {
-                // Moved once for all that one read brought.
-                self.buffer.drain(..self.taken);
-                self.taken = 0;
-                Ok(None)
-            }
+            return Ok(None);
+        };
+        let whole = slipstream_resp::decode_value(&rest[..end]).map_err(|_| BrokenLine)?;
+        let (value, _) = whole.filter(|(_, length)| *length == end).ok_or(BrokenLine)?;
+        self.taken += end;
+        self.extent = Extent::default();
+        Ok(Some(value))
+    }
+
+    /// Bytes that wait for more.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_in_pieces_is_taken_once_it_is_whole() {
+        let mut line = Line::default();
+        let text = "+a\r\n*2\r\n:1\r\n$3\r\nabc\r\n:5\r\n";
+        let mut replies = Vec::new();
+        for byte in text.bytes() {
+            line.receive(&[byte], OF_SERVERS).expect("it is short");
+            replies.extend(line.next(OF_SERVERS).expect("it is in order"));
         }
+        let array = Value::Array(vec![Value::Integer(1), Value::Bulk(b"abc".to_vec())]);
+        assert_eq!(replies, [Value::Simple("a".to_owned()), array, Value::Integer(5)]);
+        assert_eq!(line.next(OF_SERVERS), Ok(None));
+        assert_eq!(line.unfinished(), 0);
+    }
+
+    #[test]
+    fn a_line_takes_no_more_than_its_limit() {
+        let mut line = Line::default();
+        let rest = vec![b'x'; OF_MESSAGES.bytes];
+        assert_eq!(line.receive(&rest, OF_MESSAGES), Ok(()));
+        assert_eq!(line.receive(b"x", OF_MESSAGES), Err(BrokenLine));
     }
 }

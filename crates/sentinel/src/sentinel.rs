@@ -95,9 +95,10 @@ impl Sentinel {
         self.handle(now, Event::Tick, actions);
     }
 
-    /// A group is to be looked at now.
-    pub(crate) fn wake(&mut self, group: &str) {
-        self.alarms.set(group, self.core.now);
+    /// A group is to be looked at now, or soon if it is a big one.
+    pub(crate) fn wake(&mut self, name: &str) {
+        let pause = self.groups.get(name).map_or(0, Group::pause);
+        self.alarms.bring_forward(name, self.core.now.after_ms(pause));
     }
 
     /// Another sentinel is to be looked at now.
@@ -170,7 +171,7 @@ impl Sentinel {
     }
 
     fn on_failed(&mut self, id: LineId, failure: &Failure) {
-        let Some(owner) = self.core.lines.remove(&id) else { return };
+        let Some(owner) = self.core.forget_line(id) else { return };
         let core = &mut self.core;
         match owner {
             Owner::Commands(name, number) => {
@@ -200,28 +201,42 @@ impl Sentinel {
 
     fn on_received(&mut self, id: LineId, bytes: &[u8]) {
         let Some(owner) = self.core.lines.get(&id).cloned() else { return };
+        let limits = owner.limits();
         let Some(line) = self.line_mut(&owner) else { return };
-        let mut is_broken = line.receive(bytes).is_err();
+        let mut is_broken = line.receive(bytes, limits).is_err();
+        let mut is_answered = false;
         while !is_broken {
             // What a reply leads to may close the line.
             let Some(line) = self.line_mut(&owner).filter(|line| line.up() == Some(id)) else { break };
-            match line.next() {
+            match line.next(limits) {
                 Ok(Some(reply)) => {
+                    is_answered = true;
                     let awaited = line.awaited.pop_front();
                     self.on_reply(&owner, awaited, reply);
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    let unfinished = line.unfinished();
+                    self.core.unfinished.note(id, unfinished);
+                    break;
+                }
                 Err(_) => is_broken = true,
             }
         }
         if is_broken {
-            self.core.actions.push(Action::Close(id));
-            self.on_failed(id, &Failure::Other("what came is no reply".to_owned()));
+            self.give_up_line(id, "what came is no reply");
+        }
+        while let Some(largest) = self.core.unfinished.excess() {
+            self.give_up_line(largest, "replies that do not end take too much memory");
         }
         match owner {
-            Owner::Commands(name, _) | Owner::Messages(name, _) => self.wake(&name),
-            Owner::Peer(_) => {}
+            Owner::Commands(name, _) | Owner::Messages(name, _) if is_answered => self.wake(&name),
+            _ => {}
         }
+    }
+
+    fn give_up_line(&mut self, id: LineId, reason: &str) {
+        self.core.actions.push(Action::Close(id));
+        self.on_failed(id, &Failure::Other(reason.to_owned()));
     }
 
     fn line_mut(&mut self, owner: &Owner) -> Option<&mut crate::line::Line> {
@@ -327,14 +342,14 @@ impl Sentinel {
         let core = &mut self.core;
         core.alarm = NEVER;
         let peers = &mut self.peers;
-        group.detect(core, |id| peers.get(id).map(|peer| peer.contact.clone()));
+        group.detect(core, peers);
         group.fail_over(core);
         group.correct(core);
         group.forget(core);
         group.look_around(core);
         group.tend_servers(core);
         group.ask_peers(core, peers);
-        self.alarms.set(name, core.alarm);
+        self.alarms.set(name, core.alarm.max(core.now.after_ms(group.pause())));
         self.groups.insert(name.to_owned(), group);
     }
 

@@ -30,7 +30,8 @@ pub(crate) const MOST_MEMBERS: usize = 1024;
 impl Group {
     /// A replica that was not known.
     pub(crate) fn add_replica(&mut self, core: &mut Core, address: Address) -> bool {
-        let is_known = self.servers().any(|server| server.contact.is_at(&address));
+        let is_known = self.replicas.contains_key(&address)
+            || self.servers().any(|server| server.contact.is_at(&address));
         if is_known || self.replicas.len() >= MOST_MEMBERS || !is_host(&core.globals, &address.host) {
             return false;
         }

@@ -5,6 +5,8 @@ use slipstream_resp::Value;
 
 use super::world::{SERVERS, World};
 use crate::Address;
+use crate::action::Event;
+use crate::core::Owner;
 use crate::hello::LAST_EPOCH;
 use crate::sentinel::Sentinel;
 use crate::topology::MOST_MEMBERS;
@@ -191,4 +193,39 @@ fn a_sentinel_that_is_new_beside_a_dead_primary_counts_them_as_well() {
     world.restart_sentinel(0);
     world.run(10_000);
     assert_eq!(known(&world, 0), [SERVERS + 1, SERVERS + 2]);
+}
+
+#[test]
+fn a_reply_that_announces_too_much_ends_its_line_at_once() {
+    for begin in ["*1390000\r\n", "$1048577\r\n", "nonsense\r\n?\r\n*x\r\n"] {
+        let mut world = World::ready(2, 1, 1);
+        let is_server = |owner: &Owner| matches!(owner, Owner::Commands(..));
+        let lines = &world.sentinel(0).core.lines;
+        let found = lines.iter().find(|(_, owner)| is_server(owner)).map(|(line, _)| *line);
+        let line = found.expect("servers are asked");
+        world.tell(0, Event::Received(line, begin.as_bytes()));
+        assert!(!world.sentinel(0).core.lines.contains_key(&line), "{begin:?}");
+        world.run(1000);
+        assert!(world.groups().all(|group| group.servers().all(|server| server.contact.is_up())));
+    }
+}
+
+#[test]
+fn a_group_of_very_many_is_not_looked_at_for_each_reply() {
+    let mut world = World::ready(2, 1, 1);
+    let Sentinel { groups, core, .. } = world.sentinel(0);
+    let group = groups.get_mut("mymaster").expect("it is there");
+    assert_eq!(group.pause(), 0);
+    for number in 0..1000 {
+        group.add_replica(core, Address::new(format!("10.0.{}.{}", number / 250, number % 250), 26_999));
+    }
+    assert!((50..70).contains(&group.pause()));
+    world.run(1000);
+    let now = world.now;
+    let sentinel = world.sentinel(0);
+    sentinel.wake("mymaster");
+    assert!(sentinel.deadline().0 <= now + 70);
+    sentinel.handle(Moment(now), Event::Tick, &mut Vec::new());
+    sentinel.wake("mymaster");
+    assert!(sentinel.deadline().0 > now, "not again at once");
 }
