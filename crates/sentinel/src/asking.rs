@@ -1,7 +1,7 @@
 //! What operators and other sentinels ask of this one.
 //! They come in the middle of a turn; what they lead to is taken with [`Sentinel::take_actions`].
 
-use slipstream_replication::Level;
+use slipstream_replication::{Level, Moment};
 use slipstream_resp::Value;
 
 use crate::Address;
@@ -263,13 +263,16 @@ impl Sentinel {
         }
     }
 
-    /// What another sentinel thinks of a primary: `[down, leader, epoch]`.
-    pub(crate) fn on_opinion(&mut self, id: &str, (group, reply): (&str, &Value)) {
+    /// What another sentinel thought of a primary when it was asked, or later: `[down, leader, epoch]`.
+    pub(crate) fn on_opinion(&mut self, id: &str, (group, reply): (&str, &Value), asked_at: Moment) {
         let Some(group) = self.groups.get_mut(group) else { return };
         let Some(member) = group.members.get_mut(id) else { return };
         let Value::Array(parts) = reply else { return };
         let [Value::Integer(down), leader, Value::Integer(epoch)] = parts.as_slice() else { return };
-        member.sees_down = Some((*down == 1, self.core.now));
+        // Whatever was said before this one went down may be of another primary, or of another time.
+        if group.primary.down_since.is_none_or(|since| asked_at >= since) {
+            member.sees_down = Some((*down == 1, asked_at));
+        }
         let leader = leader.text();
         let epoch = u64::try_from(*epoch).unwrap_or(0);
         // Whoever has voted in a later epoch votes again in one behind that, so this sentinel has to stand there.

@@ -69,6 +69,8 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, CommandRefused> {
 
 /// The answer to a change of what must not be forgotten.
 const ONCE_STORED: Answered = Answered::OnceStored { log_level: None };
+/// Characters of a sentinel's id.
+const LONGEST_ID: usize = 40;
 /// Groups that one sentinel watches.
 const MOST_GROUPS: usize = 10_000;
 
@@ -219,6 +221,10 @@ impl Sentinel {
         let epoch = u64::try_from(epoch).unwrap_or(0);
         if epoch > LAST_EPOCH {
             return refuse(not_integer);
+        }
+        // It goes to the log, to scripts and to whoever asks for the vote.
+        if candidate.is_some_and(|id| !words::is_name(id) || id.len() > LONGEST_ID) {
+            return refuse("ERR Invalid Sentinel id");
         }
         match self.opinion(ip, port, epoch, candidate) {
             Opinion::Later => Ok(Answered::Later),

@@ -69,7 +69,7 @@ impl Group {
                     server.lease_terms = Some(terms);
                 }
             }
-            Awaited::Nothing | Awaited::Hello | Awaited::Opinion(_) | Awaited::Topology(_) => {}
+            Awaited::Nothing | Awaited::Hello | Awaited::Opinion(..) | Awaited::Topology(_) => {}
         }
     }
 

@@ -47,8 +47,8 @@ pub(crate) enum Awaited {
     Hello,
     /// ROLE.
     Role,
-    /// SENTINEL IS-MASTER-DOWN-BY-ADDR for this group.
-    Opinion(String),
+    /// SENTINEL IS-MASTER-DOWN-BY-ADDR for this group, asked then.
+    Opinion(String, Moment),
     /// SENTINEL REPLICAS of this group.
     Topology(String),
     /// CLIENT PAUSE of a planned switchover.

@@ -280,8 +280,8 @@ impl Sentinel {
                 let names: Vec<String> = groups.map(|group| group.name.clone()).collect();
                 names.iter().for_each(|name| self.wake(name));
             }
-            Some(Awaited::Opinion(group)) => {
-                self.on_opinion(id, (&group, reply));
+            Some(Awaited::Opinion(group, asked_at)) => {
+                self.on_opinion(id, (&group, reply), asked_at);
                 self.wake(&group);
             }
             Some(Awaited::Topology(group)) => {
@@ -419,7 +419,7 @@ impl Group {
                 let told = member.names_primary.as_ref().filter(|address| primary.is_at(address));
                 let host = told.map_or(primary.shown_host(false), |address| &address.host);
                 let words = ["SENTINEL", "is-master-down-by-addr", host, &port, &epoch, &candidate];
-                peer.contact.ask(core, &words, Awaited::Opinion(self.name.clone()));
+                peer.contact.ask(core, &words, Awaited::Opinion(self.name.clone(), core.now));
                 member.asked_at = Some(core.now);
                 core.is_due(core.now.after_ms(period));
             }

@@ -215,3 +215,14 @@ fn new_credentials_close_the_connections() {
     assert_eq!(count(&actions, |action| matches!(action, Action::Close(_))), 2);
     assert_eq!(count(&actions, |action| matches!(action, Action::Connect(..))), 2);
 }
+
+#[test]
+fn a_candidate_has_a_name_that_can_be_told() {
+    let mut sentinel = sentinel();
+    let long = "x".repeat(41);
+    for id in ["evil\r\n2\nfake", "a,b", "\"", &long] {
+        let refused = ask(&mut sentinel, &format!("SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379 1 {id}"));
+        assert_eq!(refused, Err("ERR Invalid Sentinel id".to_owned()), "{id:?}");
+    }
+    assert_eq!(sentinel.groups["m"].vote.epoch, 0);
+}

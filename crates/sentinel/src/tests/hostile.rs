@@ -73,9 +73,10 @@ fn the_epoch_of_anothers_vote_is_adopted() {
     let peer = world.sentinel(0).peers.keys().next().expect("there is one").clone();
     let answer =
         |epoch| Value::Array(vec![Value::Integer(0), Value::Bulk(STRANGER.into()), Value::Integer(epoch)]);
-    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(50)));
+    let now = Moment(world.now);
+    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(50)), now);
     assert_eq!(world.sentinel(0).core.epoch, 50);
-    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(i64::MAX)));
+    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer(i64::MAX)), now);
     let vote = world.groups().next().and_then(|group| group.members[&peer].vote.clone());
     assert_eq!(vote, Some((STRANGER.to_owned(), 50)), "what cannot be followed does not count");
 }
@@ -228,4 +229,21 @@ fn a_group_of_very_many_is_not_looked_at_for_each_reply() {
     sentinel.handle(Moment(now), Event::Tick, &mut Vec::new());
     sentinel.wake("mymaster");
     assert!(sentinel.deadline().0 > now, "not again at once");
+}
+
+#[test]
+fn an_opinion_is_as_old_as_its_question() {
+    let mut world = World::ready(2, 2, 1);
+    let peer = world.sentinel(0).peers.keys().next().expect("there is one").clone();
+    let answer = Value::Array(vec![Value::Integer(1), Value::Bulk(b"*".to_vec()), Value::Integer(0)]);
+    world.hidden.insert(SERVERS);
+    world.run_until(3000, |world| world.has_event("+odown"));
+    let now = world.now;
+    let down_since = world.groups().next().and_then(|group| group.primary.down_since).expect("it is down");
+    let member = |world: &World| world.groups().next().expect("it is there").members[&peer].sees_down;
+    let before = member(&world);
+    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer), Moment(down_since.0 - 1));
+    assert_eq!(member(&world), before, "it is of another time");
+    world.sentinel(0).on_opinion(&peer, ("mymaster", &answer), down_since);
+    assert_eq!(member(&world), Some((true, down_since)), "at {now}");
 }
