@@ -383,7 +383,8 @@ impl Group {
         };
         let is_urgent = self.failover.is_some() || self.agreed_down_since.is_some();
         let sentinels = self.members.len() + 1;
-        let held_for = self.may_lease(core).then_some(Role::Primary);
+        // One that says nothing would be taken for a sentinel that knows no leases.
+        let held_for = if self.may_lease(core) { Role::Primary } else { Role::Replica };
         let Group { name, primary, replicas, options, .. } = self;
         let pace = Pace { is_urgent, role, sentinels, held_for, may_publish: true };
         let holds_writes = self.failover.as_ref().is_some_and(Failover::holds_writes);
@@ -392,7 +393,7 @@ impl Group {
         primary.talk(core, (name, options), Pace { may_publish, ..pace });
         for replica in replicas.values_mut() {
             replica.keep_open(core, name, options);
-            replica.talk(core, (name, options), Pace { held_for: Some(Role::Replica), ..pace });
+            replica.talk(core, (name, options), Pace { held_for: Role::Replica, ..pace });
         }
     }
 

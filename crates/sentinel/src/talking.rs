@@ -33,8 +33,8 @@ pub(crate) struct Pace {
     pub(crate) role: u64,
     /// Sentinels of the group, this one among them.
     pub(crate) sentinels: usize,
-    /// What the server is held for, if it may be told.
-    pub(crate) held_for: Option<Role>,
+    /// What the server is held for: a lease for a replica does not let a primary write.
+    pub(crate) held_for: Role,
     /// Whether it takes messages at once: not while its writes wait.
     pub(crate) may_publish: bool,
 }
@@ -111,10 +111,12 @@ impl Server {
     /// A server knows by this who watches it: a primary that fences itself goes on only while its sentinels prove that they
     /// hear it, and one that ends hands over if they will follow.
     fn renew_lease(&mut self, core: &mut Core, options: &GroupOptions, pace: Pace) {
-        let Some(held_for) = pace.held_for.filter(|_| self.report.is_ours) else { return };
+        if !self.report.is_ours {
+            return;
+        }
         let (quorum, sentinels) = (options.quorum.to_string(), pace.sentinels.to_string());
         let (down_after, token) = (options.down_after.to_string(), self.lease_token.to_string());
-        let held_for = match held_for {
+        let held_for = match pace.held_for {
             Role::Primary => "PRIMARY",
             Role::Replica => "REPLICA",
         };

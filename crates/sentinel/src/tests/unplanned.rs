@@ -387,3 +387,23 @@ fn a_new_primary_that_dies_while_replicas_are_turned_is_replaced() {
     world.kill(primary);
     world.run_until(4000, |world| world.primary().is_some_and(|port| ![SERVERS, primary].contains(&port)));
 }
+
+#[test]
+fn who_was_called_down_is_told_that_its_lease_is_none() {
+    let mut world = World::ready(2, 3, 1);
+    world.servers.iter_mut().for_each(|server| (server.is_ours, server.is_fencing) = (true, true));
+    world.run(12_000);
+    for sentinel in 1..3 {
+        world.kill_sentinel(sentinel);
+    }
+    world.hidden.insert(SERVERS);
+    world.run(1500);
+    assert!(world.has_event("+sdown"), "{}", world.story());
+    world.hidden.clear();
+    world.server(SERVERS).leases.clear();
+    world.run(1000);
+    let leases = &world.server(SERVERS).leases;
+    assert!(leases.len() >= 3 && leases.iter().all(|lease| lease.ends_with("REPLICA")), "{leases:?}");
+    world.run(6000);
+    assert!(world.server(SERVERS).leases.last().is_some_and(|lease| lease.ends_with("PRIMARY")));
+}
