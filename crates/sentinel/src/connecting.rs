@@ -168,9 +168,10 @@ impl Contact {
         }
     }
 
-    /// A password that is wrong is no connection. One that is not asked for is none the worse.
+    /// Where a password is wrong or missing there is no connection. One that is not asked for is none the worse.
     pub(crate) fn on_login(&mut self, core: &mut Core, reply: &Value) {
-        if matches!(reply, Value::Error(text) if text.starts_with("WRONGPASS")) {
+        let locks_out = |text: &str| text.starts_with("WRONGPASS") || text.starts_with("NOAUTH");
+        if matches!(reply, Value::Error(text) if locks_out(text)) {
             close(core, &mut self.line, LIVED);
         }
     }

@@ -28,13 +28,14 @@ fn is_valid(reply: &Value) -> bool {
 
 impl crate::contact::Contact {
     /// A reply to PING.
-    pub(crate) fn on_pong(&mut self, core: &Core, reply: &Value) {
+    pub(crate) fn on_pong(&mut self, core: &mut Core, reply: &Value) {
         self.last_reply = core.now;
         if is_valid(reply) {
             self.last_valid = core.now;
             self.has_answered = true;
             self.unanswered_since = None;
         }
+        self.on_login(core, reply);
     }
 }
 

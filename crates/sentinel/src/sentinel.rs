@@ -273,7 +273,7 @@ impl Sentinel {
             }
             Some(Awaited::Ping) => {
                 if let Some(peer) = self.peers.get_mut(id) {
-                    peer.contact.on_pong(&self.core, reply);
+                    peer.contact.on_pong(&mut self.core, reply);
                 }
                 let groups =
                     self.groups.values().filter(|group| group.members.contains_key(id) && group.is_down());
