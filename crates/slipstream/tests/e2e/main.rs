@@ -73,6 +73,7 @@ mod syncloop;
 mod tools;
 mod topology;
 mod two_links;
+mod users;
 mod verify;
 
 use std::io::Write;
