@@ -47,22 +47,18 @@ struct Candidate<'a> {
     core: &'a Core,
     session: &'a Session,
     entry: Entry,
-    args: Args<'a>,
+    args: &'a Args<'a>,
     /// The command's flags; for EXEC together with those of all it would run.
     flags: u32,
     is_resp3: bool,
 }
 
-impl Candidate<'_> {
-    /// Whether this is a replica, and the client would rather ask its primary.
-    fn is_for_primary(&self) -> bool {
-        let session = self.session;
-        session.follows_redirects
-            && session.role == Role::Client
-            && self.core.is_replica()
-            && (self.flags & flag::WRITE != 0
-                || (self.flags & flag::READONLY != 0 && !session.reads_replicas))
-    }
+/// Whether this is a replica, and the client would rather ask its primary.
+fn is_for_primary(core: &Core, session: &Session, flags: u32) -> bool {
+    session.follows_redirects
+        && session.role == Role::Client
+        && core.is_replica()
+        && (flags & flag::WRITE != 0 || (flags & flag::READONLY != 0 && !session.reads_replicas))
 }
 
 type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
@@ -116,13 +112,14 @@ fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandE
 
 fn the_user_may(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let Candidate { core, session, entry, args, .. } = *candidate;
-    core.permits(session, entry, args).map_err(|denied| core.denial(session, entry, denied))
+    core.permits(session, entry, *args).map_err(|denied| core.denial(session, entry, denied))
 }
 
 /// A client that goes where it is sent is sent to the primary.
 fn the_primary_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let core = candidate.core;
-    if !candidate.is_for_primary() || core.replication.failover.is_in_progress() {
+    if !is_for_primary(core, candidate.session, candidate.flags) || core.replication.failover.is_in_progress()
+    {
         return Ok(());
     }
     match core.replication.link.primary() {
@@ -344,11 +341,11 @@ impl Machine<'_> {
         };
         self.session.last_command = entry.command.full_name;
         let flags = self.effective_flags(entry, args);
-        if let Some(error) = self.refusal((entry, args), flags) {
+        if let Some(error) = self.refusal(entry, &args, flags) {
             return self.reject(Some(entry), &error);
         }
         // Two replicas would send their clients to each other while neither is the primary.
-        let waits_for_primary = self.candidate((entry, args), flags).is_for_primary();
+        let waits_for_primary = is_for_primary(self.core, self.session, flags);
         let is_held = waits_for_primary || self.core.pause.holds(flags) || self.core.is_paced(flags);
         if is_held && matches!(self.session.role, Role::Client | Role::Monitor) {
             self.session.flow = Flow::Paused;
@@ -387,7 +384,7 @@ impl Machine<'_> {
     }
 
     /// Why a command does not run, if it does not. Room is made for it first.
-    pub(crate) fn refusal(&mut self, request: (Entry, Args<'_>), flags: u32) -> Option<CommandError> {
+    pub(crate) fn refusal(&mut self, entry: Entry, args: &Args<'_>, flags: u32) -> Option<CommandError> {
         if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
             self.core.make_room(self.keyspace);
         }
@@ -395,17 +392,13 @@ impl Machine<'_> {
         if self.core.observers.has(Observers::TRACKING) && self.core.busy.is_none() {
             self.forget_tracked();
         }
-        let candidate = self.candidate(request, flags);
+        let is_resp3 = self.reply.is_resp3();
+        let candidate = Candidate { core: self.core, session: self.session, entry, args, flags, is_resp3 };
         let error = GATES.iter().find_map(|gate| gate(&candidate).err())?;
         if error.is_denial() {
-            self.core.note_denial(self.session, request, Context::of(self.session));
+            self.core.note_denial(self.session, (entry, *args), Context::of(self.session));
         }
         Some(error)
-    }
-
-    fn candidate<'b>(&'b self, (entry, args): (Entry, Args<'b>), flags: u32) -> Candidate<'b> {
-        let is_resp3 = self.reply.is_resp3();
-        Candidate { core: self.core, session: self.session, entry, args, flags, is_resp3 }
     }
 
     /// A browser that was tricked into talking to this port must not have its request's body obeyed.

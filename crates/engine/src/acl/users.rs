@@ -11,7 +11,7 @@ use super::user::{Rules, User, join_selectors};
 /// The number of a user: never that of another, also when the user is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserId {
-    slot: usize,
+    slot: u32,
     generation: u32,
 }
 
@@ -24,6 +24,8 @@ impl UserId {
 struct Slot {
     /// How many users had it before.
     generation: u32,
+    /// Whether its user may do everything.
+    is_unrestricted: bool,
     user: Option<Named>,
 }
 
@@ -31,7 +33,6 @@ struct Slot {
 struct Named {
     name: Box<[u8]>,
     user: User,
-    is_unrestricted: bool,
 }
 
 /// All users.
@@ -39,7 +40,7 @@ struct Named {
 pub struct Users {
     /// The first is the default user's.
     slots: Vec<Slot>,
-    by_name: BTreeMap<Box<[u8]>, usize>,
+    by_name: BTreeMap<Box<[u8]>, u32>,
     /// What they were refused of late.
     pub(crate) log: AclLog,
 }
@@ -65,9 +66,12 @@ impl Users {
     /// Whether a user may do everything. Asked before each command.
     #[inline]
     pub(crate) fn is_unrestricted(&self, id: UserId) -> bool {
-        self.slots.get(id.slot).is_some_and(|slot| {
-            slot.generation == id.generation && slot.user.as_ref().is_some_and(|named| named.is_unrestricted)
-        })
+        self.slot(id).is_some_and(|slot| slot.is_unrestricted)
+    }
+
+    #[inline]
+    fn slot(&self, id: UserId) -> Option<&Slot> {
+        self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)
     }
 
     /// The user of a number. One who was deleted counts as the default user, until the session is closed.
@@ -81,9 +85,8 @@ impl Users {
     }
 
     fn named(&self, id: UserId) -> &Named {
-        let slot = self.slots.get(id.slot).filter(|slot| slot.generation == id.generation);
         let default = || self.slots[0].user.as_ref().expect("the default user is always there");
-        slot.and_then(|slot| slot.user.as_ref()).unwrap_or_else(default)
+        self.slot(id).and_then(|slot| slot.user.as_ref()).unwrap_or_else(default)
     }
 
     /// Who is logged in without doing so.
@@ -106,13 +109,13 @@ impl Users {
     /// The number of a name.
     pub(crate) fn find(&self, name: &[u8]) -> Option<UserId> {
         let slot = *self.by_name.get(name)?;
-        Some(UserId { slot, generation: self.slots[slot].generation })
+        Some(UserId { slot, generation: self.slots[slot as usize].generation })
     }
 
     /// All names and users, by name.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &User)> {
         self.by_name.iter().map(|(name, slot)| {
-            let named = self.slots[*slot].user.as_ref().expect("a name is that of a user");
+            let named = self.slots[*slot as usize].user.as_ref().expect("a name is that of a user");
             (&**name, &named.user)
         })
     }
@@ -147,15 +150,18 @@ impl Users {
             Some(slot) => *slot,
             None => self.new_slot(name),
         };
-        self.slots[slot].user = Some(Named { name: name.into(), user, is_unrestricted });
+        let slot = &mut self.slots[slot as usize];
+        slot.is_unrestricted = is_unrestricted;
+        slot.user = Some(Named { name: name.into(), user });
     }
 
-    fn new_slot(&mut self, name: &[u8]) -> usize {
+    fn new_slot(&mut self, name: &[u8]) -> u32 {
         let free = self.slots.iter().position(|slot| slot.user.is_none());
         let slot = free.unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
+        let slot = u32::try_from(slot).expect("users are in memory");
         self.by_name.insert(name.into(), slot);
         slot
     }
@@ -164,9 +170,8 @@ impl Users {
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<UserId> {
         let id = self.find(name).filter(|id| *id != UserId::DEFAULT)?;
         self.by_name.remove(name);
-        let slot = &mut self.slots[id.slot];
-        slot.user = None;
-        slot.generation += 1;
+        let slot = &mut self.slots[id.slot as usize];
+        *slot = Slot { generation: slot.generation + 1, ..Slot::default() };
         Some(id)
     }
 

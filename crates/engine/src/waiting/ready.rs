@@ -172,7 +172,7 @@ impl Machine<'_> {
     /// Runs a command that waits once more: what is counted and shown by its first run is not done again.
     fn try_again(&mut self, command: &mut KeyWait) {
         let (entry, args) = (command.entry, command.request.args());
-        if let Some(error) = self.refusal((entry, args), entry.command.flags) {
+        if let Some(error) = self.refusal(entry, &args, entry.command.flags) {
             self.reject(Some(entry), &error);
             return;
         }
