@@ -20,8 +20,10 @@ const STEPS: &[Step] = &[
     ("test", test),
 ];
 
-/// The seeds of the simulator that every change must pass. Others are for whoever has time: `cargo xtask sim`.
-const SEEDS: [&str; 4] = ["--seed", "0", "--seeds", "4000"];
+/// The seeds of the simulator that every change must pass, without sentinels and with them. Others are for whoever has
+/// time: `cargo xtask sim`.
+const SEEDS: [&[&str]; 2] =
+    [&["--seed", "0", "--seeds", "4000"], &["--sentinels", "--seed", "0", "--seeds", "1500"]];
 
 /// Runs all steps; the first that fails ends the run.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
@@ -66,7 +68,10 @@ fn miri() -> Outcome {
 }
 
 fn sim() -> Outcome {
-    cargo_tasks::sim(&SEEDS.map(str::to_owned))
+    for arguments in SEEDS {
+        cargo_tasks::sim(&arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())?;
+    }
+    Ok(())
 }
 
 fn test() -> Outcome {

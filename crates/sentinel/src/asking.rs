@@ -135,6 +135,14 @@ impl Sentinel {
         if !self.has_room(&hello) {
             return;
         }
+        // What hellos repeat, again and again, leads to nothing.
+        let known = |sentinel: &Sentinel| {
+            let group = sentinel.groups.get(&hello.group)?;
+            let named = group.members.get(&hello.id).map(|member| member.names_primary.clone());
+            let address = sentinel.peers.get(&hello.id).map(|peer| peer.contact.address.clone());
+            Some((sentinel.core.epoch, group.config_epoch, group.members.len(), named, address))
+        };
+        let before = known(self);
         self.meet(&hello);
         let core = &mut self.core;
         let Some(group) = self.groups.get_mut(&hello.group) else { return };
@@ -151,7 +159,9 @@ impl Sentinel {
         if is_followed {
             group.hear_configuration(core, &hello);
         }
-        self.wake(&hello.group);
+        if known(self) != before {
+            self.wake(&hello.group);
+        }
     }
 
     /// Whether the sentinel that says hello is known, or is one more that may be.
