@@ -148,7 +148,7 @@ impl Contact {
         if !password.is_empty() {
             let auth = command("AUTH");
             let words: &[&str] = if user.is_empty() { &[&auth, password] } else { &[&auth, user, password] };
-            self.order(core, words, Awaited::Login);
+            self.order(core, words, Awaited::Nothing);
         }
         let name = format!("sentinel-{}-cmd", &core.id[..8]);
         self.order(core, &[&command("CLIENT"), "SETNAME", &name], Awaited::Nothing);
@@ -168,10 +168,10 @@ impl Contact {
         }
     }
 
-    /// Where a password is wrong or missing there is no connection. One that is not asked for is none the worse.
-    pub(crate) fn on_login(&mut self, core: &mut Core, reply: &Value) {
-        let locks_out = |text: &str| text.starts_with("WRONGPASS") || text.starts_with("NOAUTH");
-        if matches!(reply, Value::Error(text) if locks_out(text)) {
+    /// Where a password is wrong or missing there is no connection. A wrong one that is not asked for is none the worse,
+    /// so the answer to PING tells.
+    pub(crate) fn close_if_locked_out(&mut self, core: &mut Core, reply: &Value) {
+        if matches!(reply, Value::Error(text) if text.starts_with("NOAUTH")) {
             close(core, &mut self.line, LIVED);
         }
     }

@@ -35,7 +35,7 @@ impl crate::contact::Contact {
             self.has_answered = true;
             self.unanswered_since = None;
         }
-        self.on_login(core, reply);
+        self.close_if_locked_out(core, reply);
     }
 }
 
@@ -43,11 +43,6 @@ impl Group {
     /// A server of the group answered.
     pub(crate) fn on_reply(&mut self, core: &mut Core, number: u64, (awaited, reply): (Awaited, Value)) {
         match awaited {
-            Awaited::Login => {
-                if let Some((server, _)) = self.server_mut(number) {
-                    server.contact.on_login(core, &reply);
-                }
-            }
             Awaited::Ping => self.on_pong(core, number, &reply),
             Awaited::Info => {
                 if let Value::Bulk(text) = reply {

@@ -33,8 +33,6 @@ pub(crate) const MOST_AWAITED: usize = 100;
 pub(crate) enum Awaited {
     /// Nothing that matters.
     Nothing,
-    /// AUTH.
-    Login,
     /// PING.
     Ping,
     /// REPLICA LEASE.

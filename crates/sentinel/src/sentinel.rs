@@ -266,11 +266,6 @@ impl Sentinel {
 
     fn on_peer_reply(&mut self, id: &str, awaited: Option<Awaited>, reply: &Value) {
         match awaited {
-            Some(Awaited::Login) => {
-                if let Some(peer) = self.peers.get_mut(id) {
-                    peer.contact.on_login(&mut self.core, reply);
-                }
-            }
             Some(Awaited::Ping) => {
                 if let Some(peer) = self.peers.get_mut(id) {
                     peer.contact.on_pong(&mut self.core, reply);
