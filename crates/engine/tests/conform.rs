@@ -26,6 +26,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("client|maxlag", "ours alone"),
     ("client|offset", "ours alone"),
     ("replica|help", "ours alone"),
+    ("replica|detach", "ours alone"),
     ("replica|lease", "ours alone"),
     ("replica|verify", "ours alone"),
     ("waitoffset", "ours alone"),
