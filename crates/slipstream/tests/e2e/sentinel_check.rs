@@ -168,7 +168,8 @@ fn what_is_not_there_is_told() {
     says(&said, &[format!("[error] {}: the state cannot be kept there", state.display())]);
 
     let state = folder.join("state");
-    fs::write(&state, "sentinel nonsense\n").expect("the folder is ours");
+    let whole = format!("sentinel myid {}\nsentinel nonsense\nsentinel current-epoch 1\n", "a".repeat(40));
+    fs::write(&state, whole).expect("the folder is ours");
     let (status, said) = check(&folder, &format!("sentinel state-file {}\n", state.display()));
     assert_eq!(status, Some(1), "{said}");
     says(&said, &[format!("[error] {}: ", state.display()), "Unrecognized sentinel".to_owned()]);
