@@ -297,7 +297,9 @@ impl Process {
             let upstream = node.core.config.replicaof.as_ref();
             self.upstream = Some(upstream.map(|upstream| machine(&upstream.host)));
         }
-        let was_loading = node.as_ref().is_some_and(|node| node.core.phase == Phase::Loading);
+        // One that ends by itself while its log is loaded has left that phase.
+        let is_loading = |node: &Node| node.core.phase == Phase::Loading || self.log_load.is_some();
+        let was_loading = node.as_ref().is_some_and(is_loading);
         if let Some(node) = node.filter(|node| !was_loading && !node.core.is_replica()) {
             self.wrote = position(&node);
         }

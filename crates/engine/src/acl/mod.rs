@@ -1,9 +1,9 @@
 //! Users: who may run which commands on which keys and channels.
 //!
-//! A [`User`] has passwords and one or more [`Selector`]s; a command may run that all of one selector allows. Rules are
+//! A [`User`](user::User) has passwords and one or more [`Selector`]s; a command may run that all of one selector allows. Rules are
 //! the words of ACL SETUSER ([`user`], [`selector`], [`commands`]). [`Users`] holds all of them and gives sessions
 //! numbers of users, so that a change counts for everybody who is logged in, and a number of a user who was deleted
-//! is never that of another. What was refused is kept in [`AclLog`]. Here nothing is read or written but texts.
+//! is never that of another. What was refused is kept in [`AclLog`](log::AclLog). Here nothing is read or written but texts.
 //!
 //! Invariant: there is always the user `default`, and it always has the number [`UserId::DEFAULT`].
 

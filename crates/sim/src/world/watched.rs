@@ -101,6 +101,8 @@ impl World {
             let id = node.core.sentinel.as_ref().map(|own| own.state_lines()[0].words[1].clone());
             self.elections.introduce(sentinel, id.expect("it is a sentinel"));
         }
+        // A replica that cannot load what it gets is not found.
+        let bad_loads = std::mem::take(&mut self.env.options.bad_loads);
         let (replicas, others) = (self.topology.len() - 1, self.watch().sentinels - 1);
         let deadline = self.env.now() + MEETING_SECONDS * 1_000_000;
         let has_met = |view: &View| view.replicas == replicas && view.sentinels == others;
@@ -110,6 +112,7 @@ impl World {
         }
         // All that is on disk, too, and the primary is known by its INFO.
         self.run(3000);
+        self.env.options.bad_loads = bad_loads;
     }
 
     /// What a sentinel thinks, if it runs.
