@@ -74,7 +74,7 @@ fn check_watcher(servers: Kind, sentinel: Kind) {
     if !all_found(&[servers, sentinel]) {
         return;
     }
-    let lease = if servers == Ours { " +replica|lease" } else { "" };
+    let lease = if servers == Ours { " +replica|lease +replica|detach" } else { "" };
     let plan = Plan { servers: vec![servers; 2], ..Plan::situation(2, &[sentinel]) }
         .with_argument(&format!("--user {WATCHER}{lease}"))
         .with_line(&format!("sentinel auth-user {NAME} watcher"))
