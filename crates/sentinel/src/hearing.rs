@@ -213,11 +213,8 @@ impl Group {
                     note_upstream(core, server, primary, (&text(3), offset(4)));
                 }
                 self.note_role(core, number, Role::Replica);
-                let follows = self.server(number).is_some_and(|server| {
-                    let named = server.report.primary.as_ref();
-                    server.report.is_link_up && named.is_some_and(|named| self.primary.contact.is_at(named))
-                });
-                self.note_reached(number, offset(4).filter(|_| follows));
+                let is_up = self.server(number).is_some_and(|server| server.report.is_link_up);
+                self.note_reached(number, offset(4).filter(|_| is_up));
             }
             _ => {}
         }

@@ -241,13 +241,10 @@ impl Group {
         self.replicas.values().filter(|replica| !is_out(replica)).count()
     }
 
-    /// Whether a replica copies from the primary as it is: a link may look up for a while to one that was started again.
+    /// Whether a replica copies the primary as it is, by whatever name and over whatever other replica. A link may look up
+    /// for a while to a primary that was started again; its history is another then.
     fn is_in_sync(&self, replica: &Server) -> bool {
-        let report = &replica.report;
-        let named = report.primary.as_ref();
-        report.is_link_up
-            && report.history == self.primary.report.history
-            && named.is_some_and(|named| self.primary.contact.is_at(named))
+        replica.report.is_link_up && replica.report.history == self.primary.report.history
     }
 
     /// Whether a replica that answered may be promoted at all.

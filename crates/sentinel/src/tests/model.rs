@@ -24,6 +24,8 @@ pub(super) struct Model {
     pub(super) is_ours: bool,
     /// Whether SLAVEOF is forbidden there.
     pub(super) refuses_to_follow: bool,
+    /// By what name it follows its primary.
+    pub(super) calls_it: &'static str,
     /// Its stream stands still until then, and nobody notices.
     pub(super) stands_until: u64,
     /// `sentinel-fencing`.
@@ -61,6 +63,7 @@ impl Model {
             is_waiting: false,
             is_ours: false,
             refuses_to_follow: false,
+            calls_it: "127.0.0.1",
             stands_until: 0,
             is_fencing: false,
             detached_until: 0,
@@ -162,7 +165,7 @@ impl Model {
         if let Some(port) = self.follows {
             out.array(5);
             out.bulk(b"slave");
-            out.bulk(b"127.0.0.1");
+            out.bulk(self.calls_it.as_bytes());
             out.integer(port.into());
             out.bulk(if self.is_linked { b"connected" } else { b"connect" });
             out.integer(self.offset.cast_signed());
@@ -208,8 +211,8 @@ impl Model {
                     text += &format!("master_link_was_up:{}\r\n", u8::from(self.linked_at > 0));
                 }
                 text += &format!(
-                    "role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\nslave_repl_offset:{}\r\nslave_priority:{}\r\n",
-                    self.offset, self.priority
+                    "role:slave\r\nmaster_host:{}\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\nslave_repl_offset:{}\r\nslave_priority:{}\r\n",
+                    self.calls_it, self.offset, self.priority
                 );
             }
         }

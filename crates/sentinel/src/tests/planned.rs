@@ -145,7 +145,7 @@ fn what_is_moved_is_the_primarys_data() {
     let mut world = World::ready(2, 3, 1);
     // An operator has it follow another, which is further.
     let stray = world.server(SERVERS + 1);
-    (stray.follows, stray.offset) = (Some(9999), 1 << 40);
+    (stray.follows, stray.offset, stray.history) = (Some(9999), 1 << 40, "hx".into());
     world.run(50);
     order(&mut world, 0, false);
     world.run_until(1000, |world| world.has_event("-failover-abort-no-good-slave"));
@@ -234,4 +234,15 @@ fn a_link_to_a_primary_that_was_started_again_is_none() {
     order(&mut world, 0, false);
     world.run(2000);
     assert_eq!((promoted(&world), world.primary()), (Vec::new(), Some(SERVERS)), "{}", world.story());
+}
+
+#[test]
+fn a_replica_may_know_its_primary_by_another_name() {
+    let mut world = World::ready(2, 3, 1);
+    world.server(SERVERS + 1).calls_it = "primary.example";
+    world.run(1500);
+    order(&mut world, 0, false);
+    let took = world.run_until(1000, |world| world.primary() == Some(SERVERS + 1));
+    assert!(took < 100, "{took} ms");
+    assert!(world.server(SERVERS + 1).offset >= world.acknowledged);
 }
