@@ -150,8 +150,9 @@ impl Group {
                 && replica.info_at.is_some_and(|at| at >= replica.contact.line.since)
                 && match named {
                     Some(address) => replica.contact.is_at(address) && (self.has_same_history(replica) || self.is_heir(replica)),
-                    // It said nothing before it ended: the history of the other goes on where its own ends.
-                    None => self.is_heir(replica),
+                    // It said nothing before it ended: the history of the other goes on where its own ends. So does that
+                    // of one that was started again, with what it had on disk.
+                    None => self.is_heir(replica) && replica.report.run_id == replica.replica_run,
                 }
         };
         self.replicas.values().find(took_over)

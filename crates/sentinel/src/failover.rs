@@ -198,6 +198,10 @@ impl Group {
         if failover.cause == Cause::Down && self.agreed_down_since.is_none() {
             return Some("the primary is not down any more");
         }
+        let answers = self.primary.contact.is_up() && !self.is_down();
+        if failover.cause == Cause::Wanted && failover.epoch > 0 && answers {
+            return Some("the primary answers after all, and can be asked to step down");
+        }
         // Each answer to its questions says whom that sentinel voted for last.
         let newer = |member: &Member| {
             let vote = member.vote.as_ref();

@@ -101,6 +101,9 @@ impl Group {
         }
         let (role, copies) = (report.role, report.min_replicas_to_ack);
         server.report = report;
+        if role == Some(Role::Replica) {
+            server.replica_run.clone_from(&server.report.run_id);
+        }
         if is_first {
             self.drop_aliases(core, number);
         }

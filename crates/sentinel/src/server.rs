@@ -57,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) report: Report,
     /// The text of that: SENTINEL INFO-CACHE.
     pub(crate) info_text: String,
+    /// The process that said last that it is a replica.
+    pub(crate) replica_run: String,
     /// When it came.
     pub(crate) info_at: Option<Moment>,
     /// When INFO was asked for last.
@@ -106,6 +108,7 @@ impl Server {
             heard_at: now,
             hello_at: None,
             report: Report { priority: 100, is_announced: true, ..Report::default() },
+            replica_run: String::new(),
             info_text: String::new(),
             info_at: None,
             info_asked_at: None,

@@ -90,7 +90,7 @@ impl Group {
         (since, waits_for): (Moment, &mut Option<String>),
     ) -> Step {
         if matches!(cause, Cause::Down | Cause::Wanted)
-            && let Some(text) = self.awaits_leases(core)
+            && let Some(text) = self.may_take_writes(core)
         {
             return self.wait_for_answers(core, epoch, (since, waits_for, text));
         }
@@ -180,20 +180,17 @@ impl Group {
         furthest.map_or(last, |replica| Told { history: &replica.report.history, ..last })
     }
 
-    /// A primary that fences itself takes writes until its leases are over: nobody renews them once a quorum sees it down.
-    fn awaits_leases(&self, core: &mut Core) -> Option<String> {
+    /// Why a primary that is not heard may take writes all the same. One that fences itself does until its leases are over:
+    /// nobody renews them once a quorum sees it down.
+    fn may_take_writes(&self, core: &mut Core) -> Option<String> {
+        let Some(since) = self.agreed_down_since else {
+            return Some("no quorum sees the primary down; FORCE would not ask".to_owned());
+        };
         let last_valid = self.primary.contact.last_valid;
         let longest = self.terms().down_after;
-        if !self.primary.report.is_fencing
-            || core.now.ms_since(last_valid) > longest && self.agreed_down_since.is_some()
-        {
+        if !self.primary.report.is_fencing || core.now.ms_since(last_valid) > longest {
             return None;
         }
-        let Some(since) = self.agreed_down_since else {
-            return Some(
-                "the primary fences itself, and its leases run while no quorum sees it down".to_owned(),
-            );
-        };
         let runs = !core.is_due(since.after_ms(longest));
         runs.then(|| "the leases of the primary, which fences itself, may still run".to_owned())
     }

@@ -246,3 +246,15 @@ fn a_replica_may_know_its_primary_by_another_name() {
     assert!(took < 100, "{took} ms");
     assert!(world.server(SERVERS + 1).offset >= world.acknowledged);
 }
+
+#[test]
+fn whoever_does_not_reach_a_primary_that_others_reach_does_not_replace_it() {
+    let mut world = World::ready(3, 3, 1);
+    let line = world.line_to(0, SERVERS);
+    world.tell(0, crate::Event::Failed(line, crate::Failure::Other("no route".into())));
+    order(&mut world, 0, false);
+    world.run(3000);
+    assert_eq!((promoted(&world), world.primary()), (Vec::new(), Some(SERVERS)), "{}", world.story());
+    order(&mut world, 0, false);
+    world.run_until(1000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}

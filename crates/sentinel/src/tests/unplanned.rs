@@ -407,3 +407,18 @@ fn who_was_called_down_is_told_that_its_lease_is_none() {
     world.run(6000);
     assert!(world.server(SERVERS).leases.last().is_some_and(|lease| lease.ends_with("PRIMARY")));
 }
+
+#[test]
+fn one_that_was_started_again_as_a_primary_is_no_heir() {
+    let mut world = World::ready(3, 3, 1);
+    let history = world.server(SERVERS).history.clone();
+    world.kill(SERVERS + 2);
+    world.run(50);
+    // It has what it had saved, long ago.
+    world.restart(SERVERS + 2);
+    let restarted = world.server(SERVERS + 2);
+    (restarted.history_before, restarted.offset) = (history, 100);
+    world.kill(SERVERS);
+    world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    assert_eq!(world.primary(), Some(SERVERS + 1), "{}", world.story());
+}
