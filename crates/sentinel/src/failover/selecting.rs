@@ -130,8 +130,13 @@ impl Group {
             answered.iter().map(|replica| candidate(replica, (last, self.is_fit(core, replica)))).collect();
         let comparable = candidates.iter().filter(|candidate| candidate.history == last.history).count();
         if is_safe {
-            // Whoever has nothing of that history has none of its writes.
-            let countable = self.countable().saturating_sub(candidates.len() - comparable);
+            // Whoever has nothing has none of its writes; nor is one missed whose writes others have, and that went astray.
+            let has_none = |candidate: &&Candidate<'_>| {
+                let is_covered = self.server(candidate.number).is_some_and(|server| server.is_covered);
+                candidate.history != last.history && (candidate.offset == 0 || is_covered)
+            };
+            let strangers = candidates.iter().filter(has_none).count();
+            let countable = self.countable().saturating_sub(strangers);
             let copies = self.copies();
             let needed = answers_needed(copies, countable);
             if comparable < needed {
@@ -277,6 +282,11 @@ impl Group {
     }
 }
 
+/// Whether a history has a name: Redis tells zeros where there is none.
+fn is_name(history: &str) -> bool {
+    history.bytes().any(|byte| byte != b'0')
+}
+
 /// Why nobody is chosen yet.
 enum Obstacle {
     /// There is none that may be promoted.
@@ -303,16 +313,19 @@ fn has_answered(replica: &Server, is_safe: bool) -> bool {
 }
 
 /// One that is not fit counts with its offset, and is not promoted. Offsets are places in the primary's last history: one
-/// that went a way of its own has it up to where it left, one that is still on the history before has it up to its fork.
+/// that went a way of its own has it up to where it left, one that is still on the history before has it up to its fork,
+/// and one that went another way from there up to the nearer of the two.
 fn candidate<'a>(replica: &'a Server, (last, is_fit): (Told<'a>, bool)) -> Candidate<'a> {
     let report = &replica.report;
     let up_to = |fork: u64| if fork == 0 { report.offset } else { report.offset.min(fork - 1) };
     let (history, offset) = if report.history == last.history {
         (last.history, report.offset)
-    } else if report.history_before == last.history {
+    } else if report.history_before == last.history && is_name(last.history) {
         (last.history, up_to(report.fork))
-    } else if report.history == last.before {
+    } else if report.history == last.before && is_name(last.before) {
         (last.history, up_to(last.fork))
+    } else if report.history_before == last.before && is_name(last.before) {
+        (last.history, up_to(last.fork).min(up_to(report.fork)))
     } else {
         (report.history.as_str(), report.offset)
     };
