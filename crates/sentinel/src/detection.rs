@@ -131,11 +131,10 @@ impl Group {
     fn is_in_circle(&self) -> bool {
         let Some(named) = &self.primary.report.primary else { return false };
         let follows_it = |replica: &&Server| {
-            let follows = replica.report.primary.as_ref();
             replica.role == Role::Replica
                 && replica.contact.is_at(named)
                 && replica.role_heard_at.is_some_and(|at| at > self.primary.role_since)
-                && follows.is_some_and(|address| self.primary.contact.is_at(address))
+                && self.is_named_by(replica)
         };
         self.replicas.values().any(|replica| follows_it(&replica))
     }
@@ -174,7 +173,7 @@ impl Group {
             replica.role == Role::Replica
                 && replica.report.is_guarding
                 && replica.down_since.is_none()
-                && replica.report.primary.as_ref().is_some_and(|address| self.primary.contact.is_at(address))
+                && self.is_named_by(replica)
         };
         // Who guards data of its own beside others that have the primary's is the one that is wrong.
         let follows = |replica: &Server| {

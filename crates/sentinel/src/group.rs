@@ -129,6 +129,11 @@ impl Group {
         is_over && self.failover.as_ref().is_none_or(Failover::may_be_given_up)
     }
 
+    /// Whether a replica says that it follows the primary.
+    pub(crate) fn is_named_by(&self, replica: &Server) -> bool {
+        replica.report.primary.as_ref().is_some_and(|named| self.primary.contact.is_at(named))
+    }
+
     /// Whether the primary is subjectively down.
     pub(crate) fn is_down(&self) -> bool {
         self.primary.down_since.is_some()

@@ -111,7 +111,7 @@ impl Group {
 
     /// Another sentinel says which primary the group has, and since which epoch.
     pub(crate) fn hear_configuration(&mut self, core: &mut Core, hello: &Hello) {
-        if hello.config_epoch < self.config_epoch || !self.is_news(core, hello) {
+        if !self.is_news(core, hello) {
             return;
         }
         self.config_epoch = hello.config_epoch;

@@ -16,7 +16,6 @@ use slipstream_replication::{Level, Moment};
 use self::counting::answers_needed;
 use self::histories::Told;
 use self::ranking::{Candidate, NoChoice, Ranking, best};
-
 use super::{Cause, Step};
 use crate::core::Core;
 use crate::group::Group;
@@ -52,6 +51,7 @@ impl Group {
                 && replica.detached_at.is_none_or(|at| core.is_due(at.after_ms(DETACHED_FOR / 3)));
             if keeps_away {
                 replica.detach(core, options, (DETACHED_FOR, epoch));
+                replica.detached_at = Some(core.now);
             }
             let is_asked = replica.contact.line.awaited.contains(&Awaited::Selection);
             if !is_asked && !has_answered(replica, is_safe) {
@@ -66,7 +66,6 @@ impl Group {
         for replica in replicas.values_mut() {
             if replica.detached_at.take().is_some() {
                 replica.detach(core, options, (0, epoch));
-                replica.detached_at = None;
             }
         }
     }
@@ -166,10 +165,7 @@ impl Group {
             fork: report.fork,
             at: self.primary.info_at.unwrap_or_default(),
         };
-        let copies = |replica: &&&Server| {
-            let named = replica.report.primary.as_ref();
-            replica.report.was_link_up && named.is_some_and(|named| self.primary.contact.is_at(named))
-        };
+        let copies = |replica: &&&Server| replica.report.was_link_up && self.is_named_by(replica);
         let told = |replica: &&'a Server| Told {
             history: &replica.report.history,
             before: &replica.report.history_before,
@@ -300,7 +296,6 @@ impl Server {
     fn detach(&mut self, core: &mut Core, options: &GroupOptions, (ms, epoch): (u64, u64)) {
         let (ms, epoch) = (ms.to_string(), epoch.to_string());
         self.contact.order(core, &[options.command("REPLICA"), "DETACH", &ms, &epoch], Awaited::Nothing);
-        self.detached_at = Some(core.now);
     }
 }
 
