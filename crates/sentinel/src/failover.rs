@@ -61,7 +61,7 @@ pub(crate) enum Phase {
     /// Others are asked for their votes.
     Electing { since: Moment },
     /// Replicas are asked for their offsets.
-    Selecting { since: Moment, waits_for: Option<String> },
+    Selecting(selecting::Selecting),
     /// Writes wait at the primary until the target has all.
     CatchingUp(catching_up::CatchingUp),
     /// The primary was told to follow the target.
@@ -102,7 +102,7 @@ impl Failover {
     pub(crate) fn word(&self) -> &'static str {
         match self.phase {
             Phase::Waiting { .. } | Phase::Voting { .. } | Phase::Electing { .. } => "wait_start",
-            Phase::Selecting { .. } => "select_slave",
+            Phase::Selecting(_) => "select_slave",
             Phase::CatchingUp(_) | Phase::SteppingDown { .. } => "send_slaveof_noone",
             Phase::Promoting { .. } => "wait_promotion",
             Phase::Turning { .. } => "reconf_slaves",
@@ -178,15 +178,19 @@ impl Group {
             }
             Phase::Voting { version } => self.await_own_vote(core, *version),
             Phase::Electing { since } => self.count_votes(core, (cause, epoch), (*since, tries)),
-            Phase::Selecting { since, waits_for } => self.select(core, (cause, epoch), (*since, waits_for)),
+            Phase::Selecting(selecting) => self.select(core, (cause, epoch), selecting),
             Phase::CatchingUp(catching_up) => self.catch_up(core, catching_up),
             Phase::SteppingDown { target, since, paused_at } => {
                 self.await_step_down(core, (*target, *since), paused_at)
             }
             Phase::Promoting { target, since, paused_at } => {
+                self.keep_detached(core, epoch);
                 self.await_promotion(core, epoch, (*target, *since), paused_at)
             }
-            Phase::Turning { since } => self.turn_replicas(core, *since),
+            Phase::Turning { since } => {
+                self.keep_detached(core, epoch);
+                self.turn_replicas(core, *since)
+            }
         }
     }
 
@@ -228,7 +232,7 @@ impl Group {
 
     fn give_up(&mut self, core: &mut Core, failover: &Failover, reason: &str) {
         match failover.phase {
-            Phase::Selecting { .. } => self.let_go(core, failover.epoch),
+            Phase::Selecting(_) => self.let_go(core, failover.epoch),
             Phase::CatchingUp(_) => self.release_primary(core),
             _ => {}
         }

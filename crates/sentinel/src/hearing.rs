@@ -57,6 +57,11 @@ impl Group {
                     }
                 }
             }
+            Awaited::Detachment(asked_at) => {
+                if let (Value::Simple(_), Some((server, _))) = (reply, self.server_mut(number)) {
+                    server.note_detached(core, asked_at);
+                }
+            }
             Awaited::Role => self.on_role(core, number, &reply),
             Awaited::Pause => self.on_paused(&reply),
             Awaited::Lease(terms) => {

@@ -39,6 +39,8 @@ pub(crate) enum Awaited {
     Lease(LeaseTerms),
     /// INFO.
     Info,
+    /// REPLICA DETACH, sent then.
+    Detachment(Moment),
     /// INFO by which a replica is chosen.
     Selection,
     /// PUBLISH of a hello.

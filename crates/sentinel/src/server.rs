@@ -5,6 +5,7 @@ use slipstream_replication::Moment;
 
 use crate::Address;
 use crate::contact::Contact;
+use crate::failover::selecting::Detachment;
 use crate::info::{Report, Role};
 use crate::line::Line;
 
@@ -65,8 +66,8 @@ pub(crate) struct Server {
     pub(crate) info_asked_at: Option<Moment>,
     /// When it answered for a choice between replicas.
     pub(crate) selected_at: Option<Moment>,
-    /// When it was told last to keep away from its primary.
-    pub(crate) detached_at: Option<Moment>,
+    /// How it is kept away from its primary meanwhile.
+    pub(crate) detachment: Detachment,
     /// When ROLE was asked for last.
     pub(crate) role_asked_at: Option<Moment>,
     /// The role it says it has; what it is taken for until it says.
@@ -113,7 +114,7 @@ impl Server {
             info_at: None,
             info_asked_at: None,
             selected_at: None,
-            detached_at: None,
+            detachment: Detachment::default(),
             role_asked_at: None,
             role,
             role_since: now,

@@ -83,7 +83,7 @@ impl Group {
     ) -> Step {
         let (votes, needed) = (self.votes_for_us(core, epoch), self.votes_needed());
         if votes >= needed {
-            return self.win(core, (cause, epoch));
+            return self.win(core);
         }
         let open = self.votes_open(epoch);
         let is_over = core.is_due(since.after_ms(self.election_time(core, cause)));
@@ -93,7 +93,7 @@ impl Group {
                 Level::Warning,
                 format!("A forced failover of {}: it goes on with {votes} votes of {needed}.", self.name),
             );
-            return self.win(core, (cause, epoch));
+            return self.win(core);
         }
         if votes + open >= needed && !is_over {
             return Step::Stay;
@@ -126,14 +126,13 @@ impl Group {
         }
     }
 
-    fn win(&mut self, core: &mut Core, of: (Cause, u64)) -> Step {
+    fn win(&mut self, core: &mut Core) -> Step {
         self.tell(core, (Level::Warning, "+elected-leader"), Subject::Primary, "");
         if core.simulated.crash_after_election {
             return self.crash(core);
         }
         self.tell(core, (Level::Notice, "+failover-state-select-slave"), Subject::Primary, "");
-        self.begin_selection(core, of);
-        Step::Go(Phase::Selecting { since: core.now, waits_for: None })
+        Step::Go(self.begin_selection(core))
     }
 
     /// SENTINEL SIMULATE-FAILURE.

@@ -5,6 +5,7 @@
 
 use slipstream_replication::{Level, Moment};
 
+use super::selecting::Detachment;
 use super::{Phase, Step};
 use crate::core::Core;
 use crate::group::Group;
@@ -39,6 +40,7 @@ impl Server {
         }
         self.contact.order(core, &[options.command("ROLE")], Awaited::Role);
         self.role_asked_at = Some(core.now);
+        self.detachment = Detachment::default();
     }
 }
 

@@ -8,15 +8,17 @@
 //! that they have not told: fewer than N are left to it.
 
 mod counting;
+mod detaching;
 mod histories;
 mod ranking;
 
 use slipstream_replication::{Level, Moment};
 
 use self::counting::answers_needed;
+pub(crate) use self::detaching::Detachment;
 use self::histories::Told;
 use self::ranking::{Candidate, NoChoice, Ranking, best};
-use super::{Cause, Step};
+use super::{Cause, Phase, Step};
 use crate::core::Core;
 use crate::group::Group;
 use crate::info::{Report, Role};
@@ -27,45 +29,35 @@ use crate::server::Server;
 
 /// The most that is waited for those who can be reached.
 const PATIENCE: u64 = 500;
-/// For so long a replica is kept away from its primary, unless that is said again, milliseconds.
-const DETACHED_FOR: u64 = 10_000;
+
+/// A choice that is not made yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selecting {
+    since: Moment,
+    /// When replicas were first asked; not while the primary may take writes.
+    asked_at: Option<Moment>,
+    /// Why it waits, as it was said last.
+    waits_for: Option<String>,
+}
 
 impl Group {
-    /// Asks all replicas where they are.
-    pub(super) fn begin_selection(&mut self, core: &mut Core, of: (Cause, u64)) {
-        self.servers_mut().for_each(|server| (server.selected_at, server.detached_at) = (None, None));
-        if of.0 == Cause::Planned {
-            let Group { primary, options, .. } = self;
-            primary.ask_info(core, options);
-        }
-        self.ask_where_they_are(core, of);
+    /// Whoever was asked before is asked anew.
+    pub(super) fn begin_selection(&mut self, core: &Core) -> Phase {
+        self.servers_mut().for_each(Server::forget_selection);
+        Phase::Selecting(Selecting { since: core.now, asked_at: None, waits_for: None })
     }
 
-    /// Asks those who were not asked, or have come back since.
+    /// Asks all replicas where they are: those who were not asked, or have come back since.
     fn ask_where_they_are(&mut self, core: &mut Core, (cause, epoch): (Cause, u64)) {
         let is_safe = self.is_safe(cause);
+        if is_safe {
+            self.detach_replicas(core, epoch);
+        }
         let Group { replicas, options, .. } = self;
         for replica in replicas.values_mut().filter(|replica| replica.contact.is_up()) {
-            let keeps_away = is_safe
-                && replica.report.is_ours
-                && replica.detached_at.is_none_or(|at| core.is_due(at.after_ms(DETACHED_FOR / 3)));
-            if keeps_away {
-                replica.detach(core, options, (DETACHED_FOR, epoch));
-                replica.detached_at = Some(core.now);
-            }
             let is_asked = replica.contact.line.awaited.contains(&Awaited::Selection);
-            if !is_asked && !has_answered(replica, is_safe) {
+            if !is_asked && !has_answered(core, replica, is_safe) {
                 replica.contact.order(core, &[options.command("INFO")], Awaited::Selection);
-            }
-        }
-    }
-
-    /// Nobody is chosen: replicas may go to their primary again.
-    pub(super) fn let_go(&mut self, core: &mut Core, epoch: u64) {
-        let Group { replicas, options, .. } = self;
-        for replica in replicas.values_mut() {
-            if replica.detached_at.take().is_some() {
-                replica.detach(core, options, (0, epoch));
             }
         }
     }
@@ -86,31 +78,43 @@ impl Group {
         &mut self,
         core: &mut Core,
         (cause, epoch): (Cause, u64),
-        (since, waits_for): (Moment, &mut Option<String>),
+        state: &mut Selecting,
     ) -> Step {
         if matches!(cause, Cause::Down | Cause::Wanted)
             && let Some(text) = self.may_take_writes(core)
         {
-            return self.wait_for_answers(core, epoch, (since, waits_for, text));
+            // Its replicas stay with it, and what they have said does not last.
+            if state.asked_at.take().is_some() {
+                self.let_go(core, epoch);
+                self.servers_mut().for_each(Server::forget_selection);
+            }
+            return self.wait_for_answers(core, epoch, (state, text));
         }
+        let asked_at = *state.asked_at.get_or_insert_with(|| {
+            if cause == Cause::Planned {
+                self.primary.ask_info(core, &self.options);
+            }
+            core.now
+        });
         self.ask_where_they_are(core, (cause, epoch));
         let is_safe = self.is_safe(cause);
         let is_open = |replica: &Server| {
-            replica.contact.is_up() && replica.down_since.is_none() && !has_answered(replica, is_safe)
+            replica.contact.is_up() && replica.down_since.is_none() && !has_answered(core, replica, is_safe)
         };
         // Whose data is moved must be known as it is.
-        let is_unknown = cause == Cause::Planned && self.primary.info_at.is_none_or(|at| at < since);
-        if (is_unknown || self.replicas.values().any(is_open)) && !core.is_due(since.after_ms(PATIENCE)) {
+        let is_unknown = cause == Cause::Planned && self.primary.info_at.is_none_or(|at| at < asked_at);
+        let is_open = is_unknown || self.replicas.values().any(is_open);
+        if is_open && !core.is_due(asked_at.after_ms(PATIENCE)) {
             return Step::Stay;
         }
-        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(heir, is_safe)) {
+        if let Some(heir) = self.handed_over_to().filter(|heir| has_answered(core, heir, is_safe)) {
             let number = heir.number;
             return self.choose(core, cause, number);
         }
         match self.best_of_those_who_answered(core, (cause, is_safe)) {
             Ok(number) => self.choose(core, cause, number),
             Err(Obstacle::NobodyIsFit) => self.abort_selection(core, epoch),
-            Err(Obstacle::Waits(text)) => self.wait_for_answers(core, epoch, (since, waits_for, text)),
+            Err(Obstacle::Waits(text)) => self.wait_for_answers(core, epoch, (state, text)),
         }
     }
 
@@ -120,7 +124,7 @@ impl Group {
         core: &Core,
         (cause, is_safe): (Cause, bool),
     ) -> Result<u64, Obstacle> {
-        let answered = self.replicas.values().filter(|replica| has_answered(replica, is_safe));
+        let answered = self.replicas.values().filter(|replica| has_answered(core, replica, is_safe));
         // What is moved is the primary's data, so its replicas only are asked whether they have it.
         let answered = answered.filter(|replica| cause != Cause::Planned || self.is_in_sync(replica));
         let answered: Vec<&Server> = answered.collect();
@@ -201,14 +205,14 @@ impl Group {
         &mut self,
         core: &mut Core,
         epoch: u64,
-        (since, waits_for, text): (Moment, &mut Option<String>, String),
+        (state, text): (&mut Selecting, String),
     ) -> Step {
-        if core.is_due(since.after_ms(self.options.failover_timeout)) {
+        if core.is_due(state.since.after_ms(self.options.failover_timeout)) {
             return self.abort_selection(core, epoch);
         }
-        if waits_for.as_ref() != Some(&text) {
+        if state.waits_for.as_ref() != Some(&text) {
             core.log(Level::Warning, format!("The failover of {} waits: {text}.", self.name));
-            *waits_for = Some(text);
+            state.waits_for = Some(text);
         }
         core.is_due(core.now.after_ms(PATIENCE));
         Step::Stay
@@ -292,18 +296,18 @@ enum Obstacle {
 }
 
 impl Server {
-    /// Keeps a replica of ours away from its primary for so long, or no longer if 0.
-    fn detach(&mut self, core: &mut Core, options: &GroupOptions, (ms, epoch): (u64, u64)) {
-        let (ms, epoch) = (ms.to_string(), epoch.to_string());
-        self.contact.order(core, &[options.command("REPLICA"), "DETACH", &ms, &epoch], Awaited::Nothing);
+    /// It was not asked, for the choice that begins.
+    fn forget_selection(&mut self) {
+        (self.selected_at, self.detachment) = (None, Detachment::default());
     }
 }
 
-/// Whether a replica has told where it stands. While it copies from its primary that is not its last word; others than
+/// Whether a replica has told where it stands. While it may copy from its primary that is not its last word; others than
 /// ours cannot be kept from that.
-fn has_answered(replica: &Server, is_safe: bool) -> bool {
-    let Report { is_ours, is_link_up, role, .. } = replica.report;
-    let goes_on = is_safe && is_ours && is_link_up && role == Some(Role::Replica);
+fn has_answered(core: &Core, replica: &Server, is_safe: bool) -> bool {
+    let Report { is_ours, is_link_up, role, .. } = &replica.report;
+    let is_copying = *is_link_up && *role == Some(Role::Replica);
+    let goes_on = is_safe && *is_ours && (is_copying || !replica.is_detached(core));
     replica.contact.is_up() && replica.selected_at.is_some() && !goes_on
 }
 

@@ -4,6 +4,7 @@
 use slipstream_replication::{Level, Moment};
 
 use super::Step;
+use super::selecting::Detachment;
 use crate::core::Core;
 use crate::group::Group;
 use crate::info::Role;
@@ -123,7 +124,7 @@ impl Group {
 
     fn end_turning(&mut self) {
         for replica in self.replicas.values_mut() {
-            replica.turning = Turning::No;
+            (replica.turning, replica.detachment) = (Turning::No, Detachment::default());
         }
     }
 }

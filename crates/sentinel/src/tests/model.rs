@@ -32,6 +32,8 @@ pub(super) struct Model {
     pub(super) is_fencing: bool,
     /// It keeps away from its primary until then.
     pub(super) detached_until: u64,
+    /// A full sync takes until then.
+    pub(super) syncs_until: u64,
     /// REPLICA LEASE, as they came.
     pub(super) leases: Vec<String>,
     pub(super) uptime_from: u64,
@@ -67,6 +69,7 @@ impl Model {
             stands_until: 0,
             is_fencing: false,
             detached_until: 0,
+            syncs_until: 0,
             leases: Vec::new(),
             uptime_from: 0,
             paused_until: 0,

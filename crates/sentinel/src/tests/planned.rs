@@ -250,10 +250,18 @@ fn a_replica_may_know_its_primary_by_another_name() {
 #[test]
 fn whoever_does_not_reach_a_primary_that_others_reach_does_not_replace_it() {
     let mut world = World::ready(3, 3, 1);
+    for server in &mut world.servers {
+        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+    }
+    world.run(12_000);
     let line = world.line_to(0, SERVERS);
     world.tell(0, crate::Event::Failed(line, crate::Failure::Other("no route".into())));
     order(&mut world, 0, false);
-    world.run(3000);
+    for _ in 0..300 {
+        world.run(10);
+        let is_left = world.server_is_detached(SERVERS + 1) || world.server_is_detached(SERVERS + 2);
+        assert!(!is_left, "a primary that others reach keeps its replicas\n{}", world.story());
+    }
     assert_eq!((promoted(&world), world.primary()), (Vec::new(), Some(SERVERS)), "{}", world.story());
     order(&mut world, 0, false);
     world.run_until(1000, |world| world.primary().is_some_and(|port| port != SERVERS));

@@ -1,6 +1,8 @@
 //! The primary dies, stands still, or is cut off.
 
 use super::world::{SERVERS, World};
+use crate::failover::Phase;
+use crate::group::Group;
 
 /// Kills the primary; milliseconds until every sentinel names the same other one.
 fn kill_and_fail_over(world: &mut World) -> u64 {
@@ -301,13 +303,68 @@ fn nothing_is_acknowledged_behind_what_the_replicas_have_told() {
     }
 }
 
-#[test]
-fn replicas_are_let_go_when_nobody_is_chosen() {
-    let mut world = World::ready(3, 3, 1);
+/// A world of servers of ours, each of whose writes is on one replica before it is acknowledged.
+fn with_acknowledgements(servers: u16) -> World {
+    let mut world = World::ready(servers, 3, 1);
     for server in &mut world.servers {
         (server.is_ours, server.min_replicas_to_ack) = (true, 1);
     }
     world.run(12_000);
+    world
+}
+
+/// Whoever was promoted has what was acknowledged.
+fn check_nothing_is_lost(world: &mut World) {
+    let primary = world.primary().expect("all name the same one");
+    assert_ne!(primary, SERVERS, "{}", world.story());
+    let (has, told) = (world.server(primary).offset, world.acknowledged);
+    assert!(has >= told, "{has} of {told}\n{}", world.story());
+}
+
+#[test]
+fn an_answer_counts_only_while_the_replica_is_known_to_stay_away() {
+    for late in (0..3000).step_by(300) {
+        let mut world = with_acknowledgements(3);
+        world.set_options(|options| (options.down_after, options.failover_timeout) = (30_000, 60_000));
+        // The primary lives. Of two replicas one answers, and then nothing reaches it from the leader.
+        world.hidden.extend([SERVERS, SERVERS + 2]);
+        world.run_until(40_000, |world| world.server_is_detached(SERVERS + 1));
+        world.run(200);
+        let leads = |group: &Group| {
+            group.failover.as_ref().is_some_and(|failover| matches!(failover.phase, Phase::Selecting(_)))
+        };
+        let leader = world.groups().position(leads).unwrap();
+        let line = world.line_to(leader, SERVERS + 1);
+        world.drop_in_silence(leader, line);
+        // It is back at its primary after ten seconds; the other one has what it has now, and can be asked later.
+        let now = world.now;
+        world.server(SERVERS + 2).stands_until = now + 60_000;
+        world.run_until(12_000, |world| !world.server_is_detached(SERVERS + 1));
+        world.run(late);
+        world.hidden.remove(&(SERVERS + 2));
+        world.run(20_000);
+        check_nothing_is_lost(&mut world);
+    }
+}
+
+#[test]
+fn replicas_stay_away_until_they_are_turned() {
+    let mut world = with_acknowledgements(4);
+    world.set_options(|options| options.failover_timeout = 60_000);
+    world.hidden.insert(SERVERS);
+    world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    world.run(10);
+    // The old primary lives. Of the two that are turned, one at a time, the first gets all the data, and the other waits.
+    let (primary, until) = (world.primary(), world.now + 60_000);
+    let first = world.servers.iter_mut().find(|server| server.follows == primary).unwrap();
+    first.syncs_until = until;
+    world.run(15_000);
+    check_nothing_is_lost(&mut world);
+}
+
+#[test]
+fn replicas_are_let_go_when_nobody_is_chosen() {
+    let mut world = with_acknowledgements(3);
     // One of two does not answer, and may have what the other has not.
     world.hidden.extend([SERVERS, SERVERS + 2]);
     world.run_until(10_000, |world| world.server_is_detached(SERVERS + 1));
@@ -321,11 +378,7 @@ fn replicas_are_let_go_when_nobody_is_chosen() {
 fn a_replica_that_is_gone_counts_until_others_have_what_it_may_have() {
     // The other one was behind when the primary was last seen: then it is not promoted. Else it is.
     for (lags, is_replaced) in [(true, false), (false, true)] {
-        let mut world = World::ready(3, 3, 1);
-        for server in &mut world.servers {
-            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-        }
-        world.run(12_000);
+        let mut world = with_acknowledgements(3);
         // Its link stands still, and the primary goes on to list it.
         let now = world.now;
         world.server(SERVERS + 1).stands_until = if lags { now + 60_000 } else { 0 };

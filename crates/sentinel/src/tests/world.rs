@@ -7,6 +7,7 @@ use slipstream_resp::{Protocol, Reply, decode_value};
 
 use super::model::{Model, words};
 use crate::asking::Opinion;
+use crate::options::GroupOptions;
 use crate::*;
 
 /// Ports of sentinels begin here.
@@ -132,6 +133,13 @@ impl World {
 
     pub(super) fn sentinel(&mut self, index: usize) -> &mut Sentinel {
         self.sentinels[index].as_mut().unwrap()
+    }
+
+    /// Sets something at all sentinels.
+    pub(super) fn set_options<T>(&mut self, set: impl Fn(&mut GroupOptions) -> T) {
+        for sentinel in self.sentinels.iter_mut().flatten() {
+            set(&mut sentinel.groups.get_mut("mymaster").unwrap().options);
+        }
     }
 
     pub(super) fn server(&mut self, port: u16) -> &mut Model {
@@ -343,7 +351,7 @@ impl World {
             let passes = primary.is_alive
                 && self.leads_to_a_primary(above)
                 && self.servers[index].is_alive
-                && self.now >= self.servers[index].detached_until
+                && self.now >= self.servers[index].detached_until.max(self.servers[index].syncs_until)
                 && !self.servers[index].is_empty
                 && ![above, self.servers[index].port]
                     .iter()

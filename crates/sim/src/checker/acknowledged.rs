@@ -3,8 +3,8 @@
 //! Each client sets a key to numbers that grow, one at a time, and takes another key with another connection, so that
 //! nothing that was on its way comes behind what was answered later.
 //!
-//! - What N replicas had when a promotion began to be prepared is there after it, where `min-replicas-to-ack` is N and
-//!   `safe-failover` is in force: as long as N replicas that run have had it all the time.
+//! - What was answered is there after a promotion, where `min-replicas-to-ack` is N and `safe-failover` is in force: as
+//!   long as N replicas that run have had it all the time.
 //! - A planned switchover loses nothing that was answered.
 //! - With `sentinel-fencing`, and in a planned switchover, a write that is answered was not done behind the promotion
 //!   of another node.
@@ -31,8 +31,6 @@ struct Key {
     answered: Option<Answer>,
     /// What each node has, and since when.
     held: BTreeMap<usize, (u64, u64)>,
-    /// Since when so many replicas have what was sent last.
-    spread: Option<u64>,
     /// Whether what was answered must be there after a failover.
     is_safe: bool,
 }
@@ -83,13 +81,13 @@ impl Acknowledged {
             self.keys.pop_front();
         }
         let held = BTreeMap::new();
-        self.keys.push_back(Key { name, sent: 0, answered: None, held, spread: None, is_safe: false });
+        self.keys.push_back(Key { name, sent: 0, answered: None, held, is_safe: false });
     }
 
     /// A client sends a number.
     pub fn send(&mut self, name: &str, number: u64) {
         if let Some(key) = self.key(name) {
-            (key.sent, key.spread) = (number, None);
+            key.sent = number;
         }
     }
 
@@ -132,10 +130,6 @@ impl Acknowledged {
             if held.0 != number {
                 *held = (number, now);
             }
-            let number = key.sent;
-            if key.spread.is_none() && key.holders(apart, number) >= wanted {
-                key.spread = Some(now);
-            }
             let answered = key.answered.map_or(0, |answer| answer.number);
             key.is_safe &= key.holders(apart, answered) >= wanted;
         }
@@ -177,9 +171,8 @@ impl Acknowledged {
                 !forbids || by == node || done <= risen,
                 "n{by} did at {done} µs what it answered, and n{node} took its place at {risen} µs ({cause:?})"
             );
-            let was_there = key.is_safe && key.spread.is_some_and(|spread| spread <= selected);
             let must = match cause {
-                Cause::Down => self.is_safe && was_there,
+                Cause::Down => self.is_safe && key.is_safe,
                 // A primary that was started again may have lost it by itself.
                 Cause::Planned => by == self.current && done <= risen && key.has(by, number),
                 Cause::Forced => false,
