@@ -29,6 +29,8 @@ use crate::server::Server;
 
 /// The most that is waited for those who can be reached.
 const PATIENCE: u64 = 500;
+/// One whose answer does not count yet is asked again after that.
+const POLL: u64 = 100;
 
 /// A choice that is not made yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +57,8 @@ impl Group {
         }
         let Group { replicas, options, .. } = self;
         for replica in replicas.values_mut().filter(|replica| replica.contact.is_up()) {
-            let is_asked = replica.contact.line.awaited.contains(&Awaited::Selection);
+            let is_asked = replica.contact.line.awaited.contains(&Awaited::Selection)
+                || replica.selected_at.is_some_and(|at| !core.is_due(at.after_ms(POLL)));
             if !is_asked && !has_answered(core, replica, is_safe) {
                 replica.contact.order(core, &[options.command("INFO")], Awaited::Selection);
             }

@@ -34,6 +34,10 @@ pub(super) struct Model {
     pub(super) detached_until: u64,
     /// A full sync takes until then.
     pub(super) syncs_until: u64,
+    /// Somebody else keeps it away.
+    pub(super) refuses_detach: bool,
+    /// How often it was asked for INFO.
+    pub(super) questions: u32,
     /// REPLICA LEASE, as they came.
     pub(super) leases: Vec<String>,
     pub(super) uptime_from: u64,
@@ -70,6 +74,8 @@ impl Model {
             is_fencing: false,
             detached_until: 0,
             syncs_until: 0,
+            refuses_detach: false,
+            questions: 0,
             leases: Vec::new(),
             uptime_from: 0,
             paused_until: 0,
@@ -105,8 +111,12 @@ impl Model {
         match words[0].as_str() {
             "PING" if self.is_waiting => out.error("NOREPLICAS it waits for one to take its place"),
             "PING" => out.simple("PONG"),
-            "INFO" => out.bulk(self.info(now, replicas).as_bytes()),
+            "INFO" => {
+                self.questions += 1;
+                out.bulk(self.info(now, replicas).as_bytes());
+            }
             "ROLE" => self.role(replicas, out),
+            "REPLICA" if words[1] == "DETACH" && self.refuses_detach => out.error("ERR kept by another"),
             "REPLICA" if words[1] == "DETACH" => {
                 self.detached_until = now + words[2].parse::<u64>().unwrap();
                 self.is_linked &= self.detached_until <= now;

@@ -348,6 +348,19 @@ fn an_answer_counts_only_while_the_replica_is_known_to_stay_away() {
 }
 
 #[test]
+fn who_does_not_leave_its_primary_is_asked_again_now_and_then() {
+    let mut world = with_acknowledgements(3);
+    world.server(SERVERS + 1).refuses_detach = true;
+    world.hidden.insert(SERVERS);
+    world.run(2000);
+    let before = world.server(SERVERS + 1).questions;
+    world.run(2000);
+    let asked = world.server(SERVERS + 1).questions - before;
+    assert!((15..40).contains(&asked), "{asked} times in two seconds\n{}", world.story());
+    assert_eq!(world.primary(), Some(SERVERS), "its word is not its last one\n{}", world.story());
+}
+
+#[test]
 fn replicas_stay_away_until_they_are_turned() {
     let mut world = with_acknowledgements(4);
     world.set_options(|options| options.failover_timeout = 60_000);
