@@ -56,6 +56,8 @@ pub enum Event {
     Block(Place, Place, u64),
     /// The network lets bytes pass again in this direction, unless something else is in the way.
     Unblock(Place, Place),
+    /// Nothing is lost between two places any more.
+    EndLoss(Place, Place),
     /// A node reads as fast as bytes come again.
     FullSpeed(usize),
     /// The operator tells a node whom to follow.
@@ -174,6 +176,12 @@ impl Environment {
     pub fn silence(&mut self, from: Place, to: Place, length: u64) {
         self.network.block_until(from, to, self.now() + length);
         self.after(length, Event::Unblock(from, to));
+    }
+
+    /// Loses so many of a hundred pieces from one place to another for so many microseconds.
+    pub fn lose(&mut self, from: Place, to: Place, (percent, length): (u32, u64)) {
+        self.network.lose_until(from, to, (percent, self.now() + length));
+        self.after(length, Event::EndLoss(from, to));
     }
 
     /// Plans an event after the time that bytes travel.

@@ -13,6 +13,12 @@ use crate::options::Options;
 /// The longest time between two pieces of what was written at once, in microseconds.
 const NEXT_PIECE: u64 = 500;
 
+/// How long a lost piece takes to be sent again, in microseconds; twice as long each time that it is lost again.
+const RESEND: u64 = 200_000;
+
+/// So often it is lost again at most.
+const MOST_RESENDS: u32 = 6;
+
 /// The most bytes that arrive at once.
 const MOST: usize = 16 << 10;
 
@@ -131,6 +137,8 @@ pub struct Network {
     next: u64,
     /// Until when, in microseconds.
     blocked: BTreeMap<(Place, Place), u64>,
+    /// How many of a hundred pieces are lost on the way, and until when.
+    lossy: BTreeMap<(Place, Place), (u32, u64)>,
     /// How many bytes a second a place reads of each connection, if that is little.
     rates: BTreeMap<Place, u64>,
     arrivals: Vec<(u64, WireId, Side)>,
@@ -149,6 +157,7 @@ impl Network {
             wires: BTreeMap::new(),
             next: 0,
             blocked: BTreeMap::new(),
+            lossy: BTreeMap::new(),
             rates: BTreeMap::new(),
             arrivals: Vec::new(),
         }
@@ -299,9 +308,23 @@ impl Network {
         }
     }
 
+    /// Loses so many of a hundred pieces from one place to another until a time, if it is told then. They come later.
+    pub fn lose_until(&mut self, from: Place, to: Place, (percent, end): (u32, u64)) {
+        let lossy = self.lossy.entry((from, to)).or_default();
+        *lossy = (percent.max(lossy.0), end.max(lossy.1));
+    }
+
+    /// It is that time. Somebody else may want that pieces are lost for longer.
+    pub fn end_loss(&mut self, from: Place, to: Place, now: u64) {
+        if self.lossy.get(&(from, to)).is_some_and(|(_, until)| *until <= now) {
+            self.lossy.remove(&(from, to));
+        }
+    }
+
     /// Lets everything pass again, at full speed.
     pub fn unblock_all(&mut self) {
         self.rates.clear();
+        self.lossy.clear();
         for (from, to) in std::mem::take(&mut self.blocked).into_keys() {
             self.unblock(from, to);
         }
@@ -341,13 +364,22 @@ impl Network {
     }
 
     fn plan_within(&mut self, id: WireId, side: Side, delay: RangeInclusive<u64>) {
-        let Some(pipe) = self.wires.get_mut(&id).map(|wire| &mut wire.pipes[side.index()]) else { return };
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        let way = (wire.places[side.other().index()], wire.places[side.index()]);
+        let pipe = &mut wire.pipes[side.index()];
         let due = !pipe.bytes.is_empty() || pipe.ended;
         if due && !pipe.planned {
             pipe.planned = true;
-            let micros = self.rng.u64(delay);
+            let micros = self.rng.u64(delay) + self.resends(way);
             self.arrivals.push((micros, id, side));
         }
+    }
+
+    /// How much later a piece comes since it was lost.
+    fn resends(&mut self, way: (Place, Place)) -> u64 {
+        let Some((percent, _)) = self.lossy.get(&way) else { return 0 };
+        let lost = (0..MOST_RESENDS).take_while(|_| self.rng.u32(..100) < *percent).count();
+        RESEND * ((1_u64 << lost) - 1)
     }
 }
 
@@ -424,6 +456,19 @@ mod tests {
         let Arrival::Bytes(bytes, _) = network.take(wire, Side::Server) else { panic!("it has bytes") };
         let pause = bytes.len() as u64 * 500_000;
         assert_eq!(network.take_arrivals(), [(pause, wire, Side::Server)]);
+    }
+
+    #[test]
+    fn what_is_lost_comes_later() {
+        let (mut network, wire) = network();
+        network.lose_until(Place::Client(0), Place::Node(0), (100, 9));
+        network.write(wire, Side::Caller, b"abc");
+        let late = network.take_arrivals()[0].0;
+        assert!(late >= 63 * RESEND, "{late}");
+        assert_eq!(drain(&mut network, wire), (b"abc".to_vec(), false));
+        network.end_loss(Place::Client(0), Place::Node(0), 9);
+        network.write(wire, Side::Caller, b"abc");
+        assert!(network.take_arrivals()[0].0 < RESEND);
     }
 
     #[test]

@@ -18,6 +18,8 @@ enum Strike {
     CutOff,
     /// Two machines hear each other now and then.
     Flap,
+    /// Much of what a machine sends, or what is sent to it, is lost on the way and has to be sent again.
+    Lossy,
     /// A process is killed.
     Kill,
     /// A machine is gone without a word to anybody.
@@ -39,11 +41,12 @@ enum Strike {
 }
 
 /// All kinds, and how often each comes.
-const ALL: [(Strike, u32); 13] = [
+const ALL: [(Strike, u32); 14] = [
     (Strike::Cut, 8),
     (Strike::Partition, 16),
     (Strike::CutOff, 16),
     (Strike::Flap, 6),
+    (Strike::Lossy, 8),
     (Strike::Kill, 16),
     (Strike::PowerLoss, 6),
     (Strike::Terminate, 5),
@@ -81,6 +84,7 @@ impl World {
             Strike::Partition => self.fall_apart(),
             Strike::CutOff => self.cut_off(machine),
             Strike::Flap => self.flap(machine),
+            Strike::Lossy => self.lose_much(machine),
             Strike::Kill => self.strike_down(machine, false),
             Strike::PowerLoss => self.strike_down(machine, true),
             Strike::Terminate => self.end_politely(machine),
@@ -174,6 +178,20 @@ impl World {
             let (length, pause) = (self.env.rng.u64(1000..FLAP), self.env.rng.u64(1000..FLAP));
             self.env.after(at, Event::Block(a, b, length));
             at += length + pause;
+        }
+    }
+
+    fn lose_much(&mut self, machine: usize) {
+        let (length, percent) = (self.fault_length(), self.env.rng.u32(10..80));
+        let is_out = self.env.rng.bool();
+        let what = if is_out { "sends" } else { "is sent" };
+        self.env.tell(
+            Place::Node(machine),
+            format_args!("--- {percent} % of what it {what} are lost for {length} µs"),
+        );
+        for other in (0..self.processes.len()).filter(|other| *other != machine) {
+            let (from, to) = if is_out { (machine, other) } else { (other, machine) };
+            self.env.lose(Place::Node(from), Place::Node(to), (percent, length));
         }
     }
 

@@ -106,8 +106,8 @@ impl Options {
         let most_acks = u32::try_from(nodes - 1).expect("it is small");
         let watch = Watch::draw(rng);
         let min_replicas_to_ack = pick(rng, &[0, 1, 1, 2]).min(most_acks);
-        // A primary whose replicas refuse its data is replaced while it lives and answers: nothing is promised then.
-        let (guard, empty_start_wait) = match watch.fencing || min_replicas_to_ack > 0 {
+        // A primary whose replicas refuse its data is replaced while it lives and answers: it does not fence itself then.
+        let (guard, empty_start_wait) = match watch.fencing {
             true => (0, 0),
             false => (options.guard, options.empty_start_wait),
         };

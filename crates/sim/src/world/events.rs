@@ -52,6 +52,10 @@ impl World {
                 let now = self.env.now();
                 self.env.network.end_block(from, to, now);
             }
+            Event::EndLoss(from, to) => {
+                let now = self.env.now();
+                self.env.network.end_loss(from, to, now);
+            }
             Event::FullSpeed(node) => self.env.network.set_rate(Place::Node(node), None),
             Event::Order(node, primary) => self.order(node, primary),
             Event::Remind(node) => self.order(node, self.topology.parent(node)),
