@@ -74,6 +74,13 @@ impl Contact {
         if announce_hostnames || self.ip.is_empty() { &self.address.host } else { &self.ip }
     }
 
+    /// The number takes the place of the name.
+    pub(crate) fn take_number(&mut self) {
+        if !self.ip.is_empty() {
+            self.address.host.clone_from(&self.ip);
+        }
+    }
+
     /// The least before the next attempt: who has never answered may be nobody, and is tried ever less often.
     pub(crate) fn reserve(&self, now: Moment) -> u64 {
         if self.has_answered { 0 } else { (now.ms_since(self.began) / 10).min(MOST_RESERVE) }

@@ -251,6 +251,20 @@ impl Group {
         }
     }
 
+    /// Each server is known by the number that its name stood for last.
+    pub(crate) fn take_numbers(&mut self, core: &mut Core) {
+        self.primary.contact.take_number();
+        for mut replica in std::mem::take(&mut self.replicas).into_values() {
+            replica.contact.take_number();
+            let is_known = |known: &Server| known.contact.address == replica.contact.address;
+            if self.servers().any(is_known) {
+                Group::close_lines(core, &mut replica);
+            } else {
+                self.replicas.insert(replica.contact.address.clone(), replica);
+            }
+        }
+    }
+
     /// A process is known by its run id: whatever else had that id was an older address of it.
     pub(crate) fn drop_aliases(&mut self, core: &mut Core, number: u64) {
         let Some(run_id) = self.server(number).map(|server| server.report.run_id.clone()) else { return };

@@ -177,11 +177,12 @@ impl Sentinel {
             }
             rest = behind;
         }
-        if !globals.resolve_hostnames
-            && let Some(host) = self.named_host()
-        {
-            let told = "ERR Invalid value 'no' to SENTINEL CONFIG SET 'resolve-hostnames'";
-            return refuse(format!("{told}: '{host}' is known by its name alone"));
+        if !globals.resolve_hostnames {
+            if let Some(host) = self.named_host() {
+                let told = "ERR Invalid value 'no' to SENTINEL CONFIG SET 'resolve-hostnames'";
+                return refuse(format!("{told}: '{host}' is known by its name alone"));
+            }
+            self.take_numbers();
         }
         self.core.globals = globals;
         if is_login {
@@ -191,13 +192,23 @@ impl Sentinel {
         Ok(Answered::OnceStored { log_level })
     }
 
-    /// Somebody who is known by a name, and could not be read again without names.
+    /// Somebody who is known by a name, and could not be read again without names: no number is known for it.
     fn named_host(&self) -> Option<&str> {
-        let servers = self.groups.values().flat_map(Group::servers).map(|server| &server.contact.address);
-        let peers = self.peers.values().map(|peer| &peer.contact.address);
+        let servers = self.groups.values().flat_map(Group::servers).map(|server| &server.contact);
+        let contacts = servers.chain(self.peers.values().map(|peer| &peer.contact));
+        let unnumbered = contacts.filter(|contact| contact.ip.is_empty()).map(|contact| &contact.address);
         let seeds = self.groups.values().flat_map(|group| &group.options.seeds);
-        let hosts = servers.chain(peers).chain(seeds).map(|address| address.host.as_str());
+        let hosts = unnumbered.chain(seeds).map(|address| address.host.as_str());
         hosts.chain(self.fixed.names_host()).find(|host| !is_number(host))
+    }
+
+    /// Names are not looked up any more: each stays with the number that it stood for last.
+    fn take_numbers(&mut self) {
+        let Sentinel { groups, core, .. } = self;
+        for group in groups.values_mut() {
+            group.take_numbers(core);
+        }
+        self.peers.values_mut().for_each(|peer| peer.contact.take_number());
     }
 
     pub(super) fn show_timings(&self, reply: &mut Reply) -> Outcome {

@@ -265,9 +265,21 @@ fn a_group_that_is_not_included_any_more_is_gone() {
 
 #[test]
 fn names_are_resolved_as_long_as_they_are_needed() {
-    let mut sentinel = load("sentinel resolve-hostnames yes\nsentinel monitor a db.example 1 1\n");
+    let known = "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\nsentinel monitor a db.example 1 1\n\
+                 sentinel known-replica a db2.example 1\nsentinel known-replica a 10.0.0.2 1\n";
+    let mut sentinel = load(known);
     let off = ["config", "set", "resolve-hostnames", "no"].map(|word| word.as_bytes().to_vec());
-    assert!(!perform(&mut sentinel, &off));
+    assert!(!perform(&mut sentinel, &off), "nobody knows what the names stand for");
     perform(&mut sentinel, &["remove", "a"].map(|word| word.as_bytes().to_vec()));
     assert!(perform(&mut sentinel, &off));
+
+    let mut sentinel = load(known);
+    let group = sentinel.groups.get_mut("a").expect("it is there");
+    for (server, ip) in group.servers_mut().zip(["10.0.0.1", "10.0.0.2", "10.0.0.2"]) {
+        server.contact.ip = ip.to_owned();
+    }
+    assert!(perform(&mut sentinel, &off));
+    let hosts: Vec<&str> =
+        sentinel.groups["a"].servers().map(|server| server.contact.address.host.as_str()).collect();
+    assert_eq!(hosts, ["10.0.0.1", "10.0.0.2"], "one was known by name and by number");
 }
