@@ -64,6 +64,7 @@ impl Group {
             let is_down = is_silent(core, &replica.contact, down_after);
             if is_down != replica.down_since.is_some() {
                 replica.down_since = is_down.then_some(core.now);
+                replica.is_known_gone &= is_down;
                 changed.push((replica.number, is_down));
             }
         }

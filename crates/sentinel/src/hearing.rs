@@ -183,9 +183,11 @@ impl Group {
         let wanted = usize::try_from(self.copies().max(1)).unwrap_or(usize::MAX);
         for replica in self.replicas.values_mut() {
             if rows.iter().any(|(address, _)| replica.contact.is_at(address)) {
-                (replica.may_have, replica.is_covered) = (None, false);
+                (replica.may_have, replica.is_covered, replica.is_known_gone) = (None, false, false);
                 continue;
             }
+            // One that lives may be on its way to the primary, which names it once it is there.
+            replica.is_known_gone = replica.down_since.is_some();
             let may_have = *replica.may_have.get_or_insert(offset);
             replica.is_covered |= rows.iter().filter(|(_, has)| *has >= may_have).count() >= wanted;
         }

@@ -92,6 +92,8 @@ pub(crate) struct Server {
     pub(crate) may_have: Option<u64>,
     /// So many other replicas have had all of that since, as the primary wants for each write.
     pub(crate) is_covered: bool,
+    /// Whether it was already down when the primary said last that it is not with it.
+    pub(crate) is_known_gone: bool,
     /// When it was told its place last, outside of a failover.
     pub(crate) corrected_at: Option<Moment>,
     /// The newest token of its lease.
@@ -127,6 +129,7 @@ impl Server {
             seen_at: now,
             may_have: None,
             is_covered: false,
+            is_known_gone: false,
             corrected_at: None,
             lease_token: 0,
             lease_terms: None,

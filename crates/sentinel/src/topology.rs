@@ -80,7 +80,7 @@ impl Group {
         old.turning = Turning::No;
         self.replicas.insert(old.contact.address.clone(), old);
         for replica in self.replicas.values_mut() {
-            (replica.may_have, replica.is_covered) = (None, false);
+            (replica.may_have, replica.is_covered, replica.is_known_gone) = (None, false, false);
             replica.corrected_at = None;
             replica.follows_since = core.now;
         }

@@ -239,10 +239,10 @@ impl Group {
         self.abort(core, "-failover-abort-no-good-slave")
     }
 
-    /// Replicas that may have acknowledged a write that no other has: all but those that are gone, and whose writes so
-    /// many others have as the primary wants.
+    /// Replicas that may have acknowledged a write that no other has: all but those that are gone, as the primary and this
+    /// sentinel saw it at one time, and whose writes so many others have as the primary wants.
     fn countable(&self) -> usize {
-        let is_out = |replica: &&Server| replica.down_since.is_some() && replica.is_covered;
+        let is_out = |replica: &&Server| replica.is_known_gone && replica.is_covered;
         self.replicas.values().filter(|replica| !is_out(replica)).count()
     }
 

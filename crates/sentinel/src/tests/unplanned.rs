@@ -406,6 +406,27 @@ fn a_replica_that_is_gone_counts_until_others_have_what_it_may_have() {
 }
 
 #[test]
+fn a_replica_that_was_about_to_come_back_counts() {
+    let mut world = with_acknowledgements(3);
+    // Its full sync is about to end, so the primary does not name it, when the sentinels lose sight of both.
+    let now = world.now;
+    world.server(SERVERS + 2).syncs_until = now + 3000;
+    world.run(2900);
+    world.hidden.extend([SERVERS, SERVERS + 2]);
+    world.server(SERVERS + 1).stands_until = now + 60_000;
+    world.run(8000);
+    assert_eq!(
+        world.primary(),
+        Some(SERVERS),
+        "the other one has not what was acknowledged\n{}",
+        world.story()
+    );
+    world.hidden.remove(&(SERVERS + 2));
+    world.run(8000);
+    check_nothing_is_lost(&mut world);
+}
+
+#[test]
 fn who_fences_itself_goes_by_what_it_was_told() {
     let mut world = World::ready(3, 3, 1);
     world.servers.iter_mut().for_each(|server| (server.is_ours, server.is_fencing) = (true, true));
