@@ -48,6 +48,8 @@ pub enum Event {
         /// What.
         what: Inside,
     },
+    /// It happens to a node that stands still, once it goes on.
+    Held(usize, Box<Event>),
     /// A node starts again.
     Start(usize),
     /// A client does something.
@@ -170,6 +172,17 @@ impl Environment {
     pub fn after(&mut self, micros: u64, event: Event) {
         self.planned += 1;
         self.agenda.insert((self.now() + micros, self.planned), event);
+    }
+
+    /// A node goes on before its time: what happens to it then happens now.
+    pub fn release(&mut self, node: usize) {
+        let is_held = |event: &Event| matches!(event, Event::Held(held, _) if *held == node);
+        let held: Vec<(u64, u64)> =
+            self.agenda.iter().filter(|(_, event)| is_held(event)).map(|(key, _)| *key).collect();
+        for key in held {
+            let event = self.agenda.remove(&key).expect("it was there");
+            self.after(0, event);
+        }
     }
 
     /// Lets nothing pass from one place to another for so many microseconds.

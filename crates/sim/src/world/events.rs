@@ -32,6 +32,7 @@ impl World {
                     self.observe(node);
                 }
             }
+            Event::Held(_, event) => self.happen(*event),
             // A start that was planned while things went wrong.
             Event::Start(node) if self.lost == Some(node) => {}
             Event::Start(node) => {
@@ -92,11 +93,17 @@ impl World {
         let until = self.processes[node].stalled_until;
         match until.checked_sub(self.env.now()) {
             Some(wait) if wait > 0 => {
-                self.env.after(wait, event);
+                self.env.after(wait, Event::Held(node, Box::new(event)));
                 None
             }
             _ => Some(event),
         }
+    }
+
+    /// A node that stands still goes on before its time.
+    pub(super) fn go_on(&mut self, node: usize) {
+        self.processes[node].stalled_until = 0;
+        self.env.release(node);
     }
 
     pub(crate) fn observe(&mut self, node: usize) {

@@ -73,7 +73,7 @@ impl World {
         // What they sent last comes yet.
         self.run_until(|world| !world.env.network.brings_requests());
         for node in 0..self.processes.len() {
-            self.processes[node].stalled_until = 0;
+            self.go_on(node);
             let now = self.env.now();
             self.processes[node].disk.mend(now);
             self.processes[node].stop_guarding(&mut self.env);

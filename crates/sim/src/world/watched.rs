@@ -228,7 +228,7 @@ impl World {
         self.env.network.unblock_all();
         self.env.options.bad_loads = 0;
         for machine in 0..self.processes.len() {
-            self.processes[machine].stalled_until = 0;
+            self.go_on(machine);
             let now = self.env.now();
             self.processes[machine].disk.mend(now);
             if machine < self.topology.len() {
