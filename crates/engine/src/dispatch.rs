@@ -1,6 +1,6 @@
 //! From a request to a running command: look-up, gates, queue, execution.
 //!
-//! [`GATES`] is the ordered list of reasons to refuse; a refusal inside MULTI
+//! The gates are the reasons to refuse ([`crate::gates`]); a refusal inside MULTI
 //! dooms the transaction. What the stream of a primary brings passes no gate
 //! ([`crate::apply`]). [`Machine::execute`] is the one way any command runs: it counts,
 //! times, logs slow ones, feeds monitors and hands the effects to propagation.
@@ -12,16 +12,16 @@ use slipstream_resp::{Args, OwnedRequest, Reply};
 
 use crate::acl::Context;
 use crate::call::{Call, Outcome};
-use crate::command::{Command, flag};
+use crate::command::flag;
 use crate::commands::client::describe;
 use crate::commands::introspection::keys_of;
-use crate::config::ProtectedAction;
 use crate::db::Db;
 use crate::errors::CommandError;
 use crate::event::class;
+use crate::gates::{Candidate, GATES, is_for_primary};
 use crate::host::Level;
-use crate::node::{Core, Phase};
-use crate::session::{Endpoint, Flow, Role, Session, Wait};
+use crate::node::Core;
+use crate::session::{Flow, Role, Session, Wait};
 use crate::table::Entry;
 use crate::touched::Observers;
 
@@ -40,253 +40,6 @@ pub(crate) struct Machine<'a> {
     pub(crate) core: &'a mut Core,
     pub(crate) session: &'a mut Session,
     pub(crate) reply: &'a mut Reply,
-}
-
-/// A request at the gates.
-struct Candidate<'a> {
-    core: &'a Core,
-    session: &'a Session,
-    entry: Entry,
-    args: &'a Args<'a>,
-    /// The command's flags; for EXEC together with those of all it would run.
-    flags: u32,
-    is_resp3: bool,
-}
-
-/// Whether this is a replica, and the client would rather ask its primary.
-fn is_for_primary(core: &Core, session: &Session, flags: u32) -> bool {
-    session.follows_redirects
-        && session.role == Role::Client
-        && core.is_replica()
-        && (flags & flag::WRITE != 0 || (flags & flag::READONLY != 0 && !session.reads_replicas))
-}
-
-type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
-
-/// In the order in which reasons are reported.
-const GATES: &[Gate] = &[
-    protected_commands_are_enabled,
-    the_client_is_authenticated,
-    the_user_may,
-    the_primary_is_here,
-    memory_is_left,
-    the_disk_takes_writes,
-    enough_replicas_are_in_step,
-    a_read_only_replica_takes_no_writes,
-    a_fenced_primary_takes_no_writes,
-    a_subscriber_in_resp2_only_listens,
-    stale_data_is_served,
-    what_is_read_is_young_enough,
-    the_data_is_here,
-    the_data_is_loaded,
-    no_script_runs,
-    a_replica_leaves_the_keyspace_alone,
-];
-
-fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if candidate.flags & flag::PROTECTED == 0 {
-        return Ok(());
-    }
-    let name = candidate.entry.command.full_name.split('|').next().unwrap_or_default();
-    let (allow, directive) = match name {
-        "debug" => (candidate.core.config.enable_debug_command, "enable-debug-command"),
-        _ => (candidate.core.config.enable_module_command, "enable-module-command"),
-    };
-    let local = match &candidate.session.peer {
-        Endpoint::Tcp(ip, _) => ip.is_loopback(),
-        Endpoint::Unix(_) | Endpoint::Internal => true,
-    };
-    match allow {
-        ProtectedAction::Yes => Ok(()),
-        ProtectedAction::Local if local => Ok(()),
-        ProtectedAction::Local | ProtectedAction::No => {
-            Err(CommandError::protected(&name.to_uppercase(), directive))
-        }
-    }
-}
-
-fn the_client_is_authenticated(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let is_open = !candidate.core.is_locked(candidate.session);
-    if is_open || candidate.flags & flag::NO_AUTH != 0 { Ok(()) } else { Err(CommandError::NOAUTH) }
-}
-
-fn the_user_may(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let Candidate { core, session, entry, args, .. } = *candidate;
-    core.permits(session, entry, *args).map_err(|denied| core.denial(session, entry, denied))
-}
-
-/// A client that goes where it is sent is sent to the primary.
-fn the_primary_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let core = candidate.core;
-    if !is_for_primary(core, candidate.session, candidate.flags) || core.replication.failover.is_in_progress()
-    {
-        return Ok(());
-    }
-    match core.replication.link.primary() {
-        Some(primary) => Err(CommandError::redirect(&primary.host, primary.port)),
-        None => Ok(()),
-    }
-}
-
-/// What is queued takes memory too, whatever it does.
-fn memory_is_left(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if !candidate.core.eviction.is_exhausted() {
-        return Ok(());
-    }
-    let gets_on = matches!(candidate.entry.command.name, "exec" | "discard" | "quit" | "reset");
-    let queued = candidate.session.in_transaction() && !gets_on;
-    if queued || candidate.flags & flag::DENYOOM != 0 { Err(CommandError::OOM) } else { Ok(()) }
-}
-
-fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let concerned = candidate.flags & flag::WRITE != 0 || is_question_of_life(candidate.entry.command);
-    match candidate.core.disk_refusal().filter(|_| concerned) {
-        Some(refusal) => Err(refusal.error()),
-        None => Ok(()),
-    }
-}
-
-/// What a sentinel asks, to whom such a primary is as good as dead.
-fn is_question_of_life(command: &Command) -> bool {
-    matches!(command.full_name, "ping" | "replica|lease")
-}
-
-fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let writes = candidate.flags & flag::WRITE != 0;
-    if writes && candidate.core.lacks_replicas() { Err(CommandError::NOREPLICAS) } else { Ok(()) }
-}
-
-fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let core = candidate.core;
-    // While nobody knows yet who the primary is, writes wait.
-    let refuses =
-        core.is_replica() && core.config.replica_read_only && !core.replication.failover.is_in_progress();
-    if refuses && candidate.flags & flag::WRITE != 0 { Err(CommandError::READONLY) } else { Ok(()) }
-}
-
-/// Its sentinels may have promoted another.
-fn a_fenced_primary_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let writes = candidate.flags & flag::WRITE != 0;
-    match candidate.core.fence_refusal().filter(|_| writes) {
-        Some(refusal) => Err(refusal),
-        None => Ok(()),
-    }
-}
-
-/// It could not tell replies from messages.
-fn a_subscriber_in_resp2_only_listens(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if !candidate.session.is_subscribed() || candidate.is_resp3 {
-        return Ok(());
-    }
-    let command = candidate.entry.command;
-    let is_allowed = command.has(flag::PUSHES) || matches!(command.name, "ping" | "quit" | "reset");
-    if is_allowed { Ok(()) } else { Err(CommandError::subscribed(command.full_name)) }
-}
-
-fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let stale = candidate.core.refuses_stale_reads();
-    if stale && candidate.flags & flag::STALE == 0 { Err(CommandError::MASTERDOWN) } else { Ok(()) }
-}
-
-fn what_is_read_is_young_enough(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let reads = candidate.flags & flag::READONLY != 0;
-    if reads && candidate.core.is_too_old(candidate.session) { Err(CommandError::STALE) } else { Ok(()) }
-}
-
-/// A primary that started without its data is told who it is to be, and little else.
-fn the_data_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if !candidate.core.is_awaiting_claim() {
-        return Ok(());
-    }
-    let command = candidate.entry.command;
-    let may_run =
-        |command: &Command| command.has(flag::LOADING) || matches!(command.name, "replicaof" | "slaveof");
-    let queued = candidate.session.transaction.iter().flat_map(|transaction| &transaction.entries);
-    let runs_queued = command.name == "exec";
-    if may_run(command) && (!runs_queued || queued.into_iter().all(|entry| may_run(entry.command))) {
-        return Ok(());
-    }
-    Err(candidate.core.awaits_claim_error(command.name == "ping"))
-}
-
-fn the_data_is_loaded(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let refuses = match candidate.core.phase {
-        Phase::Loading => flag::LOADING,
-        Phase::Serving | Phase::ShuttingDown => return Ok(()),
-    };
-    if candidate.flags & refuses == 0 { Err(CommandError::LOADING) } else { Ok(()) }
-}
-
-/// Transactions may begin and grow while one does: else their second half alone might be taken.
-fn no_script_runs(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    match &candidate.core.busy {
-        Some(busy) if !candidate.entry.command.has(flag::ALLOW_BUSY) => Err(busy.refusal()),
-        _ => Ok(()),
-    }
-}
-
-fn a_replica_leaves_the_keyspace_alone(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let refused = match candidate.session.role {
-        Role::Replica => flag::WRITE | flag::READONLY | flag::MAY_REPLICATE,
-        // Nothing that it sends is held back, and it may have to take values of single keys from here.
-        Role::ReturningReplica => flag::WRITE | flag::MAY_REPLICATE,
-        Role::Client | Role::Monitor | Role::Primary => 0,
-    };
-    if candidate.flags & refused == 0 { Ok(()) } else { Err(CommandError::REPLICA_KEYSPACE) }
-}
-
-/// Why the disk takes no writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DiskRefusal<'a> {
-    /// The last snapshot failed.
-    Snapshot,
-    /// The append-only file cannot be written, for this reason.
-    File(&'a str),
-}
-
-impl DiskRefusal<'_> {
-    /// What a client is told.
-    pub(crate) fn error(self) -> CommandError {
-        match self {
-            DiskRefusal::Snapshot => CommandError::MISCONF_RDB,
-            DiskRefusal::File(reason) => CommandError::misconf_aof(reason),
-        }
-    }
-}
-
-/// What the state of this node refuses, to clients and to scripts.
-impl Core {
-    /// Why the disk takes no writes; those of a replica are its primary's.
-    #[inline]
-    pub(crate) fn disk_refusal(&self) -> Option<DiskRefusal<'_>> {
-        if self.is_replica() {
-            None
-        } else if self.saving.blocks_writes(&self.config) {
-            Some(DiskRefusal::Snapshot)
-        } else {
-            self.aof.refusal().map(DiskRefusal::File)
-        }
-    }
-
-    /// Whether too few replicas are in step for this primary to write.
-    #[inline]
-    pub(crate) fn lacks_replicas(&self) -> bool {
-        let wanted = self.config.min_replicas_to_write;
-        let is_asked = wanted > 0 && self.config.min_replicas_max_lag > 0;
-        is_asked && !self.is_replica() && self.good_replicas() < wanted as usize
-    }
-
-    /// Whether this replica has lost its primary and serves nothing meanwhile.
-    #[inline]
-    pub(crate) fn refuses_stale_reads(&self) -> bool {
-        !self.config.replica_serve_stale_data && self.is_cut_off()
-    }
-
-    /// Whether memory was above its limit as the request came that runs.
-    #[inline]
-    pub(crate) fn is_out_of_memory(&self) -> bool {
-        self.eviction.is_exhausted()
-    }
 }
 
 /// The first word of a line that an HTTP request with a body has.

@@ -27,6 +27,7 @@ pub mod eviction;
 mod expiry;
 mod failover;
 mod fencing;
+mod gates;
 mod geo;
 pub mod glob;
 mod held;

@@ -1,7 +1,7 @@
 //! READONLY and READWRITE: whether a client that follows redirections reads from a replica.
 //!
 //! Commands of the cluster in Redis. As in Valkey they also count outside of one, for clients that said
-//! CLIENT CAPA REDIRECT: a replica sends those to its primary (`dispatch.rs`).
+//! CLIENT CAPA REDIRECT: a replica sends those to its primary (`gates.rs`).
 
 use crate::call::Call;
 use crate::command::{Command, Group, flag};

@@ -7,8 +7,8 @@ use slipstream_replication::Moment;
 use slipstream_scripting::{Flags, Outcome, Program, Purpose, Run};
 
 use crate::call::Call;
-use crate::dispatch::DiskRefusal;
 use crate::errors::CommandError;
+use crate::gates::DiskRefusal;
 use crate::node::Core;
 use crate::scripting::calling::Runner;
 use crate::session::{Endpoint, Flow, Role, Session, SessionId};
