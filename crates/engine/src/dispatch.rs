@@ -18,7 +18,7 @@ use crate::commands::introspection::keys_of;
 use crate::db::Db;
 use crate::errors::CommandError;
 use crate::event::class;
-use crate::gates::{Candidate, GATES, is_for_primary};
+use crate::gates::{Candidate, is_for_primary};
 use crate::host::Level;
 use crate::node::Core;
 use crate::session::{Flow, Role, Session, Wait};
@@ -137,6 +137,7 @@ impl Machine<'_> {
     }
 
     /// Why a command does not run, if it does not. Room is made for it first.
+    #[inline]
     pub(crate) fn refusal(&mut self, entry: Entry, args: &Args<'_>, flags: u32) -> Option<CommandError> {
         if self.core.config.maxmemory != 0 && self.core.busy.is_none() {
             self.core.make_room(self.keyspace);
@@ -147,11 +148,19 @@ impl Machine<'_> {
         }
         let is_resp3 = self.reply.is_resp3();
         let candidate = Candidate { core: self.core, session: self.session, entry, args, flags, is_resp3 };
-        let error = GATES.iter().find_map(|gate| gate(&candidate).err())?;
+        match candidate.pass() {
+            Ok(()) => None,
+            Err(error) => Some(self.noted(entry, args, error)),
+        }
+    }
+
+    /// What a gate says, noted for ACL LOG if that is for.
+    #[cold]
+    fn noted(&mut self, entry: Entry, args: &Args<'_>, error: CommandError) -> CommandError {
         if error.is_denial() {
             self.core.note_denial(self.session, (entry, *args), Context::of(self.session));
         }
-        Some(error)
+        error
     }
 
     /// A browser that was tricked into talking to this port must not have its request's body obeyed.

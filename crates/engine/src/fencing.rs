@@ -61,6 +61,7 @@ impl Core {
     }
 
     /// Why it is fenced.
+    #[cold]
     pub(crate) fn fence_reason(&self) -> String {
         let leases = &self.fence.leases;
         if leases.is_empty() {

@@ -24,6 +24,7 @@ pub(crate) struct Candidate<'a> {
 }
 
 /// Whether this is a replica, and the client would rather ask its primary.
+#[inline]
 pub(crate) fn is_for_primary(core: &Core, session: &Session, flags: u32) -> bool {
     session.follows_redirects
         && session.role == Role::Client
@@ -31,32 +32,40 @@ pub(crate) fn is_for_primary(core: &Core, session: &Session, flags: u32) -> bool
         && (flags & flag::WRITE != 0 || (flags & flag::READONLY != 0 && !session.reads_replicas))
 }
 
-pub(crate) type Gate = fn(&Candidate<'_>) -> Result<(), CommandError>;
+impl Candidate<'_> {
+    /// Asks all gates, in the order in which reasons are reported. They are called by name and not out of a list:
+    /// each becomes a test or two in here, which is what every request of every client pays for them.
+    #[inline]
+    pub(crate) fn pass(&self) -> Result<(), CommandError> {
+        protected_commands_are_enabled(self)?;
+        the_client_is_authenticated(self)?;
+        the_user_may(self)?;
+        the_primary_is_here(self)?;
+        memory_is_left(self)?;
+        the_disk_takes_writes(self)?;
+        enough_replicas_are_in_step(self)?;
+        a_read_only_replica_takes_no_writes(self)?;
+        a_fenced_primary_takes_no_writes(self)?;
+        a_subscriber_in_resp2_only_listens(self)?;
+        stale_data_is_served(self)?;
+        what_is_read_is_young_enough(self)?;
+        the_data_is_here(self)?;
+        the_data_is_loaded(self)?;
+        no_script_runs(self)?;
+        a_replica_leaves_the_keyspace_alone(self)
+    }
 
-/// In the order in which reasons are reported.
-pub(crate) const GATES: &[Gate] = &[
-    protected_commands_are_enabled,
-    the_client_is_authenticated,
-    the_user_may,
-    the_primary_is_here,
-    memory_is_left,
-    the_disk_takes_writes,
-    enough_replicas_are_in_step,
-    a_read_only_replica_takes_no_writes,
-    a_fenced_primary_takes_no_writes,
-    a_subscriber_in_resp2_only_listens,
-    stale_data_is_served,
-    what_is_read_is_young_enough,
-    the_data_is_here,
-    the_data_is_loaded,
-    no_script_runs,
-    a_replica_leaves_the_keyspace_alone,
-];
+    fn writes(&self) -> bool {
+        self.flags & flag::WRITE != 0
+    }
+}
 
 fn protected_commands_are_enabled(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if candidate.flags & flag::PROTECTED == 0 {
-        return Ok(());
-    }
+    if candidate.flags & flag::PROTECTED == 0 { Ok(()) } else { a_directive_allows(candidate) }
+}
+
+#[cold]
+fn a_directive_allows(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let name = candidate.entry.command.full_name.split('|').next().unwrap_or_default();
     let (allow, directive) = match name {
         "debug" => (candidate.core.config.enable_debug_command, "enable-debug-command"),
@@ -87,57 +96,65 @@ fn the_user_may(candidate: &Candidate<'_>) -> Result<(), CommandError> {
 
 /// A client that goes where it is sent is sent to the primary.
 fn the_primary_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let core = candidate.core;
-    if !is_for_primary(core, candidate.session, candidate.flags) || core.replication.failover.is_in_progress()
-    {
-        return Ok(());
-    }
+    let Candidate { core, session, flags, .. } = *candidate;
+    if is_for_primary(core, session, flags) { stays_or_goes(core) } else { Ok(()) }
+}
+
+#[cold]
+fn stays_or_goes(core: &Core) -> Result<(), CommandError> {
     match core.replication.link.primary() {
-        Some(primary) => Err(CommandError::redirect(&primary.host, primary.port)),
-        None => Ok(()),
+        Some(primary) if !core.replication.failover.is_in_progress() => {
+            Err(CommandError::redirect(&primary.host, primary.port))
+        }
+        _ => Ok(()),
     }
 }
 
 /// What is queued takes memory too, whatever it does.
 fn memory_is_left(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if !candidate.core.eviction.is_exhausted() {
-        return Ok(());
-    }
+    if candidate.core.is_out_of_memory() && takes_memory(candidate) { Err(CommandError::OOM) } else { Ok(()) }
+}
+
+#[cold]
+fn takes_memory(candidate: &Candidate<'_>) -> bool {
     let gets_on = matches!(candidate.entry.command.name, "exec" | "discard" | "quit" | "reset");
-    let queued = candidate.session.in_transaction() && !gets_on;
-    if queued || candidate.flags & flag::DENYOOM != 0 { Err(CommandError::OOM) } else { Ok(()) }
+    let is_queued = candidate.session.in_transaction() && !gets_on;
+    is_queued || candidate.flags & flag::DENYOOM != 0
 }
 
 fn the_disk_takes_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let concerned = candidate.flags & flag::WRITE != 0 || is_question_of_life(candidate.entry.command);
-    match candidate.core.disk_refusal().filter(|_| concerned) {
-        Some(refusal) => Err(refusal.error()),
-        None => Ok(()),
+    match candidate.core.disk_refusal() {
+        Some(refusal) if candidate.writes() || is_question_of_life(candidate.entry.command) => {
+            Err(refusal.error())
+        }
+        _ => Ok(()),
     }
 }
 
 /// What a sentinel asks, to whom such a primary is as good as dead.
+#[cold]
 fn is_question_of_life(command: &Command) -> bool {
     matches!(command.full_name, "ping" | "replica|lease")
 }
 
 fn enough_replicas_are_in_step(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let writes = candidate.flags & flag::WRITE != 0;
-    if writes && candidate.core.lacks_replicas() { Err(CommandError::NOREPLICAS) } else { Ok(()) }
+    let refuses = candidate.writes() && candidate.core.lacks_replicas();
+    if refuses { Err(CommandError::NOREPLICAS) } else { Ok(()) }
 }
 
 fn a_read_only_replica_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let core = candidate.core;
     // While nobody knows yet who the primary is, writes wait.
-    let refuses =
-        core.is_replica() && core.config.replica_read_only && !core.replication.failover.is_in_progress();
-    if refuses && candidate.flags & flag::WRITE != 0 { Err(CommandError::READONLY) } else { Ok(()) }
+    let refuses = candidate.writes()
+        && core.is_replica()
+        && core.config.replica_read_only
+        && !core.replication.failover.is_in_progress();
+    if refuses { Err(CommandError::READONLY) } else { Ok(()) }
 }
 
 /// Its sentinels may have promoted another.
 fn a_fenced_primary_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let writes = candidate.flags & flag::WRITE != 0;
-    match candidate.core.fence_refusal().filter(|_| writes) {
+    match candidate.writes().then(|| candidate.core.fence_refusal()).flatten() {
         Some(refusal) => Err(refusal),
         None => Ok(()),
     }
@@ -145,29 +162,33 @@ fn a_fenced_primary_takes_no_writes(candidate: &Candidate<'_>) -> Result<(), Com
 
 /// It could not tell replies from messages.
 fn a_subscriber_in_resp2_only_listens(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if !candidate.session.is_subscribed() || candidate.is_resp3 {
-        return Ok(());
-    }
+    if candidate.session.is_subscribed() && !candidate.is_resp3 { only_listens(candidate) } else { Ok(()) }
+}
+
+#[cold]
+fn only_listens(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let command = candidate.entry.command;
     let is_allowed = command.has(flag::PUSHES) || matches!(command.name, "ping" | "quit" | "reset");
     if is_allowed { Ok(()) } else { Err(CommandError::subscribed(command.full_name)) }
 }
 
 fn stale_data_is_served(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let stale = candidate.core.refuses_stale_reads();
-    if stale && candidate.flags & flag::STALE == 0 { Err(CommandError::MASTERDOWN) } else { Ok(()) }
+    let refuses = candidate.core.refuses_stale_reads() && candidate.flags & flag::STALE == 0;
+    if refuses { Err(CommandError::MASTERDOWN) } else { Ok(()) }
 }
 
 fn what_is_read_is_young_enough(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    let reads = candidate.flags & flag::READONLY != 0;
-    if reads && candidate.core.is_too_old(candidate.session) { Err(CommandError::STALE) } else { Ok(()) }
+    let refuses = candidate.core.is_too_old(candidate.session) && candidate.flags & flag::READONLY != 0;
+    if refuses { Err(CommandError::STALE) } else { Ok(()) }
 }
 
 /// A primary that started without its data is told who it is to be, and little else.
 fn the_data_is_here(candidate: &Candidate<'_>) -> Result<(), CommandError> {
-    if !candidate.core.is_awaiting_claim() {
-        return Ok(());
-    }
+    if candidate.core.is_awaiting_claim() { no_data_is_needed(candidate) } else { Ok(()) }
+}
+
+#[cold]
+fn no_data_is_needed(candidate: &Candidate<'_>) -> Result<(), CommandError> {
     let command = candidate.entry.command;
     let may_run =
         |command: &Command| command.has(flag::LOADING) || matches!(command.name, "replicaof" | "slaveof");
@@ -216,6 +237,7 @@ pub(crate) enum DiskRefusal<'a> {
 
 impl DiskRefusal<'_> {
     /// What a client is told.
+    #[cold]
     pub(crate) fn error(self) -> CommandError {
         match self {
             DiskRefusal::Snapshot => CommandError::MISCONF_RDB,

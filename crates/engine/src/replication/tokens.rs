@@ -145,9 +145,14 @@ impl Core {
     }
 
     /// Whether what a session may read here is too old for it.
+    #[inline]
     pub(crate) fn is_too_old(&self, session: &Session) -> bool {
-        let Some(limit) = session.max_lag_ms.filter(|_| self.is_replica()) else { return false };
-        self.replication.link.age_ms(self.clock.moment()).is_none_or(|age| age > limit)
+        session.max_lag_ms.is_some_and(|limit| self.is_replica() && self.is_older_than(limit))
+    }
+
+    #[cold]
+    fn is_older_than(&self, limit_ms: u64) -> bool {
+        self.replication.link.age_ms(self.clock.moment()).is_none_or(|age| age > limit_ms)
     }
 
     /// Has the primary tell its clock as often as clients need it, here and at replicas of this node.

@@ -79,6 +79,7 @@ impl Busy {
     }
 
     /// What clients are refused with.
+    #[cold]
     pub(crate) fn refusal(&self) -> CommandError {
         match self.purpose {
             Purpose::Scripts => CommandError::BUSY_SCRIPT,
