@@ -41,6 +41,8 @@ pub struct Users {
     /// The first is the default user's.
     slots: Vec<Slot>,
     by_name: BTreeMap<Box<[u8]>, u32>,
+    /// Whether each of them may do everything, as nearly everywhere.
+    restrict_nobody: bool,
     /// What they were refused of late.
     pub(crate) log: AclLog,
 }
@@ -51,7 +53,8 @@ impl Users {
 
     /// The default user alone, who is allowed everything and has the password of `requirepass`.
     pub(crate) fn new(rules: &Rules<'_>, password: Option<&[u8]>) -> Users {
-        let mut users = Users { slots: Vec::new(), by_name: BTreeMap::new(), log: AclLog::default() };
+        let (by_name, log) = (BTreeMap::new(), AclLog::default());
+        let mut users = Users { slots: Vec::new(), by_name, restrict_nobody: false, log };
         users.put(rules, Users::DEFAULT_NAME, Users::initial_default(rules, password));
         users
     }
@@ -63,10 +66,11 @@ impl Users {
         user
     }
 
-    /// Whether a user may do everything. Asked before each command.
+    /// Whether a user may do everything. Asked before each command. It may be said of one who was deleted, while all
+    /// others may, the default user among them, as whom such a one counts.
     #[inline]
     pub(crate) fn is_unrestricted(&self, id: UserId) -> bool {
-        self.slot(id).is_some_and(|slot| slot.is_unrestricted)
+        self.restrict_nobody || self.slot(id).is_some_and(|slot| slot.is_unrestricted)
     }
 
     #[inline]
@@ -153,6 +157,11 @@ impl Users {
         let slot = &mut self.slots[slot as usize];
         slot.is_unrestricted = is_unrestricted;
         slot.user = Some(Named { name: name.into(), user });
+        self.note_restrictions();
+    }
+
+    fn note_restrictions(&mut self) {
+        self.restrict_nobody = self.slots.iter().all(|slot| slot.is_unrestricted || slot.user.is_none());
     }
 
     fn new_slot(&mut self, name: &[u8]) -> u32 {
@@ -172,6 +181,7 @@ impl Users {
         self.by_name.remove(name);
         let slot = &mut self.slots[id.slot as usize];
         *slot = Slot { generation: slot.generation + 1, ..Slot::default() };
+        self.note_restrictions();
         Some(id)
     }
 
