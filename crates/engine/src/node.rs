@@ -618,14 +618,9 @@ impl Core {
     /// Notes a command that took long.
     #[inline]
     pub(crate) fn note_slow(&mut self, session: &Session, entry: Entry, args: Args<'_>, micros: u64) {
-        let threshold = self.config.slowlog_log_slower_than;
-        let slow = u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold)
-            && !entry.command.has(flag::SKIP_SLOWLOG);
-        if slow {
-            let redacted = redacted(entry.command, args);
-            let args = redacted.as_ref().map_or(args, OwnedRequest::args);
-            self.slowlog.record(session, args, micros, self.clock);
-            self.slowlog.shorten(self.config.slowlog_max_len);
+        let is_slow = u64::try_from(self.config.slowlog_log_slower_than).is_ok_and(|slow| micros >= slow);
+        if is_slow && !entry.command.has(flag::SKIP_SLOWLOG) {
+            self.log_slow(session, entry, args, micros);
         }
         let latency = self.config.latency_monitor_threshold;
         if latency > 0 && micros >= latency * 1000 {
@@ -634,17 +629,38 @@ impl Core {
         }
     }
 
+    #[cold]
+    fn log_slow(&mut self, session: &Session, entry: Entry, args: Args<'_>, micros: u64) {
+        let redacted = redacted(entry.command, args);
+        let args = redacted.as_ref().map_or(args, OwnedRequest::args);
+        self.slowlog.record(session, args, micros, self.clock);
+        self.slowlog.shorten(self.config.slowlog_max_len);
+    }
+
     /// Shows a command to monitors.
     #[inline]
     pub(crate) fn show(&mut self, session: &Session, entry: Entry, args: Args<'_>) {
         if !self.monitors.is_empty() && !entry.command.has(flag::SKIP_MONITOR | flag::ADMIN) {
-            let redacted = redacted(entry.command, args);
-            self.feed_monitors(session, redacted.as_ref().map_or(args, OwnedRequest::args));
+            self.show_to_monitors(session, entry, args);
         }
     }
 
+    #[cold]
+    fn show_to_monitors(&mut self, session: &Session, entry: Entry, args: Args<'_>) {
+        let redacted = redacted(entry.command, args);
+        self.feed_monitors(session, redacted.as_ref().map_or(args, OwnedRequest::args));
+    }
+
     /// Deletions of keys whose time came, found by the running command or by the walk over due keys.
+    #[inline]
     pub(crate) fn collect_expired(&mut self, keyspace: &mut Keyspace) {
+        if keyspace.has_expired() {
+            self.delete_expired(keyspace);
+        }
+    }
+
+    #[cold]
+    fn delete_expired(&mut self, keyspace: &mut Keyspace) {
         for (db, key) in keyspace.take_expired() {
             self.key_expired(db, &key);
         }
@@ -662,10 +678,15 @@ impl Core {
     }
 
     /// Tells sessions whose watched keys changed, the running one's included.
+    #[inline]
     pub(crate) fn break_watches(&mut self, running: &mut Session) {
-        if self.watches.is_empty() {
-            return;
+        if !self.watches.is_empty() {
+            self.tell_watchers(running);
         }
+    }
+
+    #[cold]
+    fn tell_watchers(&mut self, running: &mut Session) {
         for id in self.watches.take_broken() {
             if id == running.id {
                 running.watch_broken = true;
@@ -727,6 +748,7 @@ impl Core {
 
 impl Session {
     /// Applies CLIENT REPLY to what was written behind `start`.
+    #[inline]
     pub(crate) fn suppress_reply(&mut self, reply: &mut Reply, start: usize) {
         match self.reply_mode {
             ReplyMode::On => {}

@@ -170,8 +170,13 @@ impl Histogram {
 }
 
 fn bucket(value: u64) -> usize {
-    let power = value.max(1).ilog2();
-    let index = if power < 3 { value } else { u64::from(power - 2) * 8 + ((value >> (power - 3)) & 7) };
+    let index = match value {
+        0..8 => value,
+        _ => {
+            let power = value.ilog2();
+            u64::from(power - 2) * 8 + ((value >> (power - 3)) & 7)
+        }
+    };
     usize::try_from(index).expect("at most 500 buckets")
 }
 

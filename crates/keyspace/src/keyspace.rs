@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use crate::access::AccessPolicy;
 use crate::database::{Database, Garbage, KeyLayout, view};
 use crate::encoding::Encoding;
@@ -79,19 +81,39 @@ impl Keyspace {
         self.databases.swap(a, b);
     }
 
+    /// Whether keys were removed because they were due that were not taken yet. Asked behind each command.
+    #[inline]
+    pub fn has_expired(&mut self) -> bool {
+        let mut lent = self.lent;
+        while lent != 0 {
+            let mut meant = self.databases[self.meant(lent)].iter();
+            if meant.any(|database| !database.expired.is_empty()) {
+                return true;
+            }
+            lent &= lent - 1;
+        }
+        self.lent = 0;
+        false
+    }
+
     /// Takes the keys that were removed because they were due, each with its database.
     pub fn take_expired(&mut self) -> Vec<(usize, Vec<u8>)> {
         let mut expired = Vec::new();
         let mut lent = std::mem::take(&mut self.lent);
         while lent != 0 {
-            let first = lent.trailing_zeros() as usize;
-            let behind = if first == 63 { self.databases.len() } else { first + 1 };
-            for (index, database) in self.databases.iter_mut().enumerate().take(behind).skip(first) {
-                expired.extend(database.expired.drain(..).map(|key| (index, key)));
+            for index in self.meant(lent) {
+                expired.extend(self.databases[index].expired.drain(..).map(|key| (index, key)));
             }
             lent &= lent - 1;
         }
         expired
+    }
+
+    /// The databases of the lowest bit in such a set.
+    #[inline]
+    fn meant(&self, lent: u64) -> Range<usize> {
+        let first = lent.trailing_zeros() as usize;
+        first..if first == 63 { self.databases.len() } else { first + 1 }
     }
 
     /// Removes all keys; what they held can be dropped elsewhere.

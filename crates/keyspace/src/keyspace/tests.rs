@@ -105,12 +105,15 @@ fn expired_keys_are_found_in_whatever_database() {
     for index in [0, 5, 62, 63, 69] {
         keyspace.db_mut(index).set_string(b"k", b"v", Some(set), set);
     }
+    assert!(!keyspace.has_expired());
     assert_eq!(keyspace.take_expired(), []);
     for index in [69, 5, 63] {
         assert!(keyspace.db_mut(index).get(b"k", later).is_none());
+        assert!(keyspace.has_expired());
     }
     keyspace.swap(5, 6);
     let expired = [6, 63, 69].map(|index| (index, b"k".to_vec()));
     assert_eq!(keyspace.take_expired(), expired);
+    assert!(!keyspace.has_expired());
     assert_eq!(keyspace.take_expired(), []);
 }
