@@ -289,42 +289,62 @@ impl RequestDecoder {
     /// Goes on in `buffer`, which starts at the same byte as at the last call
     /// until a request was complete, and then right behind that request.
     pub fn decode(&mut self, buffer: &[u8], limits: &Limits) -> Result<Progress, ProtocolError> {
-        loop {
-            self.phase = match self.phase {
-                Phase::Start => {
-                    self.spans.clear();
-                    if self.spans.capacity() > SPANS_KEPT {
-                        self.spans = Vec::new();
-                    }
-                    self.position = 0;
-                    match buffer.first() {
-                        None => return Ok(Progress::Incomplete),
-                        Some(b'*') => match self.count(buffer, limits)? {
-                            None => return Ok(Progress::Incomplete),
-                            Some(0) => return Ok(self.complete()),
-                            Some(missing) => Phase::Lengths { missing },
-                        },
-                        Some(_) => Phase::Inline,
+        match self.phase {
+            Phase::Start => {
+                self.spans.clear();
+                if self.spans.capacity() > SPANS_KEPT {
+                    self.spans = Vec::new();
+                }
+                self.position = 0;
+                match buffer.first() {
+                    None => Ok(Progress::Incomplete),
+                    Some(b'*') => match self.count(buffer, limits)? {
+                        None => Ok(Progress::Incomplete),
+                        Some(0) => Ok(self.complete()),
+                        Some(missing) => self.arguments(buffer, limits, (missing, None)),
+                    },
+                    Some(_) => {
+                        self.phase = Phase::Inline;
+                        self.inline(buffer)
                     }
                 }
-                Phase::Lengths { missing } => match self.length(buffer, limits)? {
-                    None => return Ok(Progress::Incomplete),
-                    Some(length) => Phase::Argument { missing, length },
-                },
-                Phase::Argument { missing, length } => {
-                    // The two bytes behind an argument are skipped unread, as Redis does.
-                    if buffer.len() - self.position < length + 2 {
+            }
+            Phase::Lengths { missing } => self.arguments(buffer, limits, (missing, None)),
+            Phase::Argument { missing, length } => self.arguments(buffer, limits, (missing, Some(length))),
+            Phase::Inline => self.inline(buffer),
+        }
+    }
+
+    /// Reads so many arguments more, the first of this length if that is known.
+    #[inline]
+    fn arguments(
+        &mut self,
+        buffer: &[u8],
+        limits: &Limits,
+        (mut missing, mut known): (usize, Option<usize>),
+    ) -> Result<Progress, ProtocolError> {
+        loop {
+            let length = match known.take() {
+                Some(length) => length,
+                None => match self.length(buffer, limits)? {
+                    Some(length) => length,
+                    None => {
+                        self.phase = Phase::Lengths { missing };
                         return Ok(Progress::Incomplete);
                     }
-                    self.spans.push(Span { start: self.position, end: self.position + length });
-                    self.position += length + 2;
-                    if missing == 1 {
-                        return Ok(self.complete());
-                    }
-                    Phase::Lengths { missing: missing - 1 }
-                }
-                Phase::Inline => return self.inline(buffer),
+                },
             };
+            // The two bytes behind an argument are skipped unread, as Redis does.
+            if buffer.len() - self.position < length + 2 {
+                self.phase = Phase::Argument { missing, length };
+                return Ok(Progress::Incomplete);
+            }
+            self.spans.push(Span { start: self.position, end: self.position + length });
+            self.position += length + 2;
+            missing -= 1;
+            if missing == 0 {
+                return Ok(self.complete());
+            }
         }
     }
 
@@ -418,8 +438,24 @@ fn header(
     start: usize,
     too_long: ProtocolError,
 ) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    match buffer[start + 1..] {
+        [ones @ b'0'..=b'9', b'\r', _, ..] => Ok(Some((Some(i64::from(ones - b'0')), start + 4))),
+        [tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
+            Ok(Some((Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0')), start + 5)))
+        }
+        _ => long_header(buffer, start, too_long),
+    }
+}
+
+/// The same of a header that is not one or two digits, or not whole.
+#[inline(never)]
+fn long_header(
+    buffer: &[u8],
+    start: usize,
+    too_long: ProtocolError,
+) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let line = &buffer[start + 1..];
-    // Almost every header is one to three digits: read them without a search.
+    // Most others are three digits or little more: read them without a search.
     let mut number = 0i64;
     for (index, &byte) in line.iter().take(8).enumerate() {
         match byte {

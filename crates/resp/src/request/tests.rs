@@ -35,6 +35,16 @@ fn whole_requests_are_decoded_in_any_pieces() {
 }
 
 #[test]
+fn numbers_of_any_length_are_read() {
+    for length in [0, 1, 9, 10, 11, 99, 100, 1234] {
+        let word = "x".repeat(length);
+        check(format!("*1\r\n${length}\r\n{word}\r\n").as_bytes(), Ok(&[&word]));
+        let words = vec!["a"; length];
+        check(format!("*{length}\r\n{}", "$1\r\na\r\n".repeat(length)).as_bytes(), Ok(&words));
+    }
+}
+
+#[test]
 fn inline_requests_are_split_as_a_shell_would() {
     check(b"\r\n", Ok(&[]));
     check(b"PING\r\n", Ok(&["PING"]));
@@ -54,6 +64,10 @@ fn violations_are_named() {
     check(b"*1\r\n$-1\r\n", Err(ProtocolError::InvalidLength));
     check(b"*1\r\n$999999999999\r\n", Err(ProtocolError::InvalidLength));
     check(b"*1\r\n$abc\r\n", Err(ProtocolError::InvalidLength));
+    check(b"*1\r\n$\r\n", Err(ProtocolError::InvalidLength));
+    check(b"*1\r\n$1x\r\n", Err(ProtocolError::InvalidLength));
+    check(b"*1\r\n$01\r\na\r\n", Err(ProtocolError::InvalidLength));
+    check(b"*00\r\n", Err(ProtocolError::InvalidCount));
 }
 
 #[test]
