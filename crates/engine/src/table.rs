@@ -58,17 +58,49 @@ pub struct CommandTable {
 struct Name {
     upper: Box<[u8]>,
     lower: Box<[u8]>,
+    ends: u64,
+    /// Whether no other name of this length has these [`ends`]: it is all of letters, and they are all of it.
+    is_told_by_ends: bool,
 }
 
 impl Name {
     fn new(name: &[u8]) -> Self {
-        Name { upper: name.to_ascii_uppercase().into(), lower: name.to_ascii_lowercase().into() }
+        let (upper, lower) = (name.to_ascii_uppercase().into(), name.to_ascii_lowercase().into());
+        let is_told_by_ends = name.len() <= 8 && name.iter().all(u8::is_ascii_alphabetic);
+        Name { upper, lower, ends: ends(name), is_told_by_ends }
     }
 
+    /// Whether it is `name`, which has these [`ends`].
     #[inline]
-    fn is(&self, name: &[u8]) -> bool {
+    fn is(&self, name: &[u8], ends: u64) -> bool {
+        self.lower.len() == name.len() && self.ends == ends && (self.is_told_by_ends || self.is_spelled(name))
+    }
+
+    fn is_spelled(&self, name: &[u8]) -> bool {
         *self.upper == *name || *self.lower == *name || self.lower.eq_ignore_ascii_case(name)
     }
+}
+
+/// The first and the last four letters of a name, whatever their case, or all of a shorter one: names are looked up
+/// for every request, and few of one length share these.
+#[inline]
+fn ends(name: &[u8]) -> u64 {
+    let (first, last) = match name {
+        [] => ([0; 4], [0; 4]),
+        [first, ..] if name.len() < 4 => ([*first; 4], [name[name.len() / 2], name[name.len() - 1], 0, 0]),
+        _ => (*name.first_chunk().expect("four at least"), *name.last_chunk().expect("four at least")),
+    };
+    /// What upper and lower case of a letter differ in.
+    const CASE: u32 = 0x2020_2020;
+    let [first, last] = [first, last].map(|letters| u64::from(u32::from_le_bytes(letters) | CASE));
+    first << 32 | last
+}
+
+/// The slot to begin with for a name of so many bytes with these ends.
+#[inline]
+fn home(ends: u64, length: usize) -> usize {
+    let mixed = ends.wrapping_add(length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> SLOT_SHIFT).expect("ten bits")
 }
 
 const SLOTS: usize = 1024;
@@ -101,9 +133,9 @@ impl CommandTable {
     }
 
     fn insert(&mut self, name: &[u8], entry: Entry) {
-        let mut slot = self.home(name);
+        let mut slot = home(ends(name), name.len());
         while self.slots[slot].is_some() {
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) % SLOTS;
         }
         self.slots[slot] = Some((Name::new(name), entry));
     }
@@ -115,7 +147,7 @@ impl CommandTable {
         }
         let mut rest: Vec<_> =
             std::mem::replace(&mut self.slots, vec![None; SLOTS]).into_iter().flatten().collect();
-        rest.retain(|(name, _)| !name.is(from));
+        rest.retain(|(name, _)| !name.is(from, ends(from)));
         for (name, entry) in rest {
             self.insert(&name.lower, entry);
         }
@@ -128,22 +160,30 @@ impl CommandTable {
     /// The row called `name`, whatever the case of its letters.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Entry> {
-        let mut slot = self.home(name);
+        let ends = ends(name);
+        let mut slot = home(ends, name.len());
         loop {
             match &self.slots[slot] {
                 None => return None,
-                Some((known, entry)) if known.is(name) => return Some(*entry),
-                Some(_) => slot = (slot + 1) % self.slots.len(),
+                Some((known, entry)) if known.is(name, ends) => return Some(*entry),
+                Some(_) => slot = (slot + 1) % SLOTS,
             }
         }
     }
 
     /// The row for a request: the subcommand's where there is one. Arity is not checked.
+    #[inline]
     pub fn resolve(&self, args: Args<'_>) -> Result<Entry, CommandError> {
-        let found = self.find(&args[0]).ok_or_else(|| CommandError::unknown_command(&args[0], args))?;
-        let Some(word) = args.get(1).filter(|_| !found.command.subcommands.is_empty()) else {
-            return Ok(found);
-        };
+        match self.find(&args[0]) {
+            Some(found) if found.command.subcommands.is_empty() => Ok(found),
+            found => self.resolve_subcommand(found, args),
+        }
+    }
+
+    #[inline(never)]
+    fn resolve_subcommand(&self, found: Option<Entry>, args: Args<'_>) -> Result<Entry, CommandError> {
+        let found = found.ok_or_else(|| CommandError::unknown_command(&args[0], args))?;
+        let Some(word) = args.get(1) else { return Ok(found) };
         match self.find_subcommand(found.command, word) {
             Some(entry) => Ok(entry),
             None if found.command.run.is_some() => Ok(found),
@@ -171,24 +211,6 @@ impl CommandTable {
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
-
-    /// The slot to begin with, by the first and last letters of a name and its length: names are looked up for every
-    /// request, and few share these.
-    #[inline]
-    fn home(&self, name: &[u8]) -> usize {
-        let (first, last) = match name {
-            [] => ([0; 4], [0; 4]),
-            [first, ..] if name.len() < 4 => {
-                ([*first; 4], [name[name.len() / 2], name[name.len() - 1], 0, 0])
-            }
-            _ => (*name.first_chunk().expect("four at least"), *name.last_chunk().expect("four at least")),
-        };
-        /// What upper and lower case of a letter differ in.
-        const CASE: u32 = 0x2020_2020;
-        let [first, last] = [first, last].map(|letters| u64::from(u32::from_le_bytes(letters) | CASE));
-        let mixed = (first << 32 | last).wrapping_add(name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        usize::try_from(mixed >> SLOT_SHIFT).expect("ten bits")
-    }
 }
 
 #[cfg(test)]
@@ -204,6 +226,20 @@ mod tests {
             assert_eq!(found.command.full_name, command.full_name);
         }
         assert!(table.find(b"nosuchcommand").is_none());
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_and_nothing_else_for_it() {
+        let table = CommandTable::new(Mode::Server, &[]).unwrap();
+        let known: BTreeMap<Vec<u8>, usize> =
+            table.commands().map(|(name, entry)| (name.to_vec(), entry.index)).collect();
+        for name in known.keys() {
+            for (at, byte) in (0..name.len()).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+                let asked = [&name[..at], &[byte], &name[at + 1..]].concat();
+                let found = table.find(&asked).map(|entry| entry.index);
+                assert_eq!(found, known.get(&asked.to_ascii_lowercase()).copied(), "{asked:?}");
+            }
+        }
     }
 
     #[test]
