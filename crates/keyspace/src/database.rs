@@ -123,8 +123,7 @@ impl Database {
 
     /// The value of `key`, recording the access.
     pub fn get(&mut self, key: &[u8], now: UnixMillis) -> Option<Value<'_>> {
-        let place = self.find_live(key, now)?;
-        self.touch(place);
+        let place = self.find_used(key, now)?;
         Some(entry::value_of(&self.table.at(place)))
     }
 
@@ -135,8 +134,7 @@ impl Database {
 
     /// The value of `key`, to be changed.
     pub fn get_mut(&mut self, key: &[u8], now: UnixMillis) -> Option<ValueMut<'_>> {
-        let place = self.find_live(key, now)?;
-        self.touch(place);
+        let place = self.find_used(key, now)?;
         Some(ValueMut::present(self, place))
     }
 
@@ -406,13 +404,34 @@ impl Database {
         Some(place)
     }
 
-    /// Records an access, unless a snapshot holds the entry: that would cost a copy.
+    /// The same, recording the access: the entry is read once for both.
+    #[inline]
+    fn find_used(&mut self, key: &[u8], now: UnixMillis) -> Option<Place> {
+        self.now = self.now.max(now);
+        let place = self.table.find(key).ok()?;
+        let entry = self.table.at(place);
+        if is_due(&entry, now) {
+            self.remove_due(place);
+            return None;
+        }
+        let clock = entry::clock_of(entry.rest);
+        self.touch_from(place, clock);
+        Some(place)
+    }
+
+    /// Records an access.
     #[inline]
     fn touch(&mut self, place: Place) {
+        let clock = entry::clock_of(self.table.at(place).rest);
+        self.touch_from(place, clock);
+    }
+
+    /// Records an access to an entry with the clock `old`, unless a snapshot holds it: that would cost a copy.
+    #[inline]
+    fn touch_from(&mut self, place: Place, old: u32) {
         if self.quiet {
             return;
         }
-        let old = entry::clock_of(self.table.at(place).rest);
         let new = self.policy.touched(old, self.now, &mut self.rng);
         if new != old
             && let Some(rest) = self.table.rest_mut_if_unshared(place)
