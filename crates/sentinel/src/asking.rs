@@ -19,7 +19,7 @@ use crate::server::Server;
 use crate::topology::MOST_MEMBERS;
 
 /// The most sentinels that are talked with, for all groups.
-const MOST_PEERS: usize = 4096;
+pub(crate) const MOST_PEERS: usize = 4096;
 
 /// The most that a primary gets no hello while another sentinel may let its writes wait, milliseconds.
 const LONGEST_QUIET: u64 = 10_000;

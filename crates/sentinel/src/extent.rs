@@ -122,4 +122,13 @@ mod tests {
             assert_eq!(Extent::default().end(begin.as_bytes(), LIMITS), Err(BrokenLine), "{begin:?}");
         }
     }
+
+    #[test]
+    fn what_was_looked_at_is_not_looked_at_again() {
+        for (first, second) in [("*2\r\n:1\r\n", "?????:?\r\n:2\r\n"), ("+abc", "+\r\nc\r\n")] {
+            let mut extent = Extent::default();
+            assert_eq!(extent.end(first.as_bytes(), LIMITS), Ok(None));
+            assert_eq!(extent.end(second.as_bytes(), LIMITS), Ok(Some(second.len())), "{first:?}");
+        }
+    }
 }

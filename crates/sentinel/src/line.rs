@@ -176,4 +176,19 @@ mod tests {
         assert_eq!(line.receive(&rest, OF_MESSAGES), Ok(()));
         assert_eq!(line.receive(b"x", OF_MESSAGES), Err(BrokenLine));
     }
+
+    #[test]
+    fn what_came_is_looked_at_once_and_given_back() {
+        let mut line = Line::default();
+        line.receive(b"+a\r\n*2\r\n:1\r\n", OF_SERVERS).expect("it is short");
+        assert_eq!(line.next(OF_SERVERS), Ok(Some(Value::Simple("a".to_owned()))));
+        assert_eq!(line.next(OF_SERVERS), Ok(None));
+        let begun = line.extent.clone();
+        assert_ne!(begun, Extent::default());
+        let rest = [b"$100000\r\n".as_slice(), &[b'x'; 100_000], b"\r\n"].concat();
+        line.receive(&rest, OF_SERVERS).expect("it is not long");
+        assert!(line.next(OF_SERVERS).expect("it is in order").is_some());
+        assert_eq!(line.next(OF_SERVERS), Ok(None));
+        assert_eq!((line.unfinished(), line.buffer.capacity()), (0, 0));
+    }
 }

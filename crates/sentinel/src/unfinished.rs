@@ -9,7 +9,7 @@ use crate::action::LineId;
 const MOST: usize = 64 << 20;
 
 /// Bytes by line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unfinished {
     by_line: BTreeMap<LineId, usize>,
     total: usize,

@@ -38,3 +38,10 @@ fn what_cannot_be_read_is_skipped() {
         assert!(report.replicas.is_empty() && report.primary.is_none() && report.role.is_none(), "{text}");
     }
 }
+
+#[test]
+fn no_more_replicas_are_read_than_a_group_may_have() {
+    let rows = (0..MOST_REPLICAS + 9).map(|row| format!("slave{row}:ip=10.0.0.1,port={}\r\n", row + 1));
+    let report = Report::parse(&format!("role:master\r\n{}", rows.collect::<String>()));
+    assert_eq!(report.replicas.len(), MOST_REPLICAS);
+}

@@ -4,12 +4,13 @@ use slipstream_replication::Moment;
 use slipstream_resp::Value;
 
 use super::world::{SERVERS, World};
-use crate::Address;
-use crate::action::Event;
+use crate::asking::MOST_PEERS;
 use crate::core::Owner;
 use crate::hello::LAST_EPOCH;
-use crate::sentinel::Sentinel;
+use crate::line::Awaited;
 use crate::topology::MOST_MEMBERS;
+use crate::unfinished::Unfinished;
+use crate::{Action, Address, Event, Failure, Globals, LineId, Sentinel};
 
 const STRANGER: &str = "ffffffffffffffffffffffffffffffffffffffff";
 
@@ -246,4 +247,123 @@ fn an_opinion_is_as_old_as_its_question() {
     assert_eq!(member(&world), before, "it is of another time");
     world.sentinel(0).on_opinion(&peer, ("mymaster", &answer), down_since);
     assert_eq!(member(&world), Some((true, down_since)), "at {now}");
+}
+
+#[test]
+fn all_groups_together_have_a_bound_for_sentinels() {
+    let mut sentinel = Sentinel::new(Moment(0), Globals::default(), fastrand::Rng::with_seed(1));
+    for group in 0..5 {
+        sentinel.add_group(&format!("g{group}"), Address::new("10.0.0.1", 6379), 2);
+    }
+    let say = |sentinel: &mut Sentinel, group: usize, number: usize| {
+        let port = 20_000 + number;
+        sentinel.hear_hello(&format!("10.0.0.2,{port},{number:040},1,g{group},10.0.0.1,6379,0"));
+    };
+    (0..MOST_PEERS + 100).for_each(|number| say(&mut sentinel, number / 1000, number));
+    assert_eq!(sentinel.peers.len(), MOST_PEERS);
+    // Who is talked with for one group may be of another as well.
+    let before = sentinel.groups["g4"].members.len();
+    say(&mut sentinel, 4, 0);
+    assert_eq!((sentinel.groups["g4"].members.len(), sentinel.peers.len()), (before + 1, MOST_PEERS));
+}
+
+#[test]
+fn a_hello_that_says_nothing_new_wakes_nobody() {
+    let mut world = World::ready(2, 1, 1);
+    world.sentinel(0).hear_hello(&hello((0, 0)));
+    world.run(500);
+    let now = world.now;
+    let sentinel = world.sentinel(0);
+    sentinel.handle(Moment(now), Event::Tick, &mut Vec::new());
+    let before = sentinel.deadline();
+    sentinel.hear_hello(&hello((0, 0)));
+    assert_eq!(sentinel.deadline(), before);
+    sentinel.hear_hello(&hello((1, 0)));
+    assert!(sentinel.deadline() < before);
+}
+
+/// What a sentinel does with a group of so many replicas, to all of whom there are connections.
+fn connected_to(replicas: u16) -> (Sentinel, Vec<LineId>) {
+    let mut sentinel = Sentinel::new(Moment(0), Globals::default(), fastrand::Rng::with_seed(1));
+    sentinel.add_group("g", Address::new("10.0.0.1", 1), 1);
+    let Sentinel { groups, core, .. } = &mut sentinel;
+    let group = groups.get_mut("g").expect("it is there");
+    (0..replicas).for_each(|number| {
+        group.add_replica(core, Address::new("10.0.0.2", 1000 + number));
+    });
+    let mut actions = Vec::new();
+    sentinel.handle(Moment(0), Event::Tick, &mut actions);
+    let asked = |action: &Action| match action {
+        Action::Connect(line, _) => Some(*line),
+        _ => None,
+    };
+    let lines: Vec<LineId> = actions.iter().filter_map(asked).collect();
+    for &line in &lines {
+        let [local, remote] = ["10.0.0.9", "10.0.0.2"].map(str::to_owned);
+        sentinel.handle(Moment(0), Event::Connected { line, local, remote }, &mut Vec::new());
+    }
+    (sentinel, lines)
+}
+
+#[test]
+fn all_lines_together_have_a_bound_for_replies_that_do_not_end() {
+    const MANY: usize = 1_000_000;
+    let (mut sentinel, lines) = connected_to(80);
+    let begin = [format!("${MANY}\r\n").into_bytes(), vec![b'x'; MANY - 1]].concat();
+    let mut closed = 0;
+    for line in &lines {
+        let mut actions = Vec::new();
+        sentinel.handle(Moment(1), Event::Received(*line, &begin), &mut actions);
+        closed += actions.iter().filter(|action| matches!(action, Action::Close(_))).count();
+    }
+    let fit = (64 << 20) / begin.len();
+    assert_eq!(closed, lines.len() - fit);
+    // Whatever is whole, or whose line is no more, takes nothing.
+    let rest: Vec<LineId> =
+        lines.iter().copied().filter(|line| sentinel.core.lines.contains_key(line)).collect();
+    for line in rest {
+        sentinel.handle(Moment(2), Event::Failed(line, Failure::Closed), &mut Vec::new());
+    }
+    assert_eq!(sentinel.core.unfinished, Unfinished::default());
+}
+
+#[test]
+fn a_message_is_taken_up_to_its_own_length() {
+    let is_messages = |owner: &Owner| matches!(owner, Owner::Messages(..));
+    for (length, is_taken) in [(60 << 10, true), (70 << 10, false)] {
+        let mut world = World::ready(2, 1, 1);
+        let lines = &world.sentinel(0).core.lines;
+        let line = *lines.iter().find(|(_, owner)| is_messages(owner)).expect("there is one").0;
+        world.tell(0, Event::Received(line, &vec![b'+'; length]));
+        assert_eq!(world.sentinel(0).core.lines.contains_key(&line), is_taken, "{length}");
+    }
+}
+
+#[test]
+fn an_info_that_is_very_long_is_read_and_not_kept() {
+    let mut world = World::ready(2, 1, 1);
+    let Sentinel { groups, core, .. } = world.sentinel(0);
+    let group = groups.get_mut("mymaster").expect("it is there");
+    let number = group.primary.number;
+    for (length, is_kept) in [(200 << 10, true), (300 << 10, false)] {
+        let text = format!("run_id:{length}\r\nrole:master\r\n{}", "x".repeat(length));
+        group.on_reply(core, number, (Awaited::Info, Value::Bulk(text.into_bytes())));
+        assert_eq!(group.primary.report.run_id, length.to_string());
+        assert_eq!(!group.primary.info_text.is_empty(), is_kept, "{length}");
+    }
+}
+
+#[test]
+fn a_group_of_very_many_is_not_looked_at_for_each_who_is_due() {
+    let (mut sentinel, lines) = connected_to(1000);
+    for (line, at) in lines.into_iter().rev().take(30).zip(100..) {
+        sentinel.handle(Moment(at), Event::Failed(line, Failure::Refused), &mut Vec::new());
+    }
+    let mut looks = 0;
+    while sentinel.deadline() < Moment(300) {
+        let at = sentinel.deadline();
+        sentinel.handle(at, Event::Tick, &mut Vec::new());
+        looks += 1;
+    }
+    assert!((2..=5).contains(&looks), "{looks}");
 }

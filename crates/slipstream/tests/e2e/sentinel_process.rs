@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::client::Client;
+use crate::commandline::run;
 use crate::peer::Kind::Ours;
 use crate::ports::Port;
 use crate::server::new_folder;
@@ -211,6 +212,32 @@ fn its_state_may_be_in_a_file_of_its_own() {
     let state = fs::read_to_string(sentinel.folder.join("state")).expect("it was written");
     assert!(!state.contains("loglevel") && !state.contains("removed"), "{state}");
     assert!(state.contains("sentinel current-primary first 127.0.0.1 2\n"), "{state}");
+}
+
+/// Whatever made it so took votes: a sentinel that does not know them could vote twice.
+#[test]
+fn a_state_that_is_none_is_refused() {
+    let sentinel = Sentinel::new("sentinel monitor first 127.0.0.1 1 1\n");
+    let state = sentinel.folder.join("state");
+    let text = format!("{}sentinel state-file {}\n", sentinel.text(), state.display());
+    fs::write(sentinel.file(), text).expect("the folder is ours");
+    let id = "0123456789".repeat(4);
+    let cut = format!("# A comment\nsentinel myid {id}\nsentinel config-epoch first 3\n");
+    for (content, why) in [
+        (vec![0; 3000], "This is no state"),
+        (b"\xfe\xed\xfa\xce\n\x01\x02".to_vec(), "This is no state"),
+        (cut.into_bytes(), "myid or current-epoch is missing"),
+    ] {
+        fs::write(&state, &content).expect("the folder is ours");
+        let refusal = sentinel.refusal(&["sentinel", "sentinel.conf"]);
+        assert!(refusal.contains("Sentinel state file ") && refusal.contains(why), "{refusal}");
+        let file = sentinel.file().display().to_string();
+        let checked = run(Path::new(BINARY), &["sentinel", "--check", &file], "");
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(said.contains(&format!("[error] {}: ", state.display())) && said.contains(why), "{said}");
+        assert_eq!(checked.status.code(), Some(1));
+        assert_eq!(fs::read(&state).expect("it is there"), content, "it is evidence");
+    }
 }
 
 /// Files that are included are only read, so what is not so any more is overruled.
