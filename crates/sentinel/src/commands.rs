@@ -127,10 +127,17 @@ impl Sentinel {
             let more = format!("quorum {}", group.options.quorum);
             group.tell(&mut self.core, (Level::Warning, "+monitor"), Subject::Primary, &more);
         }
-        let removed: Vec<String> = self.removed().map(str::to_owned).collect();
+        let removed: Vec<String> =
+            self.removed().filter(|name| !self.unset.contains(*name)).map(str::to_owned).collect();
         for name in removed {
             let text = format!(
                 "{name} is in the configuration, and is not watched since SENTINEL REMOVE: SENTINEL MONITOR adds it again."
+            );
+            self.core.log(Level::Warning, text);
+        }
+        for name in &self.unset {
+            let text = format!(
+                "{name} is not watched: no `sentinel monitor` sets it up. What else is said of it is dropped."
             );
             self.core.log(Level::Warning, text);
         }

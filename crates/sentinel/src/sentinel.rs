@@ -4,7 +4,7 @@
 //! who are down seen, a failover taken a step further. Whatever is to be looked at later sets the alarm of its group, so
 //! nothing is looked at for nothing, and nothing waits for a tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slipstream_replication::{Level, Moment};
 use slipstream_resp::Value;
@@ -41,6 +41,8 @@ pub struct Sentinel {
     pub(crate) peers: BTreeMap<String, Peer>,
     /// What is said in files that are only read.
     pub(crate) fixed: Fixed,
+    /// Groups that lines tell of, and none sets up.
+    pub(crate) unset: BTreeSet<String>,
     /// When each group is to be looked at.
     alarms: Alarms,
     /// When each other sentinel is.
@@ -61,6 +63,7 @@ impl Sentinel {
             groups: BTreeMap::new(),
             peers: BTreeMap::new(),
             fixed: Fixed::default(),
+            unset: BTreeSet::new(),
             alarms: Alarms::default(),
             peer_alarms: Alarms::default(),
             own_alarm: now,

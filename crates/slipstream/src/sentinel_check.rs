@@ -66,6 +66,16 @@ impl<W: Write> Report<W> {
                 self.say(&Finding::Error(text))?;
             }
         }
+        for name in &named.unset {
+            let text = format!(
+                "{name} is not watched: lines tell of it, and `sentinel monitor` is missing; they will be dropped"
+            );
+            self.say(&Finding::Warning(text))?;
+        }
+        for name in &named.removed {
+            let text = format!("{name} is not watched since SENTINEL REMOVE; SENTINEL MONITOR adds it again");
+            self.say(&Finding::Warning(text))?;
+        }
         if named.groups.is_empty() {
             let text = "no group: `sentinel monitor` is missing, or SENTINEL MONITOR is to follow";
             self.say(&Finding::Warning(text.to_owned()))?;

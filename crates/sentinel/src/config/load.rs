@@ -273,7 +273,10 @@ impl Sentinel {
     fn current_primary(&mut self, name: &str, host: &str, port: &str) -> Outcome {
         check_host(&self.core.globals, host)?;
         let address = Address::new(host, words::port(port).map_err(|_| BAD_PORT)?);
-        let Some(group) = self.groups.get_mut(name) else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(name) else {
+            self.unset.insert(name.to_owned());
+            return Ok(());
+        };
         if group.primary.contact.address != address {
             group.primary = Server::new(self.core.number(), address, Role::Primary, self.core.now);
         }
@@ -335,7 +338,9 @@ impl Sentinel {
     fn with_group(&mut self, name: &str, reading: &Reading<'_>, change: impl FnOnce(&mut Group)) -> Outcome {
         match self.groups.get_mut(name) {
             Some(group) => change(group),
-            None if reading.may_lack(name) => {}
+            None if reading.may_lack(name) => {
+                self.unset.insert(name.to_owned());
+            }
             None => return Err(NO_SUCH_GROUP.to_owned()),
         }
         Ok(())

@@ -25,6 +25,10 @@ pub struct NamedScript {
 pub struct Named {
     /// Each group.
     pub groups: Vec<NamedGroup>,
+    /// Groups that lines tell of, and none sets up.
+    pub unset: Vec<String>,
+    /// Groups that it sets up, and that are not watched since SENTINEL REMOVE.
+    pub removed: Vec<String>,
     /// How to log in at other sentinels: user and password; empty for not at all.
     pub login: (String, String),
     /// This sentinel's id.
@@ -95,6 +99,8 @@ impl Sentinel {
         };
         Named {
             groups: self.groups.values().map(group).collect(),
+            unset: self.unset.iter().cloned().collect(),
+            removed: self.removed().filter(|name| !self.unset.contains(*name)).map(str::to_owned).collect(),
             login: self.core.peer_login(),
             id: self.core.id.clone(),
             state_file: globals.state_file.clone(),

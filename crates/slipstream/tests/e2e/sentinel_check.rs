@@ -158,6 +158,11 @@ fn what_is_not_there_is_told() {
         ],
     );
 
+    let left = "sentinel current-primary gone 127.0.0.1 1\nsentinel auth-pass gone x\n";
+    let (status, said) = check(&folder, left);
+    assert_eq!(status, Some(0), "{said}");
+    says(&said, &["[warning] gone is not watched: ".to_owned(), "0 errors, 2 warnings".to_owned()]);
+
     let (status, said) = check(&folder, "sentinel monitor g db.example.org 6379 1\n");
     assert_eq!(status, Some(1), "{said}");
     says(&said, &["at line 1".to_owned(), "Can't resolve instance hostname.".to_owned()]);

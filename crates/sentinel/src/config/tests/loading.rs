@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::SafeFailover;
+use crate::config::Named;
 
 const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 const OTHER: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -238,4 +239,22 @@ fn a_file_of_state_is_whole_or_empty() {
         assert_eq!(error.number, number, "{error}");
         assert!(error.reason.contains("votes"), "{error}");
     }
+}
+
+#[test]
+fn groups_that_are_told_of_and_not_watched_are_named() {
+    let lines = |text: &str| ConfigLine::all(text.as_bytes()).expect("it is in order");
+    let named = |configuration: &str, state: &str| {
+        let named = Named::read(&lines(configuration), &lines(state), "").expect("it is taken");
+        (named.unset, named.removed)
+    };
+    let watched = "sentinel state-file /s\nsentinel monitor a 1.1.1.1 1 1\nsentinel auth-pass a x\n";
+    let nobody: Vec<String> = Vec::new();
+    assert_eq!(named(watched, "sentinel config-epoch a 1\n"), (nobody.clone(), nobody.clone()));
+    assert_eq!(named(watched, "sentinel removed a\n"), (nobody.clone(), vec!["a".to_owned()]));
+    for state in ["sentinel current-primary b 1.1.1.1 1\n", "sentinel quorum b 7\n"] {
+        assert_eq!(named(watched, state), (vec!["b".to_owned()], nobody.clone()));
+    }
+    let left = "sentinel current-primary b 1.1.1.1 1\nsentinel auth-pass b x\n";
+    assert_eq!(named(left, ""), (vec!["b".to_owned()], nobody));
 }
