@@ -91,6 +91,7 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
         // The process leads a session already if it was started by hand with the variable set.
         rustix::process::setsid().ok();
     } else if config.daemonize {
+        check(config, config_file)?;
         return detach(&started_in, &stdin);
     }
     let huge_pages = if config.disable_thp { kernel::disable_huge_pages() } else { Ok(()) };
@@ -133,6 +134,14 @@ fn serve(program: &str, sources: &Sources) -> Result<i32, String> {
     let status = event_loop.run().map_err(|error| error.to_string());
     drop(pidfile);
     status
+}
+
+/// Whether a node would begin with this configuration and what that names: users, scripts, a sentinel's state. Whoever
+/// detaches has no terminal to say so any more.
+fn check(config: Config, config_file: Option<PathBuf>) -> Result<(), String> {
+    let net = Net::shared().map_err(|error| format!("Asking to be woken by sockets: {error}"))?;
+    let process = Process::new(&config, config_file, net)?;
+    Node::new(config, Box::new(process), 0).map(drop)
 }
 
 /// What the node knew, and the data that it had.
