@@ -22,7 +22,7 @@ use crate::table::{CommandTable, Entry};
 impl Core {
     /// What the meaning of rules depends on.
     pub(crate) fn acl_rules(&self) -> Rules<'_> {
-        Rules { table: &self.table, all_channels: self.config.acl_pubsub_default.are_all() }
+        Rules::new(&self.table, &self.config)
     }
 
     /// Logs a session in, by the words of a request whose command is `word`.
@@ -122,7 +122,7 @@ impl Core {
     /// Puts a user in the place of another. Subscribers who lost a channel by that are to be closed: whose sessions these
     /// are, `running` among them.
     pub(crate) fn put_user(&mut self, name: &[u8], user: User, running: &Session) -> Vec<SessionId> {
-        let rules = Rules { table: &self.table, all_channels: self.config.acl_pubsub_default.are_all() };
+        let rules = Rules::new(&self.table, &self.config);
         let old = self.users.find(name);
         self.users.put(&rules, name, user);
         old.map(|id| self.subscribers_without_right(id, running)).unwrap_or_default()
@@ -130,7 +130,7 @@ impl Core {
 
     /// `requirepass` was set.
     pub(crate) fn change_default_password(&mut self) {
-        let rules = Rules { table: &self.table, all_channels: self.config.acl_pubsub_default.are_all() };
+        let rules = Rules::new(&self.table, &self.config);
         self.users.set_default_password(&rules, self.config.requirepass.as_deref());
     }
 
@@ -177,7 +177,7 @@ impl Users {
         table: &CommandTable,
         host: &mut dyn Host,
     ) -> Result<Users, String> {
-        let rules = &Rules { table, all_channels: config.acl_pubsub_default.are_all() };
+        let rules = &Rules::new(table, config);
         let mut users = Users::new(rules, config.requirepass.as_deref());
         for line in &config.users {
             let user = line.user(rules).map_err(|reason| {
@@ -215,7 +215,7 @@ impl Core {
     /// # Errors
     /// What is wrong with the file; nothing has changed.
     pub(crate) fn load_users(&mut self, running: &Session) -> Result<Vec<SessionId>, String> {
-        let rules = Rules { table: &self.table, all_channels: self.config.acl_pubsub_default.are_all() };
+        let rules = Rules::new(&self.table, &self.config);
         let loaded = load(&rules, &self.config.aclfile, &mut *self.host)?;
         let gone = self.users.replace(&rules, loaded);
         let mut closed = self.sessions_of(&gone, running);

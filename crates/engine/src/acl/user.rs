@@ -8,6 +8,7 @@ use slipstream_resp::split_line;
 
 use super::password::PasswordHash;
 use super::selector::Selector;
+use crate::config::Config;
 use crate::table::CommandTable;
 
 /// What the meaning of a rule depends on beside itself.
@@ -17,6 +18,13 @@ pub(crate) struct Rules<'a> {
     pub(crate) table: &'a CommandTable,
     /// `acl-pubsub-default`: whether what is new may use all channels.
     pub(crate) all_channels: bool,
+}
+
+impl<'a> Rules<'a> {
+    /// As a node with these commands and this configuration reads them.
+    pub(crate) fn new(table: &'a CommandTable, config: &Config) -> Rules<'a> {
+        Rules { table, all_channels: config.acl_pubsub_default.are_all() }
+    }
 }
 
 /// Why a rule is refused.
