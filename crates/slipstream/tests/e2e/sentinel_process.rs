@@ -176,6 +176,29 @@ fn without_a_place_for_its_state_it_does_not_start() {
     assert!(fixed.contains("'sentinel state-file <path>'"), "{fixed}");
 }
 
+/// Whoever starts it in the background is told on the terminal as well.
+#[test]
+fn what_cannot_be_is_told_before_it_detaches() {
+    let state = "sentinel state-file state\n";
+    for (line, why) in [
+        ("sentinel nonsense group 1\n", "Unrecognized sentinel configuration statement."),
+        ("sentinel notification-script group /nowhere\n", "Notification script seems non existing"),
+        ("replicaof 127.0.0.1 1\n", "replicaof directive while in sentinel mode"),
+        (state, "This is no state"),
+    ] {
+        let lines = format!("daemonize yes\nsentinel monitor group 127.0.0.1 1 1\n{line}");
+        let sentinel = Sentinel::new(&lines);
+        let file = sentinel.folder.join(if line == state { "state" } else { "other" });
+        fs::write(file, "nothing\n").expect("the folder is ours");
+        let refusal = sentinel.refusal(&["sentinel", "sentinel.conf", "--pidfile", "pid"]);
+        assert!(refusal.contains(why), "{refusal}");
+        assert!(!sentinel.folder.join("pid").exists());
+    }
+    let server = Sentinel::new("daemonize yes\naclfile missing\n");
+    let refusal = server.refusal(&["server", "sentinel.conf", "--pidfile", "pid"]);
+    assert!(refusal.contains("missing"), "{refusal}");
+}
+
 #[test]
 fn without_a_port_or_a_socket_it_does_not_start() {
     let sentinel = Sentinel::new("port 0\n");
