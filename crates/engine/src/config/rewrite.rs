@@ -47,10 +47,18 @@ pub(crate) fn rewrite_users(old: &[u8], config: &Config) -> Vec<u8> {
     file.into_text()
 }
 
-/// The same for one directive; all else stays as it is.
+/// The same for one directive; all else stays as it is. Where the file includes others it stands behind them, so that it
+/// counts whatever they say.
 pub(crate) fn rewrite_one(old: &[u8], config: &Config, name: &str) -> Vec<u8> {
     let mut file = File::parse(old);
+    let included = file.lines.iter().rposition(Entry::includes);
+    if included.is_some() {
+        file.additions = Additions::All;
+    }
     for row in directives().filter(|row| row.name == name) {
+        for at in file.old_lines(row).into_iter().filter(|at| included.is_some_and(|last| *at < last)) {
+            file.lines[at] = Entry::Removed;
+        }
         file.update(row, config);
     }
     file.into_text()
@@ -84,6 +92,15 @@ enum Entry<'a> {
     Kept(&'a [u8]),
     Written(Vec<u8>),
     Removed,
+}
+
+impl Entry<'_> {
+    /// Whether it includes another file.
+    fn includes(&self) -> bool {
+        let Entry::Other(line) = self else { return false };
+        let words = split_line(line.trim_ascii()).unwrap_or_default();
+        words.first().is_some_and(|word| word.eq_ignore_ascii_case(b"include"))
+    }
 }
 
 impl<'a> File<'a> {
@@ -168,7 +185,7 @@ impl<'a> File<'a> {
     /// Each user has one line, in the place of the first that names it.
     fn update_users(&mut self, config: &Config) {
         let table = CommandTable::new(Mode::of(config), &[]).expect("nothing is renamed");
-        let rules = Rules { table: &table, all_channels: config.acl_pubsub_default.are_all() };
+        let rules = Rules::new(&table, config);
         for wanted in &config.users {
             let is_named =
                 |entry: &Entry| matches!(entry, Entry::User { line, .. } if line.name == wanted.name);

@@ -267,7 +267,7 @@ fn a_state_that_is_none_is_refused() {
 #[test]
 fn a_group_may_be_set_up_in_an_included_file() {
     let mut sentinel = Sentinel::new("include groups.conf\nsentinel down-after-milliseconds first 3000\n");
-    let groups = "sentinel monitor first 127.0.0.1 1 2\nsentinel auth-pass first secret\n\
+    let groups = "loglevel verbose\nsentinel monitor first 127.0.0.1 1 2\nsentinel auth-pass first secret\n\
                   sentinel down-after-milliseconds first 1000\nsentinel monitor second 127.0.0.1 1 2\n";
     fs::write(sentinel.folder.join("groups.conf"), groups).expect("the folder is ours");
     for round in 0..3 {
@@ -277,10 +277,13 @@ fn a_group_may_be_set_up_in_an_included_file() {
         if round == 0 {
             client.call::<()>("SENTINEL REMOVE second");
             client.call::<()>("SENTINEL SET first quorum 7 auth-pass other");
+            client.call::<()>("SENTINEL CONFIG SET loglevel notice");
         }
         let map: Vec<String> = client.call("SENTINEL MASTER first");
         let value = |name| map.iter().position(|word| word == name).map(|at| map[at + 1].as_str());
         assert_eq!((value("quorum"), value("down-after-milliseconds")), (Some("7"), Some("3000")));
+        let level: Vec<String> = client.call("SENTINEL CONFIG GET loglevel");
+        assert_eq!(level, ["loglevel", "notice"]);
         sentinel.end();
         let text = sentinel.text();
         assert!(text.contains("sentinel current-primary first 127.0.0.1 1\n"), "{text}");
