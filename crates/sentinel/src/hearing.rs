@@ -1,10 +1,14 @@
 //! What servers and other sentinels answer.
 //! It is noted here and judged elsewhere: a failover, or the next correction, looks at it in the same turn.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use slipstream_replication::Level;
 use slipstream_resp::Value;
 
 use crate::Address;
+use crate::contact::Contact;
 use crate::core::Core;
 use crate::failover::Phase;
 use crate::group::Group;
@@ -12,7 +16,6 @@ use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::server::Server;
-use crate::topology::MOST_MEMBERS;
 
 /// The longest INFO that is kept for SENTINEL INFO-CACHE: of a primary, which names its replicas, and of one of those.
 const LONGEST_INFO: (usize, usize) = (256 << 10, 32 << 10);
@@ -26,7 +29,7 @@ fn is_valid(reply: &Value) -> bool {
     }
 }
 
-impl crate::contact::Contact {
+impl Contact {
     /// A reply to PING.
     pub(crate) fn on_pong(&mut self, core: &mut Core, reply: &Value) {
         self.last_reply = core.now;
@@ -119,7 +122,7 @@ impl Group {
             self.copies_told = copies;
             core.changed();
         }
-        self.note_listed(core, number, &replicas);
+        self.note_listed(core, number, replicas.iter());
     }
 
     /// A server's process is another than before.
@@ -164,14 +167,21 @@ impl Group {
     }
 
     /// The primary names its replicas.
-    fn note_listed(&mut self, core: &mut Core, number: u64, replicas: &[Address]) {
+    fn note_listed<'a>(&mut self, core: &mut Core, number: u64, listed: impl Iterator<Item = &'a Address>) {
         if self.primary.number != number || self.primary.role != Role::Primary {
             return;
         }
-        for address in replicas {
-            self.add_replica(core, address.clone());
-            if let Some(replica) = self.replicas.values_mut().find(|replica| replica.contact.is_at(address)) {
-                replica.seen_at = core.now;
+        for address in listed {
+            // Whoever is known by another name is looked for among all.
+            let known = match self.replicas.contains_key(address) {
+                true => self.replicas.get_mut(address),
+                false => self.replicas.values_mut().find(|replica| replica.contact.is_at(address)),
+            };
+            match known {
+                Some(replica) => replica.seen_at = core.now,
+                None => {
+                    self.add_replica(core, address.clone());
+                }
             }
         }
     }
@@ -181,15 +191,22 @@ impl Group {
     fn note_copies(&mut self, number: u64, offset: Option<u64>, rows: &[(Address, u64)]) {
         let Some(offset) = offset.filter(|_| self.primary.number == number) else { return };
         let wanted = usize::try_from(self.copies().max(1)).unwrap_or(usize::MAX);
+        let listed: BTreeSet<(&str, u16)> =
+            rows.iter().map(|(address, _)| (address.host.as_str(), address.port)).collect();
+        let mut offsets: Vec<u64> = rows.iter().map(|(_, has)| *has).collect();
+        offsets.sort_unstable_by_key(|has| Reverse(*has));
+        // So far are as many as are wanted, or further.
+        let reached = offsets.get(wanted - 1);
         for replica in self.replicas.values_mut() {
-            if rows.iter().any(|(address, _)| replica.contact.is_at(address)) {
+            let Contact { address: Address { host, port }, ip, .. } = &replica.contact;
+            if listed.contains(&(host, *port)) || listed.contains(&(ip, *port)) {
                 (replica.may_have, replica.is_covered, replica.is_known_gone) = (None, false, false);
                 continue;
             }
             // One that lives may be on its way to the primary, which names it once it is there.
             replica.is_known_gone = replica.down_since.is_some();
             let may_have = *replica.may_have.get_or_insert(offset);
-            replica.is_covered |= rows.iter().filter(|(_, has)| *has >= may_have).count() >= wanted;
+            replica.is_covered |= reached.is_some_and(|has| *has >= may_have);
         }
     }
 
@@ -204,16 +221,15 @@ impl Group {
         match text(0).as_str() {
             "master" => {
                 let rows: Vec<(Address, u64)> = match parts.get(2) {
-                    Some(Value::Array(rows)) => rows.iter().take(MOST_MEMBERS).filter_map(role_row).collect(),
+                    Some(Value::Array(rows)) => rows.iter().filter_map(role_row).collect(),
                     _ => Vec::new(),
                 };
-                let replicas: Vec<Address> = rows.iter().map(|(address, _)| address.clone()).collect();
                 if let Some((server, _)) = self.server_mut(number) {
                     server.report.offset = offset(1).unwrap_or(server.report.offset);
                     server.report.primary = None;
                 }
                 self.note_role(core, number, Role::Primary);
-                self.note_listed(core, number, &replicas);
+                self.note_listed(core, number, rows.iter().map(|(address, _)| address));
                 self.note_copies(number, offset(1), &rows);
                 self.note_goal(number, offset(1));
             }
@@ -286,5 +302,6 @@ fn role_row(row: &Value) -> Option<(Address, u64)> {
     let Value::Array(parts) = row else { return None };
     let port = parts.get(1)?.text().parse().ok().filter(|port| *port != 0)?;
     let offset = parts.get(2).and_then(|offset| offset.text().parse().ok()).unwrap_or(0);
-    Some((Address::new(parts.first()?.text(), port), offset))
+    let host = parts.first().map(Value::text).filter(|host| !host.is_empty())?;
+    Some((Address::new(host, port), offset))
 }

@@ -217,7 +217,8 @@ impl Group {
         }
     }
 
-    /// Whether the primary has not said which replicas it has, since this sentinel began or was reset.
+    /// Whether the primary has not said which replicas it has, since this sentinel began, was reset or switched to it: for a
+    /// moment behind a switch others are asked as well, and all that they know is taken.
     pub(crate) fn never_heard_primary(&self) -> bool {
         self.primary.role_heard_at.is_none()
     }
