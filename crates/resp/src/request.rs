@@ -289,7 +289,7 @@ impl RequestDecoder {
     /// Goes on in `buffer`, which starts at the same byte as at the last call
     /// until a request was complete, and then right behind that request.
     pub fn decode(&mut self, buffer: &[u8], limits: &Limits) -> Result<Progress, ProtocolError> {
-        match self.phase {
+        let (missing, length) = match self.phase {
             Phase::Start => {
                 self.spans.clear();
                 if self.spans.capacity() > SPANS_KEPT {
@@ -297,25 +297,27 @@ impl RequestDecoder {
                 }
                 self.position = 0;
                 match buffer.first() {
-                    None => Ok(Progress::Incomplete),
+                    None => return Ok(Progress::Incomplete),
                     Some(b'*') => match self.count(buffer, limits)? {
-                        None => Ok(Progress::Incomplete),
-                        Some(0) => Ok(self.complete()),
-                        Some(missing) => self.arguments(buffer, limits, (missing, None)),
+                        None => return Ok(Progress::Incomplete),
+                        Some(0) => return Ok(self.complete()),
+                        Some(missing) => (missing, None),
                     },
                     Some(_) => {
                         self.phase = Phase::Inline;
-                        self.inline(buffer)
+                        return self.inline(buffer);
                     }
                 }
             }
-            Phase::Lengths { missing } => self.arguments(buffer, limits, (missing, None)),
-            Phase::Argument { missing, length } => self.arguments(buffer, limits, (missing, Some(length))),
-            Phase::Inline => self.inline(buffer),
-        }
+            Phase::Lengths { missing } => (missing, None),
+            Phase::Argument { missing, length } => (missing, Some(length)),
+            Phase::Inline => return self.inline(buffer),
+        };
+        self.arguments(buffer, limits, (missing, length))
     }
 
-    /// Reads so many arguments more, the first of this length if that is known.
+    /// Reads so many arguments more, the first of this length if that is known. Where it stands is stored when it
+    /// returns, and not at each step.
     #[inline]
     fn arguments(
         &mut self,
@@ -374,12 +376,13 @@ impl RequestDecoder {
     }
 
     fn count(&mut self, buffer: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
-        let Some((number, end)) = header(buffer, 0, ProtocolError::TooBigCountString)? else {
-            return Ok(None);
-        };
-        let count = number.filter(|n| *n <= i64::try_from(limits.max_args).unwrap_or(i64::MAX));
-        let count = count.ok_or(ProtocolError::InvalidCount)?;
-        let count = usize::try_from(count).unwrap_or(0);
+        let wrong = (ProtocolError::TooBigCountString, ProtocolError::InvalidCount);
+        let Some((number, end)) = header(buffer, 0, wrong)? else { return Ok(None) };
+        // Fewer than none are none.
+        let count = usize::try_from(number).unwrap_or(0);
+        if count > limits.max_args {
+            return Err(ProtocolError::InvalidCount);
+        }
         if !limits.authenticated && count > MAX_ARGS_BEFORE_AUTH {
             return Err(ProtocolError::UnauthenticatedCount);
         }
@@ -393,9 +396,9 @@ impl RequestDecoder {
             Some(b'$') => {}
             Some(other) => return Err(ProtocolError::ExpectedDollar(*other)),
         }
-        let found = header(buffer, self.position, ProtocolError::TooBigLengthString)?;
-        let Some((number, end)) = found else { return Ok(None) };
-        let length = number.and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= limits.max_bulk);
+        let wrong = (ProtocolError::TooBigLengthString, ProtocolError::InvalidLength);
+        let Some((number, end)) = header(buffer, self.position, wrong)? else { return Ok(None) };
+        let length = usize::try_from(number).ok().filter(|length| *length <= limits.max_bulk);
         let length = length.ok_or(ProtocolError::InvalidLength)?;
         if !limits.authenticated && length > MAX_BULK_BEFORE_AUTH {
             return Err(ProtocolError::UnauthenticatedLength);
@@ -431,19 +434,21 @@ impl RequestDecoder {
 /// Longest text between a marker and its end of line.
 const MAX_HEADER: usize = 64 * 1024;
 
-/// The number behind the marker at `start` and the position behind its line, once the line is whole.
+/// The number behind the marker at `start` and the position behind its line, once the line is whole. `wrong` says
+/// what is wrong with one that is too long, and with one that holds no number.
 #[inline]
 fn header(
     buffer: &[u8],
     start: usize,
-    too_long: ProtocolError,
-) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    wrong: (ProtocolError, ProtocolError),
+) -> Result<Option<(i64, usize)>, ProtocolError> {
+    // Almost every header is one or two digits.
     match buffer[start + 1..] {
-        [ones @ b'0'..=b'9', b'\r', _, ..] => Ok(Some((Some(i64::from(ones - b'0')), start + 4))),
+        [ones @ b'0'..=b'9', b'\r', _, ..] => Ok(Some((i64::from(ones - b'0'), start + 4))),
         [tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
-            Ok(Some((Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0')), start + 5)))
+            Ok(Some((i64::from(tens - b'0') * 10 + i64::from(ones - b'0'), start + 5)))
         }
-        _ => long_header(buffer, start, too_long),
+        _ => long_header(buffer, start, wrong),
     }
 }
 
@@ -452,8 +457,8 @@ fn header(
 fn long_header(
     buffer: &[u8],
     start: usize,
-    too_long: ProtocolError,
-) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    (too_long, no_number): (ProtocolError, ProtocolError),
+) -> Result<Option<(i64, usize)>, ProtocolError> {
     let line = &buffer[start + 1..];
     // Most others are three digits or little more: read them without a search.
     let mut number = 0i64;
@@ -463,7 +468,7 @@ fn long_header(
             b'\r' if index > 0 && (line[0] != b'0' || index == 1) => {
                 // The line feed is part of the header: wait for it.
                 let whole = line.len() > index + 1;
-                return Ok(whole.then_some((Some(number), start + 1 + index + 2)));
+                return Ok(whole.then_some((number, start + 1 + index + 2)));
             }
             _ => break,
         }
@@ -474,7 +479,8 @@ fn long_header(
     if line.len() <= end + 1 {
         return Ok(None);
     }
-    Ok(Some((crate::number::parse_i64(&line[..end]), start + 1 + end + 2)))
+    let number = crate::number::parse_i64(&line[..end]).ok_or(no_number)?;
+    Ok(Some((number, start + 1 + end + 2)))
 }
 
 /// Splits a line into words as Redis does: spaces between, `"…"` with escapes
