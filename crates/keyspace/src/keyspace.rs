@@ -86,8 +86,7 @@ impl Keyspace {
     pub fn has_expired(&mut self) -> bool {
         let mut lent = self.lent;
         while lent != 0 {
-            let mut meant = self.databases[self.meant(lent)].iter();
-            if meant.any(|database| !database.expired.is_empty()) {
+            if self.meant(lent).any(|index| !self.databases[index].expired.is_empty()) {
                 return true;
             }
             lent &= lent - 1;
