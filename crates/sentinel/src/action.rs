@@ -40,6 +40,8 @@ pub enum Event<'a> {
     },
     /// A connection did not come, or is no more.
     Failed(LineId, Failure),
+    /// What a name stands for, as numbers; none if that could not be found.
+    Named(String, Vec<String>),
     /// Bytes came.
     Received(LineId, &'a [u8]),
     /// What was to be stored is on disk, and so is all before it; or it could not be stored.
@@ -66,6 +68,8 @@ pub enum ScriptEnd {
 pub enum Action {
     /// Look the host up, off the loop, and connect: [`Event::Connected`] or [`Event::Failed`].
     Connect(LineId, Address),
+    /// Look a host's name up, off the loop: [`Event::Named`].
+    LookUp(String),
     /// Send bytes.
     Send(LineId, Vec<u8>),
     /// Close, or give up connecting; nothing is told of this line any more.

@@ -9,6 +9,7 @@ use crate::action::{Action, LineId};
 use crate::durability::Durability;
 use crate::extent::Limits;
 use crate::line;
+use crate::names::Names;
 use crate::options::{Globals, Timings};
 use crate::scripts::Scripts;
 use crate::tilt::Tilt;
@@ -60,6 +61,7 @@ pub(crate) struct Core {
     pub(crate) timings: Timings,
     pub(crate) lines: BTreeMap<LineId, Owner>,
     pub(crate) unfinished: Unfinished,
+    pub(crate) names: Names,
     pub(crate) durability: Durability,
     pub(crate) scripts: Scripts,
     pub(crate) tilt: Tilt,
@@ -81,6 +83,7 @@ impl Core {
             timings: Timings::default(),
             lines: BTreeMap::new(),
             unfinished: Unfinished::default(),
+            names: Names::default(),
             durability: Durability::default(),
             scripts: Scripts::default(),
             tilt: Tilt::default(),

@@ -130,10 +130,9 @@ impl Group {
 
     /// The primary and one of its replicas follow each other: a planned switchover was begun, and its leader is gone.
     fn is_in_circle(&self) -> bool {
-        let Some(named) = &self.primary.report.primary else { return false };
         let follows_it = |replica: &&Server| {
             replica.role == Role::Replica
-                && replica.contact.is_at(named)
+                && self.primary.follows(&replica.contact)
                 && replica.role_heard_at.is_some_and(|at| at > self.primary.role_since)
                 && self.is_named_by(replica)
         };
@@ -149,7 +148,7 @@ impl Group {
                 // One that was started again since may have lost what it took over.
                 && replica.info_at.is_some_and(|at| at >= replica.contact.line.since)
                 && match named {
-                    Some(address) => replica.contact.is_at(address) && (self.has_same_history(replica) || self.is_heir(replica)),
+                    Some(_) => self.primary.follows(&replica.contact) && (self.has_same_history(replica) || self.is_heir(replica)),
                     // It said nothing before it ended: the history of the other goes on where its own ends. So does that
                     // of one that was started again, with what it had on disk.
                     None => self.is_heir(replica) && replica.report.run_id == replica.replica_run,

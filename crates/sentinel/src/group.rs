@@ -131,7 +131,7 @@ impl Group {
 
     /// Whether a replica says that it follows the primary.
     pub(crate) fn is_named_by(&self, replica: &Server) -> bool {
-        replica.report.primary.as_ref().is_some_and(|named| self.primary.contact.is_at(named))
+        replica.follows(&self.primary.contact)
     }
 
     /// Whether the primary is subjectively down.

@@ -112,6 +112,7 @@ impl Group {
         if role == Some(Role::Replica) {
             server.replica_run.clone_from(&server.report.run_id);
         }
+        self.look_up_primary(core, number);
         if is_first {
             self.drop_aliases(core, number);
         }
@@ -123,6 +124,16 @@ impl Group {
             core.changed();
         }
         self.note_listed(core, number, replicas.iter());
+    }
+
+    /// A server may call the primary by a name that is not known.
+    fn look_up_primary(&mut self, core: &mut Core, number: u64) {
+        let named = self.server(number).and_then(|server| server.report.primary.as_ref());
+        let unknown = named.filter(|named| !self.primary.contact.is_at(named));
+        let numbers = unknown.map(|named| core.numbers_of(&named.host)).unwrap_or_default();
+        if let Some((server, _)) = self.server_mut(number) {
+            server.primary_numbers = numbers;
+        }
     }
 
     /// A server's process is another than before.
@@ -238,6 +249,7 @@ impl Group {
                 if let Some((server, _)) = self.server_mut(number) {
                     note_upstream(core, server, primary, (&text(3), offset(4)));
                 }
+                self.look_up_primary(core, number);
                 self.note_role(core, number, Role::Replica);
                 let is_up = self.server(number).is_some_and(|server| server.report.is_link_up);
                 self.note_reached(number, offset(4).filter(|_| is_up));

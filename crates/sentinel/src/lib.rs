@@ -26,6 +26,7 @@ mod hearing;
 mod hello;
 pub mod info;
 mod line;
+mod names;
 mod notices;
 pub mod options;
 mod peer;

@@ -78,6 +78,7 @@ impl Sentinel {
             Event::Tick => {}
             Event::Connected { line, local, remote } => self.on_connected(line, (local, remote)),
             Event::Failed(line, failure) => self.on_failed(line, &failure),
+            Event::Named(host, numbers) => self.core.on_named(&host, numbers),
             Event::Received(line, bytes) => self.on_received(line, bytes),
             Event::Stored(version, result) => self.on_stored(version, result),
             Event::ScriptStarted(number, process) => self.core.on_script_started(number, process),

@@ -58,6 +58,8 @@ pub(crate) struct Server {
     pub(crate) report: Report,
     /// The text of that: SENTINEL INFO-CACHE.
     pub(crate) info_text: String,
+    /// What the host stands for that it calls its primary by, if the group's is not known by that.
+    pub(crate) primary_numbers: Vec<String>,
     /// The process that said last that it is a replica.
     pub(crate) replica_run: String,
     /// When it came.
@@ -111,6 +113,7 @@ impl Server {
             heard_at: now,
             hello_at: None,
             report: Report { priority: 100, is_announced: true, ..Report::default() },
+            primary_numbers: Vec::new(),
             replica_run: String::new(),
             info_text: String::new(),
             info_at: None,
@@ -134,5 +137,13 @@ impl Server {
             lease_token: 0,
             lease_terms: None,
         }
+    }
+
+    /// Whether it says that it follows whoever is reached there, by whatever name.
+    pub(crate) fn follows(&self, contact: &Contact) -> bool {
+        self.report.primary.as_ref().is_some_and(|named| {
+            contact.is_at(named)
+                || (named.port == contact.address.port && self.primary_numbers.contains(&contact.ip))
+        })
     }
 }

@@ -182,9 +182,8 @@ impl Group {
                 (is_stable && is_sane).then_some("+convert-to-slave")
             }
             Role::Replica => {
-                let named = replica.report.primary.as_ref()?;
                 let patience = self.options.failover_timeout.min(LONGEST_STRAY);
-                let strays = !self.primary.contact.is_at(named);
+                let strays = replica.report.primary.is_some() && !self.is_named_by(replica);
                 (strays && core.is_due(replica.follows_since.after_ms(patience)) && is_sane)
                     .then_some("+fix-slave-config")
             }

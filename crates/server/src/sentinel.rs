@@ -75,6 +75,7 @@ impl SentinelShell {
                 };
                 self.told.extend(self.lines.connect(line, route));
             }
+            Action::LookUp(host) => self.told.extend(self.lines.look_up(host)),
             Action::Send(line, bytes) => self.told.extend(self.lines.send(line, &bytes)),
             Action::Close(line) => self.close(line),
             Action::RunScript { number, path, arguments } => {

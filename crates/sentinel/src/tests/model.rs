@@ -25,7 +25,7 @@ pub(super) struct Model {
     /// Whether SLAVEOF is forbidden there.
     pub(super) refuses_to_follow: bool,
     /// By what name it follows its primary.
-    pub(super) calls_it: &'static str,
+    pub(super) calls_it: String,
     /// Its stream stands still until then, and nobody notices.
     pub(super) stands_until: u64,
     /// `sentinel-fencing`.
@@ -69,7 +69,7 @@ impl Model {
             is_waiting: false,
             is_ours: false,
             refuses_to_follow: false,
-            calls_it: "127.0.0.1",
+            calls_it: "127.0.0.1".into(),
             stands_until: 0,
             is_fencing: false,
             detached_until: 0,
@@ -169,6 +169,7 @@ impl Model {
         }
         let port = port.parse().unwrap();
         self.follows = Some(port);
+        host.clone_into(&mut self.calls_it);
         if let Some(primary) = others.iter().find(|other| other.port == port) {
             self.history.clone_from(&primary.history);
         }

@@ -239,7 +239,7 @@ fn a_link_to_a_primary_that_was_started_again_is_none() {
 #[test]
 fn a_replica_may_know_its_primary_by_another_name() {
     let mut world = World::ready(2, 3, 1);
-    world.server(SERVERS + 1).calls_it = "primary.example";
+    world.server(SERVERS + 1).calls_it = "primary.example".into();
     world.run(1500);
     order(&mut world, 0, false);
     let took = world.run_until(1000, |world| world.primary() == Some(SERVERS + 1));

@@ -21,6 +21,7 @@ enum Happening {
     Request(usize, LineId, Vec<u8>),
     Bytes(usize, LineId, Vec<u8>),
     Failed(usize, LineId, Failure),
+    Named(usize, String),
     Stored(usize, Version, Option<Box<Disk>>),
     /// A vote that was not on disk when it was asked for.
     Again(usize, usize, LineId, Vec<String>),
@@ -68,6 +69,8 @@ pub(super) struct World {
     pub(super) acknowledged: u64,
     /// Connections that sentinels have tried to make.
     pub(super) attempts: u64,
+    /// Names that stand for the host of all servers.
+    pub(super) names: BTreeSet<&'static str>,
     /// Whether a message has waited with the writes that wait.
     pub(super) has_held_message: bool,
 }
@@ -97,6 +100,7 @@ impl World {
             disks: vec![Disk::default(); sentinels],
             acknowledged: 0,
             attempts: 0,
+            names: BTreeSet::new(),
             has_held_message: false,
         };
         for index in 0..sentinels {
@@ -401,6 +405,7 @@ impl World {
                 self.attempts += 1;
                 self.after(1, Happening::Connect(index, line, address.port));
             }
+            Action::LookUp(host) => self.after(1, Happening::Named(index, host)),
             Action::Send(line, bytes) => self.after(1, Happening::Request(index, line, bytes)),
             Action::Close(line) => {
                 self.lines.remove(&(index, line));
@@ -455,6 +460,11 @@ impl World {
                     return self.held.push_back(Happening::Bytes(index, line, bytes));
                 }
                 self.tell(index, Event::Received(line, &bytes));
+            }
+            Happening::Named(index, host) => {
+                let is_known = self.names.contains(host.as_str());
+                let numbers = is_known.then(|| "127.0.0.1".to_owned()).into_iter().collect();
+                self.tell(index, Event::Named(host, numbers));
             }
             Happening::Failed(index, line, failure) => self.tell(index, Event::Failed(line, failure)),
             // What was on its way when the process ended may be on disk or not: not, here.

@@ -12,8 +12,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 use slipstream_sentinel::{Event, Failure, LineId};
 
-use super::names::{Answer, Names};
-use super::opening::{Numbers, Opening, Route, Step, failure, is_connected};
+use super::names::{Answer, Names, Waiter};
+use super::opening::{MOST_ADDRESSES, Numbers, Opening, Route, Step, failure, is_connected};
 use crate::jobs::Reporter;
 use crate::net::{Ready, token_of_line};
 use crate::numbered::NumberedMap;
@@ -70,7 +70,7 @@ impl Lines {
         if let Some(numbers) = route.numbers() {
             return self.open(id, numbers, &route);
         }
-        if !self.names.ask(id, &route) {
+        if !self.names.ask(Waiter::Line(id), &route.host, route.source.as_deref()) {
             let reason = format!("{}: too many names wait for the resolver", route.host);
             return Some(Event::Failed(id, Failure::Other(reason)));
         }
@@ -78,11 +78,25 @@ impl Lines {
         None
     }
 
+    /// Looks a name up that the machine wants to know.
+    pub(super) fn look_up(&mut self, host: String) -> Told {
+        let is_asked = self.names.ask(Waiter::Machine, &host, None);
+        (!is_asked).then(|| Event::Named(host, Vec::new()))
+    }
+
     /// A name was looked up, or could not be.
     pub(super) fn named(&mut self, answer: Answer) -> Vec<Event<'static>> {
-        let (ids, numbers) = self.names.answered(answer);
+        let (host, waiters, numbers) = self.names.answered(answer);
         let mut told = Vec::new();
-        for id in ids {
+        for waiter in waiters {
+            let Waiter::Line(id) = waiter else {
+                let targets = numbers.iter().flat_map(|numbers| &numbers.targets).take(MOST_ADDRESSES);
+                told.push(Event::Named(
+                    host.clone(),
+                    targets.map(|target| target.ip().to_string()).collect(),
+                ));
+                continue;
+            };
             let Some(Line::Naming(route)) = self.lines.remove(&id.0) else { continue };
             told.extend(match &numbers {
                 Ok(numbers) => self.open(id, numbers.clone(), &route),

@@ -10,14 +10,23 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use slipstream_sentinel::LineId;
 
 use super::News;
-use super::opening::{Numbers, Route, words};
+use super::opening::{Numbers, words};
 use crate::jobs::{Report, Reporter, spawn_or_report};
 use crate::kernel::Claim;
 
 /// Lookups at a time.
 const MOST_THREADS: usize = 4;
-/// Lines that wait for names, and names that somebody waited for.
+/// Who waits for names, and names that somebody waited for.
 const MOST_WAITING: usize = 4096;
+
+/// Who waits for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// A line that is to be opened.
+    Line(LineId),
+    /// The machine, which wants to know what the name stands for.
+    Machine,
+}
 
 /// A host and a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +46,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub(super) struct Names {
     reporter: Reporter,
-    waiting: BTreeMap<Question, Vec<LineId>>,
+    waiting: BTreeMap<Question, Vec<Waiter>>,
     /// What no thread has taken up yet.
     queue: VecDeque<Question>,
     threads: usize,
@@ -48,27 +57,27 @@ impl Names {
         Names { reporter, waiting: BTreeMap::new(), queue: VecDeque::new(), threads: 0 }
     }
 
-    /// Has a route's names looked up for a line; whether there is room for it.
-    pub(super) fn ask(&mut self, line: LineId, route: &Route) -> bool {
-        let lines: usize = self.waiting.values().map(Vec::len).sum();
-        if lines.max(self.waiting.len()) >= MOST_WAITING {
+    /// Has names looked up for somebody; whether there is room for it.
+    pub(super) fn ask(&mut self, waiter: Waiter, host: &str, source: Option<&str>) -> bool {
+        let waiters: usize = self.waiting.values().map(Vec::len).sum();
+        if waiters.max(self.waiting.len()) >= MOST_WAITING {
             return false;
         }
-        let question = Question { host: route.host.clone(), source: route.source.clone() };
+        let question = Question { host: host.to_owned(), source: source.map(str::to_owned) };
         self.waiting
             .entry(question)
             .or_insert_with_key(|question| {
                 self.queue.push_back(question.clone());
                 Vec::new()
             })
-            .push(line);
+            .push(waiter);
         self.begin();
         true
     }
 
     /// A line waits no more.
     pub(super) fn forget(&mut self, line: LineId) {
-        self.waiting.values_mut().for_each(|lines| lines.retain(|waiting| *waiting != line));
+        self.waiting.values_mut().for_each(|lines| lines.retain(|waiter| *waiter != Waiter::Line(line)));
         // What a thread works on stays, for whoever asks next.
         self.queue.retain(|question| {
             let is_wanted = self.waiting.get(question).is_some_and(|lines| !lines.is_empty());
@@ -79,12 +88,12 @@ impl Names {
         });
     }
 
-    /// A lookup has ended: for whom, and how.
-    pub(super) fn answered(&mut self, answer: Answer) -> (Vec<LineId>, Result<Numbers, String>) {
+    /// A lookup has ended: of which host, for whom, and how.
+    pub(super) fn answered(&mut self, answer: Answer) -> (String, Vec<Waiter>, Result<Numbers, String>) {
         self.threads -= 1;
-        let lines = self.waiting.remove(&answer.question).unwrap_or_default();
+        let waiters = self.waiting.remove(&answer.question).unwrap_or_default();
         self.begin();
-        (lines, answer.numbers)
+        (answer.question.host, waiters, answer.numbers)
     }
 
     fn begin(&mut self) {

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 use crate::connection::set_keepalive;
 
 /// Addresses of one name that are tried.
-const MOST_ADDRESSES: usize = 8;
+pub(super) const MOST_ADDRESSES: usize = 8;
 
 /// Where to connect, and how.
 #[derive(Clone, Debug)]

@@ -81,7 +81,9 @@ impl Process {
                 self.kill(env);
                 env.after(REPAIR, Event::Start(self.index));
             }
-            Action::RunScript { .. } | Action::KillScript(_) => unreachable!("none is configured"),
+            Action::LookUp(_) | Action::RunScript { .. } | Action::KillScript(_) => {
+                unreachable!("no names and no scripts are configured")
+            }
             Action::Store(_) | Action::Publish { .. } | Action::Log(..) => {
                 unreachable!("the node does these itself")
             }

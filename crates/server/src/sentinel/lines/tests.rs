@@ -129,6 +129,19 @@ fn a_name_is_looked_up_first() {
 }
 
 #[test]
+fn the_machine_may_ask_what_a_name_stands_for() {
+    let mut this = Loop::new();
+    for (host, is_found) in [("localhost", true), ("no such name", false)] {
+        let at_once = this.lines.look_up(host.to_owned());
+        let told = this.until_told(at_once);
+        let Event::Named(named, numbers) = told else { panic!("{told:?}") };
+        assert_eq!(named, host);
+        let is_loopback = |number: &String| ["127.0.0.1", "::1"].contains(&number.as_str());
+        assert!(numbers.iter().all(is_loopback) && numbers.is_empty() != is_found, "{numbers:?}");
+    }
+}
+
+#[test]
 fn nobody_listens_is_refused() {
     let (listener, port) = listen();
     drop(listener);
