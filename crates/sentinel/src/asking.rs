@@ -54,8 +54,12 @@ impl Sentinel {
     pub(crate) fn start_failover(&mut self, name: &str, is_forced: bool) -> Result<(), FailoverRefused> {
         let core = &mut self.core;
         let group = self.groups.get_mut(name).ok_or(FailoverRefused::NoSuchGroup)?;
-        // A failover that is only being thought of makes room for an order.
-        if group.failover.as_ref().is_some_and(|failover: &Failover| failover.epoch > 0) {
+        // A failover that is only being thought of makes room for an order, and one that waits for an order by force.
+        let makes_room = |failover: &Failover| {
+            failover.epoch == 0
+                || (is_forced && failover.cause != Cause::Forced && failover.may_be_given_up())
+        };
+        if group.failover.as_ref().is_some_and(|failover| !makes_room(failover)) {
             return Err(FailoverRefused::InProgress);
         }
         let is_good = |replica: &Server| {
@@ -75,6 +79,9 @@ impl Sentinel {
             (false, false) => Cause::Wanted,
         };
         core.log(Level::Warning, format!("Executing user requested FAILOVER of '{name}'"));
+        if let Some(failover) = group.failover.take_if(|failover| failover.epoch > 0) {
+            group.give_up(core, &failover, "an operator wants one by force");
+        }
         group.begin(core, cause);
         self.wake(name);
         Ok(())

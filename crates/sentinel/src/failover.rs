@@ -230,7 +230,8 @@ impl Group {
         }
     }
 
-    fn give_up(&mut self, core: &mut Core, failover: &Failover, reason: &str) {
+    /// Gives it up, and takes back what was done for it.
+    pub(crate) fn give_up(&mut self, core: &mut Core, failover: &Failover, reason: &str) {
         match failover.phase {
             Phase::Selecting(_) => self.let_go(core, failover.epoch),
             Phase::CatchingUp(_) => self.release_primary(core),

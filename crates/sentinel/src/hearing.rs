@@ -15,7 +15,7 @@ use crate::group::Group;
 use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::notices::Subject;
-use crate::server::Server;
+use crate::server::{LeaseTerms, Server};
 
 /// The longest INFO that is kept for SENTINEL INFO-CACHE: of a primary, which names its replicas, and of one of those.
 const LONGEST_INFO: (usize, usize) = (256 << 10, 32 << 10);
@@ -60,20 +60,30 @@ impl Group {
                     }
                 }
             }
-            Awaited::Detachment(asked_at) => {
-                if let (Value::Simple(_), Some((server, _))) = (reply, self.server_mut(number)) {
-                    server.note_detached(core, asked_at);
-                }
-            }
+            Awaited::Detachment(asked_at) => self.on_detachment(core, number, (asked_at, &reply)),
             Awaited::Role => self.on_role(core, number, &reply),
             Awaited::Pause => self.on_paused(&reply),
-            Awaited::Lease(terms) => {
-                if let (Value::Integer(token), Some((server, _))) = (reply, self.server_mut(number)) {
-                    server.lease_token = u64::try_from(token).unwrap_or(0);
-                    server.lease_terms = Some(terms);
+            Awaited::Lease(terms) => self.on_lease(core, number, (terms, &reply)),
+            Awaited::Nothing | Awaited::Hello | Awaited::Opinion(..) | Awaited::Topology(_) => {}
+        }
+    }
+
+    fn on_lease(&mut self, core: &mut Core, number: u64, (terms, reply): (LeaseTerms, &Value)) {
+        let Some((server, _)) = self.server_mut(number) else { return };
+        match reply {
+            Value::Integer(token) => {
+                server.lease_token = u64::try_from(*token).unwrap_or(0);
+                (server.lease_terms, server.lease_refused_at) = (Some(terms), None);
+            }
+            Value::Error(reason) if is_unable(reason) => {
+                let address = server.contact.address.clone();
+                if server.lease_refused_at.replace(core.now).is_none() {
+                    let text =
+                        format!("{}: {address} takes no leases from this sentinel: {reason}", self.name);
+                    core.log(Level::Warning, text);
                 }
             }
-            Awaited::Nothing | Awaited::Hello | Awaited::Opinion(..) | Awaited::Topology(_) => {}
+            _ => {}
         }
     }
 
@@ -316,4 +326,9 @@ fn role_row(row: &Value) -> Option<(Address, u64)> {
     let offset = parts.get(2).and_then(|offset| offset.text().parse().ok()).unwrap_or(0);
     let host = parts.first().map(Value::text).filter(|host| !host.is_empty())?;
     Some((Address::new(host, port), offset))
+}
+
+/// Whether a server will go on to refuse such a command to this sentinel.
+pub(crate) fn is_unable(reason: &str) -> bool {
+    reason.starts_with("NOPERM") || reason.starts_with("ERR unknown")
 }

@@ -102,6 +102,8 @@ pub(crate) struct Server {
     pub(crate) lease_token: u64,
     /// What it was told with that lease: it goes by these until it has answered others.
     pub(crate) lease_terms: Option<LeaseTerms>,
+    /// When it said last that this sentinel may not give it any.
+    pub(crate) lease_refused_at: Option<Moment>,
 }
 
 impl Server {
@@ -136,6 +138,7 @@ impl Server {
             corrected_at: None,
             lease_token: 0,
             lease_terms: None,
+            lease_refused_at: None,
         }
     }
 

@@ -19,6 +19,9 @@ use crate::options::GroupOptions;
 use crate::peer::Peer;
 use crate::server::{LeaseTerms, Server};
 
+/// A server that takes no leases is asked again after that: its users may be other ones by then.
+const LEASE_AGAIN: u64 = 10_000;
+
 /// The shortest time between two PING.
 const SHORTEST_PING: u64 = 50;
 /// INFO while something is wrong, and ROLE always.
@@ -111,7 +114,8 @@ impl Server {
     /// A server knows by this who watches it: a primary that fences itself goes on only while its sentinels prove that they
     /// hear it, and one that ends hands over if they will follow.
     fn renew_lease(&mut self, core: &mut Core, options: &GroupOptions, pace: Pace) {
-        if !self.report.is_ours {
+        let is_refused = self.lease_refused_at.is_some_and(|at| core.now.ms_since(at) < LEASE_AGAIN);
+        if !self.report.is_ours || is_refused {
             return;
         }
         let (quorum, sentinels) = (options.quorum.to_string(), pace.sentinels.to_string());

@@ -21,7 +21,7 @@ use self::ranking::{Candidate, NoChoice, Ranking, best};
 use super::{Cause, Phase, Step};
 use crate::core::Core;
 use crate::group::Group;
-use crate::info::{Report, Role};
+use crate::info::Role;
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::options::{GroupOptions, SafeFailover};
@@ -305,13 +305,9 @@ impl Server {
     }
 }
 
-/// Whether a replica has told where it stands. While it may copy from its primary that is not its last word; others than
-/// ours cannot be kept from that.
+/// Whether a replica has told where it stands. While it may copy from its primary that is not its last word.
 fn has_answered(core: &Core, replica: &Server, is_safe: bool) -> bool {
-    let Report { is_ours, is_link_up, role, .. } = &replica.report;
-    let is_copying = *is_link_up && *role == Some(Role::Replica);
-    let goes_on = is_safe && *is_ours && (is_copying || !replica.is_detached(core));
-    replica.contact.is_up() && replica.selected_at.is_some() && !goes_on
+    replica.contact.is_up() && replica.selected_at.is_some() && !(is_safe && replica.may_copy(core))
 }
 
 /// One that is not fit counts with its offset, and is not promoted. Offsets are places in the primary's last history: one

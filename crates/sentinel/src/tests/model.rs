@@ -34,8 +34,10 @@ pub(super) struct Model {
     pub(super) detached_until: u64,
     /// A full sync takes until then.
     pub(super) syncs_until: u64,
-    /// Somebody else keeps it away.
-    pub(super) refuses_detach: bool,
+    /// How it refuses REPLICA DETACH.
+    pub(super) detach_refusal: &'static str,
+    /// How it refuses REPLICA LEASE.
+    pub(super) lease_refusal: &'static str,
     /// How often it was asked for INFO.
     pub(super) questions: u32,
     /// REPLICA LEASE, as they came.
@@ -74,7 +76,8 @@ impl Model {
             is_fencing: false,
             detached_until: 0,
             syncs_until: 0,
-            refuses_detach: false,
+            detach_refusal: "",
+            lease_refusal: "",
             questions: 0,
             leases: Vec::new(),
             uptime_from: 0,
@@ -116,7 +119,12 @@ impl Model {
                 out.bulk(self.info(now, replicas).as_bytes());
             }
             "ROLE" => self.role(replicas, out),
-            "REPLICA" if words[1] == "DETACH" && self.refuses_detach => out.error("ERR kept by another"),
+            "REPLICA" if words[1] == "DETACH" && self.follows.is_none() => {
+                out.error("ERR this node follows no primary");
+            }
+            "REPLICA" if words[1] == "DETACH" && !self.detach_refusal.is_empty() => {
+                out.error(self.detach_refusal);
+            }
             "REPLICA" if words[1] == "DETACH" => {
                 self.detached_until = now + words[2].parse::<u64>().unwrap();
                 self.is_linked &= self.detached_until <= now;
@@ -124,6 +132,10 @@ impl Model {
             }
             "REPLICA" => {
                 self.leases.push(words.join(" "));
+                if !self.lease_refusal.is_empty() {
+                    out.error(self.lease_refusal);
+                    return None;
+                }
                 out.integer(7 + i64::try_from(self.leases.len()).unwrap());
             }
             "MULTI" => {
@@ -157,7 +169,7 @@ impl Model {
         None
     }
 
-    fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
+    pub(super) fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
         self.orders.push(format!("{host} {port}"));
         (self.is_waiting, self.is_empty) = (false, false);
         self.detached_until = 0;

@@ -223,6 +223,21 @@ fn only_a_forced_one_asks_for_no_guarantee() {
 }
 
 #[test]
+fn force_takes_the_place_of_a_failover_that_waits() {
+    let mut world = World::ready(3, 3, 1);
+    for server in &mut world.servers {
+        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+    }
+    world.run(12_000);
+    world.hidden.insert(SERVERS + 2);
+    world.kill(SERVERS);
+    world.run(3000);
+    let leader = world.groups().position(|group| group.failover.is_some()).expect("it waits");
+    order(&mut world, leader, true);
+    world.run_until(2000, |world| world.primary() == Some(SERVERS + 1));
+}
+
+#[test]
 fn a_link_to_a_primary_that_was_started_again_is_none() {
     let mut world = World::ready(2, 3, 1);
     // It has less than before, and its replica has not noticed.

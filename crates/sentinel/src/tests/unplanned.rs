@@ -350,7 +350,7 @@ fn an_answer_counts_only_while_the_replica_is_known_to_stay_away() {
 #[test]
 fn who_does_not_leave_its_primary_is_asked_again_now_and_then() {
     let mut world = with_acknowledgements(3);
-    world.server(SERVERS + 1).refuses_detach = true;
+    world.server(SERVERS + 1).detach_refusal = "ERR a later epoch keeps this replica away";
     world.hidden.insert(SERVERS);
     world.run(2000);
     let before = world.server(SERVERS + 1).questions;
@@ -358,6 +358,61 @@ fn who_does_not_leave_its_primary_is_asked_again_now_and_then() {
     let asked = world.server(SERVERS + 1).questions - before;
     assert!((15..40).contains(&asked), "{asked} times in two seconds\n{}", world.story());
     assert_eq!(world.primary(), Some(SERVERS), "its word is not its last one\n{}", world.story());
+}
+
+#[test]
+fn who_cannot_be_kept_away_counts_as_a_stock_replica() {
+    for refusal in ["NOPERM this user has no permissions to run it", "ERR unknown subcommand 'DETACH'"] {
+        let mut world = with_acknowledgements(3);
+        world.servers.iter_mut().for_each(|server| server.detach_refusal = refusal);
+        assert!(kill_and_fail_over(&mut world) < 1000, "{}", world.story());
+    }
+}
+
+#[test]
+fn who_takes_no_leases_is_asked_now_and_then() {
+    let mut world = with_acknowledgements(2);
+    world.server(SERVERS).lease_refusal = "NOPERM this user has no permissions to run it";
+    world.run(1000);
+    world.server(SERVERS).leases.clear();
+    world.run(20_000);
+    let asked = world.server(SERVERS).leases.len();
+    assert!((3..10).contains(&asked), "{asked} times by three sentinels in 20 s");
+    world.server(SERVERS).lease_refusal = "";
+    world.run(11_000);
+    world.server(SERVERS).leases.clear();
+    world.run(1000);
+    assert!(world.server(SERVERS).leases.len() > 10, "{:?}", world.server(SERVERS).leases);
+}
+
+#[test]
+fn who_took_over_needs_no_other_to_answer() {
+    let mut world = with_acknowledgements(3);
+    // It was told by the primary that ends, by an operator, or by a leader that died: it is primary already.
+    let others = world.servers.clone();
+    world.server(SERVERS + 1).follow("NO", "ONE", &others);
+    assert!(kill_and_fail_over(&mut world) < 1000, "{}", world.story());
+    assert_eq!(world.primary(), Some(SERVERS + 1), "{}", world.story());
+}
+
+#[test]
+fn a_leader_that_dies_behind_the_promotion_leaves_an_heir() {
+    let mut world = World::ready(3, 5, 1);
+    for server in &mut world.servers {
+        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+    }
+    world.run(12_000);
+    world
+        .sentinels
+        .iter_mut()
+        .flatten()
+        .for_each(|sentinel| sentinel.core.simulated.crash_after_promotion = true);
+    world.kill(SERVERS);
+    world.run_until(5000, |world| world.sentinels.iter().any(Option::is_none));
+    for sentinel in world.sentinels.iter_mut().flatten() {
+        sentinel.core.simulated.crash_after_promotion = false;
+    }
+    world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
 }
 
 #[test]

@@ -5,10 +5,13 @@
 //! and again, from the choice until the replica is told whom to follow, and an answer counts only while the replica is
 //! known to be away since before it was given.
 
-use slipstream_replication::Moment;
+use slipstream_replication::{Level, Moment};
+use slipstream_resp::Value;
 
 use crate::core::Core;
 use crate::group::Group;
+use crate::hearing::is_unable;
+use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::options::GroupOptions;
 use crate::server::Server;
@@ -25,13 +28,16 @@ pub(crate) struct Detachment {
     asked_at: Option<Moment>,
     /// It has said that it stays away, until then at least.
     until: Option<Moment>,
+    /// It does not take such orders from this sentinel.
+    is_impossible: bool,
 }
 
 impl Group {
     /// Replicas of ours leave their primary.
     pub(super) fn detach_replicas(&mut self, core: &mut Core, epoch: u64) {
         for replica in self.replicas.values_mut() {
-            replica.detachment.is_wanted = replica.report.is_ours;
+            let follows = replica.report.role == Some(Role::Replica);
+            replica.detachment.is_wanted = replica.report.is_ours && follows;
         }
         self.keep_detached(core, epoch);
     }
@@ -61,6 +67,28 @@ impl Group {
     }
 }
 
+impl Group {
+    /// A replica was told to keep away, then.
+    pub(crate) fn on_detachment(
+        &mut self,
+        core: &mut Core,
+        number: u64,
+        (asked_at, reply): (Moment, &Value),
+    ) {
+        let Some((replica, _)) = self.server_mut(number) else { return };
+        match reply {
+            Value::Simple(_) => replica.note_detached(core, asked_at),
+            Value::Error(reason) if is_unable(reason) && !replica.detachment.is_impossible => {
+                replica.detachment.is_impossible = true;
+                let address = replica.contact.address.clone();
+                let text = format!("{}: {address} cannot be kept away from its primary: {reason}", self.name);
+                core.log(Level::Warning, text);
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Server {
     /// Keeps it away from its primary for so long, or no longer if 0.
     fn detach(&mut self, core: &mut Core, options: &GroupOptions, (ms, epoch): (u64, u64)) {
@@ -70,7 +98,7 @@ impl Server {
     }
 
     /// It has left its primary, or goes on to stay away; it was asked for that then.
-    pub(crate) fn note_detached(&mut self, core: &Core, asked_at: Moment) {
+    fn note_detached(&mut self, core: &Core, asked_at: Moment) {
         // It may have been back in between: then it has to say again where it is.
         if !self.is_detached(core) {
             self.selected_at = None;
@@ -79,8 +107,15 @@ impl Server {
     }
 
     /// Whether it is known to be away from its primary.
-    pub(super) fn is_detached(&self, core: &Core) -> bool {
+    fn is_detached(&self, core: &Core) -> bool {
         self.detachment.until.is_some_and(|until| core.now < until)
+    }
+
+    /// Whether it may copy more from its primary than it has told. Others than ours cannot be kept from that.
+    pub(super) fn may_copy(&self, core: &Core) -> bool {
+        let Report { is_ours, is_link_up, role, .. } = &self.report;
+        let is_loose = !self.is_detached(core) && !self.detachment.is_impossible;
+        *is_ours && *role == Some(Role::Replica) && (*is_link_up || is_loose)
     }
 
     /// What it was told over another connection may not have reached it.

@@ -265,6 +265,16 @@ fn all_follow_one_primary_after_each_fault() {
     });
 }
 
+/// What is on a replica before it is acknowledged is not lost, on either side of a partition; and a replica that took over already is found.
+#[test]
+fn nothing_is_lost_that_a_replica_had_before_it_was_acknowledged() {
+    let faults = [Fault::Kill, Fault::Freeze, Fault::Term, Fault::Planned, Fault::Partition];
+    side_by_side(faults.into_iter(), |&fault| {
+        let plan = plan((&[Ours; 3], &[Ours; 3]), DOWN_AFTER_MS, fault).with_argument(&format!("{ACKS} 1"));
+        check(&plan, fault, &play(&plan, fault));
+    });
+}
+
 /// As many rounds of each fault as the environment asks for, one after the other. One that fails says why, and the
 /// others are played nevertheless.
 #[test]
