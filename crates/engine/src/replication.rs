@@ -289,6 +289,14 @@ impl Core {
         Ok(())
     }
 
+    /// Whoever says whom to follow has decided: a replica that is kept away from that one goes to it again.
+    pub(crate) fn end_detachment(&mut self, keyspace: &mut Keyspace) {
+        if self.replication.link.is_detached(self.clock.moment()) {
+            let ended = self.detach(keyspace, (0, u64::MAX));
+            debug_assert!(ended.is_ok(), "no epoch is later");
+        }
+    }
+
     /// Follows what has been a replica of this node, and asks it to take over.
     pub(crate) fn hand_over(&mut self, keyspace: &mut Keyspace, target: Endpoint) {
         let target = (target, !self.replication.failover.is_forced());

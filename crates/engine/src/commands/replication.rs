@@ -77,6 +77,7 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
     // One that goes on to ask its target to take over, though nobody waits for that any more, is to follow it as it is.
     let anew = link.halted().is_some() || link.asks_to_take_over() || (force && !link.is_up());
     if link.primary() == Some(&primary) && !anew {
+        call.core.end_detachment(call.db.keyspace);
         call.reply.simple("OK Already connected to specified master");
         return Ok(());
     }

@@ -312,6 +312,8 @@ fn dryrun_tells_what_would_be_refused() {
     script
         .check_read("ACL DRYRUN al PUBLISH x m", "\"User al has no permissions to access the 'x' channel\"");
     script.check_read("ACL DRYRUN al SET r x", "\"User al has no permissions to run the 'set' command\"");
+    script.check_read("ACL SETUSER writer +xsetid %W~s", "+OK");
+    script.check_read("ACL DRYRUN writer XSETID s 1-1", "+OK");
     script.check_read("ACL DRYRUN nobody GET r", "-ERR User 'nobody' not found");
     script.check_read("ACL DRYRUN al NOSUCH", "-ERR Command 'NOSUCH' not found");
     script.check_read("ACL DRYRUN al GET", "-ERR wrong number of arguments for 'get' command");

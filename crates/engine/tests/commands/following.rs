@@ -537,4 +537,12 @@ fn a_replica_keeps_away_from_its_primary_while_a_new_one_is_chosen() {
     assert_eq!(wanted(&mut script), Vec::<String>::new());
     assert_eq!(script.ask("REPLICA DETACH 0 7"), "+OK");
     assert_eq!(wanted(&mut script).len(), 1, "it connects at once");
+
+    let mut script = Script::new();
+    script.ask("REPLICAOF a 1");
+    answer_handshake(&mut script, 1, &format!("+FULLRESYNC {ID} 100"));
+    script.ask("REPLICA DETACH 10000 7");
+    wanted(&mut script);
+    assert_eq!(script.ask("REPLICAOF a 1"), "+OK Already connected to specified master");
+    assert_eq!(wanted(&mut script).len(), 1, "it is told whom to follow, and goes there");
 }

@@ -2,7 +2,7 @@
 //!
 //! Sentinels choose a new primary by what the replicas have. What a replica has told them must stay all that its present
 //! primary can count on, or a write that is acknowledged in between would be lost with it. So it leaves that primary
-//! before it is asked, and comes back when the time is over, when it is let go, or never, if it is told to follow another.
+//! before it is asked, and comes back when the time is over, when it is let go, or when it is told whom to follow.
 //! Who keeps it away is known by an epoch: one that was left behind does not let go for one that leads now.
 
 use super::phase::Phase;
@@ -21,6 +21,11 @@ pub(super) struct Detachment {
 pub struct KeptByAnother;
 
 impl Link {
+    /// Whether it is kept closed.
+    pub fn is_detached(&self, now: Moment) -> bool {
+        self.detached.is_some_and(|detached| detached.until > now)
+    }
+
     /// Closes the connection and makes none for so many milliseconds; with 0 it is made again at once.
     pub fn detach(
         &mut self,

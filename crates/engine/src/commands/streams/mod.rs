@@ -11,7 +11,7 @@ use slipstream_resp::Reply;
 use slipstream_resp::reply::Aggregate;
 
 use crate::call::{Call, integer, is_word};
-use crate::command::{Command, DELETE_KEY, Group, INSPECT_KEY, UPDATE_KEY, flag};
+use crate::command::{Command, DELETE_KEY, Group, INSPECT_KEY, KeySpec, flag};
 use crate::commands::elements;
 use crate::db::Db;
 use crate::errors::CommandError;
@@ -51,7 +51,7 @@ pub const COMMANDS: &[Command] = &[
         .syntax("key"),
     Command::new("xsetid", -3, xsetid)
         .flags(flag::WRITE | flag::DENYOOM | flag::FAST)
-        .keys(UPDATE_KEY)
+        .keys(&[KeySpec::at(1, &["RW", "update"])])
         .doc(
             Group::Stream,
             "5.0.0",
