@@ -128,15 +128,23 @@ impl Group {
         self.handed_over_to().is_some() || core.is_due(self.primary.role_since.after_ms(patience))
     }
 
-    /// The primary and one of its replicas follow each other: a planned switchover was begun, and its leader is gone.
+    /// The primary follows a replica, and that one, directly or over others, the primary: a planned switchover was begun,
+    /// and its leader is gone.
     fn is_in_circle(&self) -> bool {
-        let follows_it = |replica: &&Server| {
-            replica.role == Role::Replica
-                && self.primary.follows(&replica.contact)
-                && replica.role_heard_at.is_some_and(|at| at > self.primary.role_since)
-                && self.is_named_by(replica)
-        };
-        self.replicas.values().any(|replica| follows_it(&replica))
+        let is_heard =
+            |replica: &Server| replica.role_heard_at.is_some_and(|at| at > self.primary.role_since);
+        let mut below = &self.primary;
+        for _ in 0..self.replicas.len() {
+            let above = self.replicas.values().find(|replica| below.follows(&replica.contact));
+            let Some(above) = above.filter(|above| above.role == Role::Replica && is_heard(above)) else {
+                return false;
+            };
+            if self.is_named_by(above) {
+                return true;
+            }
+            below = above;
+        }
+        false
     }
 
     /// The replica that the primary has handed its role to: each of the two says so.

@@ -225,7 +225,7 @@ impl Group {
                 continue;
             }
             // One that lives may be on its way to the primary, which names it once it is there.
-            replica.is_known_gone = replica.down_since.is_some();
+            replica.is_known_gone = replica.is_gone();
             let may_have = *replica.may_have.get_or_insert(offset);
             replica.is_covered |= reached.is_some_and(|has| *has >= may_have);
         }

@@ -385,14 +385,16 @@ impl Group {
         // One that says nothing would be taken for a sentinel that knows no leases.
         let held_for = if self.may_lease(core) { Role::Primary } else { Role::Replica };
         let Group { name, primary, replicas, options, .. } = self;
-        let pace = Pace { is_urgent, role, sentinels, held_for, may_publish: true };
+        let watched_as = Role::Primary;
+        let pace = Pace { is_urgent, role, sentinels, watched_as, held_for, may_publish: true };
         let holds_writes = self.failover.as_ref().is_some_and(Failover::holds_writes);
         let may_publish = core.is_due(self.quiet_until) && !holds_writes;
         primary.keep_open(core, name, options);
         primary.talk(core, (name, options), Pace { may_publish, ..pace });
         for replica in replicas.values_mut() {
             replica.keep_open(core, name, options);
-            replica.talk(core, (name, options), Pace { held_for: Role::Replica, ..pace });
+            let (watched_as, held_for) = (Role::Replica, Role::Replica);
+            replica.talk(core, (name, options), Pace { watched_as, held_for, ..pace });
         }
     }
 

@@ -107,6 +107,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Whether it is down, or was the primary and has not been reached since it is not any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.down_since.is_some() || (self.deposed.is_some() && !self.contact.is_up())
+    }
+
     pub(crate) fn new(number: u64, address: Address, role: Role, now: Moment) -> Server {
         Server {
             number,

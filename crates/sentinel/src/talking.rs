@@ -36,6 +36,8 @@ pub(crate) struct Pace {
     pub(crate) role: u64,
     /// Sentinels of the group, this one among them.
     pub(crate) sentinels: usize,
+    /// As what the server is watched.
+    pub(crate) watched_as: Role,
     /// What the server is held for: a lease for a replica does not let a primary write.
     pub(crate) held_for: Role,
     /// Whether it takes messages at once: not while its writes wait.
@@ -78,7 +80,9 @@ impl Server {
         if self.contact.ping(core, (period, options.command("PING"))) {
             self.renew_lease(core, options, pace);
         }
-        let has_trouble = self.deposed.is_some() || (self.role == Role::Replica && !self.report.is_link_up);
+        let has_trouble = self.deposed.is_some()
+            || self.role != pace.watched_as
+            || (self.role == Role::Replica && !self.report.is_link_up);
         let info_period = match pace.is_urgent || has_trouble || self.info_at.is_none() {
             true => core.timings.info_period.min(OFTEN),
             false => core.timings.info_period,

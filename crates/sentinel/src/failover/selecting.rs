@@ -9,6 +9,7 @@
 
 mod counting;
 mod detaching;
+mod fitness;
 mod histories;
 mod ranking;
 
@@ -21,7 +22,6 @@ use self::ranking::{Candidate, NoChoice, Ranking, best};
 use super::{Cause, Phase, Step};
 use crate::core::Core;
 use crate::group::Group;
-use crate::info::Role;
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::options::{GroupOptions, SafeFailover};
@@ -116,7 +116,10 @@ impl Group {
         }
         match self.best_of_those_who_answered(core, (cause, is_safe)) {
             Ok(number) => self.choose(core, cause, number),
-            Err(Obstacle::NobodyIsFit) => self.abort_selection(core, epoch),
+            Err(Obstacle::NobodyIsFit) => {
+                self.tell_who_is_unfit(core, cause);
+                self.abort_selection(core, epoch)
+            }
             Err(Obstacle::Waits(text)) => self.wait_for_answers(core, epoch, (state, text)),
         }
     }
@@ -132,8 +135,10 @@ impl Group {
         let answered = answered.filter(|replica| cause != Cause::Planned || self.is_in_sync(replica));
         let answered: Vec<&Server> = answered.collect();
         let last = self.last_history(core, &answered);
-        let candidates: Vec<Candidate<'_>> =
-            answered.iter().map(|replica| candidate(replica, (last, self.is_fit(core, replica)))).collect();
+        let candidates: Vec<Candidate<'_>> = answered
+            .iter()
+            .map(|replica| candidate(replica, (last, self.unfitness(core, cause, replica).is_none())))
+            .collect();
         let comparable = candidates.iter().filter(|candidate| candidate.history == last.history).count();
         if is_safe {
             // Whoever has nothing has none of its writes; nor is one missed whose writes others have, and that went astray.
@@ -242,7 +247,7 @@ impl Group {
     /// Replicas that may have acknowledged a write that no other has: all but those that are gone, as the primary and this
     /// sentinel saw it at one time, and whose writes so many others have as the primary wants.
     fn countable(&self) -> usize {
-        let is_out = |replica: &&Server| replica.is_known_gone && replica.is_covered;
+        let is_out = |replica: &&Server| replica.is_known_gone && replica.is_gone() && replica.is_covered;
         self.replicas.values().filter(|replica| !is_out(replica)).count()
     }
 
@@ -250,22 +255,6 @@ impl Group {
     /// for a while to a primary that was started again; its history is another then.
     fn is_in_sync(&self, replica: &Server) -> bool {
         replica.report.is_link_up && replica.report.history == self.primary.report.history
-    }
-
-    /// Whether a replica that answered may be promoted at all.
-    fn is_fit(&self, core: &Core, replica: &Server) -> bool {
-        // As in Redis: whose link had been down long before the primary was has old data.
-        let primary = &self.primary;
-        // One that says it is a replica is none to copy from since then, and is called down later.
-        let gone_since = match primary.role {
-            Role::Primary => primary.down_since,
-            Role::Replica => primary.down_since.map(|since| since.min(primary.role_since)),
-        };
-        let primary_down = gone_since.map_or(0, |since| core.now.ms_since(since));
-        let longest = self.options.down_after.saturating_mul(10).saturating_add(primary_down);
-        let is_stale = !replica.report.is_link_up && replica.report.link_down_ms > longest;
-        // One that has just come back and not answered PING yet is none to trust.
-        !is_stale && !replica.report.is_stopped && replica.down_since.is_none()
     }
 
     fn choose(&mut self, core: &mut Core, cause: Cause, number: u64) -> Step {

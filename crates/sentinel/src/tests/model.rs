@@ -49,6 +49,8 @@ pub(super) struct Model {
     pub(super) is_linked: bool,
     /// When it did last.
     pub(super) linked_at: u64,
+    /// Whether it was up since the process began.
+    pub(super) was_linked: bool,
     /// Times that it was told to follow somebody, or nobody.
     pub(super) orders: Vec<String>,
     in_transaction: Option<usize>,
@@ -84,6 +86,7 @@ impl Model {
             paused_until: 0,
             is_linked: true,
             linked_at: 0,
+            was_linked: true,
             orders: Vec::new(),
             in_transaction: None,
         }
@@ -234,7 +237,7 @@ impl Model {
                     text += &format!("master_link_down_since_seconds:{seconds}\r\n");
                 }
                 if self.is_ours {
-                    text += &format!("master_link_was_up:{}\r\n", u8::from(self.linked_at > 0));
+                    text += &format!("master_link_was_up:{}\r\n", u8::from(self.was_linked));
                 }
                 text += &format!(
                     "role:slave\r\nmaster_host:{}\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\nslave_repl_offset:{}\r\nslave_priority:{}\r\n",

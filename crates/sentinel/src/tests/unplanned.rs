@@ -305,7 +305,10 @@ fn nothing_is_acknowledged_behind_what_the_replicas_have_told() {
 
 /// A world of servers of ours, each of whose writes is on one replica before it is acknowledged.
 fn with_acknowledgements(servers: u16) -> World {
-    let mut world = World::ready(servers, 3, 1);
+    acknowledged_after(World::ready(servers, 3, 1))
+}
+
+fn acknowledged_after(mut world: World) -> World {
     for server in &mut world.servers {
         (server.is_ours, server.min_replicas_to_ack) = (true, 1);
     }
@@ -413,6 +416,94 @@ fn a_leader_that_dies_behind_the_promotion_leaves_an_heir() {
         sentinel.core.simulated.crash_after_promotion = false;
     }
     world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn one_that_handed_over_and_is_back_at_once_is_replaced_at_once() {
+    for moment in (0..1000).step_by(100) {
+        let mut world = World::ready(3, 3, 1);
+        world.run(moment);
+        let others = world.servers.clone();
+        world.kill(SERVERS);
+        world.server(SERVERS + 1).follow("NO", "ONE", &others);
+        world.run(30);
+        world.restart(SERVERS);
+        let others = world.servers.clone();
+        world.server(SERVERS).follow("127.0.0.1", &(SERVERS + 1).to_string(), &others);
+        world.server(SERVERS + 2).follow("127.0.0.1", &(SERVERS + 1).to_string(), &others);
+        let took = world.run_until(3000, |world| world.primary() == Some(SERVERS + 1));
+        assert!(took < 1200, "{took} ms\n{}", world.story());
+    }
+}
+
+/// The sentinels were not there when the primary died.
+fn sentinels_come_late(world: &mut World) {
+    (0..3).for_each(|sentinel| world.kill_sentinel(sentinel));
+    world.kill(SERVERS);
+    world.run(15_000);
+    (0..3).for_each(|sentinel| world.restart_sentinel(sentinel));
+}
+
+#[test]
+fn a_primary_that_died_long_before_its_sentinels_began_is_replaced() {
+    let mut world = World::ready(3, 3, 1);
+    sentinels_come_late(&mut world);
+    world.run_until(4000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn who_was_started_later_than_the_primary_died_is_not_better_for_that() {
+    let mut world = World::ready(3, 3, 1);
+    world.servers.iter_mut().for_each(|server| server.is_ours = true);
+    world.run(12_000);
+    world.kill(SERVERS + 2);
+    world.run(3000);
+    sentinels_come_late(&mut world);
+    // It has been looking for the primary since it was started, and never found it.
+    let now = world.now;
+    let late = world.server(SERVERS + 2);
+    (late.is_alive, late.is_linked, late.linked_at, late.was_linked) = (true, false, now, false);
+    world.run_until(4000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    assert_eq!(world.primary(), Some(SERVERS + 1), "{}", world.story());
+}
+
+#[test]
+fn one_whose_link_was_down_long_before_is_promoted_by_force_alone() {
+    let mut world = World::ready(2, 3, 1);
+    let now = world.now;
+    world.server(SERVERS + 1).syncs_until = now + 100_000;
+    world.run(15_000);
+    world.kill(SERVERS);
+    world.run(5000);
+    assert_eq!(world.primary(), Some(SERVERS), "{}", world.story());
+    world.run_until(5000, |world| world.groups().next().unwrap().failover.is_none());
+    world.sentinel(0).start_failover("mymaster", true).unwrap();
+    world.run_until(2000, |world| world.primary() == Some(SERVERS + 1));
+}
+
+#[test]
+fn a_circle_of_three_is_seen() {
+    let mut world = World::ready(3, 3, 14);
+    world.server(SERVERS + 2).follows = Some(SERVERS + 1);
+    world.server(SERVERS).follows = Some(SERVERS + 2);
+    world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+}
+
+#[test]
+fn a_second_death_does_not_wait_for_the_first() {
+    for seed in 0..10 {
+        let mut world = acknowledged_after(World::ready(4, 3, seed));
+        world.kill(SERVERS);
+        world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        let second = world.primary().unwrap();
+        // The others are with it soon, and it tells that.
+        let soon = world.now + 300;
+        world.servers.iter_mut().for_each(|server| server.syncs_until = soon);
+        world.run(700);
+        world.kill(second);
+        world.run_until(5000, |world| world.primary().is_some_and(|port| ![SERVERS, second].contains(&port)));
+        check_nothing_is_lost(&mut world);
+    }
 }
 
 #[test]
