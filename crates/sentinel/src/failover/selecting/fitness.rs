@@ -1,4 +1,5 @@
 //! Who may be promoted at all, whatever it has: one that is in order, and whose data is not old.
+//! Which of those is the best, and whether enough have answered, is not decided here.
 
 use slipstream_replication::Level;
 
