@@ -148,10 +148,10 @@ impl Contact {
         if !password.is_empty() {
             let auth = command("AUTH");
             let words: &[&str] = if user.is_empty() { &[&auth, password] } else { &[&auth, user, password] };
-            self.order(core, words, Awaited::Nothing);
+            self.order(core, words, Awaited::Order("AUTH"));
         }
         let name = format!("sentinel-{}-cmd", &core.id[..8]);
-        self.order(core, &[&command("CLIENT"), "SETNAME", &name], Awaited::Nothing);
+        self.order(core, &[&command("CLIENT"), "SETNAME", &name], Awaited::Order("CLIENT SETNAME"));
     }
 }
 
@@ -210,10 +210,13 @@ impl Server {
             let (user, password) = (options.auth_user.as_str(), options.auth_pass.as_str());
             let words: &[&str] = if user.is_empty() { &[auth, password] } else { &[auth, user, password] };
             core.send(id, words);
+            self.messages.awaited.push_back(Awaited::Order("AUTH"));
         }
         let name = format!("sentinel-{}-pubsub", &core.id[..8]);
         core.send(id, &[options.command("CLIENT"), "SETNAME", &name]);
         core.send(id, &[options.command("SUBSCRIBE"), HELLO_CHANNEL]);
+        let orders = ["CLIENT SETNAME", "SUBSCRIBE"].map(Awaited::Order);
+        self.messages.awaited.extend(orders);
     }
 }
 

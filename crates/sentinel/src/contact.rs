@@ -6,6 +6,7 @@ use slipstream_replication::Moment;
 use crate::Address;
 use crate::address::is_number;
 use crate::line::{Line, LineState};
+use crate::refusals::Refusals;
 
 /// The longest pause between two attempts at somebody who has never answered.
 const MOST_RESERVE: u64 = 5000;
@@ -37,6 +38,8 @@ pub(crate) struct Contact {
     pub(crate) lost_at: Option<Moment>,
     /// Since when every attempt to connect was refused.
     pub(crate) refused_since: Option<Moment>,
+    /// What it refuses to do.
+    pub(crate) refusals: Refusals,
 }
 
 impl Contact {
@@ -55,6 +58,7 @@ impl Contact {
             last_reply: now,
             lost_at: None,
             refused_since: None,
+            refusals: Refusals::default(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::group::Group;
 use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::notices::Subject;
+use crate::refusals::is_unable;
 use crate::server::{LeaseTerms, Server};
 
 /// The longest INFO that is kept for SENTINEL INFO-CACHE: of a primary, which names its replicas, and of one of those.
@@ -45,6 +46,7 @@ impl Contact {
 impl Group {
     /// A server of the group answered.
     pub(crate) fn on_reply(&mut self, core: &mut Core, number: u64, (awaited, reply): (Awaited, Value)) {
+        self.note_answer(core, number, (&awaited, &reply));
         match awaited {
             Awaited::Ping => self.on_pong(core, number, &reply),
             Awaited::Info => {
@@ -64,25 +66,20 @@ impl Group {
             Awaited::Role => self.on_role(core, number, &reply),
             Awaited::Pause => self.on_paused(&reply),
             Awaited::Lease(terms) => self.on_lease(core, number, (terms, &reply)),
-            Awaited::Nothing | Awaited::Hello | Awaited::Opinion(..) | Awaited::Topology(_) => {}
+            Awaited::ReplicaOf(at) => self.on_told_to_follow(number, (at, &reply)),
+            Awaited::Exec(turn) => self.on_turned(core, number, (&turn, &reply)),
+            Awaited::Order(_) | Awaited::Hello | Awaited::Opinion(..) | Awaited::Topology(_) => {}
         }
     }
 
-    fn on_lease(&mut self, core: &mut Core, number: u64, (terms, reply): (LeaseTerms, &Value)) {
+    fn on_lease(&mut self, core: &Core, number: u64, (terms, reply): (LeaseTerms, &Value)) {
         let Some((server, _)) = self.server_mut(number) else { return };
         match reply {
             Value::Integer(token) => {
                 server.lease_token = u64::try_from(*token).unwrap_or(0);
                 (server.lease_terms, server.lease_refused_at) = (Some(terms), None);
             }
-            Value::Error(reason) if is_unable(reason) => {
-                let address = server.contact.address.clone();
-                if server.lease_refused_at.replace(core.now).is_none() {
-                    let text =
-                        format!("{}: {address} takes no leases from this sentinel: {reason}", self.name);
-                    core.log(Level::Warning, text);
-                }
-            }
+            Value::Error(reason) if is_unable(reason) => server.lease_refused_at = Some(core.now),
             _ => {}
         }
     }
@@ -98,7 +95,7 @@ impl Group {
             }
             // A script that runs for so long that the server counts as down is ended, if it wrote nothing.
             Value::Error(text) if text.starts_with("BUSY") && server.down_since.is_some() => {
-                server.contact.ask(core, &[&kill, "KILL"], Awaited::Nothing);
+                server.contact.ask(core, &[&kill, "KILL"], Awaited::Order("SCRIPT KILL"));
             }
             _ => {}
         }
@@ -326,9 +323,4 @@ fn role_row(row: &Value) -> Option<(Address, u64)> {
     let offset = parts.get(2).and_then(|offset| offset.text().parse().ok()).unwrap_or(0);
     let host = parts.first().map(Value::text).filter(|host| !host.is_empty())?;
     Some((Address::new(host, port), offset))
-}
-
-/// Whether a server will go on to refuse such a command to this sentinel.
-pub(crate) fn is_unable(reason: &str) -> bool {
-    reason.starts_with("NOPERM") || reason.starts_with("ERR unknown")
 }

@@ -30,6 +30,7 @@ mod names;
 mod notices;
 pub mod options;
 mod peer;
+mod refusals;
 mod scripts;
 pub mod sentinel;
 pub mod server;

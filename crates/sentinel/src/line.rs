@@ -15,6 +15,7 @@ use slipstream_resp::Value;
 
 use crate::action::LineId;
 use crate::extent::{Extent, Limits};
+use crate::failover::promoting::Turn;
 use crate::server::LeaseTerms;
 
 /// INFO of a server with a thousand replicas is below a tenth of it, and ROLE has three values for each.
@@ -31,8 +32,12 @@ pub(crate) const MOST_AWAITED: usize = 100;
 /// What a reply will answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
-    /// Nothing that matters.
-    Nothing,
+    /// An order of that name, which is obeyed or refused.
+    Order(&'static str),
+    /// SLAVEOF, sent then.
+    ReplicaOf(Moment),
+    /// EXEC of a transaction with SLAVEOF.
+    Exec(Turn),
     /// PING.
     Ping,
     /// REPLICA LEASE.
@@ -53,6 +58,26 @@ pub(crate) enum Awaited {
     Topology(String),
     /// CLIENT PAUSE of a planned switchover.
     Pause,
+}
+
+impl Awaited {
+    /// What was asked, as it is told; `None` where a switchover tells what came of it.
+    pub(crate) fn command(&self) -> Option<&'static str> {
+        Some(match self {
+            Awaited::Order(name) => name,
+            Awaited::ReplicaOf(_) => "SLAVEOF",
+            Awaited::Exec(_) => "EXEC",
+            Awaited::Ping => "PING",
+            Awaited::Lease(_) => "REPLICA LEASE",
+            Awaited::Info | Awaited::Selection => "INFO",
+            Awaited::Detachment(_) => "REPLICA DETACH",
+            Awaited::Hello => "PUBLISH",
+            Awaited::Role => "ROLE",
+            Awaited::Opinion(..) => "SENTINEL IS-MASTER-DOWN-BY-ADDR",
+            Awaited::Topology(_) => "SENTINEL REPLICAS",
+            Awaited::Pause => return None,
+        })
+    }
 }
 
 /// Where a connection is.

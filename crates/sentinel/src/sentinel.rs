@@ -258,7 +258,7 @@ impl Sentinel {
 
     fn on_reply(&mut self, owner: &Owner, awaited: Option<Awaited>, reply: Value) {
         match owner {
-            Owner::Messages(name, number) => self.on_message(name, *number, &reply),
+            Owner::Messages(name, number) => self.on_message(name, *number, (awaited, &reply)),
             Owner::Commands(name, number) => {
                 if let (Some(group), Some(awaited)) = (self.groups.get_mut(name), awaited) {
                     group.on_reply(&mut self.core, *number, (awaited, reply));
@@ -269,6 +269,10 @@ impl Sentinel {
     }
 
     fn on_peer_reply(&mut self, id: &str, awaited: Option<Awaited>, reply: &Value) {
+        let peer = self.peers.get_mut(id).zip(awaited.as_ref());
+        if let Some(news) = peer.and_then(|(peer, awaited)| peer.contact.note_answer(awaited, reply)) {
+            self.core.log(Level::Warning, format!("The sentinel {news}"));
+        }
         match awaited {
             Some(Awaited::Ping) => {
                 if let Some(peer) = self.peers.get_mut(id) {
@@ -292,7 +296,10 @@ impl Sentinel {
     }
 
     /// `message`, the channel, the text; whatever else comes over that line answers what was asked for.
-    fn on_message(&mut self, name: &str, number: u64, reply: &Value) {
+    fn on_message(&mut self, name: &str, number: u64, (awaited, reply): (Option<Awaited>, &Value)) {
+        if let (Some(group), Some(awaited)) = (self.groups.get_mut(name), awaited) {
+            group.note_answer(&mut self.core, number, (&awaited, reply));
+        }
         let Value::Array(parts) = reply else { return };
         let [Value::Bulk(kind), Value::Bulk(channel), Value::Bulk(text)] = parts.as_slice() else { return };
         if let Some((server, _)) = self.groups.get_mut(name).and_then(|group| group.server_mut(number)) {

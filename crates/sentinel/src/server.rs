@@ -104,6 +104,8 @@ pub(crate) struct Server {
     pub(crate) lease_terms: Option<LeaseTerms>,
     /// When it said last that this sentinel may not give it any.
     pub(crate) lease_refused_at: Option<Moment>,
+    /// It refused to follow whom it was told to, or nobody; told then.
+    pub(crate) disobeyed_at: Option<Moment>,
 }
 
 impl Server {
@@ -144,7 +146,13 @@ impl Server {
             lease_token: 0,
             lease_terms: None,
             lease_refused_at: None,
+            disobeyed_at: None,
         }
+    }
+
+    /// Whether it refused what it was told then or later.
+    pub(crate) fn disobeys(&self, since: Moment) -> bool {
+        self.disobeyed_at.is_some_and(|at| at >= since)
     }
 
     /// Whether it says that it follows whoever is reached there, by whatever name.

@@ -5,5 +5,6 @@ mod chaos;
 mod hostile;
 mod model;
 mod planned;
+mod refusing;
 mod unplanned;
 mod world;

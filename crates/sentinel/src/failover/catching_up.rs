@@ -59,7 +59,7 @@ impl Group {
     /// Lets the primary's clients write again.
     pub(super) fn release_primary(&mut self, core: &mut Core) {
         let command = self.options.command("CLIENT").to_owned();
-        self.primary.contact.order(core, &[&command, "UNPAUSE"], Awaited::Nothing);
+        self.primary.contact.order(core, &[&command, "UNPAUSE"], Awaited::Order("CLIENT UNPAUSE"));
     }
 
     pub(super) fn catch_up(&mut self, core: &mut Core, state: &mut CatchingUp) -> Step {

@@ -1,9 +1,11 @@
 //! A replica becomes the primary, and the group changes with it.
 //!
 //! ROLE goes with SLAVEOF NO ONE, so its reply shows the promotion; if the connection breaks in between, the next one
-//! shows it.
+//! shows it. SLAVEOF goes in one transaction with what should come with it; where that is refused, by a right that is
+//! missing or a command that has another name there, SLAVEOF counts alone.
 
 use slipstream_replication::{Level, Moment};
+use slipstream_resp::Value;
 
 use super::selecting::Detachment;
 use super::{Phase, Step};
@@ -20,31 +22,104 @@ const POLL: u64 = 100;
 /// A planned switchover's promotion is given up after so many times the time that writes may wait.
 const PAUSES: u64 = 3;
 
+/// Whom a server was told to follow, or nobody, in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) at: Moment,
+    pub(crate) primary: Option<(String, u16)>,
+}
+
+/// What is awaited of its steps, one after another.
+fn turn_awaited(at: Moment) -> impl Iterator<Item = Awaited> {
+    [Awaited::ReplicaOf(at)]
+        .into_iter()
+        .chain(["CONFIG REWRITE", "CLIENT KILL", "CLIENT KILL"].map(Awaited::Order))
+}
+
 impl Server {
     /// Makes it follow another, or nobody, in one transaction: it also keeps that in its configuration file, and lets its
     /// clients go, who ask the sentinels then. ROLE behind it shows how it went.
     pub(crate) fn turn_to(&mut self, core: &mut Core, options: &GroupOptions, primary: Option<(&str, u16)>) {
-        let port = primary.map_or(String::new(), |(_, port)| port.to_string());
-        let (host, port) = primary.map_or(("NO", "ONE"), |(host, _)| (host, port.as_str()));
+        let primary = primary.map(|(host, port)| (host.to_owned(), port));
+        let turn = Turn { at: core.now, primary };
+        self.contact.order(core, &[options.command("MULTI")], Awaited::Order("MULTI"));
+        self.order_turn(core, options, &turn);
+        self.contact.order(core, &[options.command("EXEC")], Awaited::Exec(turn));
+        self.ask_how_it_went(core, options);
+        self.detachment = Detachment::default();
+    }
+
+    /// What a turn consists of.
+    fn order_turn(&mut self, core: &mut Core, options: &GroupOptions, turn: &Turn) {
+        let (host, port) = match &turn.primary {
+            Some((host, port)) => (host.as_str(), port.to_string()),
+            None => ("NO", "ONE".to_owned()),
+        };
         let client = options.command("CLIENT");
-        let requests: [&[&str]; 6] = [
-            &[options.command("MULTI")],
-            &[options.command("SLAVEOF"), host, port],
+        let requests: [&[&str]; 4] = [
+            &[options.command("SLAVEOF"), host, &port],
             &[options.command("CONFIG"), "REWRITE"],
             &[client, "KILL", "TYPE", "normal"],
             &[client, "KILL", "TYPE", "pubsub"],
-            &[options.command("EXEC")],
         ];
-        for request in requests {
-            self.contact.order(core, request, Awaited::Nothing);
+        for (request, awaited) in requests.into_iter().zip(turn_awaited(turn.at)) {
+            self.contact.order(core, request, awaited);
         }
+    }
+
+    fn ask_how_it_went(&mut self, core: &mut Core, options: &GroupOptions) {
         self.contact.order(core, &[options.command("ROLE")], Awaited::Role);
         self.role_asked_at = Some(core.now);
-        self.detachment = Detachment::default();
     }
 }
 
 impl Group {
+    /// A server was told then whom to follow.
+    pub(crate) fn on_told_to_follow(&mut self, number: u64, (at, reply): (Moment, &Value)) {
+        if let (Some((server, _)), Value::Error(_)) = (self.server_mut(number), reply) {
+            server.disobeyed_at = server.disobeyed_at.max(Some(at));
+        }
+    }
+
+    /// A server was told that in a transaction.
+    pub(crate) fn on_turned(&mut self, core: &mut Core, number: u64, (turn, reply): (&Turn, &Value)) {
+        match reply {
+            Value::Array(results) => {
+                for (awaited, result) in turn_awaited(turn.at).zip(results) {
+                    self.note_answer(core, number, (&awaited, result));
+                    if let Awaited::ReplicaOf(at) = awaited {
+                        self.on_told_to_follow(number, (at, result));
+                    }
+                }
+            }
+            // Without MULTI each of them was done by itself.
+            Value::Error(reason) if reason.starts_with("ERR EXEC without MULTI") => {}
+            Value::Error(reason) if reason.starts_with("EXECABORT") => {
+                self.turn_step_by_step(core, number, turn)
+            }
+            _ => self.on_told_to_follow(number, (turn.at, reply)),
+        }
+    }
+
+    /// One step spoiled the others: each is ordered by itself, unless it was SLAVEOF that is refused, or it is over.
+    fn turn_step_by_step(&mut self, core: &mut Core, number: u64, turn: &Turn) {
+        let is_meant = match (&turn.primary, self.failover.as_ref().map(|failover| &failover.phase)) {
+            (Some(place), _) => *place == self.primary_place(core),
+            (None, Some(Phase::Promoting { target, .. })) => *target == number,
+            (None, _) => false,
+        };
+        let options = self.options.clone();
+        let Some((server, _)) = self.server_mut(number).filter(|_| is_meant) else { return };
+        let is_order = |awaited: &Awaited| matches!(awaited, Awaited::ReplicaOf(_) | Awaited::Exec(_));
+        // What it was told since counts.
+        if server.disobeys(turn.at) || server.contact.line.awaited.iter().any(is_order) {
+            return;
+        }
+        let turn = Turn { at: core.now, primary: turn.primary.clone() };
+        server.order_turn(core, &options, &turn);
+        server.ask_how_it_went(core, &options);
+    }
+
     /// Tells a replica to be the primary. `paused_at` is when writes began to wait for that.
     pub(super) fn promote(&mut self, core: &mut Core, (number, paused_at): (u64, Option<Moment>)) -> Phase {
         let Group { primary, replicas, options, .. } = self;
@@ -73,13 +148,14 @@ impl Group {
             return self.switch_to_promoted(core, epoch, (number, paused_at.is_some()));
         }
         let is_down = target.down_since.is_some() || target.contact.refused_since.is_some();
+        let is_refused = target.disobeys(since);
         let bound = match paused_at {
             Some(_) => {
                 self.options.switchover_timeout.saturating_mul(PAUSES).min(self.options.failover_timeout)
             }
             None => self.options.failover_timeout,
         };
-        if is_down || core.is_due(since.after_ms(bound)) {
+        if is_down || is_refused || core.is_due(since.after_ms(bound)) {
             return self.abort_promotion(core, (number, paused_at.is_some()));
         }
         if let Some(paused_at) = paused_at {

@@ -33,7 +33,8 @@ impl Group {
     /// to nothing.
     fn order_primary(&mut self, core: &mut Core, (host, port): (&str, &str)) {
         let Group { primary, options, .. } = self;
-        primary.contact.order(core, &[options.command("SLAVEOF"), host, port], Awaited::Nothing);
+        let request = [options.command("SLAVEOF"), host, port];
+        primary.contact.order(core, &request, Awaited::ReplicaOf(core.now));
         primary.contact.order(core, &[options.command("ROLE")], Awaited::Role);
         primary.role_asked_at = Some(core.now);
     }
@@ -55,7 +56,8 @@ impl Group {
             return Step::Go(self.promote(core, (number, Some(*paused_at))));
         }
         let is_gone = !primary.contact.is_up() || target.is_none_or(|target| !target.contact.is_up());
-        if is_gone || core.is_due(since.after_ms(self.options.switchover_timeout / 2)) {
+        let is_refused = primary.disobeys(since);
+        if is_gone || is_refused || core.is_due(since.after_ms(self.options.switchover_timeout / 2)) {
             self.take_back(core);
             self.tell(core, (Level::Warning, "-failover-abort-master-timeout"), Subject::Primary, "");
             return Step::End;

@@ -21,7 +21,7 @@ impl Group {
         let Some(old) = reachable.find(|replica| replica.number == number) else { return };
         old.turn_to(core, options, Some((&place.0, place.1)));
         let client = options.command("CLIENT").to_owned();
-        old.contact.order(core, &[&client, "UNPAUSE"], Awaited::Nothing);
+        old.contact.order(core, &[&client, "UNPAUSE"], Awaited::Order("CLIENT UNPAUSE"));
         old.turning = Turning::Sent(core.now);
     }
 

@@ -1,6 +1,9 @@
 //! A server as sentinels see it: a role, an offset, and answers to what they ask.
 
-use slipstream_resp::{Protocol, Reply, Value};
+use slipstream_resp::{Reply, Value};
+
+/// How a server refuses what a user may not run.
+pub(super) const NOPERM: &str = "NOPERM this user has no permissions to run it";
 
 /// One server.
 #[derive(Clone, Debug)]
@@ -22,8 +25,8 @@ pub(super) struct Model {
     /// Whether it serves nobody, PING included, until it is told whom to follow.
     pub(super) is_waiting: bool,
     pub(super) is_ours: bool,
-    /// Whether SLAVEOF is forbidden there.
-    pub(super) refuses_to_follow: bool,
+    /// Commands that are refused there, and how.
+    pub(super) refuses: Vec<(&'static str, &'static str)>,
     /// By what name it follows its primary.
     pub(super) calls_it: String,
     /// Its stream stands still until then, and nobody notices.
@@ -53,7 +56,8 @@ pub(super) struct Model {
     pub(super) was_linked: bool,
     /// Times that it was told to follow somebody, or nobody.
     pub(super) orders: Vec<String>,
-    in_transaction: Option<usize>,
+    /// What EXEC will do; `None` in it if that will be refused.
+    transaction: Option<Option<Vec<Vec<String>>>>,
 }
 
 impl Model {
@@ -72,7 +76,7 @@ impl Model {
             is_empty: false,
             is_waiting: false,
             is_ours: false,
-            refuses_to_follow: false,
+            refuses: Vec::new(),
             calls_it: "127.0.0.1".into(),
             stands_until: 0,
             is_fencing: false,
@@ -88,7 +92,7 @@ impl Model {
             linked_at: 0,
             was_linked: true,
             orders: Vec::new(),
-            in_transaction: None,
+            transaction: None,
         }
     }
 
@@ -100,17 +104,53 @@ impl Model {
         replicas: &[Model],
         out: &mut Reply,
     ) -> Option<String> {
-        if let Some(queued) = self.in_transaction
-            && words[0] != "EXEC"
-        {
-            // What matters takes effect as it is queued: nobody comes in between in this world.
-            let mut ignored = Reply::with_capacity(Protocol::Resp2, 64);
-            self.run(now, words, replicas, &mut ignored);
+        if let Some(reason) = self.refusal(words) {
+            match &mut self.transaction {
+                Some(_) if words[0] == "EXEC" => {
+                    self.transaction = None;
+                    out.error(&format!("EXECABORT Transaction discarded because of: {reason}"));
+                }
+                Some(queue) => {
+                    *queue = None;
+                    out.error(reason);
+                }
+                None => out.error(reason),
+            }
+            return None;
+        }
+        if words[0] == "EXEC" {
+            self.execute(now, replicas, out);
+            return None;
+        }
+        if let Some(queue) = &mut self.transaction {
+            queue.iter_mut().for_each(|queue| queue.push(words.to_vec()));
             out.simple("QUEUED");
-            self.in_transaction = Some(queued + 1);
             return None;
         }
         self.run(now, words, replicas, out)
+    }
+
+    fn refusal(&self, words: &[String]) -> Option<&'static str> {
+        let request = words.join(" ");
+        let mut refused = self.refuses.iter();
+        refused.find(|(name, _)| request.starts_with(name)).map(|(_, reason)| *reason)
+    }
+
+    pub(super) fn refuses(&self, words: &[String]) -> bool {
+        self.refusal(words).is_some()
+    }
+
+    fn execute(&mut self, now: u64, replicas: &[Model], out: &mut Reply) {
+        match self.transaction.take() {
+            None => out.error("ERR EXEC without MULTI"),
+            Some(None) => out.error("EXECABORT Transaction discarded because of previous errors."),
+            Some(Some(queue)) => {
+                out.array(queue.len());
+                for words in queue {
+                    self.run(now, &words, replicas, out);
+                }
+            }
+        }
     }
 
     fn run(&mut self, now: u64, words: &[String], replicas: &[Model], out: &mut Reply) -> Option<String> {
@@ -142,15 +182,9 @@ impl Model {
                 out.integer(7 + i64::try_from(self.leases.len()).unwrap());
             }
             "MULTI" => {
-                self.in_transaction = Some(0);
+                self.transaction = Some(Some(Vec::new()));
                 out.ok();
             }
-            "EXEC" => {
-                let count = self.in_transaction.take().unwrap_or(0);
-                out.array(count);
-                (0..count).for_each(|_| out.ok());
-            }
-            "SLAVEOF" if self.refuses_to_follow => out.error("NOPERM this user has no permissions to run it"),
             "SLAVEOF" => {
                 self.follow(&words[1], &words[2], replicas);
                 out.ok();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::model::NOPERM;
 use super::world::{SERVERS, World};
 
 /// SENTINEL FAILOVER, with FORCE or without.
@@ -87,9 +88,10 @@ fn whenever_its_leader_dies_one_primary_takes_writes_again_and_nothing_is_lost()
 #[test]
 fn a_primary_that_does_not_step_down_stays_the_primary() {
     let mut world = World::ready(3, 3, 1);
-    world.server(SERVERS).refuses_to_follow = true;
+    world.server(SERVERS).refuses.push(("SLAVEOF", NOPERM));
     order(&mut world, 0, false);
-    world.run_until(5000, |world| world.has_event("-failover-abort-master-timeout"));
+    let took = world.run_until(5000, |world| world.has_event("-failover-abort-master-timeout"));
+    assert!(took < 50, "{took} ms");
     world.run(5000);
     assert_eq!((world.primary(), primaries(&world)), (Some(SERVERS), 1), "{}", world.story());
     assert_eq!(world.servers[0].paused_until, 0);

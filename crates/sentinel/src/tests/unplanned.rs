@@ -1,5 +1,6 @@
 //! The primary dies, stands still, or is cut off.
 
+use super::model::NOPERM;
 use super::world::{SERVERS, World};
 use crate::failover::Phase;
 use crate::group::Group;
@@ -614,7 +615,7 @@ fn a_new_primary_that_dies_while_replicas_are_turned_is_replaced() {
     let primary = world.primary().unwrap();
     let waits = world.servers.iter().rfind(|server| ![SERVERS, primary].contains(&server.port));
     let waits = waits.unwrap().port;
-    world.server(waits).refuses_to_follow = true;
+    world.server(waits).refuses.push(("SLAVEOF", NOPERM));
     world.run(500);
     assert!(!world.has_event("+failover-end"), "{}", world.story());
     world.kill(primary);

@@ -73,6 +73,10 @@ pub(super) struct World {
     pub(super) names: BTreeSet<&'static str>,
     /// Whether a message has waited with the writes that wait.
     pub(super) has_held_message: bool,
+    /// What sentinels logged.
+    pub(super) log: Vec<String>,
+    /// A command that all sentinels refuse, and how.
+    pub(super) sentinels_refuse: (&'static str, &'static str),
 }
 
 impl World {
@@ -102,6 +106,8 @@ impl World {
             attempts: 0,
             names: BTreeSet::new(),
             has_held_message: false,
+            log: Vec::new(),
+            sentinels_refuse: ("nothing", ""),
         };
         for index in 0..sentinels {
             let port = SENTINELS + u16::try_from(index).unwrap();
@@ -158,6 +164,11 @@ impl World {
 
     pub(super) fn has_event(&self, channel: &str) -> bool {
         self.events.iter().any(|event| event.2 == channel)
+    }
+
+    /// How often something was logged that has this in it.
+    pub(super) fn logged(&self, text: &str) -> usize {
+        self.log.iter().filter(|line| line.contains(text)).count()
     }
 
     pub(super) fn count(&self, channel: &str) -> usize {
@@ -417,7 +428,8 @@ impl World {
             }
             Action::Publish { channel, message } => self.events.push((self.now, index, channel, message)),
             Action::Crash => self.kill_sentinel(index),
-            Action::Log(..) | Action::RunScript { .. } | Action::KillScript(_) => {}
+            Action::Log(_, text) => self.log.push(text),
+            Action::RunScript { .. } | Action::KillScript(_) => {}
         }
     }
 
@@ -503,7 +515,7 @@ impl World {
             buffer.drain(..length);
             if port >= SENTINELS {
                 self.ask_sentinel(usize::from(port - SENTINELS), from, &words, &mut out);
-            } else if words[0] == "SUBSCRIBE" {
+            } else if words[0] == "SUBSCRIBE" && !self.server(port).refuses(&words) {
                 self.subscribers.insert(from);
             } else if !(self.subscribers.contains(&from)) {
                 let models = self.servers.clone();
@@ -535,6 +547,9 @@ impl World {
         let mut again = None;
         let Some(sentinel) = &mut self.sentinels[at] else { return };
         sentinel.core.now = Moment(now);
+        if words.join(" ").starts_with(self.sentinels_refuse.0) {
+            return out.error(self.sentinels_refuse.1);
+        }
         match (words[0].as_str(), words.get(1).map_or("", String::as_str)) {
             ("PUBLISH", _) => {
                 sentinel.hear_hello(&words[2]);

@@ -5,15 +5,15 @@
 //! and again, from the choice until the replica is told whom to follow, and an answer counts only while the replica is
 //! known to be away since before it was given.
 
-use slipstream_replication::{Level, Moment};
+use slipstream_replication::Moment;
 use slipstream_resp::Value;
 
 use crate::core::Core;
 use crate::group::Group;
-use crate::hearing::is_unable;
 use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::options::GroupOptions;
+use crate::refusals::is_unable;
 use crate::server::Server;
 
 /// For so long a replica is kept away from its primary, unless that is said again, milliseconds.
@@ -69,21 +69,11 @@ impl Group {
 
 impl Group {
     /// A replica was told to keep away, then.
-    pub(crate) fn on_detachment(
-        &mut self,
-        core: &mut Core,
-        number: u64,
-        (asked_at, reply): (Moment, &Value),
-    ) {
+    pub(crate) fn on_detachment(&mut self, core: &Core, number: u64, (asked_at, reply): (Moment, &Value)) {
         let Some((replica, _)) = self.server_mut(number) else { return };
         match reply {
             Value::Simple(_) => replica.note_detached(core, asked_at),
-            Value::Error(reason) if is_unable(reason) && !replica.detachment.is_impossible => {
-                replica.detachment.is_impossible = true;
-                let address = replica.contact.address.clone();
-                let text = format!("{}: {address} cannot be kept away from its primary: {reason}", self.name);
-                core.log(Level::Warning, text);
-            }
+            Value::Error(reason) if is_unable(reason) => replica.detachment.is_impossible = true,
             _ => {}
         }
     }
