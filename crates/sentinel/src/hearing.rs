@@ -151,6 +151,7 @@ impl Group {
         if before.is_empty() || *before == report.run_id {
             return;
         }
+        server.restarted_at = Some(core.now);
         if watched_as == Role::Primary && reboot_down_after > 0 {
             server.rebooted_at = Some(core.now);
         }

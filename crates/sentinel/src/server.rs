@@ -106,6 +106,8 @@ pub(crate) struct Server {
     pub(crate) lease_refused_at: Option<Moment>,
     /// It refused to follow whom it was told to, or nobody; told then.
     pub(crate) disobeyed_at: Option<Moment>,
+    /// Its process was seen to be another than before, then.
+    pub(crate) restarted_at: Option<Moment>,
 }
 
 impl Server {
@@ -147,6 +149,7 @@ impl Server {
             lease_terms: None,
             lease_refused_at: None,
             disobeyed_at: None,
+            restarted_at: None,
         }
     }
 

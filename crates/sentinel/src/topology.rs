@@ -22,7 +22,7 @@ const CORRECTION_EVERY: u64 = 1000;
 const LONGEST_STRAY: u64 = 20_000;
 /// For so long the primary is waited for before others are asked in its place.
 const BLIND_FOR: u64 = 500;
-/// A process younger than that, in seconds, was nobody's choice as primary.
+/// What a process younger than that, in seconds, says of its place was nobody's choice since it began.
 const YOUNG: u64 = 10;
 /// The most replicas, and the most sentinels, that a group knows.
 pub(crate) const MOST_MEMBERS: usize = 1024;
@@ -184,10 +184,19 @@ impl Group {
             Role::Replica => {
                 let patience = self.options.failover_timeout.min(LONGEST_STRAY);
                 let strays = replica.report.primary.is_some() && !self.is_named_by(replica);
-                (strays && core.is_due(replica.follows_since.after_ms(patience)) && is_sane)
-                    .then_some("+fix-slave-config")
+                let is_due = self.is_misplaced_at_start(core, replica)
+                    || core.is_due(replica.follows_since.after_ms(patience));
+                (strays && is_due && is_sane).then_some("+fix-slave-config")
             }
         }
+    }
+
+    /// Whether a process that has just begun follows another replica of the group, as its command line or file has it: that
+    /// was primary once. What an operator tells a process that runs is given more time.
+    fn is_misplaced_at_start(&self, core: &Core, replica: &Server) -> bool {
+        let is_new = replica.restarted_at.is_some_and(|at| core.now.ms_since(at) < YOUNG * 1000);
+        let follows = |other: &Server| other.number != replica.number && replica.follows(&other.contact);
+        is_new && replica.report.uptime < YOUNG && self.replicas.values().any(follows)
     }
 
     /// Whether the primary is one as far as can be seen: whom to follow is clear then.

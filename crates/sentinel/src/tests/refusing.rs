@@ -157,3 +157,20 @@ fn an_order_that_is_over_is_not_repeated() {
     );
     assert_eq!(sentinel.core.actions, []);
 }
+
+#[test]
+fn a_new_process_in_the_place_of_long_ago_is_turned_at_once() {
+    for (is_new, bound) in [(true, 0..2000), (false, 9000..12_000)] {
+        let mut world = World::ready(3, 3, 1);
+        world.run(12_000);
+        if is_new {
+            world.kill(SERVERS + 2);
+            world.run(3000);
+            world.restart(SERVERS + 2);
+        }
+        // The other replica was the primary once.
+        world.server(SERVERS + 2).follows = Some(SERVERS + 1);
+        let took = world.run_until(30_000, |world| world.servers[2].follows == Some(SERVERS));
+        assert!(bound.contains(&took), "{took} ms\n{}", world.story());
+    }
+}
