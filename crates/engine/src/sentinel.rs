@@ -71,9 +71,7 @@ impl Core {
     /// Makes the sentinel that the configuration asks for, if it asks for one.
     pub(crate) fn become_sentinel(&mut self) -> Result<(), String> {
         let Some(lines) = &self.config.sentinel else { return Ok(()) };
-        if self.config.replicaof.is_some() {
-            return Err("replicaof directive while in sentinel mode".to_owned());
-        }
+        self.config.check_sentinel()?;
         let password = self.config.requirepass.as_deref().map(String::from_utf8_lossy);
         let globals = Globals {
             port: self.config.port,

@@ -23,7 +23,7 @@ const USAGE: &str = "\
 Usage: slipstream sentinel --check FILE
 
 Reads a sentinel's configuration as a sentinel does, and looks for all that it names: scripts, primaries, seeds,
-replicas and other sentinels that are known, the file that its state goes to. Nothing is changed.
+replicas and other sentinels that are known, the files that its state and its log go to. Nothing is changed.
 
 Exit status: 0 when a sentinel would work with it (warnings or not), 1 when it would not, 2 for a wrong command line.
 ";
@@ -95,13 +95,14 @@ impl<W: Write> Report<W> {
         let read = slipstream_server::sentinel_config(path).and_then(|config| {
             // Other paths are relative to the folder that a sentinel runs in.
             change_folder(&config.dir)?;
+            let log = PathBuf::from(&config.logfile);
             let requirepass = config.requirepass.unwrap_or_default();
             let requirepass = String::from_utf8_lossy(&requirepass).into_owned();
             let lines = config.sentinel.unwrap_or_default();
             let named = Named::read(&lines, &[], &requirepass).map_err(|error| error.to_string())?;
-            Ok((lines, requirepass, named))
+            Ok((lines, requirepass, named, log))
         });
-        let (lines, requirepass, mut named) = match read {
+        let (lines, requirepass, mut named, log) = match read {
             Ok(found) => found,
             Err(text) => {
                 self.say(&Finding::Error(text.trim().to_owned()))?;
@@ -111,6 +112,10 @@ impl<W: Write> Report<W> {
         let groups = named.groups.len();
         let what = if groups == 1 { "1 group".to_owned() } else { format!("{groups} groups") };
         self.say(&Finding::Good(format!("{}: {what}", path.display())))?;
+        if let Err(error) = may_append(&log) {
+            let text = format!("{}: the log file cannot be opened ({})", log.display(), reason(&error));
+            self.say(&Finding::Error(text))?;
+        }
         let Some(state) = named.state_file.clone() else {
             self.check_writable(path)?;
             return Ok(Some((lines, named)));
@@ -178,4 +183,19 @@ impl<W: Write> Report<W> {
         };
         writeln!(self.out, "[{word}] {text}")
     }
+}
+
+/// Whether lines can be added to a log file, which may not be there yet.
+fn may_append(path: &Path) -> io::Result<()> {
+    if path == Path::new("") {
+        return Ok(());
+    }
+    if path.exists() {
+        return match path.is_dir() {
+            true => Err(io::ErrorKind::IsADirectory.into()),
+            false => Ok(access(path, Access::WRITE_OK)?),
+        };
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    Ok(access(folder, Access::WRITE_OK)?)
 }

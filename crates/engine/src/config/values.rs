@@ -664,6 +664,18 @@ impl Config {
         Config { port: 26379, protected_mode: false, sentinel: Some(Vec::new()), ..Config::default() }
     }
 
+    /// Whether a sentinel can be what is said here.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as it is told at the start.
+    pub fn check_sentinel(&self) -> Result<(), String> {
+        match self.replicaof {
+            Some(_) => Err("replicaof directive while in sentinel mode".to_owned()),
+            None => Ok(()),
+        }
+    }
+
     /// How the keyspace is to record accesses.
     pub fn access_policy(&self) -> AccessPolicy {
         match self.maxmemory_policy.counts_accesses() {

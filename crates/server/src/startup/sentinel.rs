@@ -24,7 +24,9 @@ pub(super) fn without_data(config: &mut Config) {
 /// Why it would not start with it.
 pub fn sentinel_config(path: &Path) -> Result<Config, String> {
     let sources = Sources { is_sentinel: true, ..Sources::default() };
-    read_config(&sources, Some(path), &[])
+    let config = read_config(&sources, Some(path), &[])?;
+    config.check_sentinel()?;
+    Ok(config)
 }
 
 /// Whether the state can be kept, in the configuration file or where `sentinel state-file` says.

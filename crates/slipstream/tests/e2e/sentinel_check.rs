@@ -158,6 +158,20 @@ fn what_is_not_there_is_told() {
         ],
     );
 
+    let (status, said) = check(&folder, "replicaof 127.0.0.1 1\n");
+    assert_eq!(status, Some(1), "{said}");
+    says(&said, &["[error] replicaof directive while in sentinel mode".to_owned()]);
+
+    for place in [folder.join("missing").join("log"), folder.clone()] {
+        let (status, said) = check(&folder, &format!("logfile {}\n", place.display()));
+        assert_eq!(status, Some(1), "{said}");
+        says(&said, &[format!("[error] {}: the log file cannot be opened (", place.display())]);
+    }
+    let log = folder.join("log");
+    let (status, said) = check(&folder, &format!("logfile {}\n", log.display()));
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!log.exists(), "the check makes no log");
+
     let left = "sentinel current-primary gone 127.0.0.1 1\nsentinel auth-pass gone x\n";
     let (status, said) = check(&folder, left);
     assert_eq!(status, Some(0), "{said}");
