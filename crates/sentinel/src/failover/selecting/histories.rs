@@ -26,10 +26,9 @@ pub(super) fn last<'a>(primary: Told<'a>, replicas: &[Told<'a>]) -> Told<'a> {
     let mut last = primary;
     // Each step leads to another of them; a circle of lies ends, too.
     for _ in 0..replicas.len() {
+        let past = past(last, replicas);
         let goes_on = |told: &&Told<'a>| told.history != last.history && told.before == last.history;
-        let is_later = |told: &&Told<'a>| {
-            ![last.history, last.before].contains(&told.history) && told.at > last.at.after_ms(COARSE)
-        };
+        let is_later = |told: &&Told<'a>| !past.contains(&told.history) && told.at > last.at.after_ms(COARSE);
         let next = replicas
             .iter()
             .find(goes_on)
@@ -38,6 +37,17 @@ pub(super) fn last<'a>(primary: Told<'a>, replicas: &[Told<'a>]) -> Told<'a> {
         last = Told { at: next.at.max(last.at), ..*next };
     }
     last
+}
+
+/// A history, and what it is known to go on from. Who stood still may name an old one with a link that it takes for up.
+fn past<'a>(last: Told<'a>, replicas: &[Told<'a>]) -> Vec<&'a str> {
+    let mut past = vec![last.history, last.before];
+    for _ in 0..replicas.len() {
+        let further = |told: &&Told<'a>| past.contains(&told.history) && !past.contains(&told.before);
+        let Some(further) = replicas.iter().find(further) else { break };
+        past.push(further.before);
+    }
+    past
 }
 
 #[cfg(test)]
@@ -70,6 +80,13 @@ mod tests {
         check(("b", "a", 9000), &[("d", "c", 50_000), ("f", "e", 99_000)], "f");
         check(("b", "a", 9000), &[("d", "c", 50_000), ("e", "d", 1000)], "e");
         check(("", "", 0), &[("d", "c", 5000)], "d");
+    }
+
+    #[test]
+    fn what_others_have_gone_on_from_is_past_whoever_names_it() {
+        check(("c", "b", 9000), &[("a", "z", 99_000), ("b", "a", 5000)], "c");
+        check(("d", "c", 9000), &[("a", "z", 99_000), ("b", "a", 5000), ("c", "b", 5000)], "d");
+        check(("d", "c", 9000), &[("a", "z", 99_000), ("b", "a", 5000)], "b");
     }
 
     #[test]
