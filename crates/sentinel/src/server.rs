@@ -102,6 +102,8 @@ pub(crate) struct Server {
     pub(crate) lease_token: u64,
     /// What it was told with that lease: it goes by these until it has answered others.
     pub(crate) lease_terms: Option<LeaseTerms>,
+    /// Whether it was sent one over this connection.
+    pub(crate) has_lease: bool,
     /// When it said last that this sentinel may not give it any.
     pub(crate) lease_refused_at: Option<Moment>,
     /// It refused to follow whom it was told to, or nobody; told then.
@@ -147,6 +149,7 @@ impl Server {
             corrected_at: None,
             lease_token: 0,
             lease_terms: None,
+            has_lease: false,
             lease_refused_at: None,
             disobeyed_at: None,
             restarted_at: None,

@@ -77,7 +77,7 @@ impl Server {
             return;
         }
         let period = ping_period(core, options.down_after);
-        if self.contact.ping(core, (period, options.command("PING"))) {
+        if self.contact.ping(core, (period, options.command("PING"))) || self.lacks_lease(core) {
             self.renew_lease(core, options, pace);
         }
         let has_trouble = self.deposed.is_some()
@@ -94,6 +94,7 @@ impl Server {
             self.ask_role(core, options);
         }
         if pace.may_publish
+            && self.is_introduced(core)
             && is_due_again(core, self.hello_at, core.timings.publish_period)
             && let Some(hello) = core.hello(group, &self.contact)
         {
@@ -118,8 +119,7 @@ impl Server {
     /// A server knows by this who watches it: a primary that fences itself goes on only while its sentinels prove that they
     /// hear it, and one that ends hands over if they will follow.
     fn renew_lease(&mut self, core: &mut Core, options: &GroupOptions, pace: Pace) {
-        let is_refused = self.lease_refused_at.is_some_and(|at| core.now.ms_since(at) < LEASE_AGAIN);
-        if !self.report.is_ours || is_refused {
+        if !self.takes_leases(core) {
             return;
         }
         let (quorum, sentinels) = (options.quorum.to_string(), pace.sentinels.to_string());
@@ -131,7 +131,24 @@ impl Server {
         let (id, command) = (core.id.clone(), options.command("REPLICA").to_owned());
         let words = [&command, "LEASE", &id, &quorum, &sentinels, &down_after, &token, held_for];
         let terms = LeaseTerms { down_after: options.down_after, quorum: options.quorum };
-        self.contact.ask(core, &words, Awaited::Lease(terms));
+        self.has_lease |= self.contact.ask(core, &words, Awaited::Lease(terms));
+    }
+
+    fn takes_leases(&self, core: &Core) -> bool {
+        let is_refused = self.lease_refused_at.is_some_and(|at| core.now.ms_since(at) < LEASE_AGAIN);
+        self.report.is_ours && !is_refused
+    }
+
+    /// Whether it takes leases, and has none over this connection.
+    fn lacks_lease(&self, core: &Core) -> bool {
+        !self.has_lease && self.takes_leases(core)
+    }
+
+    /// Whether it knows this sentinel for what it is: by a hello alone it would be taken for a stock one, which proves
+    /// nothing and is trusted for longer.
+    fn is_introduced(&self, core: &Core) -> bool {
+        let is_known = self.info_at.is_some_and(|at| at >= self.contact.line.since);
+        is_known && !self.lacks_lease(core)
     }
 }
 

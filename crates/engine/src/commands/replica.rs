@@ -38,7 +38,7 @@ const REPLICA: &[Command] = &[
         )
         .syntax("[replica]"),
     Command::new("replica|lease", -7, lease)
-        .flags(ADMIN | flag::NO_ASYNC_LOADING | flag::STALE | flag::FAST)
+        .flags(ADMIN | flag::LOADING | flag::STALE | flag::FAST)
         .doc(
             Group::Server,
             SINCE,

@@ -234,6 +234,9 @@ fn other_clients_wait_for_a_load() {
     script.check_read("DEBUG RELOAD NOSAVE", "");
     assert_eq!(script.ask_as(other, "ZCARD z"), "-LOADING Redis is loading the dataset in memory");
     assert_eq!(script.ask_as(other, "DEBUG RELOAD"), "-LOADING Redis is loading the dataset in memory");
+    // A sentinel that could say hello only would be taken for a stock one.
+    let lease = format!("REPLICA LEASE {:040x} 2 3 1000 0", 1);
+    assert!(script.ask_as(other, &lease).starts_with(':'));
     script.node.loaded_file(Ok(None));
     script.check_read("PING", "-ERR Error trying to load the RDB dump, check server logs. +PONG");
     assert_eq!(script.ask_as(other, "ZCARD z"), ":0");

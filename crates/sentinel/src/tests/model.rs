@@ -39,6 +39,8 @@ pub(super) struct Model {
     pub(super) syncs_until: u64,
     /// How it refuses REPLICA DETACH.
     pub(super) detach_refusal: &'static str,
+    /// Hellos that came before any lease since it was started.
+    pub(super) strange_hellos: u32,
     /// How it refuses REPLICA LEASE.
     pub(super) lease_refusal: &'static str,
     /// How often it was asked for INFO.
@@ -83,6 +85,7 @@ impl Model {
             detached_until: 0,
             syncs_until: 0,
             detach_refusal: "",
+            strange_hellos: 0,
             lease_refusal: "",
             questions: 0,
             leases: Vec::new(),
@@ -198,6 +201,7 @@ impl Model {
                 out.ok();
             }
             "PUBLISH" => {
+                self.strange_hellos += u32::from(self.leases.is_empty());
                 out.integer(1);
                 return Some(words[2].clone());
             }

@@ -643,6 +643,19 @@ fn who_was_called_down_is_told_that_its_lease_is_none() {
 }
 
 #[test]
+fn nobody_is_taken_for_a_stock_sentinel() {
+    let mut world = World::new(2, 3, 1);
+    world.servers.iter_mut().for_each(|server| server.is_ours = true);
+    world.run(5000);
+    world.kill(SERVERS + 1);
+    world.server(SERVERS + 1).leases.clear();
+    world.run(50);
+    world.server(SERVERS + 1).is_alive = true;
+    world.run(5000);
+    assert!(world.servers.iter().all(|server| server.leases.len() > 3 && server.strange_hellos == 0));
+}
+
+#[test]
 fn one_that_was_started_again_as_a_primary_is_no_heir() {
     let mut world = World::ready(3, 3, 1);
     let history = world.server(SERVERS).history.clone();
