@@ -159,10 +159,18 @@ impl Group {
                     Some(_) => self.primary.follows(&replica.contact) && (self.has_same_history(replica) || self.is_heir(replica)),
                     // It said nothing before it ended: the history of the other goes on where its own ends. So does that
                     // of one that was started again, with what it had on disk.
-                    None => self.is_heir(replica) && replica.report.run_id == replica.replica_run,
+                    None => self.is_heir(replica) && self.has_all(replica) && replica.report.run_id == replica.replica_run,
                 }
         };
         self.replicas.values().find(took_over)
+    }
+
+    /// Nobody was seen further on in the history that a promoted replica goes on from: the primary did not live on, with
+    /// other replicas, when it was promoted.
+    fn has_all(&self, heir: &Server) -> bool {
+        let of_before = |server: &&Server| server.report.history == heir.report.history_before;
+        let reached = self.servers().filter(of_before).map(|server| server.report.offset).max();
+        reached.is_none_or(|reached| reached < heir.report.fork)
     }
 
     fn has_same_history(&self, replica: &Server) -> bool {

@@ -39,6 +39,8 @@ pub(super) struct Model {
     pub(super) syncs_until: u64,
     /// How it refuses REPLICA DETACH.
     pub(super) detach_refusal: &'static str,
+    /// Where its history begins to be its own.
+    pub(super) fork: u64,
     /// Hellos that came before any lease since it was started.
     pub(super) strange_hellos: u32,
     /// How it refuses REPLICA LEASE.
@@ -85,6 +87,7 @@ impl Model {
             detached_until: 0,
             syncs_until: 0,
             detach_refusal: "",
+            fork: 0,
             strange_hellos: 0,
             lease_refusal: "",
             questions: 0,
@@ -217,6 +220,7 @@ impl Model {
         if host == "NO" {
             if self.follows.take().is_some() {
                 self.history_before = std::mem::replace(&mut self.history, format!("h{}", self.port));
+                self.fork = self.offset + 1;
             }
             return;
         }
@@ -284,8 +288,8 @@ impl Model {
             }
         }
         text += &format!(
-            "master_repl_offset:{}\r\nmaster_replid:{}\r\nmaster_replid2:{}\r\nreplica_zone:{}\r\n",
-            self.offset, self.history, self.history_before, self.zone
+            "master_repl_offset:{}\r\nmaster_replid:{}\r\nmaster_replid2:{}\r\nsecond_repl_offset:{}\r\nreplica_zone:{}\r\n",
+            self.offset, self.history, self.history_before, self.fork, self.zone
         );
         if self.min_replicas_to_ack > 0 {
             text += &format!("min_replicas_to_ack:{}\r\n", self.min_replicas_to_ack);

@@ -508,6 +508,26 @@ fn a_second_death_does_not_wait_for_the_first() {
 }
 
 #[test]
+fn who_was_promoted_in_vain_is_no_heir() {
+    let mut world = World::ready(3, 5, 1);
+    for sentinel in world.sentinels.iter_mut().flatten() {
+        sentinel.core.simulated.crash_after_promotion = true;
+    }
+    // One is promoted, which its leader alone knows of, and the primary lives on with the other one.
+    world.hidden.insert(SERVERS);
+    world.run_until(5000, |world| world.sentinels.iter().any(Option::is_none));
+    world.hidden.clear();
+    for sentinel in world.sentinels.iter_mut().flatten() {
+        sentinel.core.simulated.crash_after_promotion = false;
+    }
+    world.run(3000);
+    assert_eq!(world.primary(), Some(SERVERS), "{}", world.story());
+    world.kill(SERVERS);
+    world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    assert_eq!(world.primary(), Some(SERVERS + 2), "{}", world.story());
+}
+
+#[test]
 fn replicas_stay_away_until_they_are_turned() {
     let mut world = with_acknowledgements(4);
     world.set_options(|options| options.failover_timeout = 60_000);

@@ -109,10 +109,13 @@ impl World {
     pub(crate) fn observe(&mut self, node: usize) {
         let process = &self.processes[node];
         if process.is_sentinel() {
-            if process.node.is_none() {
+            // What it said last comes before its end.
+            let is_gone = process.node.is_none();
+            self.hear_sentinels();
+            if is_gone {
                 self.elections.end(self.env.now(), node);
             }
-            return self.hear_sentinels();
+            return;
         }
         if self.env.options.watch.is_some() {
             self.acknowledged.observe(self.env.now(), process);
