@@ -208,11 +208,7 @@ fn sentinels_that_stand_for_different_groups_are_no_rivals() {
 #[test]
 fn only_a_forced_one_asks_for_no_guarantee() {
     for is_forced in [false, true] {
-        let mut world = World::ready(3, 3, 1);
-        for server in &mut world.servers {
-            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-        }
-        world.run(12_000);
+        let mut world = World::ready(3, 3, 1).with_acknowledgements();
         // What the primary was told may be on the other one.
         world.hidden.insert(SERVERS + 2);
         world.kill(SERVERS);
@@ -226,11 +222,7 @@ fn only_a_forced_one_asks_for_no_guarantee() {
 
 #[test]
 fn force_takes_the_place_of_a_failover_that_waits() {
-    let mut world = World::ready(3, 3, 1);
-    for server in &mut world.servers {
-        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-    }
-    world.run(12_000);
+    let mut world = World::ready(3, 3, 1).with_acknowledgements();
     world.hidden.insert(SERVERS + 2);
     world.kill(SERVERS);
     world.run(3000);
@@ -266,11 +258,7 @@ fn a_replica_may_know_its_primary_by_another_name() {
 
 #[test]
 fn whoever_does_not_reach_a_primary_that_others_reach_does_not_replace_it() {
-    let mut world = World::ready(3, 3, 1);
-    for server in &mut world.servers {
-        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-    }
-    world.run(12_000);
+    let mut world = World::ready(3, 3, 1).with_acknowledgements();
     let line = world.line_to(0, SERVERS);
     world.tell(0, crate::Event::Failed(line, crate::Failure::Other("no route".into())));
     order(&mut world, 0, false);

@@ -288,11 +288,7 @@ fn a_primary_that_follows_its_own_replica_is_replaced() {
 #[test]
 fn nothing_is_acknowledged_behind_what_the_replicas_have_told() {
     for seed in 0..30 {
-        let mut world = World::ready(3, 3, seed);
-        for server in &mut world.servers {
-            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-        }
-        world.run(12_000);
+        let mut world = World::ready(3, 3, seed).with_acknowledgements();
         // It lives, it takes writes, its replicas copy them: only the sentinels do not see it.
         world.hidden.insert(SERVERS);
         world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
@@ -302,19 +298,6 @@ fn nothing_is_acknowledged_behind_what_the_replicas_have_told() {
         assert!(has >= told, "{seed}: {has} of {told}\n{}", world.story());
         assert!(world.servers.iter().all(|server| server.detached_until == 0), "{}", world.story());
     }
-}
-
-/// A world of servers of ours, each of whose writes is on one replica before it is acknowledged.
-fn with_acknowledgements(servers: u16) -> World {
-    acknowledged_after(World::ready(servers, 3, 1))
-}
-
-fn acknowledged_after(mut world: World) -> World {
-    for server in &mut world.servers {
-        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-    }
-    world.run(12_000);
-    world
 }
 
 /// Whoever was promoted has what was acknowledged.
@@ -328,7 +311,7 @@ fn check_nothing_is_lost(world: &mut World) {
 #[test]
 fn an_answer_counts_only_while_the_replica_is_known_to_stay_away() {
     for late in (0..3000).step_by(300) {
-        let mut world = with_acknowledgements(3);
+        let mut world = World::ready(3, 3, 1).with_acknowledgements();
         world.set_options(|options| (options.down_after, options.failover_timeout) = (30_000, 60_000));
         // The primary lives. Of two replicas one answers, and then nothing reaches it from the leader.
         world.hidden.extend([SERVERS, SERVERS + 2]);
@@ -353,7 +336,7 @@ fn an_answer_counts_only_while_the_replica_is_known_to_stay_away() {
 
 #[test]
 fn who_does_not_leave_its_primary_is_asked_again_now_and_then() {
-    let mut world = with_acknowledgements(3);
+    let mut world = World::ready(3, 3, 1).with_acknowledgements();
     world.server(SERVERS + 1).detach_refusal = "ERR a later epoch keeps this replica away";
     world.hidden.insert(SERVERS);
     world.run(2000);
@@ -367,7 +350,7 @@ fn who_does_not_leave_its_primary_is_asked_again_now_and_then() {
 #[test]
 fn who_cannot_be_kept_away_counts_as_a_stock_replica() {
     for refusal in ["NOPERM this user has no permissions to run it", "ERR unknown subcommand 'DETACH'"] {
-        let mut world = with_acknowledgements(3);
+        let mut world = World::ready(3, 3, 1).with_acknowledgements();
         world.servers.iter_mut().for_each(|server| server.detach_refusal = refusal);
         assert!(kill_and_fail_over(&mut world) < 1000, "{}", world.story());
     }
@@ -375,7 +358,7 @@ fn who_cannot_be_kept_away_counts_as_a_stock_replica() {
 
 #[test]
 fn who_takes_no_leases_is_asked_now_and_then() {
-    let mut world = with_acknowledgements(2);
+    let mut world = World::ready(2, 3, 1).with_acknowledgements();
     world.server(SERVERS).lease_refusal = "NOPERM this user has no permissions to run it";
     world.run(1000);
     world.server(SERVERS).leases.clear();
@@ -391,7 +374,7 @@ fn who_takes_no_leases_is_asked_now_and_then() {
 
 #[test]
 fn who_took_over_needs_no_other_to_answer() {
-    let mut world = with_acknowledgements(3);
+    let mut world = World::ready(3, 3, 1).with_acknowledgements();
     // It was told by the primary that ends, by an operator, or by a leader that died: it is primary already.
     let others = world.servers.clone();
     world.server(SERVERS + 1).follow("NO", "ONE", &others);
@@ -401,11 +384,7 @@ fn who_took_over_needs_no_other_to_answer() {
 
 #[test]
 fn a_leader_that_dies_behind_the_promotion_leaves_an_heir() {
-    let mut world = World::ready(3, 5, 1);
-    for server in &mut world.servers {
-        (server.is_ours, server.min_replicas_to_ack) = (true, 1);
-    }
-    world.run(12_000);
+    let mut world = World::ready(3, 5, 1).with_acknowledgements();
     world
         .sentinels
         .iter_mut()
@@ -493,7 +472,7 @@ fn a_circle_of_three_is_seen() {
 #[test]
 fn a_second_death_does_not_wait_for_the_first() {
     for seed in 0..10 {
-        let mut world = acknowledged_after(World::ready(4, 3, seed));
+        let mut world = World::ready(4, 3, seed).with_acknowledgements();
         world.kill(SERVERS);
         world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
         let second = world.primary().unwrap();
@@ -529,7 +508,7 @@ fn who_was_promoted_in_vain_is_no_heir() {
 
 #[test]
 fn replicas_stay_away_until_they_are_turned() {
-    let mut world = with_acknowledgements(4);
+    let mut world = World::ready(4, 3, 1).with_acknowledgements();
     world.set_options(|options| options.failover_timeout = 60_000);
     world.hidden.insert(SERVERS);
     world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
@@ -544,7 +523,7 @@ fn replicas_stay_away_until_they_are_turned() {
 
 #[test]
 fn replicas_are_let_go_when_nobody_is_chosen() {
-    let mut world = with_acknowledgements(3);
+    let mut world = World::ready(3, 3, 1).with_acknowledgements();
     // One of two does not answer, and may have what the other has not.
     world.hidden.extend([SERVERS, SERVERS + 2]);
     world.run_until(10_000, |world| world.server_is_detached(SERVERS + 1));
@@ -558,7 +537,7 @@ fn replicas_are_let_go_when_nobody_is_chosen() {
 fn a_replica_that_is_gone_counts_until_others_have_what_it_may_have() {
     // The other one was behind when the primary was last seen: then it is not promoted. Else it is.
     for (lags, is_replaced) in [(true, false), (false, true)] {
-        let mut world = with_acknowledgements(3);
+        let mut world = World::ready(3, 3, 1).with_acknowledgements();
         // Its link stands still, and the primary goes on to list it.
         let now = world.now;
         world.server(SERVERS + 1).stands_until = if lags { now + 60_000 } else { 0 };
@@ -574,7 +553,7 @@ fn a_replica_that_is_gone_counts_until_others_have_what_it_may_have() {
 
 #[test]
 fn a_replica_that_was_about_to_come_back_counts() {
-    let mut world = with_acknowledgements(3);
+    let mut world = World::ready(3, 3, 1).with_acknowledgements();
     // Its full sync is about to end, so the primary does not name it, when the sentinels lose sight of both.
     let now = world.now;
     world.server(SERVERS + 2).syncs_until = now + 3000;

@@ -137,6 +137,15 @@ impl World {
         world
     }
 
+    /// Its servers are of ours, and each write is on one replica before it is acknowledged.
+    pub(super) fn with_acknowledgements(mut self) -> World {
+        for server in &mut self.servers {
+            (server.is_ours, server.min_replicas_to_ack) = (true, 1);
+        }
+        self.run(12_000);
+        self
+    }
+
     pub(super) fn groups(&self) -> impl Iterator<Item = &group::Group> {
         self.sentinels.iter().flatten().map(|sentinel| &sentinel.groups["mymaster"])
     }
