@@ -467,6 +467,7 @@ mod tests {
         assert!(late >= 63 * RESEND, "{late}");
         assert_eq!(drain(&mut network, wire), (b"abc".to_vec(), false));
         network.end_loss(Place::Client(0), Place::Node(0), 9);
+        network.take_arrivals();
         network.write(wire, Side::Caller, b"abc");
         assert!(network.take_arrivals()[0].0 < RESEND);
     }
