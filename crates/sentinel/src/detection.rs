@@ -122,8 +122,10 @@ impl Group {
         if self.primary.role != Role::Replica || is_told {
             return false;
         }
-        // What it follows may be a primary that nobody has seen yet; in a circle there is none.
-        let unseen = if self.is_in_circle() { 0 } else { core.timings.info_period * 2 };
+        // What it follows may be a primary that nobody has seen yet; in a circle there is none, and whom a process follows
+        // that has just begun nobody has told it.
+        let is_sure = self.is_in_circle() || self.primary.is_new(core);
+        let unseen = if is_sure { 0 } else { core.timings.info_period * 2 };
         let patience = self.options.down_after.saturating_add(unseen);
         self.handed_over_to().is_some() || core.is_due(self.primary.role_since.after_ms(patience))
     }
@@ -173,14 +175,23 @@ impl Group {
         reached.is_none_or(|reached| reached < heir.report.fork)
     }
 
+    /// The history that the primary had as such; empty if it has not said which since it was promoted.
+    fn led(&self) -> &str {
+        match &self.primary.led {
+            Some(led) if led.is_own => &led.history,
+            Some(_) => "",
+            None => &self.primary.report.history,
+        }
+    }
+
     fn has_same_history(&self, replica: &Server) -> bool {
-        !replica.report.history.is_empty() && replica.report.history == self.primary.report.history
+        !replica.report.history.is_empty() && replica.report.history == self.led()
     }
 
     /// A replica was promoted from the history that the primary had when it was last heard.
     fn is_heir(&self, replica: &Server) -> bool {
-        let history = &self.primary.report.history;
-        !history.is_empty() && replica.report.history_before == *history && replica.report.history != *history
+        let history = self.led();
+        !history.is_empty() && replica.report.history_before == history && replica.report.history != history
     }
 
     /// The primary has come back without data: it waits for one that has some to take its place, or replicas guard theirs.

@@ -16,7 +16,7 @@ use crate::info::{Report, Role};
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::refusals::is_unable;
-use crate::server::{LeaseTerms, Server};
+use crate::server::{LeaseTerms, Led, Server};
 
 /// The longest INFO that is kept for SENTINEL INFO-CACHE: of a primary, which names its replicas, and of one of those.
 const LONGEST_INFO: (usize, usize) = (256 << 10, 32 << 10);
@@ -118,6 +118,9 @@ impl Group {
         server.report = report;
         if role == Some(Role::Replica) {
             server.replica_run.clone_from(&server.report.run_id);
+        }
+        if role == Some(Role::Primary) {
+            server.led = Some(Led::of(&server.report, core.now));
         }
         self.look_up_primary(core, number);
         if is_first {

@@ -5,9 +5,13 @@ use slipstream_replication::Moment;
 
 use crate::Address;
 use crate::contact::Contact;
+use crate::core::Core;
 use crate::failover::selecting::Detachment;
 use crate::info::{Report, Role};
 use crate::line::Line;
+
+/// What a process younger than that, in seconds, says of its place was nobody's choice since it began.
+pub(crate) const YOUNG: u64 = 10;
 
 /// Where a replica stands that is turned to a new primary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,27 @@ pub(crate) struct Deposed {
     pub(crate) run_id: String,
     /// Its history.
     pub(crate) history: String,
+}
+
+/// The history of a primary as such. What it has since as a copy of another is that one's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Led {
+    pub(crate) history: String,
+    /// What that goes on from, and where.
+    pub(crate) before: String,
+    pub(crate) fork: u64,
+    /// When it said so.
+    pub(crate) at: Moment,
+    /// Whether it was the primary by then.
+    pub(crate) is_own: bool,
+}
+
+impl Led {
+    pub(crate) fn of(report: &Report, at: Moment) -> Led {
+        let Report { history, history_before, fork, role, .. } = report;
+        let (history, before) = (history.clone(), history_before.clone());
+        Led { history, before, fork: *fork, at, is_own: *role == Some(Role::Primary) }
+    }
 }
 
 /// By what a server reckons that fences itself.
@@ -60,6 +85,8 @@ pub(crate) struct Server {
     pub(crate) info_text: String,
     /// What the host stands for that it calls its primary by, if the group's is not known by that.
     pub(crate) primary_numbers: Vec<String>,
+    /// What it led when it was last heard as a primary, or copied when it was promoted. `None` if it was never known as one.
+    pub(crate) led: Option<Led>,
     /// The process that said last that it is a replica.
     pub(crate) replica_run: String,
     /// When it came.
@@ -113,6 +140,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Whether its process has just begun in the place of another.
+    pub(crate) fn is_new(&self, core: &Core) -> bool {
+        let is_seen = self.restarted_at.is_some_and(|at| core.now.ms_since(at) < YOUNG * 1000);
+        is_seen && self.report.uptime < YOUNG
+    }
+
     /// Whether it is down, or was the primary and has not been reached since it is not any more.
     pub(crate) fn is_gone(&self) -> bool {
         self.down_since.is_some() || (self.deposed.is_some() && !self.contact.is_up())
@@ -127,6 +160,7 @@ impl Server {
             hello_at: None,
             report: Report { priority: 100, is_announced: true, ..Report::default() },
             primary_numbers: Vec::new(),
+            led: None,
             replica_run: String::new(),
             info_text: String::new(),
             info_at: None,

@@ -11,7 +11,7 @@ use crate::hello::Hello;
 use crate::info::Role;
 use crate::notices::Subject;
 use crate::peer::Member;
-use crate::server::{Deposed, Server, Turning};
+use crate::server::{Deposed, Led, Server, Turning, YOUNG};
 
 /// A server that says it is a primary, though none that this sentinel made, is turned back after so many publish
 /// periods: by then a newer configuration would have been heard of.
@@ -22,8 +22,6 @@ const CORRECTION_EVERY: u64 = 1000;
 const LONGEST_STRAY: u64 = 20_000;
 /// For so long the primary is waited for before others are asked in its place.
 const BLIND_FOR: u64 = 500;
-/// What a process younger than that, in seconds, says of its place was nobody's choice since it began.
-const YOUNG: u64 = 10;
 /// The most replicas, and the most sentinels, that a group knows.
 pub(crate) const MOST_MEMBERS: usize = 1024;
 
@@ -65,6 +63,9 @@ impl Group {
         (next.role_asked_at, next.info_asked_at) = (None, None);
         next.down_since = None;
         next.deposed = None;
+        if let Some(at) = next.info_at {
+            next.led = Some(Led::of(&next.report, at));
+        }
         next.rebooted_at = None;
         next.turning = Turning::No;
         let names = core.globals.announce_hostnames;
@@ -194,9 +195,8 @@ impl Group {
     /// Whether a process that has just begun follows another replica of the group, as its command line or file has it: that
     /// was primary once. What an operator tells a process that runs is given more time.
     fn is_misplaced_at_start(&self, core: &Core, replica: &Server) -> bool {
-        let is_new = replica.restarted_at.is_some_and(|at| core.now.ms_since(at) < YOUNG * 1000);
         let follows = |other: &Server| other.number != replica.number && replica.follows(&other.contact);
-        is_new && replica.report.uptime < YOUNG && self.replicas.values().any(follows)
+        replica.is_new(core) && self.replicas.values().any(follows)
     }
 
     /// Whether the primary is one as far as can be seen: whom to follow is clear then.

@@ -171,11 +171,14 @@ impl Group {
     /// The primary's last history; if nothing is known of it, the one of whoever is furthest.
     fn last_history<'a>(&'a self, core: &Core, answered: &[&'a Server]) -> Told<'a> {
         let report = &self.primary.report;
-        let known = Told {
-            history: &report.history,
-            before: &report.history_before,
-            fork: report.fork,
-            at: self.primary.info_at.unwrap_or_default(),
+        let known = match &self.primary.led {
+            Some(led) => Told { history: &led.history, before: &led.before, fork: led.fork, at: led.at },
+            None => Told {
+                history: &report.history,
+                before: &report.history_before,
+                fork: report.fork,
+                at: self.primary.info_at.unwrap_or_default(),
+            },
         };
         let copies = |replica: &&&Server| replica.report.was_link_up && self.is_named_by(replica);
         let told = |replica: &&'a Server| Told {

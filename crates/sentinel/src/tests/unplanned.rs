@@ -487,6 +487,22 @@ fn a_second_death_does_not_wait_for_the_first() {
 }
 
 #[test]
+fn who_became_the_primarys_primary_by_a_restart_is_no_heir() {
+    let mut world = World::ready(4, 3, 1);
+    // Both are started again as they were once: one as an empty primary, and the primary as its replica.
+    world.kill(SERVERS);
+    world.kill(SERVERS + 1);
+    world.run(20);
+    world.restart(SERVERS + 1);
+    world.server(SERVERS + 1).offset = 50;
+    world.restart(SERVERS);
+    let others = world.servers.clone();
+    world.server(SERVERS).follow("127.0.0.1", &(SERVERS + 1).to_string(), &others);
+    world.run_until(5000, |world| world.primary().is_some_and(|port| port != SERVERS));
+    assert_ne!(world.primary(), Some(SERVERS + 1), "{}", world.story());
+}
+
+#[test]
 fn who_was_promoted_in_vain_is_no_heir() {
     let mut world = World::ready(3, 5, 1);
     for sentinel in world.sentinels.iter_mut().flatten() {
