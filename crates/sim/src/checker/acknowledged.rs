@@ -164,6 +164,8 @@ impl Acknowledged {
         // the place by being chosen.
         let risen = self.risen.get(&node).copied().unwrap_or(0).max(selected);
         let forbids = self.forbids(Some(cause));
+        // Of one that is gone already nobody can say what it had; the others still have it.
+        let runs = self.stood.get(&node).is_some_and(|(_, position, _)| position.is_some());
         for key in &mut self.keys {
             let Some(Answer { number, by, done }) = key.answered else { continue };
             let has = key.has(node, number);
@@ -171,12 +173,13 @@ impl Acknowledged {
                 !forbids || by == node || done <= risen,
                 "n{by} did at {done} µs what it answered, and n{node} took its place at {risen} µs ({cause:?})"
             );
-            let must = match cause {
-                Cause::Down => self.is_safe && key.is_safe,
-                // A primary that was started again may have lost it by itself.
-                Cause::Planned => by == self.current && done <= risen && key.has(by, number),
-                Cause::Forced => false,
-            };
+            let must = runs
+                && match cause {
+                    Cause::Down => self.is_safe && key.is_safe,
+                    // A primary that was started again may have lost it by itself.
+                    Cause::Planned => by == self.current && done <= risen && key.has(by, number),
+                    Cause::Forced => false,
+                };
             let name = &key.name;
             assert!(
                 has || !must,
@@ -184,9 +187,9 @@ impl Acknowledged {
             );
             self.kept += u64::from(must && cause == Cause::Down);
             self.moved += u64::from(must && cause == Cause::Planned);
-            self.lost += u64::from(!has);
-            key.is_safe &= has;
-            if !has {
+            self.lost += u64::from(!has && runs);
+            key.is_safe &= has || !runs;
+            if !has && runs {
                 key.answered = None;
             }
         }
