@@ -88,6 +88,7 @@ fn another_run_of_the_primary_is_noticed() {
         let plan = Plan { down_after_ms: 10_000, ..Plan::situation(1, &[kind]) };
         let mut group = Group::start(&plan);
         let events = Events::listen(&group.sentinels[0]);
+        wait_until("its run is known", || !state(&group.sentinels[0])["runid"].is_empty());
         group.nodes[0].server.kill();
         group.nodes[0].server.restart();
         let text = format!("master {NAME} 127.0.0.1 {}", group.nodes[0].server.port);

@@ -1,7 +1,7 @@
 //! A failover step by step: what is told, in which words, and what becomes of those who were away.
 
 use super::events::{Event, Events};
-use super::group::{Group, NAME, Plan, replicas};
+use super::group::{Group, NAME, Plan, replicas, state};
 use super::{side_by_side, with_each_kind};
 use crate::copies::follow;
 use crate::peer::Kind::Ours;
@@ -11,9 +11,9 @@ use crate::wait::wait_until;
 const LEADER: &[(&str, &str)] = &[
     ("+sdown", "{old}"),
     ("+odown", "{old} #quorum 2/2"),
-    ("+new-epoch", "1"),
+    ("+new-epoch", "{epoch}"),
     ("+try-failover", "{old}"),
-    ("+vote-for-leader", "{leader} 1"),
+    ("+vote-for-leader", "{leader} {epoch}"),
     ("+elected-leader", "{old}"),
     ("+failover-state-select-slave", "{old}"),
     ("+selected-slave", "{new}"),
@@ -41,8 +41,8 @@ const TOLD_AT_ONCE: &[(&str, &str)] = &[
 
 /// What the others tell.
 const OTHERS: &[(&str, &str)] = &[
-    ("+new-epoch", "1"),
-    ("+vote-for-leader", "{leader} 1"),
+    ("+new-epoch", "{epoch}"),
+    ("+vote-for-leader", "{leader} {epoch}"),
     ("+config-update-from", "sentinel {leader} 127.0.0.1 {leader port} @ {group}"),
     ("+switch-master", "{switch}"),
 ];
@@ -67,7 +67,10 @@ fn a_failover_is_told_step_by_step() {
         let port = |index: usize| group.nodes[index].server.port;
         let of_group = format!("{NAME} 127.0.0.1 {}", port(0));
         let replica = |index| format!("slave 127.0.0.1:{0} 127.0.0.1 {0} @ {of_group}", port(index));
+        // An election may have been lost before.
+        let epoch = state(&group.sentinels[leader])["config-epoch"].clone();
         let words = [
+            ("{epoch}", epoch),
             ("{old}", format!("master {of_group}")),
             ("{new}", replica(new)),
             ("{third}", replica(3 - new)),
