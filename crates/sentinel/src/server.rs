@@ -129,9 +129,9 @@ pub(crate) struct Server {
     pub(crate) lease_token: u64,
     /// What it was told with that lease: it goes by these until it has answered others.
     pub(crate) lease_terms: Option<LeaseTerms>,
-    /// Whether it was sent one over this connection.
+    /// Whether it was given a lease over this connection.
     pub(crate) has_lease: bool,
-    /// When it said last that this sentinel may not give it any.
+    /// When it said last that this sentinel may not give it leases.
     pub(crate) lease_refused_at: Option<Moment>,
     /// It refused to follow whom it was told to, or nobody; told then.
     pub(crate) disobeyed_at: Option<Moment>,

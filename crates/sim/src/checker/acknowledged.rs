@@ -26,7 +26,6 @@ const KEYS: usize = 12;
 #[derive(Debug)]
 struct Key {
     name: String,
-    sent: u64,
     /// What was answered last, by whom, and when that was done.
     answered: Option<Answer>,
     /// What each node has, and since when.
@@ -81,18 +80,7 @@ impl Acknowledged {
             self.keys.pop_front();
         }
         let held = BTreeMap::new();
-        self.keys.push_back(Key { name, sent: 0, answered: None, held, is_safe: false });
-    }
-
-    /// A client sends a number.
-    pub fn send(&mut self, name: &str, number: u64) {
-        if let Some(key) = self.key(name) {
-            key.sent = number;
-        }
-    }
-
-    fn key(&mut self, name: &str) -> Option<&mut Key> {
-        self.keys.iter_mut().find(|key| key.name == name)
+        self.keys.push_back(Key { name, answered: None, held, is_safe: false });
     }
 
     /// A node begins a life as the primary that it was, whatever it still has.

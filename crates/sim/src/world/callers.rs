@@ -99,7 +99,6 @@ impl World {
                 self.acknowledged.begin(caller.key(index));
             }
             caller.number += 1;
-            self.acknowledged.send(&caller.key(index), caller.number);
             client.say(&[&format!("SET {} {}", caller.key(index), caller.number)]);
         }
         self.send_client(index);

@@ -65,9 +65,7 @@ impl Group {
             }
         }
     }
-}
 
-impl Group {
     /// A replica was told to keep away, then.
     pub(crate) fn on_detachment(&mut self, core: &Core, number: u64, (asked_at, reply): (Moment, &Value)) {
         let Some((replica, _)) = self.server_mut(number) else { return };
