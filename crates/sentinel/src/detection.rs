@@ -19,7 +19,7 @@ use crate::contact::Contact;
 use crate::core::Core;
 use crate::failover::Failover;
 use crate::group::{Group, OPINION_PERIODS};
-use crate::info::Role;
+use crate::info::{Role, is_history};
 use crate::notices::Subject;
 use crate::options::GroupOptions;
 use crate::peer::{Member, Peer};
@@ -102,7 +102,7 @@ impl Group {
             primary.is_refusing(core, &self.options),
             primary.is_rebooting_too_long(core, &self.options),
             self.primary_is_replica(core),
-            self.primary_is_empty(),
+            self.primary_is_outdone(),
         ];
         reasons.contains(&true)
     }
@@ -155,6 +155,8 @@ impl Group {
         let took_over = |replica: &&Server| {
             replica.role == Role::Primary
                 && replica.contact.is_up()
+                // One that waits for another to take its place has taken nobody's.
+                && !replica.report.awaits_claim
                 // One that was started again since may have lost what it took over.
                 && replica.info_at.is_some_and(|at| at >= replica.contact.line.since)
                 && match named {
@@ -175,17 +177,20 @@ impl Group {
         reached.is_none_or(|reached| reached < heir.report.fork)
     }
 
-    /// The history that the primary had as such; empty if it has not said which since it was promoted.
+    /// The history that the primary had as such; empty if it has not said which since it was promoted, or to this sentinel.
     fn led(&self) -> &str {
-        match &self.primary.led {
-            Some(led) if led.is_own => &led.history,
-            Some(_) => "",
-            None => &self.primary.report.history,
-        }
+        self.primary.led.as_ref().filter(|led| led.is_own).map_or("", |led| &led.history)
     }
 
+    /// Both are on the history that the primary had as such; if this sentinel has never heard of that, they have both gone on
+    /// from the same place to the history that they are on, which a copy of the other's data has not.
     fn has_same_history(&self, replica: &Server) -> bool {
-        !replica.report.history.is_empty() && replica.report.history == self.led()
+        let (own, other) = (&self.primary.report, &replica.report);
+        if self.primary.led.is_some() {
+            return !other.history.is_empty() && other.history == self.led();
+        }
+        let is_one = own.history == other.history && own.history_before == other.history_before;
+        is_history(&own.history_before) && is_one && own.fork == other.fork
     }
 
     /// A replica was promoted from the history that the primary had when it was last heard.
@@ -194,8 +199,15 @@ impl Group {
         !history.is_empty() && replica.report.history_before == history && replica.report.history != history
     }
 
-    /// The primary has come back without data: it waits for one that has some to take its place, or replicas guard theirs.
-    fn primary_is_empty(&self) -> bool {
+    /// The primary has come back without what its replicas have: it waits for one of them to take its place, or they guard
+    /// their data.
+    fn primary_is_outdone(&self) -> bool {
+        let awaits_claim = self.primary.role == Role::Primary && self.primary.report.awaits_claim;
+        awaits_claim || self.primary_is_refused()
+    }
+
+    /// Replicas guard their data against the primary's, and nobody copies it.
+    pub(crate) fn primary_is_refused(&self) -> bool {
         let guards = |replica: &Server| {
             replica.role == Role::Replica
                 && replica.report.is_guarding
@@ -210,8 +222,7 @@ impl Group {
                 && report.is_link_up
                 && report.history == self.primary.report.history
         };
-        (self.primary.role == Role::Primary && self.primary.report.is_empty)
-            || (self.replicas.values().any(guards) && !self.replicas.values().any(follows))
+        self.replicas.values().any(guards) && !self.replicas.values().any(follows)
     }
 
     fn note_primary(&mut self, core: &mut Core, is_down: bool) {

@@ -85,7 +85,7 @@ impl Group {
     }
 
     fn on_pong(&mut self, core: &mut Core, number: u64, reply: &Value) {
-        let kill = self.options.command("SCRIPT").to_owned();
+        let options = self.options.clone();
         let Some((server, _)) = self.server_mut(number) else { return };
         server.contact.on_pong(core, reply);
         match reply {
@@ -93,9 +93,13 @@ impl Group {
                 server.rebooted_at = None;
                 server.seen_at = core.now;
             }
+            // It has loaded its data, and says that it is not to be used.
+            Value::Error(text) if text.starts_with("NODATA") && !server.report.awaits_claim => {
+                server.ask_info(core, &options);
+            }
             // A script that runs for so long that the server counts as down is ended, if it wrote nothing.
             Value::Error(text) if text.starts_with("BUSY") && server.down_since.is_some() => {
-                server.contact.ask(core, &[&kill, "KILL"], Awaited::Order("SCRIPT KILL"));
+                server.contact.ask(core, &[options.command("SCRIPT"), "KILL"], Awaited::Order("SCRIPT KILL"));
             }
             _ => {}
         }
@@ -119,7 +123,8 @@ impl Group {
         if role == Some(Role::Replica) {
             server.replica_run.clone_from(&server.report.run_id);
         }
-        if role == Some(Role::Primary) {
+        // Who waits for another to take its place has led what it did before.
+        if role == Some(Role::Primary) && !server.report.awaits_claim {
             server.led = Some(Led::of(&server.report, core.now));
         }
         self.look_up_primary(core, number);
@@ -171,7 +176,7 @@ impl Group {
         server.role_heard_at = Some(core.now);
         match role {
             // Whoever follows waits for nobody.
-            Role::Replica => (server.deposed, server.report.is_empty) = (None, false),
+            Role::Replica => (server.deposed, server.report.awaits_claim) = (None, false),
             Role::Primary => server.report.is_guarding = false,
         }
         if server.role == role {

@@ -62,13 +62,22 @@ pub struct Report {
     pub is_fencing: bool,
     /// `replica_zone`.
     pub zone: String,
-    /// A primary that came back without data and waits for a replica to take its place:
-    /// `empty_start_wait_seconds_left`.
-    pub is_empty: bool,
+    /// A primary that came back without what its replicas have and waits for one of them to take its place:
+    /// `empty_start_wait_seconds_left`, `short_start_wait_seconds_left`.
+    pub awaits_claim: bool,
+    /// For how long it will go on to, in seconds.
+    pub claim_seconds_left: u64,
+    /// `loading`: it is not known yet what it will be.
+    pub is_loading: bool,
     /// A replica that guards its data from the primary it names: `sync_blocked_reason`.
     pub is_guarding: bool,
     /// A replica that cannot apply its stream: `master_link_stopped_reason`.
     pub is_stopped: bool,
+}
+
+/// Whether that is the name of a history: Redis tells zeros where there is none.
+pub(crate) fn is_history(id: &str) -> bool {
+    id.bytes().any(|byte| byte != b'0')
 }
 
 /// Nothing that matters is longer.
@@ -81,7 +90,7 @@ impl Report {
     pub fn parse(text: &str) -> Report {
         let mut report = Report { priority: 100, is_announced: true, ..Report::default() };
         let (mut primary_host, mut primary_port) = (None, None);
-        let mut replica_offset = None;
+        let (mut replica_offset, mut is_empty) = (None, false);
         for line in text.lines() {
             let Some((name, value)) = line.split_once(':') else { continue };
             if value.len() > LONGEST_VALUE {
@@ -118,7 +127,11 @@ impl Report {
                 "min_replicas_to_ack" => report.min_replicas_to_ack = value.parse().unwrap_or(0),
                 "sentinel_fencing" => report.is_fencing = value == "1",
                 "replica_zone" => report.zone = value.to_owned(),
-                "empty_start_wait_seconds_left" => report.is_empty = true,
+                "short_start_wait_seconds_left" | "empty_start_wait_seconds_left" => {
+                    (report.awaits_claim, report.claim_seconds_left) = (true, number());
+                    is_empty = name.starts_with("empty");
+                }
+                "loading" => report.is_loading = value == "1",
                 "sync_blocked_reason" => report.is_guarding = true,
                 "master_link_stopped_reason" => report.is_stopped = true,
                 _ if name.starts_with("slave") => {
@@ -130,6 +143,10 @@ impl Report {
             }
         }
         report.was_link_up |= report.is_link_up;
+        if report.awaits_claim && (is_empty || report.offset == 0) {
+            // It does not know where its data stood, and has begun a history of its own, of which nobody has anything.
+            (report.history, report.history_before, report.fork) = (String::new(), String::new(), 0);
+        }
         if report.role == Some(Role::Replica) {
             report.primary = primary_host.zip(primary_port).map(|(host, port)| Address { host, port });
             report.offset = replica_offset.unwrap_or(report.offset);

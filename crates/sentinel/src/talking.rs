@@ -26,6 +26,8 @@ const LEASE_AGAIN: u64 = 10_000;
 const SHORTEST_PING: u64 = 50;
 /// INFO while something is wrong, and ROLE always.
 const OFTEN: u64 = 1000;
+/// The same of one that is about to know whether it can be used.
+const AT_ONCE: u64 = 100;
 
 /// How often a server is asked, as its group stands.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +85,10 @@ impl Server {
         let has_trouble = self.deposed.is_some()
             || self.role != pace.watched_as
             || (self.role == Role::Replica && !self.report.is_link_up);
+        // Whether one that was started again is well is known when it has loaded its data.
+        let is_on_its_way = self.report.is_loading && self.is_new(core);
         let info_period = match pace.is_urgent || has_trouble || self.info_at.is_none() {
+            _ if is_on_its_way => core.timings.info_period.min(AT_ONCE),
             true => core.timings.info_period.min(OFTEN),
             false => core.timings.info_period,
         };

@@ -165,7 +165,7 @@ impl Group {
     fn correction(&self, core: &mut Core, replica: &Server) -> Option<&'static str> {
         let may_be = replica.contact.is_up()
             // One that waits for another to take its place serves nobody, and so is down, until it is told.
-            && (replica.down_since.is_none() || is_returning(replica))
+            && (replica.down_since.is_none() || is_returning(replica) || replica.report.awaits_claim)
             && replica.role_heard_at.is_some_and(|at| at >= replica.contact.line.since)
             && replica.corrected_at.is_none_or(|at| core.is_due(at.after_ms(CORRECTION_EVERY)));
         if !may_be {
@@ -177,6 +177,7 @@ impl Group {
             Role::Primary if is_returning(replica) && self.primary.role == Role::Primary => {
                 Some("+convert-to-slave")
             }
+            Role::Primary if replica.report.awaits_claim => is_sane.then_some("+convert-to-slave"),
             Role::Primary => {
                 let since = replica.role_since.max(replica.contact.line.since);
                 let is_stable = core.is_due(since.after_ms(core.timings.publish_period * HELLOS_TO_HEAR));

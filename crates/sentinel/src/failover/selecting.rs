@@ -6,6 +6,10 @@
 //! many must have answered that one of them has every acknowledged write: of R replicas, R − N + 1 where each write is on
 //! N of them. Before they are asked they leave the primary (REPLICA DETACH), so that it can acknowledge nothing any more
 //! that they have not told: fewer than N are left to it.
+//!
+//! A primary that is back, and waits for a replica to take its place since its disk may lack something, is left in its
+//! place if none of them has more than itself. Shortly before it would serve whatever it lacks, whoever has more is good
+//! enough.
 
 mod counting;
 mod detaching;
@@ -22,6 +26,7 @@ use self::ranking::{Candidate, NoChoice, Ranking, best};
 use super::{Cause, Phase, Step};
 use crate::core::Core;
 use crate::group::Group;
+use crate::info::{Role, is_history};
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::options::{GroupOptions, SafeFailover};
@@ -29,6 +34,8 @@ use crate::server::Server;
 
 /// The most that is waited for those who can be reached.
 const PATIENCE: u64 = 500;
+/// A primary that waits for no longer than this is replaced by whoever has more than itself.
+const LAST_CHANCE: u64 = 3000;
 /// One whose answer does not count yet is asked again after that.
 const POLL: u64 = 100;
 
@@ -93,8 +100,10 @@ impl Group {
             }
             return self.wait_for_answers(core, epoch, (state, text));
         }
+        // Whose data is moved must be known as it is, and so must be who may have been told to keep its place.
+        let is_asked = cause == Cause::Planned || self.primary.is_awaiting_claim();
         let asked_at = *state.asked_at.get_or_insert_with(|| {
-            if cause == Cause::Planned {
+            if is_asked {
                 self.primary.ask_info(core, &self.options);
             }
             core.now
@@ -104,8 +113,7 @@ impl Group {
         let is_open = |replica: &Server| {
             replica.contact.is_up() && replica.down_since.is_none() && !has_answered(core, replica, is_safe)
         };
-        // Whose data is moved must be known as it is.
-        let is_unknown = cause == Cause::Planned && self.primary.info_at.is_none_or(|at| at < asked_at);
+        let is_unknown = is_asked && self.primary.info_at.is_none_or(|at| at < asked_at);
         let is_open = is_unknown || self.replicas.values().any(is_open);
         if is_open && !core.is_due(asked_at.after_ms(PATIENCE)) {
             return Step::Stay;
@@ -115,7 +123,8 @@ impl Group {
             return self.choose(core, cause, number);
         }
         match self.best_of_those_who_answered(core, (cause, is_safe)) {
-            Ok(number) => self.choose(core, cause, number),
+            Ok(Choice::Replica(number)) => self.choose(core, cause, number),
+            Ok(Choice::Primary) => self.leave_in_place(core, epoch),
             Err(Obstacle::NobodyIsFit) => {
                 self.tell_who_is_unfit(core, cause);
                 self.abort_selection(core, epoch)
@@ -124,12 +133,13 @@ impl Group {
         }
     }
 
-    /// The best of the replicas that have answered, if enough of them have.
+    /// The best of the replicas that have answered, if enough of them have, or the primary, if that waits for one that has
+    /// more, and none does.
     fn best_of_those_who_answered(
         &self,
         core: &Core,
         (cause, is_safe): (Cause, bool),
-    ) -> Result<u64, Obstacle> {
+    ) -> Result<Choice, Obstacle> {
         let answered = self.replicas.values().filter(|replica| has_answered(core, replica, is_safe));
         // What is moved is the primary's data, so its replicas only are asked whether they have it.
         let answered = answered.filter(|replica| cause != Cause::Planned || self.is_in_sync(replica));
@@ -140,47 +150,94 @@ impl Group {
             .map(|replica| candidate(replica, (last, self.unfitness(core, cause, replica).is_none())))
             .collect();
         let comparable = candidates.iter().filter(|candidate| candidate.history == last.history).count();
+        // The primary itself, where it waits for one that has more.
+        let is_replacing = matches!(cause, Cause::Down | Cause::Wanted);
+        let waiting = Some(&self.primary).filter(|primary| is_replacing && primary.is_awaiting_claim());
+        let waiting = waiting.map(|primary| candidate(primary, (last, true)));
+        if waiting.is_some() && self.replicas.is_empty() {
+            let text = "the primary waits for replicas that this sentinel does not know yet";
+            return Err(Obstacle::Waits(text.to_owned()));
+        }
+        // Soon it serves without what they have: nothing is gained by waiting for more of them.
+        let is_safe = is_safe && !(waiting.is_some() && self.primary.claim_ends_soon(core));
         if is_safe {
-            // Whoever has nothing has none of its writes; nor is one missed whose writes others have, and that went astray.
-            let has_none = |candidate: &&Candidate<'_>| {
-                let is_covered = self.server(candidate.number).is_some_and(|server| server.is_covered);
-                candidate.history != last.history && (candidate.offset == 0 || is_covered)
-            };
-            let strangers = candidates.iter().filter(has_none).count();
-            let countable = self.countable().saturating_sub(strangers);
-            let copies = self.copies();
-            let needed = answers_needed(copies, countable);
-            if comparable < needed {
-                return Err(Obstacle::Waits(format!(
-                    "{comparable} of {countable} replicas that may have them answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)"
-                )));
-            }
+            let has_none = waiting.is_none() && comparable == 0;
+            self.check_answers((&candidates, last.history), has_none).map_err(Obstacle::Waits)?;
         }
         let GroupOptions { promote_max_lag_bytes, promote_zone, .. } = &self.options;
         let is_safe = is_safe && comparable > 0;
         let ranking =
             Ranking { max_lag: *promote_max_lag_bytes, zone: promote_zone, history: last.history, is_safe };
-        best(&candidates, ranking).map_err(|reason| match reason {
-            NoChoice::None => Obstacle::NobodyIsFit,
-            NoChoice::BehindUnpromotable => {
+        let is_outdone =
+            |own: &Candidate<'_>| candidates.iter().any(|candidate| has_more(candidate, own, last.history));
+        if waiting.as_ref().is_some_and(|own| !is_outdone(own)) {
+            return Ok(Choice::Primary);
+        }
+        best(&candidates, ranking).map(Choice::Replica).map_err(|reason| match reason {
+            NoChoice::None if waiting.is_none() => Obstacle::NobodyIsFit,
+            NoChoice::None | NoChoice::BehindUnpromotable => {
                 Obstacle::Waits("a replica that may not be promoted has writes that no other has".to_owned())
             }
         })
+    }
+
+    /// Whether so many have answered that one of them has every write that was acknowledged; else why not. The primary may
+    /// come back with what nobody who answered has any of.
+    fn check_answers(
+        &self,
+        (candidates, last): (&[Candidate<'_>], &str),
+        has_none: bool,
+    ) -> Result<(), String> {
+        // Whoever has nothing has none of its writes; nor is one missed whose writes others have, and that went astray.
+        let is_stranger = |candidate: &&Candidate<'_>| {
+            let is_covered = self.server(candidate.number).is_some_and(|server| server.is_covered);
+            candidate.history != last && (candidate.offset == 0 || is_covered)
+        };
+        let strangers = candidates.iter().filter(is_stranger).count();
+        let comparable = candidates.iter().filter(|candidate| candidate.history == last).count();
+        let (copies, countable) = (self.copies(), self.countable().saturating_sub(strangers));
+        let needed = answers_needed(copies, countable);
+        if comparable < needed {
+            return Err(format!(
+                "{comparable} of {countable} replicas that may have them answered, {needed} are needed so that no acknowledged write is lost (min-replicas-to-ack {copies}, safe-failover)"
+            ));
+        }
+        if has_none && !candidates.is_empty() {
+            return Err("no replica that answered has any data of the primary (safe-failover)".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Lets the primary serve as it is.
+    fn leave_in_place(&mut self, core: &mut Core, epoch: u64) -> Step {
+        let text = format!("{}: the primary has all that its replicas have: it keeps its place.", self.name);
+        core.log(Level::Notice, text);
+        let Group { primary, options, .. } = self;
+        let request = [options.command("SLAVEOF"), "NO", "ONE"];
+        primary.contact.order(core, &request, Awaited::ReplicaOf(core.now));
+        primary.ask_info(core, options);
+        self.abort_selection(core, epoch)
     }
 
     /// The primary's last history; if nothing is known of it, the one of whoever is furthest.
     fn last_history<'a>(&'a self, core: &Core, answered: &[&'a Server]) -> Told<'a> {
         let report = &self.primary.report;
         let known = match &self.primary.led {
+            // Nobody has anything of what it has led since it came back without their data.
+            _ if self.primary_is_refused() => Told::default(),
             Some(led) => Told { history: &led.history, before: &led.before, fork: led.fork, at: led.at },
             None => Told {
                 history: &report.history,
                 before: &report.history_before,
                 fork: report.fork,
-                at: self.primary.info_at.unwrap_or_default(),
+                // One that waits for another to take its place may have lost several histories: any replica's is later.
+                at: self.primary.info_at.filter(|_| !report.awaits_claim).unwrap_or_default(),
             },
         };
-        let copies = |replica: &&&Server| replica.report.was_link_up && self.is_named_by(replica);
+        let copies = |replica: &&&Server| {
+            let report = &replica.report;
+            report.was_link_up && report.offset > 0 && self.is_named_by(replica)
+        };
         let told = |replica: &&'a Server| Told {
             history: &replica.report.history,
             before: &replica.report.history_before,
@@ -192,7 +249,8 @@ impl Group {
         if !last.history.is_empty() {
             return last;
         }
-        let furthest = answered.iter().max_by_key(|replica| replica.report.offset);
+        let has_data = |replica: &&&Server| replica.report.offset > 0;
+        let furthest = answered.iter().filter(has_data).max_by_key(|replica| replica.report.offset);
         furthest.map_or(last, |replica| Told { history: &replica.report.history, ..last })
     }
 
@@ -277,9 +335,20 @@ impl Group {
     }
 }
 
-/// Whether a history has a name: Redis tells zeros where there is none.
-fn is_name(history: &str) -> bool {
-    history.bytes().any(|byte| byte != b'0')
+/// Who is to be the primary.
+enum Choice {
+    /// This one of the replicas.
+    Replica(u64),
+    /// Who was it before.
+    Primary,
+}
+
+/// Whether one has more of the primary's last history than another, or all that there is of another one.
+fn has_more(one: &Candidate<'_>, other: &Candidate<'_>, last: &str) -> bool {
+    match (one.history == last, other.history == last) {
+        (true, true) => one.offset > other.offset,
+        (is_of_last, _) => is_of_last,
+    }
 }
 
 /// Why nobody is chosen yet.
@@ -291,6 +360,19 @@ enum Obstacle {
 }
 
 impl Server {
+    /// It waits for another to take its place, as it says since it was connected to.
+    fn is_awaiting_claim(&self) -> bool {
+        let is_told = self.info_at.is_some_and(|at| at >= self.contact.line.since);
+        self.role == Role::Primary && self.report.awaits_claim && self.contact.is_up() && is_told
+    }
+
+    /// It waits for another no longer than that.
+    fn claim_ends_soon(&self, core: &Core) -> bool {
+        let left = self.report.claim_seconds_left.saturating_mul(1000);
+        let ends = self.info_at.unwrap_or_default().after_ms(left);
+        ends <= core.now.after_ms(LAST_CHANCE)
+    }
+
     /// It was not asked, for the choice that begins.
     fn forget_selection(&mut self) {
         (self.selected_at, self.detachment) = (None, Detachment::default());
@@ -310,11 +392,11 @@ fn candidate<'a>(replica: &'a Server, (last, is_fit): (Told<'a>, bool)) -> Candi
     let up_to = |fork: u64| if fork == 0 { report.offset } else { report.offset.min(fork - 1) };
     let (history, offset) = if report.history == last.history {
         (last.history, report.offset)
-    } else if report.history_before == last.history && is_name(last.history) {
+    } else if report.history_before == last.history && is_history(last.history) {
         (last.history, up_to(report.fork))
-    } else if report.history == last.before && is_name(last.before) {
+    } else if report.history == last.before && is_history(last.before) {
         (last.history, up_to(last.fork))
-    } else if report.history_before == last.before && is_name(last.before) {
+    } else if report.history_before == last.before && is_history(last.before) {
         (last.history, up_to(last.fork).min(up_to(report.fork)))
     } else {
         (report.history.as_str(), report.offset)

@@ -45,3 +45,15 @@ fn no_more_replicas_are_read_than_a_group_may_have() {
     let report = Report::parse(&format!("role:master\r\n{}", rows.collect::<String>()));
     assert_eq!(report.replicas.len(), MOST_REPLICAS);
 }
+
+#[test]
+fn who_waits_for_another_and_does_not_know_where_it_stood_has_no_history() {
+    let check = |wait: &str, offset: u64, history: &str| {
+        let text = format!("role:master\r\n{wait}:9\r\nmaster_replid:abc\r\nmaster_repl_offset:{offset}\r\n");
+        let report = Report::parse(&text);
+        assert_eq!((report.awaits_claim, report.history.as_str()), (true, history), "{text}");
+    };
+    check("empty_start_wait_seconds_left", 9, "");
+    check("short_start_wait_seconds_left", 0, "");
+    check("short_start_wait_seconds_left", 9, "abc");
+}

@@ -22,6 +22,12 @@ pub(super) struct Model {
     /// Whether it waits for a replica to take its place, or guards its data from its primary; until it is told whom to
     /// follow.
     pub(super) is_empty: bool,
+    /// A primary that may lack writes which its replicas have: it waits for one of them to take its place.
+    pub(super) is_short: bool,
+    /// For how long it still waits, in seconds.
+    pub(super) wait_left: u64,
+    /// Until then it loads its data, and does not know whether it lacks any.
+    pub(super) loading_until: u64,
     /// Whether it serves nobody, PING included, until it is told whom to follow.
     pub(super) is_waiting: bool,
     pub(super) is_ours: bool,
@@ -78,6 +84,9 @@ impl Model {
             zone: String::new(),
             min_replicas_to_ack: 0,
             is_empty: false,
+            is_short: false,
+            wait_left: 9,
+            loading_until: 0,
             is_waiting: false,
             is_ours: false,
             refuses: Vec::new(),
@@ -162,6 +171,8 @@ impl Model {
     fn run(&mut self, now: u64, words: &[String], replicas: &[Model], out: &mut Reply) -> Option<String> {
         match words[0].as_str() {
             "PING" if self.is_waiting => out.error("NOREPLICAS it waits for one to take its place"),
+            "PING" if now < self.loading_until => out.error("LOADING it is loading"),
+            "PING" if self.is_short => out.error("NODATA it waits for one to take its place"),
             "PING" => out.simple("PONG"),
             "INFO" => {
                 self.questions += 1;
@@ -215,7 +226,7 @@ impl Model {
 
     pub(super) fn follow(&mut self, host: &str, port: &str, others: &[Model]) {
         self.orders.push(format!("{host} {port}"));
-        (self.is_waiting, self.is_empty) = (false, false);
+        (self.is_waiting, self.is_empty, self.is_short) = (false, false, false);
         self.detached_until = 0;
         if host == "NO" {
             if self.follows.take().is_some() {
@@ -303,6 +314,11 @@ impl Model {
                 Some(_) => "sync_blocked_reason:the primary came back empty\r\n",
                 None => "empty_start_wait_seconds_left:9\r\n",
             };
+        }
+        if now < self.loading_until {
+            text += "loading:1\r\n";
+        } else if self.is_short {
+            text += &format!("short_start_wait_seconds_left:{}\r\n", self.wait_left);
         }
         text
     }

@@ -229,6 +229,7 @@ impl World {
         server.is_alive = true;
         server.run_id = format!("{:040}", u64::from(port) + now);
         server.uptime_from = now;
+        server.was_linked = false;
         server.follows = None;
         server.history = format!("new{now}");
     }
@@ -364,7 +365,7 @@ impl World {
         for index in 0..self.servers.len() {
             let server = &self.servers[index];
             let is_writable = server.is_alive && server.follows.is_none() && self.now >= server.paused_until;
-            if self.writes && is_writable && !self.frozen.contains(&server.port) {
+            if self.writes && is_writable && !server.is_short && !self.frozen.contains(&server.port) {
                 self.servers[index].offset += ms * 10;
             }
         }
@@ -373,6 +374,8 @@ impl World {
             let primary = self.servers.iter().find(|server| server.port == above).cloned();
             let Some(primary) = primary else { continue };
             let passes = primary.is_alive
+                && !primary.is_short
+                && !(primary.is_empty && primary.follows.is_none())
                 && self.leads_to_a_primary(above)
                 && self.servers[index].is_alive
                 && self.now >= self.servers[index].detached_until.max(self.servers[index].syncs_until)

@@ -49,6 +49,10 @@ impl Group {
             Role::Replica => primary.down_since.map(|since| since.min(primary.role_since)),
         };
         let seen = gone_since.map_or(0, |since| core.now.ms_since(since));
+        // One that waits for another to take its place has been no use since it was started.
+        let waited =
+            if primary.report.awaits_claim { primary.report.uptime.saturating_add(1) * 1000 } else { 0 };
+        let seen = seen.max(waited);
         if primary.contact.has_answered {
             return seen;
         }

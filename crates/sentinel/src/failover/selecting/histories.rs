@@ -7,7 +7,7 @@
 use slipstream_replication::Moment;
 
 /// A history, as somebody has told it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told<'a> {
     pub(super) history: &'a str,
     /// What it goes on from.
