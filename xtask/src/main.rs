@@ -49,7 +49,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "chaos",
         arguments: "[--seconds N] [--seed S], or kill [--rounds N] [--seed S], or failover [--rounds N] \
-                    [--servers KINDS] [--sentinels KINDS] [--faults kill,freeze,term,planned,partition]",
+                    [--servers KINDS] [--sentinels KINDS] [--faults kill,restart,empty,…]",
         summary: "groups of real servers, Redis and Valkey among them, under random faults; or kill -9 under load; or \
                   primaries lost and moved under sentinels (KINDS: ours, redis, valkey, or three with a plus between)",
         run: cargo_tasks::chaos,

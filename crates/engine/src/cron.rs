@@ -67,7 +67,7 @@ impl Node {
             }
         }
         self.end_pause_if_due();
-        self.core.end_empty_start_if_due();
+        self.core.serve_unclaimed_if_due(&mut self.keyspace);
         self.make_room_if_due();
         self.expire_actively();
         self.aof_turn();

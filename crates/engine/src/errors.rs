@@ -152,13 +152,17 @@ impl CommandError {
         Self::text(format!("REDIRECT {host}:{port}"))
     }
 
-    /// A primary without its data waits for a replica that has it. A sentinel takes LOADING for a sign of life,
-    /// and PING is to give it none.
-    pub fn awaits_claim(is_ping: bool, seconds: u64) -> Self {
+    /// A primary without its data, or perhaps without writes that were answered, waits for a replica that has them. A
+    /// sentinel takes LOADING for a sign of life, and PING is to give it none.
+    pub fn awaits_claim(is_ping: bool, (lacks_data, seconds): (bool, u64)) -> Self {
         let code = if is_ping { "NODATA" } else { "LOADING" };
+        let what = match lacks_data {
+            true => "started without the data that its replicas have",
+            false => "may have started without writes that its replicas have",
+        };
         Self::text(format!(
-            "{code} This primary started without the data that its replicas have. It waits {seconds} s for one of \
-             them to take its place; REPLICAOF NO ONE starts it as it is"
+            "{code} This primary {what}. It waits {seconds} s for one of them to take its place; REPLICAOF NO ONE \
+             starts it as it is"
         ))
     }
 

@@ -55,7 +55,11 @@ impl Core {
     /// Whether this node deletes what is due by itself at the moment.
     fn may_expire(&self) -> bool {
         let rests = self.pause.is_active() || !self.active_expire || self.cron_paused;
-        !rests && !self.is_replica() && !self.is_fenced() && self.phase == Phase::Serving
+        !rests
+            && !self.is_replica()
+            && !self.is_fenced()
+            && !self.is_awaiting_claim()
+            && self.phase == Phase::Serving
     }
 
     /// Fields of the hash at `key` were removed since their time had come. The key goes with the last one.

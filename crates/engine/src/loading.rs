@@ -207,6 +207,7 @@ impl Node {
             data.map(|data| self.core.prepare_libraries(&data.loaded.functions).map(|new| (data, new)))
                 .transpose()
         });
+        let mut expired = Vec::new();
         match prepared {
             Ok(None) => {}
             Ok(Some((data, libraries))) => {
@@ -214,8 +215,7 @@ impl Node {
                 let keys = data.loaded.keys_loaded;
                 self.continue_history(&data);
                 self.core.replace_libraries(libraries);
-                let expired = self.replace_data(data);
-                self.core.propagate_expired(&expired);
+                expired = self.replace_data(data);
                 self.core.notice(
                     Level::Notice,
                     &format!("DB loaded from disk: {keys} keys, {seconds} ms after the start"),
@@ -227,20 +227,28 @@ impl Node {
                 return;
             }
         }
-        self.serve();
+        self.serve(&expired);
     }
 
-    /// What was stored is loaded.
-    pub(crate) fn serve(&mut self) {
+    /// What was stored is loaded; these keys of it were due, and left out.
+    pub(crate) fn serve(&mut self, expired: &[(usize, Vec<u8>)]) {
         // A shutdown that was begun meanwhile goes on.
         if self.core.phase == Phase::Loading {
             self.core.phase = Phase::Serving;
         }
         self.core.loading = None;
+        let lack = self.core.lack(&self.keyspace);
+        if lack.is_none() && self.core.config.replicaof.is_none() {
+            self.core.lead();
+            self.core.propagate_expired(expired);
+        }
         let loaded = self.core.loaded_log.clone();
         self.core.begin_aof(loaded);
         self.follow_configured();
-        self.core.begin_empty_start(&self.keyspace);
+        match lack {
+            Some(lack) => self.core.await_claim(&mut self.keyspace, lack),
+            None => self.core.forget_last_life(),
+        }
         self.core.notice(Level::Notice, "Ready to accept connections");
     }
 
@@ -277,7 +285,7 @@ impl Core {
     pub(crate) fn load_options(&mut self, keyspace: &Keyspace, source: Source) -> LoadOptions {
         // A node that is about to follow a primary is as good as a replica: it has no link yet.
         let follows = self.is_replica() || self.config.replicaof.is_some();
-        let keeps_due = source != Source::File || follows;
+        let keeps_due = source != Source::File || follows || self.may_await_claim();
         LoadOptions {
             databases: self.config.databases,
             seed: std::array::from_fn(|_| self.rng.u64(..)),

@@ -513,11 +513,11 @@ impl Core {
         self.observe_events();
     }
 
-    /// Whether effects of commands go into this node's log: not where the log is a primary's, nor while what is
-    /// applied comes from it.
+    /// Whether effects of commands go into this node's log: not where the log is a primary's, or may be that of whoever
+    /// takes this node's place, nor while what is applied comes from it.
     #[inline]
     pub fn log_takes_effects(&self) -> bool {
-        self.log.is_active() && !self.is_replica() && !self.is_replaying()
+        self.log.is_active() && !self.is_replica() && !self.is_replaying() && !self.is_awaiting_claim()
     }
 
     /// The wait of a session is over, and so nothing else answers it: its requests are taken up again soon.
@@ -550,7 +550,7 @@ impl Core {
 
     /// Keys that are due are removed where this node decides on its data, and not while that stands still.
     pub(crate) fn rest_or_expire(&self, keyspace: &mut Keyspace) {
-        let rests = self.pause.is_active() || self.is_fenced();
+        let rests = self.pause.is_active() || self.is_fenced() || self.is_awaiting_claim();
         keyspace.set_deletes_due(!self.is_replica() && !rests && !self.is_replaying());
     }
 

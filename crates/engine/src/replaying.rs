@@ -166,7 +166,7 @@ impl Node {
         self.core.all_keys_changed();
         self.core.tell_broken_watches();
         self.core.rest_or_expire(&mut self.keyspace);
-        self.serve();
+        self.serve(&[]);
     }
 }
 
@@ -204,8 +204,7 @@ impl Core {
         Ok(())
     }
 
-    /// What is loaded is all there is: whose history goes on from it. A primary's forks, however it ended: more may
-    /// have been told than is on disk, the history may be somebody else's, or the files a copy.
+    /// What is loaded is all there is: the stream goes on from it.
     fn go_on_from(&mut self, database: usize) {
         if !self.log.is_active() {
             return;
@@ -214,8 +213,6 @@ impl Core {
         self.propagation.note_selected(end, database);
         if self.config.replicaof.is_some() {
             self.replication.stream = Stream::starting_in(database);
-        } else {
-            self.log.promote(&mut self.rng);
         }
     }
 

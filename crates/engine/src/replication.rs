@@ -4,11 +4,11 @@
 //! The machines decide ([`slipstream_replication`]); nothing here does. A role
 //! changes in [`Core::follow`] and [`Core::promote`] only.
 
+pub(crate) mod claim;
+
 mod disk;
 
 mod durability;
-
-pub(crate) mod empty_start;
 
 mod following;
 
@@ -42,7 +42,7 @@ use slipstream_replication::link::{self, Endpoint, KeptByAnother, Link, Position
 use slipstream_replication::replicas::{self, Change, OutputLimit, Role, Turn};
 use slipstream_replication::{Failover, Level, Moment, Replicas};
 
-use self::empty_start::EmptyStart;
+use self::claim::ClaimWait;
 use self::pacing::Pacing;
 use self::remembering::Remembering;
 use crate::apply::Stream;
@@ -77,8 +77,8 @@ pub struct Replication {
     pub(crate) verifying: verifying::Verifying,
     /// What is told to the next life of this node, and what the last one told.
     pub(crate) remembering: Remembering,
-    /// The wait of a primary that started without its data.
-    pub(crate) empty_start: Option<EmptyStart>,
+    /// The wait of a primary that started without what its replicas have.
+    pub(crate) claim: Option<ClaimWait>,
     /// Where the stream joins the snapshot being loaded.
     joins: Option<Position>,
     /// Whether the operator wants the next full sync whatever it brings.
@@ -149,7 +149,7 @@ impl Replication {
             restoring: restoring::Restoring::default(),
             verifying,
             remembering: Remembering::default(),
-            empty_start: None,
+            claim: None,
             joins: None,
             consents: false,
             connection: 0,
@@ -314,7 +314,7 @@ impl Core {
         if !self.is_replica() {
             self.leave_written();
         }
-        self.end_empty_start("it follows another");
+        self.end_claim_wait("it follows another");
         keyspace.set_deletes_due(false);
         // Where this node stands, this database is selected, whoever goes on from here.
         self.replication.stream = Stream::starting_in(self.stream_database());

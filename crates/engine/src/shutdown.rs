@@ -97,7 +97,7 @@ impl Core {
         if self.shutdown.is_some() { Phase::ShuttingDown } else { Phase::Serving }
     }
 
-    /// Whether the snapshot with which this node ends is being saved.
+    /// Whether the snapshot with which this node ends is being saved: no write was answered since then, and none will be.
     pub(crate) fn is_saving_last(&self) -> bool {
         matches!(self.shutdown, Some(Shutdown { step: Step::Saving | Step::WritingBase, .. }))
     }
@@ -219,9 +219,11 @@ impl Core {
     }
 
     /// The next start loads what the manifest names: before that is this data, this node does not end. Data with stale
-    /// keys is that of no offset, and never will be without the primary: nobody misses it.
+    /// keys is that of no offset, and never will be without the primary: nobody misses it. Who waits for another to take its
+    /// place has nothing that is not on disk.
     fn exit_with_aof(&mut self, options: ShutdownOn) {
-        let is_to_be_kept = self.config.appendonly && self.log.is_active() && !self.has_stale_keys();
+        let has_all = !self.has_stale_keys() && !self.is_awaiting_claim();
+        let is_to_be_kept = self.config.appendonly && self.log.is_active() && has_all;
         if options.force || !is_to_be_kept || !self.aof.is_beginning() {
             return self.exit();
         }

@@ -12,7 +12,10 @@
 //! keys <count>                               in all databases
 //! replica <offset> <port> <host>             a replica whose stream flowed; one line for each
 //! refused <id> <reason>                      a history whose data it would not have, and why
-//! waiting <milliseconds since 1970>          when it first started without its data
+//! waiting <milliseconds since 1970>          when it first started without what its replicas have
+//! promised <count>                           writes were answered when so many replicas had them, and not this disk
+//! watched                                    sentinels of this project watched it
+//! ended                                      it ended in order: nothing was answered behind the end
 //! sum <16 hexadecimal digits>                CRC-64 of all before this line
 //! ```
 //!
@@ -47,8 +50,14 @@ pub struct NodeState {
     pub(crate) replicas: Vec<KnownReplica>,
     /// A history whose data it would not have, and why.
     pub(crate) refused: Option<(ReplicationId, String)>,
-    /// When it first started without its data, in milliseconds since 1970.
+    /// When it first started without what its replicas have, in milliseconds since 1970.
     pub(crate) waiting_since: Option<i64>,
+    /// On how many replicas a write was when it was answered, if its own disk may have lacked it.
+    pub(crate) promised: u32,
+    /// Whether sentinels of this project watched it.
+    pub(crate) is_watched: bool,
+    /// Whether it ended in order: nothing was answered behind [`position`](Self::position).
+    pub(crate) has_ended: bool,
 }
 
 /// A replica that had the data up to some offset.
@@ -82,6 +91,11 @@ impl fmt::Display for StateError {
 }
 
 impl NodeState {
+    /// On how many replicas a write was when it was answered, where sentinels would promote one of those.
+    pub(crate) fn promised_copies(&self) -> Option<u32> {
+        (self.is_watched && self.promised > 0).then_some(self.promised)
+    }
+
     /// The file's content.
     pub fn encode(&self) -> Vec<u8> {
         let mut text = String::new();
@@ -111,6 +125,14 @@ impl NodeState {
         }
         if let Some(since) = self.waiting_since {
             writeln!(text, "waiting {since}")?;
+        }
+        if self.promised > 0 {
+            writeln!(text, "promised {}", self.promised)?;
+        }
+        for (word, is_so) in [("watched", self.is_watched), ("ended", self.has_ended)] {
+            if is_so {
+                writeln!(text, "{word}")?;
+            }
         }
         Ok(())
     }
@@ -142,6 +164,8 @@ impl NodeState {
             && (self.keys == 0) == (other.keys == 0)
             && (self.previous, &self.refused) == (other.previous, &other.refused)
             && self.waiting_since == other.waiting_since
+            && (self.promised, self.is_watched, self.has_ended)
+                == (other.promised, other.is_watched, other.has_ended)
     }
 }
 
@@ -163,6 +187,9 @@ fn parse_body(content: &[u8]) -> Option<NodeState> {
             "replica" => state.replicas.push(parse_replica(value)?),
             "refused" => state.refused = Some(parse_refusal(value)?),
             "waiting" => state.waiting_since = Some(value.parse().ok()?),
+            "promised" => state.promised = value.parse().ok()?,
+            "watched" => state.is_watched = true,
+            "ended" => state.has_ended = true,
             _ => {}
         }
     }

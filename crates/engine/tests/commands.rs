@@ -43,6 +43,7 @@ mod commands {
     mod sentinel;
     mod serving;
     mod sets;
+    mod short_start;
     mod shutdown;
     mod sorted_sets;
     mod stream_groups;

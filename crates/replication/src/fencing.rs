@@ -181,6 +181,11 @@ impl Fencing {
         self.known.is_empty()
     }
 
+    /// Whether one of them sends leases: a sentinel of this project.
+    pub fn knows_leases(&self) -> bool {
+        self.known.values().any(|known| matches!(known.kind, Kind::Leases { .. }))
+    }
+
     /// How many of them hold this node for a replica.
     pub fn holding_for_replica(&self) -> usize {
         self.known.values().filter(|known| !known.holds_for_primary).count()

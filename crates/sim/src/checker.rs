@@ -83,6 +83,11 @@ pub fn position(node: &Node) -> Option<(ReplicationId, Offset)> {
     log.is_active().then(|| (log.history().id, log.end()))
 }
 
+/// Whether a node writes in a history of its own: no replica does, nor who waits for one to take its place.
+pub fn writes(node: &Node) -> bool {
+    !node.core.is_replica() && !node.core.is_awaiting_claim()
+}
+
 /// What has been seen so far.
 #[derive(Debug, Default)]
 pub struct Checker {
@@ -150,8 +155,7 @@ impl Checker {
         let before = self.held.insert((process.index, process.life), Held::by(node));
         let Some((id, end)) = position(node) else { return };
         // A primary may write and hand over within one step.
-        let wrote =
-            std::mem::replace(self.primaries.entry(process.index).or_default(), !node.core.is_replica());
+        let wrote = std::mem::replace(self.primaries.entry(process.index).or_default(), writes(node));
         if let Some(since) = node.core.stale_since() {
             // It stands nowhere until these are restored, and tells nobody anything else.
             assert!(!node.core.replication.link.is_up(), "{} counts as a copy", process.place());
@@ -159,7 +163,7 @@ impl Checker {
             *reached = since.max(*reached);
             return;
         }
-        if !node.core.is_replica() || wrote && self.writers.get(&id) == Some(&(process.index, process.life)) {
+        if writes(node) || wrote && self.writers.get(&id) == Some(&(process.index, process.life)) {
             let writer = *self.writers.entry(id).or_insert((process.index, process.life));
             let own = (process.index, process.life);
             assert_eq!(writer, own, "{} goes on with {id}, which another life writes", process.place());
@@ -168,8 +172,10 @@ impl Checker {
         check_memory(process, node, env);
         check_guard(process, node, before, &self.durability);
         let written = self.written.get(&id).copied();
+        // Who waits without data may have begun one that nobody ever writes to.
+        let is_new = node.core.is_awaiting_claim() && end == Offset(0);
         assert!(
-            written.is_some_and(|written| end <= written),
+            is_new || written.is_some_and(|written| end <= written),
             "{} is at {end} of {id}, which was written up to {written:?}",
             process.place()
         );

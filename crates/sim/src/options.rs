@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use slipstream_engine::config::{AppendFsync, DisklessLoad};
 
-pub use self::watch::{GROUP, Watch};
+pub use self::watch::{GROUP, LONG_WAIT, Watch};
 use crate::faults::Fault;
 use crate::topology::Shape;
 

@@ -68,7 +68,7 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
             let text = format!("MASTER MODE enabled (user request from '{client}')");
             call.core.notice(Level::Notice, &text);
         }
-        call.core.end_empty_start(&format!("user request from '{client}'"));
+        call.core.serve_unclaimed(call.db.keyspace, &format!("user request from '{client}'"));
         call.reply.ok();
         return Ok(());
     }

@@ -7,6 +7,8 @@ use slipstream_replication::{Event, Events, Moment};
 
 use super::{Fields, Subject};
 use crate::node::Core;
+use crate::replication::claim::Lack;
+use crate::state::KnownReplica;
 
 pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
     let core = subject.core;
@@ -20,9 +22,13 @@ pub(super) fn replication(subject: &Subject<'_>, fields: &mut Fields) {
     if !core.is_replica() {
         verification(core, fields);
     }
-    if let (Some(wait), Some(left)) = (&core.replication.empty_start, core.claim_wait_left()) {
-        fields.add("empty_start_wait_seconds_left", left.div_ceil(1000));
-        fields.add("empty_start_reason", &wait.reason);
+    if let (Some(wait), Some(left)) = (&core.replication.claim, core.claim_wait_left()) {
+        let (left_name, reason_name) = match wait.lack {
+            Lack::Data(_) => ("empty_start_wait_seconds_left", "empty_start_reason"),
+            Lack::Writes(_) => ("short_start_wait_seconds_left", "short_start_reason"),
+        };
+        fields.add(left_name, left.div_ceil(1000));
+        fields.add(reason_name, wait.lack.reason());
     }
     fields.add("master_failover_state", core.replication.failover.as_str());
     if let Some(divergence) = &core.replication.divergence {
@@ -162,8 +168,11 @@ fn replicas(core: &Core, fields: &mut Fields) {
     if core.config.min_replicas_to_write > 0 && core.config.min_replicas_max_lag > 0 {
         fields.add("min_slaves_good_slaves", core.good_replicas());
     }
-    if core.config.min_replicas_to_ack > 0 || core.held_replies() > 0 {
-        fields.add("min_replicas_to_ack", core.config.min_replicas_to_ack);
+    // What the life before has promised still counts for those who choose who takes its place.
+    let awaited = core.replication.claim.as_ref();
+    let copies = core.config.min_replicas_to_ack.max(awaited.map_or(0, |wait| wait.promised));
+    if copies > 0 || core.held_replies() > 0 {
+        fields.add("min_replicas_to_ack", copies);
         fields.add("held_replies", core.held_replies());
     }
     fields.add("replicas_waiting_psync", replicas.waiting_for_main());
@@ -178,6 +187,12 @@ fn replicas(core: &Core, fields: &mut Fields) {
             if replica.is_online() { core.log.end().since(replica.acked) } else { 0 },
             replicas.lag_ms(now, replica)
         );
+        fields.add(&format!("slave{index}"), line);
+    }
+    // Nobody may copy it meanwhile; whoever looks for them finds them here.
+    for (index, replica) in awaited.into_iter().flat_map(|wait| &wait.replicas).enumerate() {
+        let KnownReplica { address, offset } = replica;
+        let line = format!("ip={},port={},state=awaited,offset={offset},lag=-1", address.host, address.port);
         fields.add(&format!("slave{index}"), line);
     }
     for (index, (replica, phase, progress)) in replicas.syncs().enumerate() {

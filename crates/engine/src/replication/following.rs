@@ -362,13 +362,9 @@ impl Node {
         let Some(id) = slipstream_log::ReplicationId::parse(&point.id) else { return };
         let core = &mut self.core;
         core.log.adopt_snapshot(id, Offset(u64::try_from(point.offset).unwrap_or(0)));
+        core.propagation.note_selected(core.log.end(), point.stream_database);
         if core.config.replicaof.is_some() {
             core.replication.stream = Stream::starting_in(point.stream_database);
-            core.propagation.note_selected(core.log.end(), point.stream_database);
-        } else {
-            core.propagation.note_selected(core.log.end(), point.stream_database);
-            // Whoever has no more than this may continue with what is written from here on.
-            core.log.promote(&mut core.rng);
         }
     }
 

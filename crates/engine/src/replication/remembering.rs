@@ -116,6 +116,11 @@ impl Core {
         }
     }
 
+    /// It is known what has become of what the last life left behind.
+    pub(crate) fn forget_last_life(&mut self) {
+        self.replication.remembering.found = None;
+    }
+
     /// Whether what is loaded so far is not what there was, be it that a shutdown was begun meanwhile.
     fn has_no_state_yet(&self) -> bool {
         self.phase == Phase::Loading || self.loading.is_some() || self.is_awaiting_claim()
@@ -139,6 +144,10 @@ impl Core {
 
     fn is_due(&self, state: &NodeState) -> bool {
         let Some(written) = &self.replication.remembering.written else { return self.has_state(state) };
+        if written.state.promised_copies() != state.promised_copies() {
+            // Clients may be answered by that already.
+            return true;
+        }
         let is_elsewhere = written.place != (self.config.dir.clone(), self.config.dbfilename.clone());
         if is_elsewhere || !written.state.is_like(state) {
             return self.clock.moment() >= written.at.after_ms(PERIOD_MS);
@@ -179,6 +188,9 @@ impl Core {
             replicas: replicas.collect(),
             refused: link.refused_history().zip(link.blocked().map(str::to_owned)),
             waiting_since: None,
+            promised: if self.aof.holds_replies() { 0 } else { self.config.min_replicas_to_ack },
+            is_watched: self.fence.leases.knows_leases(),
+            has_ended: self.is_saving_last(),
         }
     }
 }

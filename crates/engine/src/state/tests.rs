@@ -25,6 +25,9 @@ fn state() -> NodeState {
         ],
         refused: Some((ReplicationId::parse(BEFORE.as_bytes()).unwrap(), "it has 0 keys".to_owned())),
         waiting_since: Some(1_700_000_000_123),
+        promised: 2,
+        is_watched: true,
+        has_ended: true,
     }
 }
 
@@ -55,6 +58,9 @@ fn the_file_is_text_of_a_line_for_each_fact() {
         "replica 1000 7002 replica.example",
         &format!("refused {BEFORE} it has 0 keys"),
         "waiting 1700000000123",
+        "promised 2",
+        "watched",
+        "ended",
     ];
     assert_eq!(String::from_utf8(state().encode()), String::from_utf8(file(&lines)));
 }

@@ -67,11 +67,11 @@ fn who_follows_another_or_is_told_not_to_wait_does_not() {
     assert!(!waits(&mut start(config, &with_a_replica())));
 }
 
-/// A snapshot of so many keys, and the history and offset that it names.
-fn snapshot(keys: usize) -> (Vec<u8>, String, u64) {
+/// A snapshot of what these requests leave, and the history and offset that it names.
+pub(crate) fn snapshot(requests: impl IntoIterator<Item = String>) -> (Vec<u8>, String, u64) {
     let mut source = Script::new();
-    for key in 0..keys {
-        source.ask(&format!("SET key:{key} v"));
+    for request in requests {
+        source.ask(&request);
     }
     source.ask("DEL other");
     let job = source.node.core.snapshot_job(&source.node.keyspace);
@@ -84,7 +84,7 @@ fn snapshot(keys: usize) -> (Vec<u8>, String, u64) {
 
 /// Whether a node waits that loads a snapshot of so many keys, and whose replica was so far beyond it.
 fn waits_with_snapshot(keys: usize, beyond: u64) -> bool {
-    let (bytes, id, offset) = snapshot(keys);
+    let (bytes, id, offset) = snapshot((0..keys).map(|key| format!("SET key:{key} v")));
     let position = offset + beyond;
     let history = format!("history {id} {position}");
     let replica = format!("replica {position} 7002 10.0.0.2");

@@ -53,6 +53,8 @@ pub struct Acknowledged {
     pub is_safe: bool,
     /// `sentinel-fencing`.
     pub fencing: bool,
+    /// Whether a primary that may lack what was answered waits for a replica that has it.
+    pub waits: bool,
     keys: VecDeque<Key>,
     /// The node that was promoted last, and when; and why.
     current: usize,
@@ -63,6 +65,8 @@ pub struct Acknowledged {
     stood: BTreeMap<usize, Standing>,
     /// Primaries that nobody made one.
     strays: BTreeSet<usize>,
+    /// Nodes that wait for a replica to take their place.
+    waiting: BTreeSet<usize>,
     /// Answers.
     pub answers: u64,
     /// How often one had to be there after a promotion, and was.
@@ -85,6 +89,13 @@ impl Acknowledged {
 
     /// A node begins a life as the primary that it was, whatever it still has.
     pub fn start_anew(&mut self, node: usize) {
+        if !self.waits {
+            self.serve_unclaimed(node);
+        }
+    }
+
+    /// A node serves as the primary that it was, whatever it still has.
+    fn serve_unclaimed(&mut self, node: usize) {
         if node == self.current {
             self.keys.iter_mut().for_each(|key| key.is_safe = false);
         }
@@ -93,7 +104,15 @@ impl Acknowledged {
     /// Looks at a node after something happened to it.
     pub fn observe(&mut self, now: u64, process: &Process) {
         let node = process.node.as_ref();
+        let waits = node.is_some_and(|node| node.core.is_awaiting_claim());
+        let waited = match waits {
+            true => !self.waiting.insert(process.index),
+            false => self.waiting.remove(&process.index),
+        };
         let is_primary = node.is_some_and(|node| !node.core.is_replica());
+        if waited && !waits && is_primary {
+            self.serve_unclaimed(process.index);
+        }
         let standing = (process.life, node.and_then(position), is_primary);
         let before = self.stood.insert(process.index, standing);
         if before == Some(standing) {

@@ -16,6 +16,7 @@ use slipstream_engine::config::AppendFsync;
 use slipstream_log::{History, Offset, ReplicationId};
 
 use super::witness::number_of;
+use super::writes;
 use crate::disk::Crash;
 use crate::environment::Environment;
 use crate::options::Options;
@@ -158,12 +159,12 @@ fn goes_on(history: &History, id: ReplicationId) -> bool {
     history.id == id || history.previous.is_some_and(|(before, _)| before == id)
 }
 
-/// Where what was loaded ends. A primary goes on from there under another name.
+/// Where what was loaded ends. A primary that writes goes on from there under another name.
 fn found_by(node: &Node) -> Option<(ReplicationId, Offset)> {
     let log = &node.core.log;
     match log.history().previous {
         _ if !log.is_active() => None,
-        _ if node.core.is_replica() => Some((log.history().id, log.end())),
+        _ if !writes(node) => Some((log.history().id, log.end())),
         previous => previous,
     }
 }

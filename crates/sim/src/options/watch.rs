@@ -3,6 +3,9 @@
 
 use super::{Options, pick};
 
+/// What a primary waits at most that may lack writes which its replicas have, in seconds, if it waits.
+pub const LONG_WAIT: u32 = 60;
+
 /// The name of the group.
 pub const GROUP: &str = "mymaster";
 
@@ -107,9 +110,12 @@ impl Options {
         let watch = Watch::draw(rng);
         let min_replicas_to_ack = pick(rng, &[0, 1, 1, 2]).min(most_acks);
         // A primary whose replicas refuse its data is replaced while it lives and answers: it does not fence itself then.
-        let (guard, empty_start_wait) = match watch.fencing {
-            true => (0, 0),
-            false => (options.guard, options.empty_start_wait),
+        let guard = if watch.fencing { 0 } else { options.guard };
+        // Who may lack what was answered waits for longer than things go wrong, or not at all.
+        let empty_start_wait = match (min_replicas_to_ack, watch.fencing) {
+            (1.., _) => pick(rng, &[0, LONG_WAIT, LONG_WAIT]),
+            (0, true) => 0,
+            (0, false) => options.empty_start_wait,
         };
         Options {
             nodes,

@@ -10,7 +10,7 @@ use crate::checker::elections::Cause;
 use crate::checker::{Promotion, Scrutiny};
 use crate::environment::Event;
 use crate::network::Place;
-use crate::options::{GROUP, Options, Watch};
+use crate::options::{GROUP, LONG_WAIT, Options, Watch};
 use crate::process::machine;
 use crate::topology::{Shape, Topology};
 use crate::world::Outcome;
@@ -162,6 +162,7 @@ impl World {
     pub fn begin_calls(&mut self) {
         let options = &self.env.options;
         self.acknowledged.wanted = usize::try_from(options.min_replicas_to_ack).expect("it is small");
+        self.acknowledged.waits = options.empty_start_wait >= LONG_WAIT;
         (self.acknowledged.is_safe, self.acknowledged.fencing) = (self.watch().safe, self.watch().fencing);
         self.commands_left = 1;
         (0..CALLERS).for_each(|index| self.begin_call(index));

@@ -84,7 +84,7 @@ fn check(kind: Kind) {
     assert!(client.info("replication", "empty_start_wait_seconds_left").is_some());
     let mut replica = pair.replica.client();
     let attempts = pair.primary.log();
-    assert!(attempts.contains("waits for one of them"), "{attempts}");
+    assert!(attempts.contains("waits for one of its replicas"), "{attempts}");
     pair.content.assert_equal(&Content::read(&mut replica));
 
     replica.call::<()>("REPLICAOF NO ONE");

@@ -63,7 +63,8 @@ pub(super) const ROWS: &[Directive] = &[
         "primary-empty-start-wait",
         field!(primary_empty_start_wait),
         "Seconds that a primary waits for one of its replicas to take its place when it starts without any \
-         data, and its state file says that they have some. Meanwhile it serves nobody, and a sentinel takes it \
+         data, and its state file says that they have some, or when it was killed and may lack writes that it \
+         answered since replicas had them (`min-replicas-to-ack`), where sentinels watch it. Meanwhile it serves nobody, and a sentinel takes it \
          for down. A sentinel that is not told otherwise looks on for 30 seconds before it acts, so a shorter \
          wait would be in vain. 0 starts at once, as Redis does.",
     ),

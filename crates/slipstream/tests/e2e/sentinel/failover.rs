@@ -7,6 +7,7 @@
 
 use std::env;
 use std::fmt::{self, Write as _};
+use std::fs;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
@@ -18,10 +19,15 @@ use crate::copies::assert_same_strings;
 use crate::peer::Kind::{self, Ours, Redis7, Valkey9};
 use crate::peer::all_found;
 use crate::server::Server;
+use crate::wait::wait_until;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Kill,
+    /// It is back before anybody called it down, with what it saved some time ago.
+    Restart,
+    /// The same, without any data.
+    Emptied,
     Freeze,
     Term,
     Planned,
@@ -30,8 +36,10 @@ enum Fault {
     Fenced,
 }
 
-const FAULTS: [(&str, Fault); 6] = [
+const FAULTS: [(&str, Fault); 8] = [
     ("kill", Fault::Kill),
+    ("restart", Fault::Restart),
+    ("empty", Fault::Emptied),
     ("freeze", Fault::Freeze),
     ("term", Fault::Term),
     ("planned", Fault::Planned),
@@ -40,6 +48,11 @@ const FAULTS: [(&str, Fault); 6] = [
 ];
 
 impl Fault {
+    /// Whether the primary is back before anybody called it down.
+    fn is_quick(self) -> bool {
+        matches!(self, Self::Restart | Self::Emptied)
+    }
+
     /// Whether the old primary lives on where some clients reach it.
     fn cuts_off(self) -> bool {
         matches!(self, Self::Partition | Self::Fenced)
@@ -97,6 +110,12 @@ fn play(plan: &Plan, fault: Fault) -> Outcome {
         group.fence();
     }
     group.wait_until_settled();
+    if fault == Fault::Restart {
+        group.nodes[OLD].server.client().call::<()>("SAVE");
+    }
+    if fault.is_quick() {
+        wait_until_known_as_watched(&group.nodes[OLD].server);
+    }
     let events: Vec<Events> = group.sentinels.iter().map(Events::listen).collect();
     let writer = Writer::start(&group.sentinels);
     writer.let_pass(500);
@@ -142,6 +161,10 @@ fn strike(group: &mut Group, fault: Fault) {
     let Node { server, proxy } = &mut group.nodes[OLD];
     match fault {
         Fault::Kill => server.kill(),
+        Fault::Restart | Fault::Emptied => {
+            server.kill();
+            server.restart();
+        }
         Fault::Freeze => server.signal("STOP"),
         Fault::Term => {
             server.signal("TERM");
@@ -152,12 +175,20 @@ fn strike(group: &mut Group, fault: Fault) {
     }
 }
 
+/// Its next life will know who watches.
+fn wait_until_known_as_watched(server: &Server) {
+    let file = server.folder.join("dump.rdb.state");
+    wait_until("the state file says that sentinels watch", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.contains("\nwatched\n"))
+    });
+}
+
 fn heal(group: &mut Group, fault: Fault) {
     let Node { server, proxy } = &mut group.nodes[OLD];
     match fault {
         Fault::Kill | Fault::Term => server.restart(),
         Fault::Freeze => server.signal("CONT"),
-        Fault::Planned => {}
+        Fault::Restart | Fault::Emptied | Fault::Planned => {}
         Fault::Partition | Fault::Fenced => proxy.as_ref().expect("the plan has it so").release(),
     }
 }
@@ -169,6 +200,10 @@ fn plan((servers, sentinels): (&[Kind], &[Kind]), down_after_ms: u64, fault: Fau
     // meanwhile is lost, and would be guarded.
     if servers == [Ours; 3] && sentinels != [Ours; 3] {
         plan = plan.with_argument("--replica-guard-shrink-percent 0");
+    }
+    // Who promised nothing goes on where its disk ends.
+    if fault.is_quick() {
+        plan = plan.with_argument(&format!("{ACKS} 1"));
     }
     // As long as it takes until it is down.
     if fault == Fault::Fenced {
@@ -186,7 +221,9 @@ fn check(plan: &Plan, fault: Fault, outcome: &Outcome) {
     let margin = outcome.aside.as_ref().map(|aside| aside.margin);
     assert!(fault != Fault::Fenced || margin.flatten().is_some(), "the fence fell too late: {outcome}");
     if plan.sentinels.iter().all(|&kind| kind == Ours) {
-        assert_eq!((outcome.moves, outcome.full_syncs[0]), (1, 0), "{outcome}");
+        // Who has come back without data needs all of it.
+        let needed = u64::from(fault == Fault::Emptied);
+        assert!(outcome.moves == 1 && outcome.full_syncs[0] <= needed, "{outcome}");
         assert!(fault != Fault::Planned || outcome.lost == 0, "{outcome}");
         let aside = outcome.aside.as_ref().map_or(0, |aside| aside.lost);
         assert!(!is_kept(plan) || outcome.lost + aside == 0, "{outcome}");
@@ -268,8 +305,8 @@ fn all_follow_one_primary_after_each_fault() {
 /// What is on a replica before it is acknowledged is not lost, on either side of a partition; and a replica that took over already is found.
 #[test]
 fn nothing_is_lost_that_a_replica_had_before_it_was_acknowledged() {
-    let faults = [Fault::Kill, Fault::Freeze, Fault::Term, Fault::Planned, Fault::Partition];
-    side_by_side(faults.into_iter(), |&fault| {
+    let faults = FAULTS.iter().map(|&(_, fault)| fault).filter(|&fault| fault != Fault::Fenced);
+    side_by_side(faults, |&fault| {
         let plan = plan((&[Ours; 3], &[Ours; 3]), DOWN_AFTER_MS, fault).with_argument(&format!("{ACKS} 1"));
         check(&plan, fault, &play(&plan, fault));
     });
@@ -289,8 +326,14 @@ fn rounds_as_many_as_wanted() {
     for name in wanted.split(',') {
         let known = FAULTS.iter().find(|(known, _)| *known == name);
         let &(_, fault) = known.unwrap_or_else(|| panic!("no fault is called {name}"));
-        if fault == Fault::Fenced && servers.iter().any(|&kind| kind != Ours) {
-            crate::report("fenced: servers of Redis and Valkey know no fence");
+        let of_ours = |kinds: &[Kind]| kinds.iter().all(|&kind| kind == Ours);
+        let is_known = match fault {
+            Fault::Fenced => of_ours(&servers),
+            Fault::Restart | Fault::Emptied => of_ours(&servers) && of_ours(&sentinels),
+            _ => true,
+        };
+        if !is_known {
+            crate::report(&format!("{name}: those of Redis and Valkey know nothing of it"));
             continue;
         }
         let mut plan = plan((&servers, &sentinels), 1000, fault);
