@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
 /// The seeds of the simulator that every change must pass, without sentinels and with them. Others are for whoever has
 /// time: `cargo xtask sim`.
 const SEEDS: [&[&str]; 2] =
-    [&["--seed", "0", "--seeds", "4000"], &["--sentinels", "--seed", "0", "--seeds", "500"]];
+    [&["--seed", "0", "--seeds", "4000"], &["--sentinels", "--seed", "0", "--seeds", "2000"]];
 
 /// Runs all steps; the first that fails ends the run.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
