@@ -149,13 +149,18 @@ impl Group {
         }
         let is_down = target.down_since.is_some() || target.contact.refused_since.is_some();
         let is_refused = target.disobeys(since);
+        // It was connected to again since it was told, and is still a replica: it has not heard it, or is another process.
+        let opened = target.contact.line.since;
+        let has_missed_it = opened > since
+            && target.role == Role::Replica
+            && target.role_heard_at.is_some_and(|at| at >= opened);
         let bound = match paused_at {
             Some(_) => {
                 self.options.switchover_timeout.saturating_mul(PAUSES).min(self.options.failover_timeout)
             }
             None => self.options.failover_timeout,
         };
-        if is_down || is_refused || core.is_due(since.after_ms(bound)) {
+        if is_down || is_refused || has_missed_it || core.is_due(since.after_ms(bound)) {
             return self.abort_promotion(core, (number, paused_at.is_some()));
         }
         if let Some(paused_at) = paused_at {

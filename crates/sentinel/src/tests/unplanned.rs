@@ -591,6 +591,22 @@ fn a_leader_that_dies_behind_the_promotion_leaves_an_heir() {
 }
 
 #[test]
+fn who_was_started_again_before_it_heard_that_it_is_promoted_is_told_anew() {
+    for seed in 0..10 {
+        let mut world = World::ready(2, 3, seed);
+        world.set_options(|options| options.failover_timeout = 60_000);
+        world.kill(SERVERS);
+        world.run_until(5000, |world| world.has_event("+failover-state-wait-promotion"));
+        let history = world.server(SERVERS + 1).history.clone();
+        world.kill(SERVERS + 1);
+        world.restart(SERVERS + 1);
+        let target = world.server(SERVERS + 1);
+        (target.history, target.follows) = (history, Some(SERVERS));
+        world.run_until(3000, |world| world.primary() == Some(SERVERS + 1));
+    }
+}
+
+#[test]
 fn one_that_handed_over_and_is_back_at_once_is_replaced_at_once() {
     for moment in (0..1000).step_by(100) {
         let mut world = World::ready(3, 3, 1);
