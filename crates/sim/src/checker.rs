@@ -172,8 +172,8 @@ impl Checker {
         check_memory(process, node, env);
         check_guard(process, node, before, &self.durability);
         let written = self.written.get(&id).copied();
-        // Who waits without data may have begun one that nobody ever writes to.
-        let is_new = node.core.is_awaiting_claim() && end == Offset(0);
+        // Who waits for another to take its place may have begun one that nobody ever writes to.
+        let is_new = written.is_none() && end == Offset(0);
         assert!(
             is_new || written.is_some_and(|written| end <= written),
             "{} is at {end} of {id}, which was written up to {written:?}",
