@@ -6,5 +6,6 @@ mod hostile;
 mod model;
 mod planned;
 mod refusing;
+mod returning;
 mod unplanned;
 mod world;
