@@ -237,18 +237,18 @@ impl Node {
             self.core.phase = Phase::Serving;
         }
         self.core.loading = None;
-        let lack = self.core.lack(&self.keyspace);
-        if lack.is_none() && self.core.config.replicaof.is_none() {
-            self.core.lead();
-            self.core.propagate_expired(expired);
+        match self.core.lack(&self.keyspace) {
+            Some(lack) => self.core.await_claim(&mut self.keyspace, lack),
+            None if self.core.config.replicaof.is_none() => {
+                self.core.lead();
+                self.core.propagate_expired(expired);
+            }
+            None => {}
         }
         let loaded = self.core.loaded_log.clone();
         self.core.begin_aof(loaded);
         self.follow_configured();
-        match lack {
-            Some(lack) => self.core.await_claim(&mut self.keyspace, lack),
-            None => self.core.forget_last_life(),
-        }
+        self.core.forget_last_life();
         self.core.notice(Level::Notice, "Ready to accept connections");
     }
 

@@ -172,10 +172,8 @@ impl Checker {
         check_memory(process, node, env);
         check_guard(process, node, before, &self.durability);
         let written = self.written.get(&id).copied();
-        // Who waits for another to take its place may have begun one that nobody ever writes to.
-        let is_new = written.is_none() && end == Offset(0);
         assert!(
-            is_new || written.is_some_and(|written| end <= written),
+            written.is_some_and(|written| end <= written),
             "{} is at {end} of {id}, which was written up to {written:?}",
             process.place()
         );

@@ -69,7 +69,7 @@ impl Core {
     }
 
     /// The file is a reader of the log, and so the log must be active. A replica's begins with its primary's history.
-    fn activate_for_aof(&mut self) {
+    pub(crate) fn activate_for_aof(&mut self) {
         let follows = self.is_replica() || self.config.replicaof.is_some();
         if self.wants_aof() && !self.log.is_active() && !follows && !self.is_awaiting_claim() {
             self.log.activate(&mut self.rng);

@@ -196,6 +196,7 @@ impl Core {
     pub(crate) fn serve_unclaimed(&mut self, keyspace: &mut Keyspace, why: &str) {
         if self.end_claim_wait(why) {
             self.lead();
+            self.activate_for_aof();
             self.rest_or_expire(keyspace);
         }
     }

@@ -146,6 +146,23 @@ fn the_wait_ends_with_its_time() {
 }
 
 #[test]
+fn a_history_begins_when_the_wait_ends_even_for_the_append_only_file() {
+    let mut config = Config::default();
+    config.appendonly = true;
+    let mut script = Script::with_config(config);
+    script.node.core.log.deactivate(&mut fastrand::Rng::with_seed(1));
+    script.node.remember(Ok(Some(with_a_replica())));
+    script.node.start(Stored::Nothing);
+    script.node.tick();
+    let info = script.ask("INFO replication");
+    assert!(info.contains("repl_backlog_active:0"), "{info}");
+    assert_eq!(script.ask("REPLICAOF NO ONE"), "+OK");
+    assert_eq!(script.ask("SET k v"), "+OK");
+    let info = script.ask("INFO replication");
+    assert!(info.contains("repl_backlog_active:1") && !info.contains("master_repl_offset:0"), "{info}");
+}
+
+#[test]
 fn whoever_says_what_the_node_is_to_be_ends_the_wait() {
     let check = |request: &str, role: &str| {
         let mut script = start(Config::default(), &with_a_replica());
