@@ -8,9 +8,11 @@ use std::process::{Command, Stdio};
 
 use crate::Outcome;
 
-/// The root of the workspace: the folder above this crate.
+/// The root of the workspace: the folder above this crate. Cargo says where that is now: what it built may have been
+/// kept from another checkout.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built));
     here.parent().expect("this crate lies in a folder of the workspace").to_path_buf()
 }
 
