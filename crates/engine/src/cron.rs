@@ -19,6 +19,7 @@ impl Node {
     /// A turn begins.
     pub fn begin_turn(&mut self) {
         self.core.tick_clock();
+        self.core.notice_stall();
         self.core.turn_has_input = false;
         self.core.turn_began = self.core.clock.micros;
         self.core.stats.commands_before_turn = self.core.stats.commands;
@@ -37,6 +38,7 @@ impl Node {
         }
         self.core.tick_clock();
         self.core.fence.end_turn(self.core.clock.moment());
+        self.core.notice_stall();
         self.core.evict_clients();
         let micros = self.core.clock.micros - self.core.turn_began;
         let stats = &mut self.core.stats;
@@ -55,6 +57,7 @@ impl Node {
     pub fn tick(&mut self) {
         self.core.tick_clock();
         self.core.look_at_fence();
+        self.core.end_return_if_known();
         self.core.end_late_waits();
         self.sentinel_turn();
         let began = self.core.clock.micros;
@@ -102,6 +105,7 @@ impl Node {
             Some(self.core.next_cron),
             self.core.expiry_deadline(),
             self.core.pause.until(),
+            self.core.pause.returning(),
             self.core.shutdown.as_ref().and_then(crate::shutdown::Shutdown::deadline),
             self.core.waits.deadline(),
             self.core.replication.deadline(),

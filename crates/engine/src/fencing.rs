@@ -26,6 +26,8 @@ pub(crate) const HELLO: &[u8] = b"__sentinel__:hello";
 #[derive(Debug)]
 pub(crate) struct Fence {
     pub(crate) leases: Fencing,
+    /// When it was last looked whether time has passed without a turn, in microseconds (`replication/returning.rs`).
+    pub(crate) seen_at: u64,
     /// When the two turns before this one ended.
     ended: [Moment; 2],
     /// As it was when it was last looked at: whether there is a fence, and whether it has fallen.
@@ -36,7 +38,7 @@ impl Fence {
     /// A fence that nobody holds up. `seed` is what tells its tokens from those of others.
     pub(crate) fn new(config: &Config, seed: u64) -> Fence {
         let leases = Fencing::new(seed, config.sentinel_fencing_timeout);
-        Fence { leases, ended: [Moment(0); 2], last: (false, false) }
+        Fence { leases, seen_at: 0, ended: [Moment(0); 2], last: (false, false) }
     }
 
     /// A turn ends, and the sockets are looked at for the next one.

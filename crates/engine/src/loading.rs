@@ -242,6 +242,7 @@ impl Node {
             None if self.core.config.replicaof.is_none() => {
                 self.core.lead();
                 self.core.propagate_expired(expired);
+                self.core.return_if_watched(&mut self.keyspace);
             }
             None => {}
         }

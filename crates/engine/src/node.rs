@@ -341,6 +341,7 @@ impl Core {
     /// A client sent bytes.
     pub(crate) fn receive(&mut self, keyspace: &mut Keyspace, id: SessionId, bytes: &[u8]) {
         self.tick_clock();
+        self.notice_stall();
         self.turn_has_input = true;
         let Some(mut session) = self.sessions.take(id) else { return };
         let received = bytes.len() as u64;

@@ -1,9 +1,9 @@
-//! CLIENT PAUSE, a shutdown that waits, keys on their way elsewhere: commands held back for a while.
+//! CLIENT PAUSE, a shutdown that waits, a primary that comes back: commands held back for a while.
 //!
 //! A pause of writes holds back what may change the data; expiry rests too, so
 //! that the data truly stands still. A longer or stricter pause in force is
 //! never shortened or weakened by a newer one. What a shutdown, a planned
-//! failover or a migration holds back does not depend on what clients ask for.
+//! failover, a migration or a return holds back does not depend on what clients ask for.
 
 use slipstream_replication::Moment;
 
@@ -19,6 +19,8 @@ pub struct Pause {
     failing_over: bool,
     /// Whether keys are on their way to another server: no writes until they are deleted here.
     migrating: bool,
+    /// Until when this primary waits at most to hear that it still is one: no writes meanwhile.
+    returning: Option<Moment>,
     /// Whether a session is held back.
     held: bool,
 }
@@ -59,6 +61,16 @@ impl Pause {
         self.migrating = is_under_way;
     }
 
+    /// A primary that came back begins to wait for the word of its sentinels, or has it.
+    pub(crate) fn set_returning(&mut self, until: Option<Moment>) {
+        self.returning = until;
+    }
+
+    /// Until when it waits for that.
+    pub(crate) fn returning(&self) -> Option<Moment> {
+        self.returning
+    }
+
     /// Whether anything else holds back the end of a migration, which is a write.
     pub(crate) fn holds_migration(&self) -> bool {
         Pause { migrating: false, ..*self }.is_active()
@@ -76,6 +88,11 @@ impl Pause {
 
     /// Whether anything is held back.
     pub fn is_active(&self) -> bool {
+        self.holds_all_writes() || self.returning.is_some()
+    }
+
+    /// Whether messages are held back as well: they are part of the stream, which stands still then.
+    fn holds_all_writes(&self) -> bool {
         self.asked.is_some() || self.shutting_down || self.failing_over || self.migrating
     }
 
@@ -96,6 +113,7 @@ impl Pause {
             Pause { failing_over: true, .. } => "failover_in_progress",
             Pause { asked: Some(_), .. } => "client_pause",
             Pause { migrating: true, .. } => "migration_in_progress",
+            Pause { returning: Some(_), .. } => "primary_return",
             _ => "none",
         }
     }
@@ -111,7 +129,7 @@ impl Pause {
 
     /// For how much longer at most, in milliseconds; 0 when nothing is held back, and where no clock ends it.
     pub fn left_ms(&self, now: Moment) -> u64 {
-        let until = self.until().filter(|_| !self.shutting_down && !self.failing_over);
+        let until = self.until().max(self.returning).filter(|_| !self.shutting_down && !self.failing_over);
         until.map_or(0, |until| until.0.saturating_sub(now.0))
     }
 
@@ -122,10 +140,16 @@ impl Pause {
         self.asked.is_some_and(|asked| asked.all || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
     }
 
-    /// Whether a command with these flags is held back.
+    /// Whether a command with these flags is held back. By messages sentinels greet each other, which a primary that
+    /// waits for their word does not hold up.
     #[inline]
     pub fn holds(&self, flags: u32) -> bool {
-        self.is_active() && (self.holds_all() || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
+        if !self.is_active() {
+            return false;
+        }
+        let writes = flags & flag::WRITE != 0;
+        let tells = flags & flag::MAY_REPLICATE != 0;
+        self.holds_all() || writes || tells && (self.holds_all_writes() || flags & flag::PUBSUB == 0)
     }
 }
 
@@ -157,6 +181,23 @@ mod tests {
         pause.end();
         pause.set_shutting_down(true);
         assert_eq!(told(&pause), ("shutdown_in_progress", "write", 0));
+    }
+
+    #[test]
+    fn who_returns_holds_back_writes_and_lets_sentinels_greet() {
+        let mut pause = Pause::default();
+        pause.set_returning(Some(Moment(50)));
+        assert!(pause.holds(flag::WRITE) && pause.holds(flag::MAY_REPLICATE | flag::RUNS_SCRIPT));
+        assert!(!pause.holds(flag::PUBSUB | flag::MAY_REPLICATE) && !pause.holds(flag::READONLY));
+        assert_eq!(
+            (pause.reason(), pause.actions(), pause.left_ms(Moment(20))),
+            ("primary_return", "write", 30)
+        );
+        pause.start(Moment(0), Moment(60), false);
+        assert!(pause.holds(flag::PUBSUB | flag::MAY_REPLICATE));
+        assert_eq!((pause.reason(), pause.left_ms(Moment(20))), ("client_pause", 40));
+        pause.set_returning(None);
+        assert!(pause.is_active());
     }
 
     #[test]

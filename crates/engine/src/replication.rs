@@ -5,35 +5,21 @@
 //! changes in [`Core::follow`] and [`Core::promote`] only.
 
 pub(crate) mod claim;
-
-mod disk;
-
-mod durability;
-
-mod following;
-
-mod pacing;
-
-pub(crate) mod progress;
-
-mod rejoining;
-
-mod remembering;
-
-mod tail;
-
-mod touched;
-
-mod restoring;
-
-mod guard;
-
-mod serving;
-
-mod tokens;
-
 pub(crate) mod digesting;
-
+mod disk;
+mod durability;
+mod following;
+mod guard;
+mod pacing;
+pub(crate) mod progress;
+mod rejoining;
+mod remembering;
+mod restoring;
+mod returning;
+mod serving;
+mod tail;
+mod tokens;
+mod touched;
 pub(crate) mod verifying;
 
 use slipstream_keyspace::Keyspace;

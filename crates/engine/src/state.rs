@@ -96,6 +96,11 @@ impl NodeState {
         (self.is_watched && self.promised > 0).then_some(self.promised)
     }
 
+    /// Whether some other node had the data too: one that led, and had no replica, was alone.
+    pub(crate) fn had_copies(&self) -> bool {
+        self.primary.is_some() || !self.replicas.is_empty()
+    }
+
     /// The file's content.
     pub fn encode(&self) -> Vec<u8> {
         let mut text = String::new();

@@ -38,6 +38,7 @@ mod commands {
     mod remembering;
     mod replaying;
     mod restoring;
+    mod returning;
     mod saving;
     mod scripting;
     mod sentinel;

@@ -78,6 +78,8 @@ impl Group {
             Value::Integer(token) => {
                 server.lease_token = u64::try_from(*token).unwrap_or(0);
                 (server.lease_terms, server.lease_refused_at) = (Some(terms), None);
+                // The token may be the first of a new process, whose writes wait until it comes back.
+                server.has_lease = std::mem::replace(&mut server.has_token, true);
             }
             Value::Error(reason) if is_unable(reason) => server.lease_refused_at = Some(core.now),
             _ => {}

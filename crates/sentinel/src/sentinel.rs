@@ -153,7 +153,7 @@ impl Sentinel {
                 let command = |word: &str| options.command(word).to_owned();
                 server.contact.introduce(core, (&options.auth_user, &options.auth_pass), command);
                 (server.info_asked_at, server.role_asked_at, server.hello_at) = (None, None, None);
-                server.has_lease = false;
+                (server.has_lease, server.has_token) = (false, false);
                 server.forget_answers();
                 self.wake(&name);
             }

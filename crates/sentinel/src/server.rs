@@ -131,6 +131,8 @@ pub(crate) struct Server {
     pub(crate) lease_terms: Option<LeaseTerms>,
     /// Whether it was given a lease over this connection.
     pub(crate) has_lease: bool,
+    /// Whether it has answered one of these with a token, which the next one tells.
+    pub(crate) has_token: bool,
     /// When it said last that this sentinel may not give it leases.
     pub(crate) lease_refused_at: Option<Moment>,
     /// It refused to follow whom it was told to, or nobody; told then.
@@ -184,6 +186,7 @@ impl Server {
             lease_token: 0,
             lease_terms: None,
             has_lease: false,
+            has_token: false,
             lease_refused_at: None,
             disobeyed_at: None,
             restarted_at: None,

@@ -68,7 +68,9 @@ fn replicaof(call: &mut Call<'_>) -> Result<(), CommandError> {
             let text = format!("MASTER MODE enabled (user request from '{client}')");
             call.core.notice(Level::Notice, &text);
         }
-        call.core.serve_unclaimed(call.db.keyspace, &format!("user request from '{client}'"));
+        let why = format!("user request from '{client}'");
+        call.core.serve_unclaimed(call.db.keyspace, &why);
+        call.core.end_return(&why);
         call.reply.ok();
         return Ok(());
     }

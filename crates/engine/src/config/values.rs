@@ -72,6 +72,8 @@ pub struct Config {
     pub replica_guard_shrink_percent: u32,
     /// Seconds that a primary without the data that its replicas have waits for one of them; 0 does not.
     pub primary_empty_start_wait: u32,
+    /// Milliseconds that a primary which comes back waits for the word of its sentinels; 0 does not.
+    pub primary_return_wait: u64,
     /// What SIGINT does.
     pub shutdown_on_sigint: ShutdownOn,
     /// What SIGTERM does.
@@ -540,6 +542,7 @@ impl Default for Config {
             shutdown_handover: ShutdownHandover::Auto,
             replica_guard_shrink_percent: 50,
             primary_empty_start_wait: 60,
+            primary_return_wait: 2000,
             shutdown_on_sigint: ShutdownOn::default(),
             shutdown_on_sigterm: ShutdownOn::default(),
 

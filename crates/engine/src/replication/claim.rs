@@ -112,12 +112,11 @@ impl Core {
 
     fn may_lack_writes(&self, state: &NodeState) -> Option<String> {
         let copies = state.promised_copies()?;
-        // One that led, and had no replica, answered nothing.
-        let had_copies = state.primary.is_some() || !state.replicas.is_empty();
         let loaded = self.loaded_of(state);
         let ended_at = state.position.filter(|_| state.has_ended).map(|position| position.offset);
         let is_whole = loaded.is_some() && ended_at.is_some() && loaded >= ended_at;
-        (had_copies && !is_whole).then(|| {
+        // Without copies nothing was answered.
+        (state.had_copies() && !is_whole).then(|| {
             let loaded = loaded.map_or_else(|| "none of it was loaded".to_owned(), |at| format!("up to offset {at}"));
             format!("writes were answered when {copies} replicas had them, it did not end in order, and its disk has its history {loaded}")
         })

@@ -189,7 +189,7 @@ impl Core {
             refused: link.refused_history().zip(link.blocked().map(str::to_owned)),
             waiting_since: None,
             promised: if self.aof.holds_replies() { 0 } else { self.config.min_replicas_to_ack },
-            is_watched: self.fence.leases.knows_leases(),
+            is_watched: self.fence.leases.knows_leases() || self.pause.returning().is_some(),
             has_ended: self.is_saving_last(),
         }
     }

@@ -18,7 +18,7 @@ fn fenced() -> Script {
 }
 
 /// Sentinel `number` of three, with a quorum of two, sends a lease; the token that it is given.
-fn lease(script: &mut Script, number: usize, token: u64, words: &str) -> u64 {
+pub(crate) fn lease(script: &mut Script, number: usize, token: u64, words: &str) -> u64 {
     let sentinel = script.connect();
     let reply =
         script.ask_as(sentinel, &format!("REPLICA LEASE {number:040x} 2 3 {DOWN_AFTER} {token} {words}"));
@@ -26,7 +26,7 @@ fn lease(script: &mut Script, number: usize, token: u64, words: &str) -> u64 {
 }
 
 /// Two of three sentinels prove that they watch this node.
-fn watch(script: &mut Script, words: &str) {
+pub(crate) fn watch(script: &mut Script, words: &str) {
     for number in 1..3 {
         let token = lease(script, number, 0, words);
         lease(script, number, token, words);

@@ -10,6 +10,25 @@ fn is_doubted(world: &World, primary: u16) -> bool {
     world.events.iter().any(|event| event.2 == "+sdown" && event.3 == doubt)
 }
 
+/// Its writes wait until then: PING would bring the token a tenth of `down-after` later.
+#[test]
+fn the_first_token_of_a_process_comes_back_at_once() {
+    let mut world = World::ready(2, 3, 1);
+    world.servers.iter_mut().for_each(|server| server.is_ours = true);
+    world.run(12_000);
+    world.kill(SERVERS);
+    world.run(50);
+    world.server(SERVERS).leases.clear();
+    world.restart(SERVERS);
+    let told = |world: &World| world.servers[0].leases.len();
+    world.run_until(1000, |world| told(world) > 0);
+    let first = world.server(SERVERS).leases[0].clone();
+    let sentinel = first.split(' ').nth(2).unwrap().to_owned();
+    world.run(20);
+    let leases = world.server(SERVERS).leases.iter().filter(|lease| lease.contains(&sentinel));
+    assert!(leases.count() == 2 && first.ends_with("PRIMARY"), "{:?}", world.server(SERVERS).leases);
+}
+
 #[test]
 fn a_primary_that_came_back_empty_is_replaced() {
     for who in [[SERVERS; 2], [SERVERS + 1, SERVERS + 2]] {

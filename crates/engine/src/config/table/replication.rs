@@ -68,6 +68,14 @@ pub(super) const ROWS: &[Directive] = &[
          for down. A sentinel that is not told otherwise looks on for 30 seconds before it acts, so a shorter \
          wait would be in vain. 0 starts at once, as Redis does.",
     ),
+    integer(
+        "primary-return-wait",
+        (0, MAX_I64),
+        field!(primary_return_wait),
+        "Milliseconds that writes wait at most, where sentinels of this project watched a primary that is started \
+         again, or that stood still until they might have called it down: until they say that it was not replaced. \
+         0 takes writes at once, as Redis does.",
+    ),
     yes_no(
         "repl-diskless-sync",
         field!(repl_diskless_sync),

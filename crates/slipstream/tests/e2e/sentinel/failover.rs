@@ -57,6 +57,11 @@ impl Fault {
     fn cuts_off(self) -> bool {
         matches!(self, Self::Partition | Self::Fenced)
     }
+
+    /// Whether the old primary comes back without knowing that it was replaced.
+    fn returns(self) -> bool {
+        matches!(self, Self::Kill | Self::Freeze | Self::Term)
+    }
 }
 
 /// What a round was like.
@@ -68,6 +73,8 @@ struct Outcome {
     full_syncs: [u64; 2],
     /// Of a primary that was cut off.
     aside: Option<Aside>,
+    /// Writes that the lost primary acknowledged when it was back.
+    taken: usize,
     /// How often another primary was announced.
     moves: usize,
 }
@@ -82,11 +89,11 @@ struct Aside {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gap, lost, acknowledged, full_syncs: [before, after], aside, moves } = self;
+        let Self { gap, lost, acknowledged, full_syncs: [before, after], aside, taken, moves } = self;
         write!(
             out,
             "no write taken for {:.2} s, {lost} of {acknowledged} lost, {before} full syncs and {after} \
-             more on the return, {moves} moves",
+             more on the return, {taken} writes taken there, {moves} moves",
             gap.as_secs_f64()
         )?;
         let Some(Aside { acknowledged, lost, margin }) = aside else { return Ok(()) };
@@ -127,6 +134,7 @@ fn play(plan: &Plan, fault: Fault) -> Outcome {
     group.wait_until_followed(new, OLD);
     let aside = aside.map(Writer::stop);
     let before = group.full_syncs();
+    let visitor = fault.returns().then(|| Writer::start_aside(&group.nodes[OLD].server));
     heal(&mut group, fault);
     writer.let_pass(500);
     let last = group.wait_until_converged();
@@ -142,6 +150,7 @@ fn play(plan: &Plan, fault: Fault) -> Outcome {
         acknowledged: record.acknowledged.len(),
         full_syncs: [before, group.full_syncs() - before],
         aside: aside.map(|aside| judge(&aside, primary, &events)),
+        taken: visitor.map_or(0, |visitor| visitor.stop().acknowledged.len()),
         moves: events.iter().map(|heard| heard.on("+switch-master").len()).max().unwrap_or_default(),
     }
 }
@@ -225,6 +234,7 @@ fn check(plan: &Plan, fault: Fault, outcome: &Outcome) {
         let needed = u64::from(fault == Fault::Emptied);
         assert!(outcome.moves == 1 && outcome.full_syncs[0] <= needed, "{outcome}");
         assert!(fault != Fault::Planned || outcome.lost == 0, "{outcome}");
+        assert!(plan.servers.iter().any(|&kind| kind != Ours) || outcome.taken == 0, "{outcome}");
         let aside = outcome.aside.as_ref().map_or(0, |aside| aside.lost);
         assert!(!is_kept(plan) || outcome.lost + aside == 0, "{outcome}");
     }
@@ -242,7 +252,7 @@ fn sum_up(outcomes: &[Outcome]) -> String {
     let full_syncs = |when: usize| outcomes.iter().map(|outcome| outcome.full_syncs[when]).sum::<u64>();
     let mut text = format!(
         "gaps {:.2} to {:.2} s, half of them up to {:.2} s; {} of {} lost; {} full syncs before the return, {} \
-         after; {} moves",
+         after; {} writes taken on the return; {} moves",
         gaps[0],
         gaps[gaps.len() - 1],
         gaps[gaps.len() / 2],
@@ -250,6 +260,7 @@ fn sum_up(outcomes: &[Outcome]) -> String {
         sum(|outcome| outcome.acknowledged),
         full_syncs(0),
         full_syncs(1),
+        sum(|outcome| outcome.taken),
         sum(|outcome| outcome.moves),
     );
     let asides: Vec<&Aside> = outcomes.iter().filter_map(|outcome| outcome.aside.as_ref()).collect();
