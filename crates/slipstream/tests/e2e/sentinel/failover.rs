@@ -117,10 +117,10 @@ fn play(plan: &Plan, fault: Fault) -> Outcome {
         group.fence();
     }
     group.wait_until_settled();
-    if fault == Fault::Restart {
+    if fault == Fault::Restart || fault.returns() {
         group.nodes[OLD].server.client().call::<()>("SAVE");
     }
-    if fault.is_quick() {
+    if fault.is_quick() || fault.returns() && plan.are_ours() {
         wait_until_known_as_watched(&group.nodes[OLD].server);
     }
     let events: Vec<Events> = group.sentinels.iter().map(Events::listen).collect();
@@ -234,7 +234,7 @@ fn check(plan: &Plan, fault: Fault, outcome: &Outcome) {
         let needed = u64::from(fault == Fault::Emptied);
         assert!(outcome.moves == 1 && outcome.full_syncs[0] <= needed, "{outcome}");
         assert!(fault != Fault::Planned || outcome.lost == 0, "{outcome}");
-        assert!(plan.servers.iter().any(|&kind| kind != Ours) || outcome.taken == 0, "{outcome}");
+        assert!(!plan.are_ours() || outcome.taken == 0, "{outcome}");
         let aside = outcome.aside.as_ref().map_or(0, |aside| aside.lost);
         assert!(!is_kept(plan) || outcome.lost + aside == 0, "{outcome}");
     }

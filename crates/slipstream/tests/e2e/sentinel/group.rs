@@ -59,6 +59,11 @@ impl Plan {
         Self { is_hasty: true, down_after_ms: 1000, ..Self::new(&vec![Kind::Ours; servers], sentinels) }
     }
 
+    /// Whether all servers and sentinels are.
+    pub(super) fn are_ours(&self) -> bool {
+        self.servers.iter().chain(&self.sentinels).all(|&kind| kind == Kind::Ours)
+    }
+
     pub(super) fn with_line(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
