@@ -67,7 +67,7 @@ impl Pause {
     }
 
     /// Until when it waits for that.
-    pub(crate) fn returning(&self) -> Option<Moment> {
+    pub fn returning(&self) -> Option<Moment> {
         self.returning
     }
 
