@@ -28,6 +28,12 @@ impl Node {
         self.core.turn_began_on_processor = monitors.then(|| self.core.host.processor_micros());
     }
 
+    /// Replies are about to leave: time has passed while the log went out.
+    pub fn before_replies(&mut self) {
+        self.core.tick_clock();
+        self.core.notice_stall();
+    }
+
     /// A turn ends: its block of the log is finished, what no reader needs is forgotten.
     pub fn end_turn(&mut self) {
         self.core.feed_aof(false);
@@ -57,6 +63,7 @@ impl Node {
     pub fn tick(&mut self) {
         self.core.tick_clock();
         self.core.look_at_fence();
+        self.core.notice_stall();
         self.core.end_return_if_known();
         self.core.end_late_waits();
         self.sentinel_turn();

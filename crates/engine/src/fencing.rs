@@ -160,7 +160,7 @@ impl Core {
             self.notice(Level::Warning, &text);
             self.give_up_each(&CommandError::NOT_ACKNOWLEDGED_BY_FENCE, |_| true);
             if was_on {
-                self.close_late_writers();
+                self.close_late_writers("as the fence fell");
             }
         } else if was_fenced && !is_fenced && !self.is_replica() {
             let leases = &self.fence.leases;
@@ -174,15 +174,14 @@ impl Core {
         }
     }
 
-    /// Clients that wrote in this turn are not told: between their writes and now the fence fell, be it that the
-    /// process stood still meanwhile.
-    fn close_late_writers(&mut self) {
+    /// Clients that wrote in this turn are not told: between their writes and now the fence fell, or the process stood still.
+    pub(crate) fn close_late_writers(&mut self, when: &str) {
         let turn = self.stats.turns;
         let is_late = |session: &&Session| session.wrote_in == Some(turn) && !session.output.is_empty();
         let late: Vec<SessionId> = self.sessions.iter().filter(is_late).map(|session| session.id).collect();
         for id in late {
             if let Some(mut session) = self.sessions.take(id) {
-                let text = format!("Closing a client that wrote as the fence fell: {}", session.peer);
+                let text = format!("Closing a client that wrote {when}: {}", session.peer);
                 self.cut_off(&mut session, &text);
                 self.sessions.insert(session);
             }

@@ -197,6 +197,12 @@ impl Fencing {
         sentinels.saturating_sub(quorum).saturating_add(1).max(1)
     }
 
+    /// Whether the lease of a sentinel of this project ended behind `before` and no later than `now`.
+    pub fn ended_since(&self, before: Moment, now: Moment) -> bool {
+        let leases = self.known.values().filter(|known| matches!(known.kind, Kind::Leases { .. }));
+        leases.map(|known| self.end_of(known)).any(|end| before < end && end <= now)
+    }
+
     /// Whether most of the sentinels prove that they watch this node as their primary: they will learn from each other
     /// whom it hands over to.
     pub fn is_watched(&self, now: Moment) -> bool {

@@ -160,10 +160,13 @@ impl Group {
                 // One that was started again since may have lost what it took over.
                 && replica.info_at.is_some_and(|at| at >= replica.contact.line.since)
                 && match named {
-                    Some(_) => self.primary.follows(&replica.contact) && (self.has_same_history(replica) || self.is_heir(replica)),
+                    Some(_) => {
+                        let is_heir = self.is_heir(replica) && replica.was_promoted();
+                        self.primary.follows(&replica.contact) && (self.has_same_history(replica) || is_heir)
+                    }
                     // It said nothing before it ended: the history of the other goes on where its own ends. So does that
                     // of one that was started again, with what it had on disk.
-                    None => self.is_heir(replica) && self.has_all(replica) && replica.report.run_id == replica.replica_run,
+                    None => self.is_heir(replica) && self.has_all(replica) && replica.was_replica(),
                 }
         };
         self.replicas.values().find(took_over)

@@ -69,6 +69,8 @@ pub struct Report {
     pub claim_seconds_left: u64,
     /// `loading`: it is not known yet what it will be.
     pub is_loading: bool,
+    /// It came back as a primary, and its writes wait until it is told whether it still is one.
+    pub is_returning: bool,
     /// A replica that guards its data from the primary it names: `sync_blocked_reason`.
     pub is_guarding: bool,
     /// A replica that cannot apply its stream: `master_link_stopped_reason`.
@@ -132,6 +134,7 @@ impl Report {
                     is_empty = name.starts_with("empty");
                 }
                 "loading" => report.is_loading = value == "1",
+                "paused_reason" => report.is_returning = value == "primary_return",
                 "sync_blocked_reason" => report.is_guarding = true,
                 "master_link_stopped_reason" => report.is_stopped = true,
                 _ if name.starts_with("slave") => {

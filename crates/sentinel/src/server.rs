@@ -13,6 +13,9 @@ use crate::line::Line;
 /// What a process younger than that, in seconds, says of its place was nobody's choice since it began.
 pub(crate) const YOUNG: u64 = 10;
 
+/// Between two corrections of one server, in milliseconds.
+const CORRECTION_EVERY: u64 = 1000;
+
 /// Where a replica stands that is turned to a new primary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Turning {
@@ -36,6 +39,8 @@ pub(crate) struct Deposed {
     pub(crate) run_id: String,
     /// Its history.
     pub(crate) history: String,
+    /// Whether that process had not loaded its data yet: it begins another history then.
+    pub(crate) was_loading: bool,
 }
 
 /// The history of a primary as such. What it has since as a copy of another is that one's.
@@ -146,6 +151,21 @@ impl Server {
     pub(crate) fn is_new(&self, core: &Core) -> bool {
         let is_seen = self.restarted_at.is_some_and(|at| core.now.ms_since(at) < YOUNG * 1000);
         is_seen && self.report.uptime < YOUNG
+    }
+
+    /// Whether it may be told its place: not again right behind the last time.
+    pub(crate) fn may_be_corrected(&self, core: &mut Core) -> bool {
+        self.corrected_at.is_none_or(|at| core.is_due(at.after_ms(CORRECTION_EVERY)))
+    }
+
+    /// Whether its process was heard to be a replica.
+    pub(crate) fn was_replica(&self) -> bool {
+        self.report.run_id == self.replica_run
+    }
+
+    /// Whether a primary may have been made one: not if the process that was a replica has ended.
+    pub(crate) fn was_promoted(&self) -> bool {
+        self.replica_run.is_empty() || self.was_replica()
     }
 
     /// Whether it is down, or was the primary and has not been reached since it is not any more.

@@ -16,8 +16,6 @@ use crate::server::{Deposed, Led, Server, Turning, YOUNG};
 /// A server that says it is a primary, though none that this sentinel made, is turned back after so many publish
 /// periods: by then a newer configuration would have been heard of.
 const HELLOS_TO_HEAR: u64 = 4;
-/// Between two corrections of one server.
-const CORRECTION_EVERY: u64 = 1000;
 /// A replica of another primary is turned after failover-timeout, or this if that is longer.
 const LONGEST_STRAY: u64 = 20_000;
 /// For so long the primary is waited for before others are asked in its place.
@@ -75,6 +73,7 @@ impl Group {
         old.deposed = Some(Deposed {
             since: core.now,
             run_id: old.report.run_id.clone(),
+            was_loading: old.report.is_loading,
             history: old.report.history.clone(),
         });
         old.down_since = None;
@@ -164,10 +163,11 @@ impl Group {
 
     fn correction(&self, core: &mut Core, replica: &Server) -> Option<&'static str> {
         let may_be = replica.contact.is_up()
+            && !replica.report.is_loading
             // One that waits for another to take its place serves nobody, and so is down, until it is told.
             && (replica.down_since.is_none() || is_returning(replica) || replica.report.awaits_claim)
             && replica.role_heard_at.is_some_and(|at| at >= replica.contact.line.since)
-            && replica.corrected_at.is_none_or(|at| core.is_due(at.after_ms(CORRECTION_EVERY)));
+            && replica.may_be_corrected(core);
         if !may_be {
             return None;
         }
@@ -177,7 +177,10 @@ impl Group {
             Role::Primary if is_returning(replica) && self.primary.role == Role::Primary => {
                 Some("+convert-to-slave")
             }
-            Role::Primary if replica.report.awaits_claim => is_sane.then_some("+convert-to-slave"),
+            // It waits to be told what it is.
+            Role::Primary if replica.report.awaits_claim || replica.report.is_returning => {
+                is_sane.then_some("+convert-to-slave")
+            }
             Role::Primary => {
                 let since = replica.role_since.max(replica.contact.line.since);
                 let is_stable = core.is_due(since.after_ms(core.timings.publish_period * HELLOS_TO_HEAR));
@@ -308,7 +311,7 @@ impl Group {
 }
 
 /// Whether a server that was deposed has come back as the primary it was: the same process with the same history, or a
-/// new process that nobody can have made a primary since.
+/// new process that nobody can have made a primary since: what takes long to load has been a stray for long by then.
 fn is_returning(replica: &Server) -> bool {
     let Some(deposed) = &replica.deposed else { return false };
     let report = &replica.report;
@@ -316,5 +319,6 @@ fn is_returning(replica: &Server) -> bool {
     let has_told =
         [replica.info_at, replica.role_heard_at].iter().all(|told| told.is_some_and(|at| at > since));
     let is_same = report.run_id == deposed.run_id && report.history == deposed.history;
-    has_told && (is_same || (report.run_id != deposed.run_id && report.uptime < YOUNG))
+    let is_new = report.run_id != deposed.run_id || deposed.was_loading;
+    has_told && (is_same || is_new && report.uptime < YOUNG)
 }

@@ -213,6 +213,7 @@ impl EventLoop {
         self.perform_all();
         self.take_rebound();
         self.feed_replicas();
+        self.node.before_replies();
         self.flush_marked();
         self.node.core.spool_memory = self.spools.values().map(|spool| spool.resident()).sum();
         self.node.end_turn();

@@ -121,9 +121,11 @@ impl Core {
         self.replication.remembering.found = None;
     }
 
-    /// Whether what is loaded so far is not what there was, be it that a shutdown was begun meanwhile.
+    /// Whether what is loaded so far is not what there was, be it that a shutdown was begun meanwhile, or it is not known
+    /// yet what this node is: what the last life left behind is for the next one as well.
     fn has_no_state_yet(&self) -> bool {
-        self.phase == Phase::Loading || self.loading.is_some() || self.is_awaiting_claim()
+        let is_unknown = self.is_awaiting_claim() || self.pause.returning().is_some();
+        self.phase == Phase::Loading || self.loading.is_some() || is_unknown
     }
 
     pub(super) fn keep_state(&mut self, state: NodeState) {
@@ -189,7 +191,7 @@ impl Core {
             refused: link.refused_history().zip(link.blocked().map(str::to_owned)),
             waiting_since: None,
             promised: if self.aof.holds_replies() { 0 } else { self.config.min_replicas_to_ack },
-            is_watched: self.fence.leases.knows_leases() || self.pause.returning().is_some(),
+            is_watched: self.fence.leases.knows_leases(),
             has_ended: self.is_saving_last(),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! While it was down, or stood still, they may have promoted one of its replicas: what it took before they reach it
 //! would be lost. So writes wait, as behind CLIENT PAUSE, and clients notice a delay and no more; where it was replaced,
-//! they are told READONLY as soon as it follows the other. The word it waits for are leases ([`crate::fencing`]), which
+//! they are told READONLY as soon as it follows the other. Whose writes were done in the turn in which it stood still, and
+//! not answered yet, is closed without an answer. The word it waits for are leases ([`crate::fencing`]), which
 //! sentinels of this project give within two round trips. With `sentinel-fencing` the fence does all this, and more.
 //!
 //! ```text
@@ -16,8 +17,8 @@ use slipstream_replication::{Level, Moment};
 
 use crate::node::Core;
 
-/// A turn that is later than that did not only wait for something to do, in microseconds.
-const STALL: u64 = 150_000;
+/// What is later than that, and than the next look at the clock, did not only wait for something to do, in microseconds.
+const STALL: u64 = 100_000;
 
 impl Core {
     /// A primary begins to serve what it had in its last life.
@@ -30,9 +31,13 @@ impl Core {
         }
     }
 
-    /// Time has passed, and what came meanwhile is about to be read.
+    /// Time has passed, and what came meanwhile is about to be read, or what was done to be answered. A script that runs for
+    /// long is a part of one turn, whatever clients are told meanwhile.
     #[inline]
     pub(crate) fn notice_stall(&mut self) {
+        if self.busy.is_some() {
+            return;
+        }
         let before = std::mem::replace(&mut self.fence.seen_at, self.clock.micros);
         if self.clock.micros.saturating_sub(before) >= STALL {
             self.on_stall(Moment(before / 1000));
@@ -41,20 +46,26 @@ impl Core {
 
     #[cold]
     fn on_stall(&mut self, before: Moment) {
-        let (leases, now) = (&self.fence.leases, self.clock.moment());
-        if leases.knows_leases() && leases.may_write(before) && !leases.may_write(now) {
-            let ms = now.ms_since(before);
-            self.begin_return(&format!(
-                "This primary stood still for {ms} ms, in which its sentinels may have called it down"
-            ));
+        let now = self.clock.moment();
+        let ms = now.ms_since(before);
+        let slept = 1000 / u64::from(self.config.hz.max(1));
+        if ms < slept + STALL / 1000 || !self.fence.leases.ended_since(before, now) {
+            return;
+        }
+        let begins = self.begin_return(&format!(
+            "This primary stood still for {ms} ms, in which its sentinels may have called it down"
+        ));
+        if begins {
+            self.close_late_writers("before this primary stood still");
         }
     }
 
-    fn begin_return(&mut self, what: &str) {
+    /// Whether it waits from now on.
+    fn begin_return(&mut self, what: &str) -> bool {
         let wait = self.config.primary_return_wait;
         let follows = self.is_replica() || self.config.replicaof.is_some();
         if wait == 0 || self.config.sentinel_fencing || follows || self.is_awaiting_claim() {
-            return;
+            return false;
         }
         self.pause.set_returning(Some(self.clock.moment().after_ms(wait)));
         let text = format!(
@@ -62,6 +73,7 @@ impl Core {
              {wait} ms (primary-return-wait)"
         );
         self.notice(Level::Notice, &text);
+        true
     }
 
     /// Looks whether it is known what it is.
@@ -77,6 +89,8 @@ impl Core {
             self.end_return(&text);
         } else if until <= now {
             self.end_return(&format!("{}, and the time is over", self.fence_reason()));
+        } else if self.config.primary_return_wait == 0 {
+            self.end_return("it is to wait no longer");
         }
     }
 

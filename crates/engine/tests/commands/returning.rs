@@ -1,7 +1,7 @@
 //! A primary that comes back: whether its writes wait for the word of its sentinels, and what ends that.
 
-use slipstream_engine::Stored;
 use slipstream_engine::config::{Config, Upstream};
+use slipstream_engine::{Effect, Stored};
 
 use super::empty_start::state_file;
 use super::fencing::{self, lease};
@@ -109,10 +109,13 @@ fn nobody_waits_for_ever() {
     script.advance(1);
     script.node.tick();
     assert_eq!(script.received(client), "+OK");
-    let mut script = start(Config::default(), &WATCHED);
-    assert!(waits(&mut script));
-    assert_eq!(script.ask("REPLICAOF NO ONE"), "+OK");
-    assert!(!waits(&mut script));
+    for order in ["REPLICAOF NO ONE", "CONFIG SET primary-return-wait 0"] {
+        let mut script = start(Config::default(), &WATCHED);
+        assert!(waits(&mut script));
+        assert_eq!(script.ask(order), "+OK");
+        script.node.tick();
+        assert!(!waits(&mut script), "{order}");
+    }
 }
 
 #[test]
@@ -129,6 +132,62 @@ fn who_stood_still_until_its_leases_had_run_out_waits() {
     // It is told of as soon as something is read, within the turn in which the process was stopped.
     script.advance(900);
     assert!(waits(&mut script));
+}
+
+/// Of three sentinels one is gone, and one is enough to call a primary down: leases enough never run.
+#[test]
+fn who_stood_still_waits_whatever_the_quorum() {
+    let mut script = Script::new();
+    let sentinel = script.connect();
+    let lease = |script: &mut Script, token: &str| {
+        let reply = script.ask_as(sentinel, &format!("REPLICA LEASE {:040x} 1 3 1000 {token} PRIMARY", 1));
+        reply.strip_prefix(':').expect("it is a token").to_owned()
+    };
+    let token = lease(&mut script, "0");
+    lease(&mut script, &token);
+    stand_still(&mut script, 900);
+    assert!(waits(&mut script));
+}
+
+/// What was done before may not have reached any replica, and another node may be the primary by now.
+#[test]
+fn who_wrote_in_the_turn_in_which_the_process_stood_still_is_not_told() {
+    let look = |script: &mut Script| script.node.tick();
+    let reply = |script: &mut Script| script.node.before_replies();
+    for notices in [&look as &dyn Fn(&mut Script), &reply] {
+        let mut script = Script::new();
+        watch(&mut script, "PRIMARY");
+        let (writer, reader) = (script.connect(), script.connect());
+        script.node.begin_turn();
+        script.node.receive(writer, b"SET k v\r\n");
+        script.node.receive(reader, b"GET k\r\n");
+        script.advance(900);
+        notices(&mut script);
+        assert_eq!(script.disconnected(), [writer]);
+        assert_eq!(script.received(reader), "v");
+    }
+}
+
+#[test]
+fn who_looks_at_its_clock_now_and_then_does_not_take_that_for_a_stall() {
+    let mut script = Script::new();
+    script.ask("CONFIG SET hz 1");
+    watch(&mut script, "PRIMARY");
+    stand_still(&mut script, 1000);
+    assert!(!waits(&mut script));
+}
+
+/// Or it would not know in its third life who may have taken its place before the second.
+#[test]
+fn the_state_file_stays_as_it_was_meanwhile() {
+    let mut script = start(Config::default(), &WATCHED);
+    let keeps = |script: &mut Script| {
+        script.advance(1500);
+        script.node.tick();
+        script.effects().iter().any(|effect| matches!(effect, Effect::KeepState { .. }))
+    };
+    assert!(!keeps(&mut script));
+    assert!(keeps(&mut script), "the time is over");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::info::Role;
 use crate::line::Awaited;
 use crate::notices::Subject;
 use crate::options::GroupOptions;
-use crate::server::Server;
+use crate::server::{Server, Turning};
 
 /// ROLE is asked again after that.
 const POLL: u64 = 100;
@@ -76,8 +76,12 @@ impl Server {
 impl Group {
     /// A server was told then whom to follow.
     pub(crate) fn on_told_to_follow(&mut self, number: u64, (at, reply): (Moment, &Value)) {
-        if let (Some((server, _)), Value::Error(_)) = (self.server_mut(number), reply) {
-            server.disobeyed_at = server.disobeyed_at.max(Some(at));
+        let (Some((server, _)), Value::Error(reason)) = (self.server_mut(number), reply) else { return };
+        server.disobeyed_at = server.disobeyed_at.max(Some(at));
+        // It will, as soon as INFO says that it has loaded its data.
+        if reason.starts_with("LOADING") {
+            (server.report.is_loading, server.info_asked_at) = (true, None);
+            server.turning = Turning::No;
         }
     }
 

@@ -90,8 +90,11 @@ impl Group {
         let is_turning =
             |replica: &&Server| matches!(replica.turning, Turning::Sent(_) | Turning::InProgress(_));
         let busy = self.replicas.values().filter(|replica| can_be_turned(replica)).filter(is_turning).count();
-        let waiting = |replica: &&Server| can_be_turned(replica) && replica.turning == Turning::No;
-        let next: Vec<u64> = self.replicas.values().filter(waiting).map(|replica| replica.number).collect();
+        let mut waiting = |replica: &&Server| {
+            can_be_turned(replica) && replica.turning == Turning::No && replica.may_be_corrected(core)
+        };
+        let next: Vec<u64> =
+            self.replicas.values().filter(&mut waiting).map(|replica| replica.number).collect();
         for number in next.into_iter().take(most.saturating_sub(busy)) {
             self.turn(core, (number, "+slave-reconf-sent"));
         }
@@ -129,7 +132,7 @@ impl Group {
     }
 }
 
-/// Whoever is gone is turned when it comes back.
+/// Whoever is gone is turned when it comes back, and whoever loads its data, and obeys nobody meanwhile, when it has it.
 fn can_be_turned(replica: &Server) -> bool {
-    replica.contact.is_up() && replica.down_since.is_none()
+    replica.contact.is_up() && replica.down_since.is_none() && !replica.report.is_loading
 }

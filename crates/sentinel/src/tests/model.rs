@@ -28,6 +28,8 @@ pub(super) struct Model {
     pub(super) wait_left: u64,
     /// Until then it loads its data, and does not know whether it lacks any.
     pub(super) loading_until: u64,
+    /// Whether its writes wait, as a primary, to hear what it is.
+    pub(super) is_returning: bool,
     /// Whether it serves nobody, PING included, until it is told whom to follow.
     pub(super) is_waiting: bool,
     pub(super) is_ours: bool,
@@ -87,6 +89,7 @@ impl Model {
             is_short: false,
             wait_left: 9,
             loading_until: 0,
+            is_returning: false,
             is_waiting: false,
             is_ours: false,
             refuses: Vec::new(),
@@ -119,7 +122,9 @@ impl Model {
         replicas: &[Model],
         out: &mut Reply,
     ) -> Option<String> {
-        if let Some(reason) = self.refusal(words) {
+        let loads = now < self.loading_until && words[0] == "SLAVEOF";
+        let refusal = loads.then_some("LOADING it is loading").or_else(|| self.refusal(words));
+        if let Some(reason) = refusal {
             match &mut self.transaction {
                 Some(_) if words[0] == "EXEC" => {
                     self.transaction = None;
@@ -314,6 +319,9 @@ impl Model {
                 Some(_) => "sync_blocked_reason:the primary came back empty\r\n",
                 None => "empty_start_wait_seconds_left:9\r\n",
             };
+        }
+        if self.is_returning && self.follows.is_none() {
+            text += "paused_reason:primary_return\r\n";
         }
         if now < self.loading_until {
             text += "loading:1\r\n";

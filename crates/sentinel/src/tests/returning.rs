@@ -29,6 +29,50 @@ fn the_first_token_of_a_process_comes_back_at_once() {
     assert!(leases.count() == 2 && first.ends_with("PRIMARY"), "{:?}", world.server(SERVERS).leases);
 }
 
+/// It is seen to be another process, which loads its data, before it is replaced; and begins a history when it has it.
+#[test]
+fn a_primary_that_loads_its_data_when_it_is_replaced_is_turned_as_soon_as_it_has_it() {
+    for load in [300, 9000, 20_000] {
+        let mut world = World::ready(3, 3, 3);
+        world.servers.iter_mut().for_each(|server| server.is_ours = true);
+        world.run(12_000);
+        world.kill(SERVERS);
+        world.run_until(1000, |world| world.has_event("+try-failover"));
+        world.restart(SERVERS);
+        world.server(SERVERS).loading_until = u64::MAX;
+        let (run_id, history) = (world.server(SERVERS).run_id.clone(), world.server(SERVERS).history.clone());
+        for index in 0..3 {
+            let report = &mut world.sentinel(index).groups.get_mut("mymaster").unwrap().primary.report;
+            (report.run_id, report.history, report.is_loading) = (run_id.clone(), history.clone(), true);
+        }
+        world.run_until(2000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        world.run(load);
+        let old = world.server(SERVERS);
+        (old.loading_until, old.history) = (0, "forked".to_owned());
+        world.run_until(1100, |world| world.servers[0].follows == world.primary());
+    }
+}
+
+/// Sentinels that were started again do not know that they have replaced it.
+#[test]
+fn a_primary_that_waits_to_hear_what_it_is_is_told() {
+    for waits in [true, false] {
+        let mut world = World::ready(3, 3, 3);
+        kill_and_fail_over(&mut world);
+        world.run(2000);
+        for index in 0..3 {
+            world.kill_sentinel(index);
+            world.restart_sentinel(index);
+        }
+        world.run(5000);
+        world.restart(SERVERS);
+        let old = world.server(SERVERS);
+        (old.is_ours, old.is_returning, old.uptime_from) = (true, waits, 0);
+        world.run(1500);
+        assert_eq!(world.servers[0].follows == world.primary(), waits, "{}", world.story());
+    }
+}
+
 #[test]
 fn a_primary_that_came_back_empty_is_replaced() {
     for who in [[SERVERS; 2], [SERVERS + 1, SERVERS + 2]] {

@@ -669,15 +669,26 @@ fn nobody_is_taken_for_a_stock_sentinel() {
 
 #[test]
 fn one_that_was_started_again_as_a_primary_is_no_heir() {
-    let mut world = World::ready(3, 3, 1);
-    let history = world.server(SERVERS).history.clone();
-    world.kill(SERVERS + 2);
-    world.run(50);
-    // It has what it had saved, long ago.
-    world.restart(SERVERS + 2);
-    let restarted = world.server(SERVERS + 2);
-    (restarted.history_before, restarted.offset) = (history, 100);
-    world.kill(SERVERS);
-    world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
-    assert_eq!(world.primary(), Some(SERVERS + 1), "{}", world.story());
+    // The old one is dead; or it is started again as well, as a replica of that one, as its file says.
+    for is_back in [false, true] {
+        let mut world = World::ready(3, 3, 1);
+        world.servers.iter_mut().for_each(|server| server.is_ours = true);
+        world.run(12_000);
+        let (history, has) = (world.server(SERVERS).history.clone(), world.server(SERVERS).offset);
+        world.kill(SERVERS + 2);
+        world.run(50);
+        // It has what it had saved, long ago.
+        world.restart(SERVERS + 2);
+        let restarted = world.server(SERVERS + 2);
+        (restarted.history_before, restarted.offset, restarted.fork) = (history.clone(), 100, 100);
+        world.run(200);
+        world.kill(SERVERS);
+        if is_back {
+            world.restart(SERVERS);
+            let old = world.server(SERVERS);
+            (old.history, old.offset, old.follows) = (history, has, Some(SERVERS + 2));
+        }
+        world.run_until(10_000, |world| world.primary().is_some_and(|port| port != SERVERS));
+        assert_eq!(world.primary(), Some(SERVERS + 1), "{}", world.story());
+    }
 }
