@@ -197,10 +197,11 @@ impl Fencing {
         sentinels.saturating_sub(quorum).saturating_add(1).max(1)
     }
 
-    /// Whether the lease of a sentinel of this project ended behind `before` and no later than `now`.
-    pub fn ended_since(&self, before: Moment, now: Moment) -> bool {
+    /// Whether a sentinel of this project was heard so long ago, behind `before` and no later than `now`, that it may have
+    /// called this node down, whatever it held it for.
+    pub fn may_be_down_since(&self, before: Moment, now: Moment) -> bool {
         let leases = self.known.values().filter(|known| matches!(known.kind, Kind::Leases { .. }));
-        leases.map(|known| self.end_of(known)).any(|end| before < end && end <= now)
+        leases.map(|known| self.lease_from(known, known.heard)).any(|end| before < end && end <= now)
     }
 
     /// Whether most of the sentinels prove that they watch this node as their primary: they will learn from each other
@@ -265,8 +266,12 @@ impl Fencing {
 
     /// When the lease of a sentinel ends, or did.
     fn end_of(&self, known: &Known) -> Moment {
+        known.proved.map_or(Moment(0), |proved| self.lease_from(known, proved))
+    }
+
+    fn lease_from(&self, known: &Known, at: Moment) -> Moment {
         let down_after = known.down_after_ms(self.greeting_ms);
-        known.proved.map_or(Moment(0), |proved| proved.after_ms(down_after - down_after / 10))
+        at.after_ms(down_after - down_after / 10)
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Report {
     pub claim_seconds_left: u64,
     /// `loading`: it is not known yet what it will be.
     pub is_loading: bool,
+    /// It is a primary that fences itself, and too few sentinels hold it for one.
+    pub is_fenced: bool,
     /// It came back as a primary, and its writes wait until it is told whether it still is one.
     pub is_returning: bool,
     /// A replica that guards its data from the primary it names: `sync_blocked_reason`.
@@ -128,6 +130,7 @@ impl Report {
                 "second_repl_offset" => report.fork = number(),
                 "min_replicas_to_ack" => report.min_replicas_to_ack = value.parse().unwrap_or(0),
                 "sentinel_fencing" => report.is_fencing = value == "1",
+                "sentinel_fenced" => report.is_fenced = value == "1",
                 "replica_zone" => report.zone = value.to_owned(),
                 "short_start_wait_seconds_left" | "empty_start_wait_seconds_left" => {
                     (report.awaits_claim, report.claim_seconds_left) = (true, number());

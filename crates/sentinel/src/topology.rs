@@ -177,10 +177,7 @@ impl Group {
             Role::Primary if is_returning(replica) && self.primary.role == Role::Primary => {
                 Some("+convert-to-slave")
             }
-            // It waits to be told what it is.
-            Role::Primary if replica.report.awaits_claim || replica.report.is_returning => {
-                is_sane.then_some("+convert-to-slave")
-            }
+            Role::Primary if replica.waits_to_be_told(core) => is_sane.then_some("+convert-to-slave"),
             Role::Primary => {
                 let since = replica.role_since.max(replica.contact.line.since);
                 let is_stable = core.is_due(since.after_ms(core.timings.publish_period * HELLOS_TO_HEAR));

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! start as a primary, and the state file knows sentinels and copies ──────────► returning
-//! all that runs stood still until the leases of its sentinels had run out ────► returning
+//! it stood still for so long that its sentinels may have called it down ──────► returning
 //! returning ── leases enough run, it follows another, REPLICAOF NO ONE, `primary-return-wait` is over ──► as usual
 //! ```
 
@@ -49,7 +49,7 @@ impl Core {
         let now = self.clock.moment();
         let ms = now.ms_since(before);
         let slept = 1000 / u64::from(self.config.hz.max(1));
-        if ms < slept + STALL / 1000 || !self.fence.leases.ended_since(before, now) {
+        if ms < slept + STALL / 1000 || !self.fence.leases.may_be_down_since(before, now) {
             return;
         }
         let begins = self.begin_return(&format!(

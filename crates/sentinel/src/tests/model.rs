@@ -313,6 +313,8 @@ impl Model {
         if self.is_ours {
             text += "slipstream_version:0.1.0\r\n";
             text += &format!("sentinel_fencing:{}\r\n", u8::from(self.is_fencing));
+            let is_fenced = self.is_fencing && self.is_returning && self.follows.is_none();
+            text += &format!("sentinel_fenced:{}\r\n", u8::from(is_fenced));
         }
         if self.is_empty {
             text += match self.follows {
@@ -320,7 +322,7 @@ impl Model {
                 None => "empty_start_wait_seconds_left:9\r\n",
             };
         }
-        if self.is_returning && self.follows.is_none() {
+        if self.is_returning && self.follows.is_none() && !self.is_fencing {
             text += "paused_reason:primary_return\r\n";
         }
         if now < self.loading_until {

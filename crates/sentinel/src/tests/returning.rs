@@ -53,6 +53,21 @@ fn a_primary_that_loads_its_data_when_it_is_replaced_is_turned_as_soon_as_it_has
     }
 }
 
+/// A replica whose file does not say that it is one is started again, and no sentinel has made it a primary.
+#[test]
+fn a_replica_that_is_started_as_a_primary_and_waits_to_hear_what_it_is_is_told() {
+    for (waits, fences) in [(true, false), (true, true), (false, false)] {
+        let mut world = World::ready(3, 3, 3);
+        world.servers.iter_mut().for_each(|server| (server.is_ours, server.is_fencing) = (true, fences));
+        world.run(12_000);
+        world.kill(SERVERS + 1);
+        world.restart(SERVERS + 1);
+        world.server(SERVERS + 1).is_returning = waits;
+        world.run(1500);
+        assert_eq!(world.servers[1].follows == Some(SERVERS), waits, "{}", world.story());
+    }
+}
+
 /// Sentinels that were started again do not know that they have replaced it.
 #[test]
 fn a_primary_that_waits_to_hear_what_it_is_is_told() {
