@@ -48,6 +48,8 @@ pub(crate) struct Group {
     pub(crate) config_epoch: u64,
     /// This sentinel's last vote.
     pub(crate) vote: Vote,
+    /// When it was given.
+    pub(crate) voted_at: Option<Moment>,
     /// Objectively down, since then.
     pub(crate) agreed_down_since: Option<Moment>,
     /// A failover that this sentinel leads or wants to lead.
@@ -79,6 +81,7 @@ impl Group {
             failover: None,
             remembered: Vec::new(),
             called_down_at: None,
+            voted_at: None,
             not_before: Moment(0),
             quiet_until: Moment(0),
             lost_attempts: 0,
@@ -122,10 +125,12 @@ impl Group {
     }
 
     /// Whether the primary may be told that this sentinel watches over it: not while it may be replaced by what this
-    /// sentinel has said of it.
+    /// sentinel has said of it. One that does not fence itself counts on leases only when it comes back, and is down for
+    /// longer the longer it has none: for that one it is enough that nobody has this sentinel's vote to replace it.
     pub(crate) fn may_lease(&self, core: &Core) -> bool {
         let valid_for = core.timings.ask_period * OPINION_PERIODS;
-        let is_over = self.called_down_at.is_none_or(|at| core.now.ms_since(at) > valid_for);
+        let last = if self.primary.report.is_fencing { self.called_down_at } else { self.voted_at };
+        let is_over = !self.is_down() && last.is_none_or(|at| core.now.ms_since(at) > valid_for);
         is_over && self.failover.as_ref().is_none_or(Failover::may_be_given_up)
     }
 

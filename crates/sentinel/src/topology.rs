@@ -88,7 +88,7 @@ impl Group {
             member.sees_down = None;
         }
         self.agreed_down_since = None;
-        self.called_down_at = None;
+        (self.called_down_at, self.voted_at) = (None, None);
         core.changed();
         let message = format!("{} {old_host} {old_port} {new_host} {new_port}", self.name);
         self.tell_plainly(core, (Level::Warning, "+switch-master"), message);

@@ -22,6 +22,7 @@ impl Group {
             return None;
         }
         self.vote = Vote { leader: candidate.to_owned(), epoch };
+        self.voted_at = Some(core.now);
         let version = core.changed();
         let message = format!("{candidate} {epoch}");
         self.tell_plainly(core, (Level::Warning, "+vote-for-leader"), message);

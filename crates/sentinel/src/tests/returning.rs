@@ -29,6 +29,24 @@ fn the_first_token_of_a_process_comes_back_at_once() {
     assert!(leases.count() == 2 && first.ends_with("PRIMARY"), "{:?}", world.server(SERVERS).leases);
 }
 
+/// One that does not fence itself: its writes wait for that when it comes back.
+#[test]
+fn who_was_called_down_for_a_moment_is_told_that_nobody_replaces_it() {
+    for is_voted in [false, true] {
+        let mut world = World::ready(3, 3, 1);
+        world.servers.iter_mut().for_each(|server| (server.is_ours, server.priority) = (true, 0));
+        world.run(12_000);
+        world.kill(SERVERS);
+        let event = if is_voted { "+failover-state-select-slave" } else { "+sdown" };
+        world.run_until(1000, |world| world.has_event(event));
+        world.server(SERVERS).leases.clear();
+        world.server(SERVERS).is_alive = true;
+        world.run(300);
+        let held = world.server(SERVERS).leases.iter().filter(|lease| lease.ends_with("PRIMARY")).count();
+        assert_eq!(held > 3, !is_voted, "{:?}", world.server(SERVERS).leases);
+    }
+}
+
 /// It is seen to be another process, which loads its data, before it is replaced; and begins a history when it has it.
 #[test]
 fn a_primary_that_loads_its_data_when_it_is_replaced_is_turned_as_soon_as_it_has_it() {
