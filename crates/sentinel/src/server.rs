@@ -158,10 +158,11 @@ impl Server {
         self.corrected_at.is_none_or(|at| core.is_due(at.after_ms(CORRECTION_EVERY)))
     }
 
-    /// Whether it is a primary that takes no writes before it is told what it is.
+    /// Whether it is a primary that takes no writes before it is told what it is. One whose process was a replica may have
+    /// been promoted by others since.
     pub(crate) fn waits_to_be_told(&self, core: &Core) -> bool {
         let is_fenced = self.report.is_fenced && self.is_new(core);
-        self.report.awaits_claim || self.report.is_returning || is_fenced
+        self.report.awaits_claim || (self.report.is_returning || is_fenced) && !self.was_replica()
     }
 
     /// Whether its process was heard to be a replica.

@@ -86,6 +86,24 @@ fn a_replica_that_is_started_as_a_primary_and_waits_to_hear_what_it_is_is_told()
     }
 }
 
+/// Another leader has promoted it, which this sentinel has not heard of yet; it was started again a moment ago.
+#[test]
+fn a_replica_that_was_promoted_is_left_in_its_place_whatever_it_waits_for() {
+    for fences in [false, true] {
+        let mut world = World::ready(3, 3, 3);
+        world.servers.iter_mut().for_each(|server| (server.is_ours, server.is_fencing) = (true, fences));
+        world.run(12_000);
+        world.kill(SERVERS + 1);
+        world.restart(SERVERS + 1);
+        world.server(SERVERS + 1).follows = Some(SERVERS);
+        world.run(2000);
+        let promoted = world.server(SERVERS + 1);
+        (promoted.follows, promoted.is_returning) = (None, true);
+        world.run(3000);
+        assert_eq!(world.servers[1].follows, None, "{}", world.story());
+    }
+}
+
 /// Sentinels that were started again do not know that they have replaced it.
 #[test]
 fn a_primary_that_waits_to_hear_what_it_is_is_told() {
